@@ -175,7 +175,7 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
     with airflow:
         print(f"    {airflow.address}", flush=True)
         _print_step("Ingesting the days, as a backfill: extract the issues, clean their text")
-        span = ("--from-date", days[0], "--to-date", days[-1])
+        span = ("--from-date", f"{days[0]}T00Z", "--to-date", f"{days[-1]}T00Z")  # UTC
         _run_airflow(
             airflow, "backfill", "create", "--dag-id", "titler_ingest", *span, "--max-active-runs", "2"
         )

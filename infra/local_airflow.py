@@ -46,6 +46,7 @@ CONFIGURATION = """\
 dags_folder = {dags}
 plugins_folder = {dags}/plugins
 executor = LocalExecutor
+default_timezone = utc
 parallelism = 4
 load_examples = False
 dags_are_paused_at_creation = False

@@ -98,7 +98,12 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
         if verdict != "complete":
             command = f"titler status --day {day}" if verdict == "collapsed" else f"titler run --day {day}"
             message = Message(describe_day(row), day, alerts.link, command)
-            send_once(lake, no_task, message, f"day/{day}/{verdict}")
+            send_once(lake, no_task, message, day_event(day, verdict))
+
+
+def day_event(day: str, verdict: str) -> str:
+    """Returns the name of the event that the verdict on a source day is `verdict`."""
+    return f"day/{day}/{verdict}"
 
 
 def describe_day(row: Mapping[str, Any]) -> str:

@@ -4,19 +4,22 @@
 -- a JSON null. Numbers are read with JSON_QUERY, which returns a string with its quotes, so that a string is
 -- not accepted as a number. The result has all opened issues. The parameters min_* and max_* only decide
 -- which of them are `trainable`. An event that lacks a required value is in the result of
--- extract_malformed.sql instead. The regular expressions match the complement of Unicode's White_Space,
+-- extract_malformed.sql instead, and so is one with a number where text belongs, or with a time that does not
+-- fit into nanoseconds since 1970, which readers of Parquet files use. The regular expressions match the complement of Unicode's White_Space,
 -- because RE2's \S knows white space in ASCII only. An issue with a `pull_request` is a pull request as the
 -- issues API shows it. GH Archive should have none under IssuesEvent. The wildcard must not be `day.*`: the
 -- data set has views, and a wildcard that matches a view fails.
 WITH opened AS (
   SELECT
     SAFE_CAST(JSON_QUERY(payload, '$.issue.id') AS INT64) AS issue_id,
-    JSON_VALUE(payload, '$.issue.html_url') AS issue_url,
+    IF(JSON_QUERY(payload, '$.issue.html_url') LIKE '"%', JSON_VALUE(payload, '$.issue.html_url'), NULL)
+      AS issue_url,
     repo.name AS repo,
     SAFE_CAST(JSON_QUERY(payload, '$.issue.number') AS INT64) AS number,
     actor.login AS author,
-    JSON_VALUE(payload, '$.issue.title') AS title,
+    IF(JSON_QUERY(payload, '$.issue.title') LIKE '"%', JSON_VALUE(payload, '$.issue.title'), NULL) AS title,
     JSON_VALUE(payload, '$.issue.body') AS body,
+    COALESCE(JSON_QUERY(payload, '$.issue.body') LIKE '"%', TRUE) AS has_text_body,
     created_at,
     id AS event_id
   FROM
@@ -50,7 +53,9 @@ WHERE
   AND repo IS NOT NULL
   AND number IS NOT NULL
   AND title IS NOT NULL
-  AND created_at IS NOT NULL
+  AND has_text_body
+  AND created_at > TIMESTAMP '1970-01-01 00:00:00+00:00'
+  AND created_at < TIMESTAMP '2262-01-01 00:00:00+00:00'
   AND event_id IS NOT NULL
 QUALIFY
   ROW_NUMBER() OVER (PARTITION BY issue_id ORDER BY created_at, SAFE_CAST(event_id AS INT64), event_id) = 1

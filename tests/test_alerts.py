@@ -300,6 +300,26 @@ def test_an_incomplete_day_is_reported_by_one_alert_with_the_command_to_type(web
     assert missing["what"] == "2024-01-02 is missing: no hour of 24 found"
 
 
+def test_a_missing_day_fails_the_command_on_demand_and_is_one_alert(webhook, lake, hours):
+    variables = {
+        **webhook_variables(webhook),
+        "TITLER_SOURCE__HOURS": str(hours),
+        "TITLER_ALERTS__TASK": "titler_ingest/run/extract/1",
+    }
+    process = titler(lake, "extract", "--day", "2024-01-02", "--fail-if-missing", **variables)
+    assert process.returncode == 3
+    assert process.stderr.splitlines() == [
+        "titler: The source has no hour of 2024-01-02.",
+        "Extract the day when the source has it: titler extract --day 2024-01-02",
+        "Publish the day as missing:             titler clean --day 2024-01-02",
+    ]
+    process = titler(lake, "alert", "--what=failed", "--dedupe=titler_ingest/run/extract/1", **variables)
+    assert process.returncode == 0
+    assert [message["what"] for message in webhook.all()] == ["2024-01-02 is missing: no hour of 24 found"]
+    process = titler(lake, "extract", "--day", "2024-01-01", "--fail-if-missing", **variables)
+    assert process.returncode == 0  # partial
+
+
 def test_an_extraction_succeeds_although_its_alert_cannot_be_sent(webhook, lake, hours):
     webhook.status = 500
     process = titler(

@@ -31,6 +31,16 @@ Day = Annotated[
 ]
 First = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First source day.")]
 Last = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last source day (included).")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Extract the days again even if they are already in the lake.")
+]
+FailIfMissing = Annotated[
+    bool,
+    typer.Option(
+        "--fail-if-missing",
+        help="Exit with code 3 if the source has no hour of a day. The day is recorded as missing first.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
 ReleaseId = Annotated[
     str,

@@ -107,8 +107,8 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 
 @app.command()
 def ready(day: Day = None, as_json: Json = False) -> None:
-    """Check whether the source (GH Archive) has the last hour of a day, as a file or in BigQuery. Exit with
-    code 75 if the hour is missing.
+    """Check whether the source (GH Archive) has the last hour of a day, as a file with events or in BigQuery.
+    Exit with code 75 if the hour is missing.
 
     Example: titler ready --day 2015-01-01
     """

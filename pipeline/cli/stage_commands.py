@@ -10,10 +10,12 @@ import typer
 from pipeline.cli import query_reports, stage_reports, stage_runs
 from pipeline.cli.options import (
     Accept,
+    Again,
     Because,
     Day,
     Embedding,
     Epochs,
+    FailIfMissing,
     First,
     Json,
     Last,
@@ -38,18 +40,13 @@ if TYPE_CHECKING:
 
 @app.command()
 def extract(
-    day: Day = None,
-    first: First = None,
-    last: Last = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Extract the days again even if they are already in the lake.")
-    ] = False,
+    day: Day = None, first: First = None, last: Last = None, again: Again = False, fail: FailIfMissing = False
 ) -> None:
     """Extract the opened issues of source days from GH Archive, and judge whether each day is complete.
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
-    stage_runs.extract(context(), parse_days(day, first, last), again=again)
+    stage_runs.extract(context(), parse_days(day, first, last), again=again, fail_if_missing=fail)
 
 
 @app.command()

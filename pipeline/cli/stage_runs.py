@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import alerts, memory
 from pipeline.cli import stage_reports
+from pipeline.cli.console import some_days
 from pipeline.cli.lineage import StageRecord, Subject
 from pipeline.cli.options import Context
+from pipeline.errors import SourceError
 from pipeline.lake.leases import hold_lease
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
@@ -46,11 +48,13 @@ def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRec
         stage_reports.timing(verb, time.perf_counter() - started, memory.peak(), worker_peak)
 
 
-def extract(context: Context, days: Sequence[date], *, again: bool = False) -> None:
+def extract(
+    context: Context, days: Sequence[date], *, again: bool = False, fail_if_missing: bool = False
+) -> None:
     """Runs the stage `extract` on days, and sends an alert for every day that is not complete.
 
     Raises BudgetError if the budget for BigQuery does not suffice for all days. The other days are in the
-    lake then.
+    lake then. Raises SourceError if `fail_if_missing` is true and the source has no hour of a day.
     """
     from pipeline.stages import extract as stage
 
@@ -61,6 +65,15 @@ def extract(context: Context, days: Sequence[date], *, again: bool = False) -> N
     alerts.alert_about_days(context.lake, context.settings.alerts, health)
     if outcome.refusal:
         raise outcome.refusal
+    missing = [str(row["day"]) for row in health if row["verdict"] == "missing"]
+    if fail_if_missing and missing:
+        raise SourceError(
+            f"The source has no hour of {some_days(missing)}.",
+            f"Extract the day when the source has it: titler extract --day {missing[0]}\n"
+            f"Publish the day as missing:             titler clean --day {missing[0]}",
+            event=alerts.day_event(missing[0], "missing"),  # the alert about the day is not sent twice
+            final=True,
+        )
 
 
 def extract_file(context: Context, path: Path) -> Manifest:

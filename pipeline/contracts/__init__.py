@@ -49,8 +49,8 @@ SOURCE_HEALTH = Table(
     schema=pa.schema(
         [
             column("day", pa.date32(), "the source day (UTC)"),
-            column("hours_found", pa.int64(), "number of hours found in the source, at most 24"),
-            column("hours_missing", pa.list_(pa.int64()), "hours not found, each 0 to 23 (UTC)"),
+            column("hours_found", pa.int64(), "number of hours from which an event was read, at most 24"),
+            column("hours_missing", pa.list_(pa.int64()), "hours without an event, each 0 to 23 (UTC)"),
             column("events", pa.int64(), "number of events of all types"),
             column("malformed", pa.int64(), "number of lines quarantined because they are malformed"),
             column("issues", pa.int64(), "number of distinct issues opened"),
@@ -75,6 +75,24 @@ SOURCE_HEALTH = Table(
                 null=True,
             ),
             column("reason", pa.string(), "why the day is not complete; NULL if it is complete", null=True),
+            column(
+                "malformed_issues",
+                pa.int64(),
+                "number of malformed lines that open an issue; NULL if an earlier version extracted the day",
+                null=True,
+            ),
+            column(
+                "hours_unreadable",
+                pa.list_(pa.int64()),
+                "hours whose file has no readable event, each 0 to 23 (UTC); they are in hours_missing, too",
+                null=True,
+            ),
+            column(
+                "events_per_hour",
+                pa.list_(pa.int64()),
+                "events of the hours 0 to 23 (UTC); NULL or empty if an earlier version extracted the day",
+                null=True,
+            ),
         ]
     ),
     key=("day",),

@@ -1,5 +1,5 @@
 """Checks whether the source (GH Archive) has the last hour of a day, and estimates what extracting days would
-cost. Reads no events."""
+cost."""
 
 from __future__ import annotations
 
@@ -42,11 +42,15 @@ def ready(settings: Settings, day: date) -> dict[str, Any]:
 def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day: date) -> bool:
     """Returns whether the source has the last hour of `day`, as an hour file or in the table of the day.
 
-    GH Archive adds each hour to the day's table in BigQuery after the hour is over. So the table has the last
-    hour if rows were added to it after the end of the day.
+    An event must be readable from the hour file. GH Archive adds each hour to the day's table in BigQuery
+    after the hour is over. So the table has the last hour if it has rows, and if the last of them were added
+    after the end of the day. Raises SourceError if the hour file cannot be reached.
     """
     if isinstance(day_source, hour_files.SourceDay):
-        return hour_files.HOURS[-1] not in day_source.missing
+        last = [file for file in day_source.files if file.hour == hour_files.HOURS[-1]]
+        return any(map(hour_files.has_event, last))
+    if not day_source.rows:
+        return False
     end_of_day = datetime.combine(day, time(), UTC) + timedelta(days=1)
     return day_source.changed is not None and day_source.changed >= end_of_day
 

@@ -1,13 +1,14 @@
 """Decides the verdict on a source day (one day of GH Archive): `complete`, `partial`, `collapsed` or
 `missing`.
 
-The day's numbers of events and of issues are compared with those of earlier days.
+The day's numbers of events and of issues, and the number of events of each hour, are compared with those of
+earlier days.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -33,7 +34,14 @@ MIN_PARTIAL_MALFORMED_SHARE = 1 / HOURS_PER_DAY
 hour of malformed lines counts like a missing hour."""
 MIN_COLLAPSED_MALFORMED_SHARE = 1 - MAX_COLLAPSED_SHARE
 """A day has collapsed if at least this share of its lines is malformed, because then at most a tenth of the
-lines is readable. This rule does not depend on earlier days."""
+lines is readable. This rule does not depend on earlier days.
+
+Both shares also apply to the malformed ones among the opened issues. Issues are about a hundredth of all
+events, so a day can lose all of them and still have few malformed lines."""
+MIN_USUAL_PER_HOUR = 50
+"""The events of an hour are compared only if their usual number is at least this. A year has 8,760 hours, so
+the limit must be higher than for a day. If 50 events are usual, 5 or fewer happen by chance once in 10^14
+hours (Poisson distribution)."""
 
 MAX_WEEKDAYS = 8
 """A day is compared with at most this many days of the same weekday, which span two months. With so many, one
@@ -53,22 +61,33 @@ the gap are too old for a comparison."""
 
 @dataclass(frozen=True)
 class DayCounts:
-    """The counts of a source day: hours found (of 24), well-formed events of all types, malformed lines, and
-    new issues."""
+    """The counts of a source day: hours with events (of 24), well-formed events of all types, malformed
+    lines, and new issues.
+
+    - `malformed_issues`: the malformed lines that open an issue.
+    - `hours_unreadable`: the hours that have a file from which no event could be read.
+    - `events_per_hour`: the well-formed events of the hours 0 to 23 (UTC). Empty if they were not counted,
+      because an earlier version of Titler extracted the day.
+    """
 
     hours_found: int
     events: int
     malformed: int
     issues: int
+    malformed_issues: int = 0
+    hours_unreadable: tuple[int, ...] = ()
+    events_per_hour: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class JudgedDay:
-    """An earlier source day: its verdict, its number of events, and its number of opened issues."""
+    """An earlier source day: its verdict, its number of events, its number of opened issues, and the number
+    of events in each hour (empty if unknown)."""
 
     verdict: str
     events: int
     issues: int
+    events_per_hour: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,12 +95,14 @@ class UsualCounts:
     """The numbers of events and of issues that are usual for a day: medians over earlier days.
 
     `compared_with` says which earlier days: "weekday" means days of the same weekday, and "month" means the
-    28 days before.
+    28 days before. `events_per_hour` has the medians for the hours 0 to 23. It is empty if too few of these
+    days have counts per hour.
     """
 
     events: int
     issues: int
     compared_with: ComparedWith
+    events_per_hour: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,25 +127,28 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
     """Returns the verdict on `day`. `counts` are its numbers of hours, events, malformed lines and issues.
 
     `history` maps days to their verdicts and their numbers of events and issues; only days before `day` are
-    used. The verdicts are checked in the following order. The first that applies is returned, with its
-    reasons:
+    used. An hour is found if at least one event was read from it. The verdicts are checked in the following
+    order. The first that applies is returned, with its reasons:
 
     - `missing`: no hour was found.
     - `collapsed`: the events or the issues are at most a tenth of their usual count, or at least 9/10 of the
-      lines are malformed.
-    - `partial`: fewer than 24 hours were found, or at least 1/24 of the lines are malformed.
+      lines or of the opened issues are malformed.
+    - `partial`: fewer than 24 hours were found, the events of an hour are at most a tenth of their usual
+      count, or at least 1/24 of the lines or of the opened issues are malformed.
     - `complete`: none of these.
     """
     usual = usual_counts(day, history)
+    unreadable = tuple(_unreadable_hours(counts))
     if counts.hours_found == 0:
-        return Judgement("missing", (f"no hour of {HOURS_PER_DAY} found",), usual)
+        return Judgement("missing", (f"no hour of {HOURS_PER_DAY} found", *unreadable), usual)
     collapsed = (*_collapsed_counts(day, counts, usual), *_malformed(counts, MIN_COLLAPSED_MALFORMED_SHARE))
     if collapsed:
         return Judgement("collapsed", collapsed, usual)
     missing_hours: tuple[str, ...] = ()
     if counts.hours_found < HOURS_PER_DAY:
         missing_hours = (f"{counts.hours_found} of {HOURS_PER_DAY} hours found",)
-    if partial := (*missing_hours, *_malformed(counts, MIN_PARTIAL_MALFORMED_SHARE)):
+    malformed = _malformed(counts, MIN_PARTIAL_MALFORMED_SHARE)
+    if partial := (*missing_hours, *unreadable, *_collapsed_hours(counts, usual), *malformed):
         return Judgement("partial", partial, usual)
     return Judgement("complete", (), usual)
 
@@ -135,7 +159,7 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
 
     If at least 3 complete days of the same weekday are known, returns the medians of the latest 8 of them.
     Otherwise returns the medians of the complete days among the 28 earlier days, if there are at least 7.
-    Collapsed and missing days are skipped, so the 28 days can reach further back. So even after a long
+    Days with another verdict are skipped, so the 28 days can reach further back. So even after a long
     collapse, low counts do not become usual.
     """
     weekdays = list(_complete_weekdays(day, history))
@@ -148,7 +172,11 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
 def _medians(days: Sequence[JudgedDay], compared_with: ComparedWith) -> UsualCounts:
     events = int(statistics.median([day.events for day in days]))
     issues = int(statistics.median([day.issues for day in days]))
-    return UsualCounts(events, issues, compared_with)
+    per_hour = [day.events_per_hour for day in days if day.events_per_hour]
+    usual_per_hour: tuple[int, ...] = ()
+    if len(per_hour) >= (MIN_WEEKDAYS if compared_with == "weekday" else MIN_MONTH_DAYS):
+        usual_per_hour = tuple(int(statistics.median(hour)) for hour in zip(*per_hour, strict=True))
+    return UsualCounts(events, issues, compared_with, usual_per_hour)
 
 
 def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
@@ -169,17 +197,17 @@ def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator
 def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
     """Yields the complete days among the MONTH_DAYS days before `day`, latest first.
 
-    Collapsed and missing days do not count among the MONTH_DAYS days. So if two days are missing, for
+    Days with another verdict do not count among the MONTH_DAYS days. So if two days are missing, for
     example, the search goes back two days more.
     """
     remaining = MONTH_DAYS
     while remaining and day > date.min:
         day -= DAY
         judged = history.get(day)
-        if judged and judged.verdict in ("collapsed", "missing"):
-            continue
-        remaining -= 1
-        if judged and judged.verdict == "complete":
+        if judged is None:
+            remaining -= 1
+        elif judged.verdict == "complete":
+            remaining -= 1
             yield judged
 
 
@@ -200,7 +228,36 @@ def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -
 
 def _malformed(counts: DayCounts, share: float) -> Iterator[str]:
     """Yields the reason `3 of 30 lines malformed` if at least the share `share` (0 to 1) of the lines is
-    malformed."""
+    malformed, and a second reason if this share of the opened issues is malformed."""
     lines = counts.events + counts.malformed
     if lines >= MIN_USUAL and counts.malformed / lines >= share:
         yield f"{counts.malformed:,} of {lines:,} lines malformed"
+    opened = counts.issues + counts.malformed_issues
+    if opened >= MIN_USUAL and counts.malformed_issues / opened >= share:
+        yield f"{counts.malformed_issues:,} of {opened:,} opened issues malformed"
+
+
+def _unreadable_hours(counts: DayCounts) -> Iterator[str]:
+    if counts.hours_unreadable:
+        yield f"no event could be read from the files of {_hours(counts.hours_unreadable)}"
+
+
+def _collapsed_hours(counts: DayCounts, usual: UsualCounts | None) -> Iterator[str]:
+    """Compares the events of each hour with their usual number. Yields one reason for all hours that have at
+    most a tenth of it. Hours without an event are missing hours and are not compared."""
+    if usual is None or not usual.events_per_hour:
+        return
+    pairs = zip(counts.events_per_hour, usual.events_per_hour, strict=bool(counts.events_per_hour))
+    collapsed = {
+        hour: (events, expected)
+        for hour, (events, expected) in enumerate(pairs)
+        if events and expected >= MIN_USUAL_PER_HOUR and events / expected <= MAX_COLLAPSED_SHARE
+    }
+    if collapsed:
+        events, expected = (sum(numbers) for numbers in zip(*collapsed.values(), strict=True))
+        plural = "" if events == 1 else "s"
+        yield f"{events:,} event{plural} in {_hours(collapsed)} where {expected:,} are usual"
+
+
+def _hours(hours: Collection[int]) -> str:
+    return f"hour{'' if len(hours) == 1 else 's'} {', '.join(map(str, hours))}"

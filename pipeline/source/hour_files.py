@@ -3,12 +3,15 @@ GitHub."""
 
 from __future__ import annotations
 
+import json
 import re
+import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.core import url_to_fs
@@ -17,6 +20,8 @@ from pipeline.errors import SourceError
 
 HOURS = range(24)
 CONNECTIONS = 8
+EXAMINED_CHUNK = 2**16
+EXAMINED_BYTES = 2**26  # decompressed; an hour file's first event is looked for in this many bytes
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(1?\d|2[0-3])\.json\.gz")
 _STAMPS = (
@@ -104,6 +109,45 @@ def fetch(day: SourceDay, folder: Path) -> list[Path]:
     """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         return list(pool.map(lambda file: _fetch(file, folder), day.files))
+
+
+def has_event(file: HourFile) -> bool:
+    """Returns whether an event can be read from an hour file. Reads only the start of the file.
+
+    Raises SourceError if the file cannot be reached.
+    """
+    filesystem, path = url_to_fs(file.path)
+    try:
+        with filesystem.open(path, "rb") as stream:
+            return any(map(_is_event, _first_lines(stream)))
+    except (zlib.error, EOFError):
+        return False
+    except Exception as error:  # every remote file system has exceptions of its own
+        raise SourceError(f"The hour file {file.path} cannot be reached: {error}", _CHECK_HINT) from None
+
+
+def _first_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yields the lines of a gzip stream until EXAMINED_BYTES of its content are read. Raises zlib.error if
+    the stream is damaged."""
+    member, pending, size = zlib.decompressobj(wbits=31), b"", 0
+    while size < EXAMINED_BYTES and (chunk := stream.read(EXAMINED_CHUNK)):
+        while chunk:
+            if member.eof:
+                member = zlib.decompressobj(wbits=31)
+            data = member.decompress(chunk, EXAMINED_CHUNK)
+            size += len(data)
+            *lines, pending = (pending + data).split(b"\n")
+            yield from lines
+            chunk = member.unused_data if member.eof else member.unconsumed_tail
+    yield pending
+
+
+def _is_event(line: bytes) -> bool:
+    try:
+        event = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(event, dict) and {"type", "created_at", "payload"} <= event.keys()
 
 
 def _open(base: str) -> tuple[fsspec.AbstractFileSystem, str]:

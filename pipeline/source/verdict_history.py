@@ -19,6 +19,9 @@ from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.manifest import Manifest
 from pipeline.source import day_verdict
 
+OPTIONAL_COUNTS = ("malformed_issues", "hours_unreadable", "events_per_hour")
+"""Columns of the table source_health_v1 that are NULL if an earlier version of Titler extracted the day."""
+
 
 class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
     """Maps the date of each judged day to its verdict (how complete it is) and its numbers of events and
@@ -42,7 +45,12 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
     def add(self, day: date, figures: Mapping[str, Any]) -> None:
         """Adds a judged day, or replaces its verdict and its numbers of events and issues. `figures` is the
         day's row of the table source_health_v1."""
-        self._judged[day] = day_verdict.JudgedDay(figures["verdict"], figures["events"], figures["issues"])
+        self._judged[day] = day_verdict.JudgedDay(
+            figures["verdict"],
+            figures["events"],
+            figures["issues"],
+            tuple(figures.get("events_per_hour") or ()),
+        )
 
     def __iter__(self) -> Iterator[date]:
         return iter(sorted({*self._judged, *map(date.fromisoformat, self._health)}))
@@ -58,10 +66,7 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
     row is stored already, and adds the verdict to `history`.
     """
     day, figures = date.fromisoformat(issues.day), issues.figures
-    counts = day_verdict.DayCounts(
-        figures["hours_found"], figures["events"], figures["malformed"], issues.rows
-    )
-    verdict = _verdict_columns(history, day, counts)
+    verdict = _verdict_columns(history, day, _counts({**figures, "issues": issues.rows}))
     row: dict[str, Any] = {
         "day": day,
         "hours_found": figures["hours_found"],
@@ -71,6 +76,7 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
         "issues": issues.rows,
         "trainable": figures["trainable"],
         **verdict,
+        **{name: figures.get(name) for name in OPTIONAL_COUNTS},
     }
     history.add(day, row)
     partition = {"day": issues.day}
@@ -98,8 +104,7 @@ def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
         day, row = date.fromisoformat(name), health[name].figures
         if "verdict" not in row:
             continue
-        counts = day_verdict.DayCounts(row["hours_found"], row["events"], row["malformed"], row["issues"])
-        verdict = _verdict_columns(history, day, counts)
+        verdict = _verdict_columns(history, day, _counts(row))
         unchanged = verdict == {column: row.get(column) for column in verdict}
         issues = None if unchanged else lake.current(ISSUES.name, {"day": name})
         # If the batch of issues is newer than the verdict, another process is extracting the day again. That
@@ -110,6 +115,20 @@ def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
         else:
             history.add(day, row)
     return tuple(judged_again)
+
+
+def _counts(figures: Mapping[str, Any]) -> day_verdict.DayCounts:
+    """Returns a day's counts. `figures` is the day's row of the table source_health_v1, or the figures of its
+    batch of issues with their number. Both may lack OPTIONAL_COUNTS."""
+    return day_verdict.DayCounts(
+        figures["hours_found"],
+        figures["events"],
+        figures["malformed"],
+        figures["issues"],
+        figures.get("malformed_issues") or 0,
+        tuple(figures.get("hours_unreadable") or ()),
+        tuple(figures.get("events_per_hour") or ()),
+    )
 
 
 def _verdict_columns(history: VerdictHistory, day: date, counts: day_verdict.DayCounts) -> dict[str, Any]:

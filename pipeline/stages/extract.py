@@ -133,22 +133,27 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
     draft = lake.draft(ISSUES.name, partition, (), parameters)
     attempt = current.batch_id if again and current else ""
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-        files = []
+        files: list[Path] = []
         if isinstance(day_source, hour_files.SourceDay):
             files = hour_files.fetch(day_source, Path(folder))
         extraction = connection.extract(query, day, files, attempt=attempt)
         trainable, untrainable = _write_issues(draft, extraction, settings)
-    hours = list(extraction.hours)
-    if isinstance(day_source, hour_files.SourceDay):
-        hours = [file.hour for file in day_source.files]
     figures: dict[str, Any] = {
-        "hours_found": len(hours),
-        "hours_missing": [hour for hour in hour_files.HOURS if hour not in hours],
+        **_hour_figures(day_source, files, extraction),
         "events": extraction.events,
         "malformed": len(extraction.malformed) + extraction.omitted_malformed,
+        "malformed_issues": extraction.malformed_issues,
         "trainable": trainable,
         "untrainable": untrainable,
     }
+    if current is not None and not again:
+        before, now = (
+            _with_found_hours(current.parameters, current.figures),
+            _with_found_hours(parameters, figures),
+        )
+        if available := lost_data(before, now):
+            draft.discard()
+            return ExtractedDay(current, False, available)
     if extraction.cost:
         figures["cost"] = dict(extraction.cost)
     if len(extraction.malformed):
@@ -165,6 +170,37 @@ def extract_or_refuse(
     except BudgetError as error:
         _REFUSALS[run_id] = error
         return RefusedDay(day, error)
+
+
+def _hour_figures(
+    day_source: warehouse.SourceTable | hour_files.SourceDay,
+    files: Sequence[Path],
+    extraction: warehouse.Extraction,
+) -> dict[str, Any]:
+    """Returns the figures of a day's hours. An hour is found if an event was read from it.
+
+    `files` are the downloaded hour files of `day_source`, in the same order. They are empty if `day_source`
+    is a table.
+    """
+    events = dict(extraction.events_per_hour)
+    if isinstance(day_source, hour_files.SourceDay):
+        events = {
+            file.hour: extraction.events_per_file.get(path.name, 0)
+            for file, path in zip(day_source.files, files, strict=True)
+        }
+    events_per_hour = [events.get(hour, 0) for hour in hour_files.HOURS]
+    return {
+        "hours_found": sum(1 for number in events_per_hour if number),
+        "hours_missing": [hour for hour, number in enumerate(events_per_hour) if not number],
+        "hours_unreadable": sorted(hour for hour, number in events.items() if not number),
+        "events_per_hour": events_per_hour,
+    }
+
+
+def _with_found_hours(parameters: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters of a batch with only those hours from which an event was read."""
+    found = [[hour] for hour in hour_files.HOURS if hour not in figures["hours_missing"]]
+    return {**parameters, **({"hours": found} if "hours" in parameters else {})}
 
 
 def _write_issues(

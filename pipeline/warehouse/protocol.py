@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol
@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import pyarrow as pa
 
 from pipeline import contracts
-from pipeline.errors import UsageError
+from pipeline.errors import SourceError, UsageError
 from pipeline.warehouse.query import Query
 from pipeline.warehouse.sql_parser import parameters_of
 
@@ -25,6 +25,7 @@ MALFORMED_SCHEMA = pa.schema(
         pa.field("text", pa.string(), nullable=False),
     ]
 )
+FIRST_DAY = date(2015, 1, 1)  # the first day with GH Archive's present format
 MALFORMED_TEXT_LENGTH = 10_000  # number of characters that are stored of a malformed line
 MALFORMED_PER_FILE = 200  # largest number of malformed lines stored per file; the others are only counted
 Purpose = Literal["plan", "publish"]
@@ -56,7 +57,11 @@ class Extraction:
       per file, each cut to MALFORMED_TEXT_LENGTH characters. `line` is the event's line number; blank lines
       are not counted. If a BigQuery table was read, `file` is the table's name, and `line` is the event's id.
     - `omitted_malformed`: the number of malformed events that `malformed` does not list.
-    - `hours`: the hours of the day (UTC) that have events. Empty if hour files were read.
+    - `malformed_issues`: how many of the malformed events open an issue.
+    - `events_per_file`: maps the name of each hour file to its number of well-formed events. Empty if a
+      BigQuery table was read.
+    - `events_per_hour`: maps the hours of the day (UTC) that have events to their number. Empty if hour files
+      were read.
     - `cost`: the values of `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction
       was free.
     """
@@ -65,7 +70,9 @@ class Extraction:
     events: int
     malformed: pa.Table
     omitted_malformed: int = 0
-    hours: tuple[int, ...] = ()
+    malformed_issues: int = 0
+    events_per_file: Mapping[str, int] = field(default_factory=dict)
+    events_per_hour: Mapping[int, int] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -195,8 +202,8 @@ class Warehouse(Protocol):
         Sets the parameters @first_suffix and @last_suffix to the table suffix of `day`. The DuckDB warehouse
         reads the hour files `files`. The BigQuery warehouse reads GH Archive's table of the day. If an
         earlier call had the same query, day, table and `attempt`, the BigQuery job of that call is reused. So
-        no query is paid for twice. Raises SourceError if hour files are from before 2015, and BudgetError if
-        the query would exceed a budget.
+        no query is paid for twice. Raises SourceError if the day's events have the format from before 2015,
+        and BudgetError if the query would exceed a budget.
         """
         ...
 
@@ -252,6 +259,18 @@ class Warehouse(Protocol):
         Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0.
         """
         ...
+
+
+def timeline_error(subject: str) -> SourceError:
+    """Returns the error for events from before 2015. `subject` says which events, as the start of a
+    sentence."""
+    return SourceError(
+        f"{subject} the format of the Timeline API, which GH Archive used before {FIRST_DAY}. "
+        "Such events have no titles and bodies, so Titler cannot read them.",
+        f"Extract days since {FIRST_DAY}: "
+        f"titler extract --from {FIRST_DAY} --to {FIRST_DAY + timedelta(days=6)}",
+        final=True,
+    )
 
 
 def validate_table_names(names: Collection[str]) -> None:

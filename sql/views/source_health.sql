@@ -12,6 +12,9 @@ SELECT
   h.usual_issues,
   h.compared_with,
   h.reason,
+  h.malformed_issues,
+  h.hours_unreadable,
+  h.events_per_hour,
   h.batch_id,
   r.release_id
 FROM

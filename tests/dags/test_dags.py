@@ -37,7 +37,7 @@ HEAVY = [
 COMMANDS = {
     "titler_ingest": [
         "titler ready --day 2015-01-03",
-        "titler extract --day 2015-01-03",
+        "titler extract --day 2015-01-03 --fail-if-missing",
         "titler clean --day 2015-01-03",
     ],
     "titler_train": [
@@ -115,7 +115,9 @@ def test_a_run_comes_to_these_commands(airflow_dags, dag_id):
 )
 def test_the_day_of_a_run(airflow_dags, times, day):
     assert rendered(airflow_dags["titler_ingest"], times) == [
-        f"titler {verb} --day {day}" for verb in ("ready", "extract", "clean")
+        f"titler ready --day {day}",
+        f"titler extract --day {day} --fail-if-missing",
+        f"titler clean --day {day}",
     ]
 
 

@@ -19,12 +19,14 @@ from tests.support.receivers import Webhook, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 NIGHT = "2015-01-04T04:00:00+00:00"
+NIGHT_BEFORE = "2015-01-03T04:00:00+00:00"
 PATIENCE = 180  # seconds until a message or a state must be there
 
 # `alert` is the real verb. Every other verb succeeds, except:
 #   ready    fails once, as if the source could not be reached; then exits with 75, "not yet", until the file
 #            `complete` exists
-#   extract  fails in its first attempt; then, in the run `late`, exits once with 4, "the budget is spent"
+#   extract  in the run `no-source` exits with 3, as if the source had no hour of the day; otherwise fails in
+#            its first attempt. Then, in the run `late`, exits once with 4, "the budget is spent"
 #   plan     in the run `killed` kills the task's process, like the kernel when memory runs out
 #   publish  exits with 3, "stopped"
 # The file `stages` gets the verb, the attempt and the link of every call.
@@ -36,6 +38,7 @@ case "$TITLER_ALERTS__TASK" in
     [ -e "$HERE/checked" ] || { touch "$HERE/checked"; exit 1; }
     [ -e "$HERE/complete" ] || exit 75
     ;;
+  */no-source/extract/*) exit 3 ;;
   */extract/1) exit 1 ;;
   */late/extract/2) [ -e "$HERE/deferred" ] || { touch "$HERE/deferred"; exit 4; } ;;
   */killed/plan/*) kill -KILL $PPID ;;
@@ -76,11 +79,17 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             wait_for(airflow, "late/taskInstances/wait", "deferred")
             (folder / "complete").touch()
             ended = {run: wait_for(airflow, run, "success") for run in ("late", "long-ago")}
+            airflow.trigger("titler_ingest", "no-source", NIGHT_BEFORE)
+            ended["no-source"] = wait_for(airflow, "no-source", "failed")
+            tasks = airflow.get("dags/titler_ingest/dagRuns/no-source/taskInstances")["task_instances"]
+            no_source = webhook.messages.get(timeout=PATIENCE)
             days = [event["extra"] for event in airflow.get("assets/events")["asset_events"]]
         messages += webhook.all()
     stages = [line.split() for line in (folder / "stages").read_text().splitlines()]
     return {
         "messages": messages,
+        "no_source": no_source,
+        "no_source_tasks": {task["task_id"]: task["state"] for task in tasks},
         "stages": stages,
         "folder": folder,
         "address": airflow.address,
@@ -162,7 +171,16 @@ def test_a_stopped_verb_is_not_retried_and_a_killed_one_is(night: dict[str, Any]
     assert {run: ended["state"] for run, ended in night["ended"].items()} == {
         "late": "success",
         "long-ago": "success",
+        "no-source": "failed",
     }
+
+
+def test_a_day_that_the_source_does_not_have_is_a_failed_run_that_is_not_retried(
+    night: dict[str, Any],
+) -> None:
+    assert attempts(night, "no-source") == ["extract/1"]
+    assert night["no_source_tasks"] == {"wait": "success", "extract": "failed", "clean": "upstream_failed"}
+    assert night["no_source"]["next"] == "titler extract --day 2015-01-03 --fail-if-missing"
 
 
 def about(night: dict[str, Any], words: str) -> list[dict[str, Any]]:

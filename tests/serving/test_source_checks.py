@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import random
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from pipeline.serving.source_checks import cost, has_last_hour, ready
 from pipeline.settings import LakeSettings, Settings, Source
 from pipeline.source.hour_files import SourceDay
 from pipeline.warehouse import SourceTable
+from tests.warehouse.events import event
 
 END_OF_DAY = datetime(2015, 1, 2, tzinfo=UTC)
 TABLE = "githubarchive.day.20150101"
@@ -21,11 +25,10 @@ TABLE = "githubarchive.day.20150101"
 @pytest.mark.parametrize(
     ("day_source", "has_hour"),
     [
-        # Hours 0 to 22 are missing, but hour 23 is there: the missing hours will not arrive any more.
-        (SourceDay(date(2015, 1, 1), (), tuple(range(23))), True),
         (SourceDay(date(2015, 1, 1), (), (23,)), False),
         (SourceTable(TABLE, 10, END_OF_DAY + timedelta(minutes=8)), True),
         (SourceTable(TABLE, 10, END_OF_DAY - timedelta(minutes=52)), False),  # the table has hours up to 22
+        (SourceTable(TABLE, 0, END_OF_DAY + timedelta(minutes=8)), False),
         (SourceTable(TABLE, None), False),
     ],
 )
@@ -33,6 +36,35 @@ def test_the_last_hour_is_found_as_a_file_or_in_the_table(
     day_source: SourceDay | SourceTable, has_hour: bool
 ) -> None:
     assert has_last_hour(day_source, date(2015, 1, 1)) is has_hour
+
+
+EVENT = json.dumps(event("WatchEvent")).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "has_hour"),
+    [
+        (gzip.compress(EVENT), True),
+        (gzip.compress(b"not json\n\n" + EVENT + b"\n"), True),
+        (gzip.compress(b"\n") + gzip.compress(EVENT), True),  # two members
+        (gzip.compress(EVENT + b"\n" + random.Random(1).randbytes(10**5))[: -(10**4)], True),  # cut off late
+        (b"", False),
+        (gzip.compress(b""), False),
+        (gzip.compress(EVENT)[:12], False),
+        (b"<!doctype html><p>Too many requests", False),
+        (EVENT, False),
+        (gzip.compress(b"[]\n{}\n\xff"), False),
+    ],
+    ids=[
+        *("one event", "an event after a malformed line", "two members", "cut off late"),
+        *("empty", "gzip of nothing", "cut after 12 bytes", "a web page", "not gzip", "no event"),
+    ],
+)
+def test_the_last_hour_is_there_if_an_event_can_be_read_from_its_file(
+    tmp_path: Path, content: bytes, has_hour: bool
+) -> None:
+    (tmp_path / "2015-01-01-23.json.gz").write_bytes(content)  # the other hours will not arrive any more
+    assert ready(Settings(source=Source(hours=str(tmp_path))), date(2015, 1, 1))["ready"] is has_hour
 
 
 def test_ready_names_the_hour_and_the_source(tmp_path: Path) -> None:

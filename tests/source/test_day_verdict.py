@@ -246,3 +246,124 @@ def test_a_day_is_not_compared_across_two_months_that_were_never_extracted() -> 
 
 def test_the_first_day_of_the_calendar_has_no_earlier_days() -> None:
     assert usual_counts(date.min, {}) is None
+
+
+def hours_of(events: int, **others: int) -> tuple[int, ...]:
+    """The events of 24 hours. `others` has those of single hours, as `hour_7=1`."""
+    return tuple(others.get(f"hour_{hour}", events) for hour in range(24))
+
+
+def usual_hours(*per_hour: tuple[int, ...], verdict: str = "complete") -> dict[date, JudgedDay]:
+    """Judged Saturdays before SATURDAY, with these events per hour."""
+    return {
+        SATURDAY - timedelta(weeks=weeks): JudgedDay(verdict, 2400, 100, events)
+        for weeks, events in enumerate(per_hour, 1)
+    }
+
+
+@pytest.mark.parametrize(
+    ("events_per_hour", "verdict", "reasons"),
+    [
+        (hours_of(100), "complete", ()),
+        (hours_of(100, hour_7=11), "complete", ()),
+        (hours_of(100, hour_7=10), "partial", ("10 events in hour 7 where 100 are usual",)),
+        (hours_of(100, hour_0=1), "partial", ("1 event in hour 0 where 100 are usual",)),
+        (
+            (*[1] * 10, *[100] * 14),
+            "partial",
+            ("10 events in hours 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 where 1,000 are usual",),
+        ),
+        (hours_of(900), "complete", ()),  # more than usual is not a fault
+        ((), "complete", ()),  # an earlier version extracted the day
+    ],
+)
+def test_each_hour_is_compared_with_the_same_hour_of_other_days(
+    events_per_hour: tuple[int, ...], verdict: str, reasons: tuple[str, ...]
+) -> None:
+    counts = DayCounts(24, 2400, 0, 100, events_per_hour=events_per_hour)
+    judgement = judge(SATURDAY, counts, usual_hours(*[hours_of(100)] * 3))
+    assert (judgement.verdict, judgement.reasons) == (verdict, reasons)
+
+
+def test_an_hour_without_events_is_a_missing_hour() -> None:
+    counts = DayCounts(23, 2300, 0, 100, events_per_hour=hours_of(100, hour_4=0))
+    assert judge(SATURDAY, counts, usual_hours(*[hours_of(100)] * 3)).reasons == ("23 of 24 hours found",)
+
+
+def test_a_drop_of_an_hour_that_can_be_chance_is_not_a_fault() -> None:
+    quiet, busy = ([hours_of(100, hour_3=usual)] * 3 for usual in (49, 50))
+    counts = DayCounts(24, 2300, 0, 100, events_per_hour=hours_of(100, hour_3=1))
+    assert judge(SATURDAY, counts, usual_hours(*quiet)).verdict == "complete"
+    assert judge(SATURDAY, counts, usual_hours(*busy)).reasons == ("1 event in hour 3 where 50 are usual",)
+
+
+def test_the_usual_events_of_an_hour_are_the_median_of_complete_days() -> None:
+    history = usual_hours(hours_of(80), hours_of(100), hours_of(900))
+    judged = usual_counts(SATURDAY, history)
+    assert judged is not None
+    assert judged.events_per_hour == hours_of(100)
+    assert usual_counts(SATURDAY, usual_hours(*[hours_of(100)] * 3, verdict="partial")) is None
+
+
+def test_hours_are_not_compared_with_days_that_an_earlier_version_extracted() -> None:
+    judged = usual_counts(SATURDAY, usual_hours((), (), (), hours_of(100), hours_of(100)))
+    assert judged == UsualCounts(2400, 100, "weekday", ())
+
+
+def test_a_day_whose_hours_have_collapsed_does_not_become_usual() -> None:
+    thin = DayCounts(24, 1410, 0, 100, events_per_hour=(*[1] * 10, *[100] * 14))
+    history: dict[date, JudgedDay] = {}
+    for number in range(60):
+        day = date(2024, 5, 1) + timedelta(days=number)
+        counts = DayCounts(24, 2400, 0, 100, events_per_hour=hours_of(100)) if number < 20 else thin
+        verdict = judge(day, counts, history).verdict
+        history[day] = JudgedDay(verdict, counts.events, counts.issues, counts.events_per_hour)
+    assert [judged.verdict for judged in history.values()] == ["complete"] * 20 + ["partial"] * 40
+
+
+@pytest.mark.parametrize(
+    ("malformed", "issues", "verdict", "reasons"),
+    [
+        (9, 231, "complete", ()),
+        (10, 230, "partial", ("10 of 240 opened issues malformed",)),  # exactly 1/24
+        (210, 30, "partial", ("210 of 240 opened issues malformed",)),
+        (216, 24, "collapsed", ("216 of 240 opened issues malformed",)),
+        (240, 0, "collapsed", ("240 of 240 opened issues malformed",)),
+        (9, 0, "complete", ()),  # too few for a verdict
+    ],
+)
+def test_malformed_issues_are_compared_with_all_opened_issues(
+    malformed: int, issues: int, verdict: str, reasons: tuple[str, ...]
+) -> None:
+    counts = DayCounts(24, 100_000, malformed, issues, malformed_issues=malformed)
+    assert judge(SATURDAY, counts, {}) == Judgement(verdict, reasons, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("hours_found", "unreadable", "verdict", "reasons"),
+    [
+        (
+            19,
+            (2, 5, 9, 11, 13),
+            "partial",
+            ("19 of 24 hours found", "no event could be read from the files of hours 2, 5, 9, 11, 13"),
+        ),
+        (
+            22,
+            (4,),  # of another hour there is no file
+            "partial",
+            ("22 of 24 hours found", "no event could be read from the files of hour 4"),
+        ),
+        (
+            0,
+            (0, 1),
+            "missing",
+            ("no hour of 24 found", "no event could be read from the files of hours 0, 1"),
+        ),
+    ],
+)
+def test_hours_whose_file_has_no_event_are_named(
+    hours_found: int, unreadable: tuple[int, ...], verdict: str, reasons: tuple[str, ...]
+) -> None:
+    counts = DayCounts(hours_found, 1000, 0, 100, hours_unreadable=unreadable)
+    assert judge(SATURDAY, counts, {}) == Judgement(verdict, reasons, None)  # type: ignore[arg-type]

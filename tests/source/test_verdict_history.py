@@ -20,11 +20,11 @@ DAYS = [f"2015-01-{number:02d}" for number in range(1, 11)]
 EVENTS = {**dict.fromkeys(DAYS, 1000), "2015-01-10": 60}
 
 
-def write_issues(lake: Lake, day: str, events: int) -> Manifest:
+def write_issues(lake: Lake, day: str, events: int, **figures: Any) -> Manifest:
     draft = lake.draft(ISSUES.name, {"day": day})
     draft.write_file("part-00000.parquet", str(events).encode())
     return draft.commit(
-        {"hours_found": 24, "hours_missing": [], "events": events, "malformed": 0, "trainable": 0}
+        {"hours_found": 24, "hours_missing": [], "events": events, "malformed": 0, "trainable": 0, **figures}
     )
 
 
@@ -81,6 +81,30 @@ def test_the_order_in_which_days_are_extracted_does_not_matter(tmp_path: Path, o
     lake = lake_of(tmp_path / "any", order)
     judge_again(lake, list_changes(lake))
     assert health_rows(lake) == health_rows(lake_of(tmp_path / "calendar", DAYS))
+
+
+def judge_hours(lake: Lake, day: str, events_per_hour: list[int]) -> None:
+    issues = write_issues(lake, day, 2400, events_per_hour=events_per_hour)
+    judge_day(lake, issues, VerdictHistory(CurrentHealth(lake)))
+
+
+def test_an_hour_that_collapsed_is_detected_after_earlier_days_were_extracted(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    judge_hours(lake, "2015-01-10", [1, *[100] * 23])
+    for day in DAYS[:9]:
+        judge_hours(lake, day, [100] * 24)
+    assert verdict(lake, "2015-01-10") == "complete"
+    assert judge_again(lake, list_changes(lake)) == ("2015-01-10",)
+    row = health_rows(lake)[-1]
+    assert (row["verdict"], row["reason"]) == ("partial", "1 event in hour 0 where 100 are usual")
+
+
+def test_days_of_an_earlier_version_keep_their_verdicts(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path, DAYS[:9])  # without counts per hour
+    judge_hours(lake, "2015-01-10", [1, *[100] * 23])
+    assert judge_again(lake, list_changes(lake)) == ()
+    assert [row["verdict"] for row in health_rows(lake)] == ["complete"] * 10
+    assert health_rows(lake)[0]["events_per_hour"] is None
 
 
 def test_judging_again_changes_nothing_if_days_were_extracted_in_order(tmp_path: Path) -> None:

@@ -44,6 +44,16 @@ CASES: list[
     ("text as issue", event("IssuesEvent", payload={"action": "opened", "issue": "7"}), NO_ID),
     ("a repository without a name", opened(11, repo=None), "opened issue: repo.name is missing"),
     ("no repository", {**opened(12), "repo": None}, "opened issue: repo.name is missing"),
+    ("a number as address", opened(14, html_url=5), "opened issue: issue.html_url is not text"),
+    ("a number as title", opened(15, title=5), "opened issue: issue.title is not text"),
+    ("true as title", opened(16, title=True), "opened issue: issue.title is not text"),
+    ("a number as body", opened(17, body=5), "opened issue: issue.body is not text"),
+    ("a list as body", opened(18, body=["a"]), "opened issue: issue.body is not text"),
+    (
+        "a number as issue",
+        event("IssuesEvent", payload={"action": "opened", "issue": 7}),
+        "opened issue: issue is a number, as in events from before 2015",
+    ),
     ("several faults: the first is named", opened(None, title=None, html_url=None), NO_ID),
     ("a pull request without a title", opened(13, title=None, pull_request={"url": "u"}), None),
     (
@@ -100,9 +110,23 @@ def test_the_others_are_issues(engine: Engine) -> None:
                 }
             ],
         ),
+        *(
+            (
+                f"an event of {year}",
+                [opened(7, at=at)],
+                [
+                    {
+                        "event_id": "100",
+                        "reason": "opened issue: created_at is not between 1970 and 2262",
+                        "text": json.dumps(opened(7)["payload"]),
+                    }
+                ],
+            )
+            for year, at in ((1970, "1970-01-01T00:00:00Z"), (2262, "2262-01-01T00:00:00Z"))
+        ),
     ],
 )
-def test_a_line_without_id_or_time(
+def test_a_line_without_id_or_a_plausible_time(
     engine: Engine, case: str, events: list[dict[str, Any]], rows: list[Row]
 ) -> None:
     assert engine.malformed(events) == accepted(engine.name, case, rows)

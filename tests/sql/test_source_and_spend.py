@@ -21,6 +21,7 @@ def test_the_hours_of_a_day_that_have_events(engine: Engine) -> None:
         event("PushEvent", at=f"2015-01-03T{time}Z")
         for time in ("00:00:00", "05:00:00", "05:59:59", "23:59:59")
     ]
+    events += [event("PushEvent", at=f"{year}-01-01T07:00:00Z") for year in (1969, 2262)]  # not counted
     rows = engine.scan(Query.from_file("source_hours").sql, events, **BOUNDS)
     assert in_order(rows) == [{"hour": 0, "events": 1}, {"hour": 23, "events": 1}, {"hour": 5, "events": 2}]
 

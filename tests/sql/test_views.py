@@ -21,6 +21,11 @@ HEALTH, TITLES, SIMILAR = contracts.SOURCE_HEALTH, contracts.TITLE_PREDICTIONS, 
 EMBEDDINGS = contracts.EMBEDDINGS
 OPENED, EARLIER = datetime(2015, 1, 3, 5, tzinfo=UTC), datetime(2015, 1, 3, 4, tzinfo=UTC)
 WEEKDAY = {"usual_issues": 4, "compared_with": "weekday", "reason": None}
+COUNTED_PER_HOUR = {
+    "malformed_issues": 0,
+    "hours_unreadable": [],
+    "events_per_hour": [5, 5, 5, 5, 0, *[5] * 19],
+}
 # r2 is current and has three days. r1 was current before, with another batch of the third day.
 WORLD: Tables = {
     HEALTH.name: [
@@ -115,13 +120,14 @@ SHOWN: dict[str, list[Row]] = {
             "day": THIRD, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1,
             "issues": 3, "trainable": 2,
             "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None,
-            "reason": "23 of 24 hours found",
+            "reason": "23 of 24 hours found", **COUNTED_PER_HOUR,
             "batch_id": "h3", "release_id": "r2",
         },
         {
             "day": FOURTH, "hours_found": 23, "hours_missing": [], "events": 100, "malformed": 1,
             "issues": 3, "trainable": 2,
             "usual_events": 90, "verdict": "complete", "batch_id": "h4", "release_id": "r2", **WEEKDAY,
+            **COUNTED_PER_HOUR,
         },
     ],
     "releases": [{"release_id": "r1", "status": "published", **RELEASED}, {"release_id": "r2",

@@ -110,7 +110,7 @@ def test_extract_and_status_print_the_reasons(
     assert capsys.readouterr().out.splitlines()[:3] == [
         "days      1 collapsed",
         "          day         hours  events  malformed  issues  trainable  verdict",
-        "          2020-01-09  24/24      35          0       1          0  collapsed: "
+        "          2020-01-09  24/24      40          0       1          0  collapsed: "
         "1 issue where 27 are usual for a Thursday",
     ]
 
@@ -133,9 +133,9 @@ def test_an_accepted_day_is_published_and_every_row_has_the_verdict_of_its_day(
     assert query(
         settings, f"SELECT {columns} FROM source_health WHERE day BETWEEN '{LOST}' AND '{AFTER}' ORDER BY day"
     ) == [
-        (LOST, "partial", 26, 26, "weekday", "21 of 24 hours found"),
-        (EMPTIED, "collapsed", 27, 27, "weekday", "1 issue where 27 are usual for a Thursday"),
-        (AFTER, "complete", 25, 25, "weekday", None),
+        (LOST, "partial", 30, 26, "weekday", "21 of 24 hours found"),
+        (EMPTIED, "collapsed", 36, 27, "weekday", "1 issue where 27 are usual for a Thursday"),
+        (AFTER, "complete", 34, 25, "weekday", None),
     ]
     titles = (
         "SELECT verdict, COUNT(*) FROM title_predictions AS t JOIN source_health AS h ON h.day = t.source_day"

@@ -12,7 +12,10 @@ import pytest
 
 
 def replay(folder: Path, first: date, last: date) -> Path:
-    """Writes all hours of these days into `folder`, and returns it. Skips the test without real issues."""
+    """Writes all hours of these days into `folder`, and returns it. Skips the test without real issues.
+
+    An hour in which no issue was opened has one event of another type. GH Archive has no hour without events.
+    """
     data = os.environ.get("TITLER_TEST_DATA")
     program = Path(data or "", os.pardir, "tools", "replay_hours.py")
     if data is None or not program.is_file():
@@ -29,6 +32,7 @@ def replay(folder: Path, first: date, last: date) -> Path:
         "--to",
         str(last),
         "--every-hour",
+        "--fill",
     ]
     subprocess.run(command, check=True, capture_output=True)
     return folder

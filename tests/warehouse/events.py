@@ -117,7 +117,8 @@ def health(day: date = DAY) -> dict[str, Any]:
         "day": day, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1, "issues": 3,
         "trainable": 2,
         "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None,
-        "reason": "23 of 24 hours found",
+        "reason": "23 of 24 hours found", "malformed_issues": 0, "hours_unreadable": [],
+        "events_per_hour": [5] * 4 + [0] + [5] * 19,
     }  # fmt: skip
 
 

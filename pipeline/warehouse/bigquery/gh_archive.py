@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import pyarrow as pa
 
 from pipeline import contracts
 from pipeline.warehouse.column_types import in_bigquery
-from pipeline.warehouse.protocol import MALFORMED_PER_FILE, MALFORMED_SCHEMA, MALFORMED_TEXT_LENGTH
-from pipeline.warehouse.query import Query
+from pipeline.warehouse.protocol import (
+    FIRST_DAY,
+    MALFORMED_PER_FILE,
+    MALFORMED_SCHEMA,
+    MALFORMED_TEXT_LENGTH,
+    timeline_error,
+)
+from pipeline.warehouse.query import Query, table_suffix
 
 SOURCE_TABLES = "githubarchive.day.20"  # a table suffix follows, such as 150131
 EXTRACTED = [*contracts.ISSUES.schema.names, "reason", "text", "malformed_count"]
@@ -74,6 +81,13 @@ def day_query(query: Query) -> str:
         text_length=MALFORMED_TEXT_LENGTH,
         limit=MALFORMED_PER_FILE,
     )
+
+
+def refuse_timeline(day: date) -> None:
+    """Raises SourceError for a day before 2015, because its events have no titles and bodies. The date
+    decides, because reading the events would be billed."""
+    if day < FIRST_DAY:
+        raise timeline_error(f"The events of {day} in {SOURCE_TABLES}{table_suffix(day)} have")
 
 
 def malformed_table(rows: Sequence[dict[str, object]], table: str) -> pa.Table:

@@ -25,7 +25,13 @@ from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import views
 from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT, connect_storage
 from pipeline.warehouse.bigquery.errors import RejectedError, translated_errors
-from pipeline.warehouse.bigquery.gh_archive import EXTRACTED, SOURCE_TABLES, day_query, malformed_table
+from pipeline.warehouse.bigquery.gh_archive import (
+    EXTRACTED,
+    SOURCE_TABLES,
+    day_query,
+    malformed_table,
+    refuse_timeline,
+)
 from pipeline.warehouse.bigquery.jobs import FinishedQuery, Jobs, Statement, cost_of, fingerprint
 from pipeline.warehouse.bigquery.lease import hold_lease
 from pipeline.warehouse.bigquery.load_jobs import PARTITIONS_PER_JOB
@@ -77,11 +83,13 @@ class BigQueryWarehouse:
                 return SourceTable(name, None)
 
     def estimate(self, query: Query, day: date) -> int:
+        refuse_timeline(day)
         if self.source_day(day).rows is None:
             return 0
         return sum(self.jobs.estimate(statement) for statement in self._statements(query, day))
 
     def extract(self, query: Query, day: date, files: Sequence[Path] = (), attempt: str = "") -> Extraction:
+        refuse_timeline(day)
         table = self.source_day(day)
         if table.rows is None:
             return Extraction(contracts.ISSUES.empty().to_reader(), 0, malformed_table([], table.name))
@@ -107,7 +115,8 @@ class BigQueryWarehouse:
             events=sum(row["events"] for row in hour_rows),
             malformed=malformed,
             omitted_malformed=malformed_count - len(malformed),
-            hours=tuple(sorted(row["hour"] for row in hour_rows if row["hour"] is not None)),
+            malformed_issues=malformed_count,
+            events_per_hour={row["hour"]: row["events"] for row in hour_rows},
             cost=cost_of(queries, self.settings),
         )
 

@@ -22,18 +22,24 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.errors import SourceError, TitlerError
+from pipeline.errors import TitlerError
 from pipeline.warehouse.duckdb.malformed_lines import (
     LONGEST_LINE,
     TIMELINE,
     UNREADABLE,
     DamagedError,
     OversizedError,
-    check_file,
+    find_damage,
+    opens_issue,
     repair,
     whole_lines,
 )
-from pipeline.warehouse.protocol import MALFORMED_PER_FILE, MALFORMED_SCHEMA, MALFORMED_TEXT_LENGTH
+from pipeline.warehouse.protocol import (
+    MALFORMED_PER_FILE,
+    MALFORMED_SCHEMA,
+    MALFORMED_TEXT_LENGTH,
+    timeline_error,
+)
 
 GROUP_BYTES = 128 * 2**20  # compressed bytes of a group of files, which DuckDB reads in parallel
 REPAIRED_FILE = "repaired.jsonl"
@@ -48,11 +54,13 @@ CREATE OR REPLACE TEMP TABLE events (
 """
 
 _REPO = (
-    "{'id': TRY_CAST(raw_repo ->> '$.id' AS BIGINT), 'name': raw_repo ->> '$.name',"
+    "{'id': TRY_CAST(raw_repo ->> '$.id' AS BIGINT),"
+    " 'name': CASE WHEN JSON_TYPE(raw_repo, '$.name') = 'VARCHAR' THEN raw_repo ->> '$.name' END,"
     " 'url': raw_repo ->> '$.url'}"
 )
 _ACTOR = (
-    "{'id': TRY_CAST(raw_actor ->> '$.id' AS BIGINT), 'login': raw_actor ->> '$.login',"
+    "{'id': TRY_CAST(raw_actor ->> '$.id' AS BIGINT),"
+    " 'login': CASE WHEN JSON_TYPE(raw_actor, '$.login') = 'VARCHAR' THEN raw_actor ->> '$.login' END,"
     " 'url': raw_actor ->> '$.url'}"
 )
 
@@ -75,8 +83,14 @@ FROM (
   SELECT
     filename, id, type, TRY_CAST(created_at AS TIMESTAMPTZ) AS created_at, payload, $suffix AS _TABLE_SUFFIX,
     raw_repo, {repo} AS repo, raw_actor, {actor} AS actor,
-    id IS NOT NULL AND type IS NOT NULL AND TRY_CAST(created_at AS TIMESTAMPTZ) IS NOT NULL
-      AND COALESCE(STARTS_WITH(CAST(payload AS VARCHAR), '{{'), FALSE) AS well_formed
+    -- digits are less than 'A': a number is no type. The times are EARLIEST and LATEST of malformed_lines.
+    COALESCE(
+      id IS NOT NULL AND type >= 'A'
+        AND TRY_CAST(created_at AS TIMESTAMPTZ) > TIMESTAMPTZ '1970-01-01 00:00:00+00'
+        AND TRY_CAST(created_at AS TIMESTAMPTZ) < TIMESTAMPTZ '2262-01-01 00:00:00+00'
+        AND STARTS_WITH(CAST(payload AS VARCHAR), '{{'),
+      FALSE
+    ) AS well_formed
   FROM
     READ_JSON(
       $paths, format = 'newline_delimited', compression = '{compression}', ignore_errors = TRUE,
@@ -123,8 +137,9 @@ class HourReader:
     `condition`, SQL in DuckDB's dialect, are stored. `parameters` has the values of the `$` parameters in
     this condition.
 
-    The attribute `events` counts the well-formed events of all types, stored or not. `omitted_malformed`
-    counts the malformed lines that `malformed()` does not list.
+    The attribute `events_per_file` counts the well-formed events of all types, stored or not, per name of a
+    file. `omitted_malformed` counts the malformed lines that `malformed()` does not list, and
+    `malformed_issues` counts those of all malformed lines that open an issue.
     """
 
     def __init__(
@@ -138,8 +153,9 @@ class HourReader:
         self.condition = condition
         self.parameters = dict(parameters)
         self.suffix = suffix
-        self.events = 0
+        self.events_per_file: Counter[str] = Counter()
         self.omitted_malformed = 0
+        self.malformed_issues = 0
         self._malformed: list[dict[str, Any]] = []
         self._malformed_per_file: Counter[str] = Counter()
         self._repaired: list[tuple[str, int]] = []  # file and line of each line of REPAIRED_FILE
@@ -153,7 +169,7 @@ class HourReader:
         ):
             folder = Path(name)
             for group in _groups(files):
-                damages = dict(zip(group, pool.map(_damage, group), strict=True))
+                damages = dict(zip(group, pool.map(find_damage, group), strict=True))
                 intact = {str(path): path.name for path, damage in damages.items() if damage is None}
                 self._read(intact, folder)
                 for path, damage in damages.items():
@@ -183,7 +199,7 @@ class HourReader:
             self._read_refused(names, folder, compression, error)
             return
         line_counts = dict(self.connection.execute(_LINE_COUNTS).fetchall())
-        malformed_count, saved_state = 0, self._save_state(folder)
+        events, saved_state = Counter(line_counts), self._save_state(folder)
         for path, name in names.items():
             lines = np.asarray(
                 self.connection.execute(_MALFORMED_LINES, {"path": path}).fetchnumpy()["line"], dtype=np.int64
@@ -198,8 +214,9 @@ class HourReader:
                 remaining = {file: name for file, name in names.items() if file != path}
                 self._read(remaining, folder)
                 return
-            malformed_count += len(lines)
-        self.events += sum(line_counts.values()) - malformed_count
+            events[path] -= len(lines)
+        for path, name in names.items():
+            self.events_per_file[name] += events[path]
         file_names = pa.table({"path": list(names), "file": list(names.values())})
         self._insert(_INSERT, "file_names", file_names)
 
@@ -248,20 +265,23 @@ class HourReader:
                 else:
                     self._quarantine(name, line, reason, text)
 
-    def _save_state(self, folder: Path) -> tuple[int, Counter[str], int, int, int]:
+    def _save_state(self, folder: Path) -> tuple[int, Counter[str], int, int, int, int]:
         repaired_file = folder / REPAIRED_FILE
         repaired_file.touch()
         return (
             len(self._malformed),
             self._malformed_per_file.copy(),
             self.omitted_malformed,
+            self.malformed_issues,
             len(self._repaired),
             repaired_file.stat().st_size,
         )
 
-    def _restore_state(self, state: tuple[int, Counter[str], int, int, int], folder: Path) -> None:
+    def _restore_state(self, state: tuple[int, Counter[str], int, int, int, int], folder: Path) -> None:
         """Discards the malformed and repaired lines that were added after `_save_state` returned `state`."""
-        malformed, self._malformed_per_file, self.omitted_malformed, repaired, size = state
+        malformed, self._malformed_per_file, self.omitted_malformed, self.malformed_issues, repaired, size = (
+            state
+        )
         del self._malformed[malformed:], self._repaired[repaired:]
         os.truncate(folder / REPAIRED_FILE, size)
 
@@ -289,7 +309,7 @@ class HourReader:
         path = folder / REPAIRED_FILE
         self._fill_lines([str(path)], "none")
         well_formed = self.connection.execute("SELECT well_formed FROM lines ORDER BY rowid").fetchnumpy()
-        rows = []
+        rows: list[dict[str, Any]] = []
         with path.open("rb") as file:
             lines = zip(self._repaired, well_formed["well_formed"].tolist(), file, strict=True)
             for position, ((name, line), is_well_formed, text) in enumerate(lines):
@@ -297,7 +317,7 @@ class HourReader:
                     rows.append({"position": position, "file": name, "line": line})
                 else:
                     self._quarantine(name, line, UNREADABLE, text.rstrip(b"\n"))
-        self.events += len(rows)
+        self.events_per_file.update(row["file"] for row in rows)
         schema = pa.schema([("position", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
         self._insert(_INSERT_REPAIRED, "repaired", pa.Table.from_pylist(rows, schema=schema))
         path.unlink()
@@ -318,20 +338,13 @@ class HourReader:
         self.connection.unregister(name)
 
     def _quarantine(self, name: str, line: int, reason: str, text: bytes) -> None:
+        self.malformed_issues += opens_issue(text)
         if self._malformed_per_file[name] == MALFORMED_PER_FILE:
             self.omitted_malformed += 1
             return
         self._malformed_per_file[name] += 1
         start = text[: 4 * MALFORMED_TEXT_LENGTH].decode("utf-8", "replace")[:MALFORMED_TEXT_LENGTH]
         self._malformed.append({"file": name, "line": line, "reason": reason, "text": start})
-
-
-def _damage(path: Path) -> OversizedError | DamagedError | None:
-    try:
-        check_file(path)
-    except (OversizedError, DamagedError) as damage:
-        return damage
-    return None
 
 
 def _repair_lines(
@@ -359,12 +372,7 @@ def _repair_lines(
             yield number, text, repaired, reason
             next_number = next(numbers, 0)
     if 2 * timeline_count > line_count:
-        raise SourceError(
-            f"Most events of {name} have the format of the Timeline API, which GH Archive used before "
-            "2015-01-01. Such events have no titles and bodies, so Titler cannot read them.",
-            "Extract days since 2015-01-01: titler extract --from 2015-01-01 --to 2015-01-07",
-            final=True,
-        )
+        raise timeline_error(f"Most events of {name} have")
     if number != line_count and compression == "gzip":
         raise DamagedError(f"DuckDB read {line_count} lines, but the file has {number} lines")
 

@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ MOST_LINES = 2_000_000  # lines per hour file; real hour files have a tenth of t
 MOST_COMPRESSION = 100  # decompressed bytes per compressed byte; real hour files have eight
 ALWAYS_ALLOWED = 256 * 2**20  # decompressed bytes; for smaller files the compression is not limited
 
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
+"""An event's time must be between these. Times in nanoseconds since 1970, which readers of Parquet files use,
+end in 2262."""
+
 _CHUNK = 16 * 1024
 _PIECE = 64  # compressed bytes; at most so many intact bytes before the damage are lost
 _DECOMPRESSED = 2**20
@@ -33,6 +37,7 @@ _ESCAPES = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|(u[dD][c-fC-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
+_OPENED = (re.compile(rb'"type"\s*:\s*"IssuesEvent"'), re.compile(rb'"action"\s*:\s*"opened"'))
 _SURROGATES = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -74,6 +79,15 @@ def check_file(path: Path) -> None:
             raise OversizedError(
                 f"the file has more than {MOST_LINES:,} lines, which is too many for an hour of GH Archive"
             )
+
+
+def find_damage(path: Path) -> OversizedError | DamagedError | None:
+    """Returns the error that `check_file` raises for a gzip file, or None if the file is intact."""
+    try:
+        check_file(path)
+    except (OversizedError, DamagedError) as damage:
+        return damage
+    return None
 
 
 def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
@@ -118,6 +132,11 @@ def repair(line: bytes) -> tuple[bytes, str]:
     return (b"", reason) if reason else (repaired, "")
 
 
+def opens_issue(line: bytes) -> bool:
+    """Returns whether a line appears to be an event that opens an issue. The line need not be valid JSON."""
+    return all(pattern.search(line) for pattern in _OPENED)
+
+
 def _repair_characters(line: bytes) -> bytes:
     line = line.removeprefix(_BOM).decode("utf-8", "replace").encode()
     return _ESCAPES.sub(_repair_escape, line) if _SURROGATES.search(line) else line
@@ -140,15 +159,28 @@ def _malformed_reason(event: Any) -> str:
             return f"{key} is missing"
     if not isinstance(event["payload"], dict):
         return f"payload is {_kind(event['payload'])}, expected an object"
+    if not isinstance(event["type"], str):
+        return f"type is {_kind(event['type'])}, expected text"
     try:
-        datetime.fromisoformat(str(event["created_at"]))
+        created_at = datetime.fromisoformat(str(event["created_at"]))
     except ValueError:
         return f"created_at is not a time: {str(event['created_at'])[:40]!r}"
+    if not EARLIEST < created_at.replace(tzinfo=created_at.tzinfo or UTC) < LATEST:
+        return f"created_at is not between {EARLIEST:%Y} and {LATEST:%Y}: {str(event['created_at'])[:40]!r}"
     return ""
 
 
 def _is_timeline(event: dict[str, Any]) -> bool:
-    return isinstance(event.get("actor"), str) and "id" not in event
+    """Returns whether an event has the format from before 2015.
+
+    In 2011 and early 2012, `actor` could be an object, and an issue was a number. Events with an id and an
+    object as `actor` are recognised only by this number.
+    """
+    payload = event.get("payload")
+    if isinstance(payload, dict) and type(payload.get("issue")) is int:
+        return True
+    year = str(event.get("created_at"))[:4]
+    return "id" not in event and (isinstance(event.get("actor"), str) or (year.isdecimal() and year < "2015"))
 
 
 def _begins_with_timeline_event(line: bytes) -> bool:

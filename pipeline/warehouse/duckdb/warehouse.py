@@ -35,6 +35,7 @@ from pipeline.warehouse.protocol import (
     Extraction,
     Purpose,
     ReleaseTables,
+    timeline_error,
 )
 from pipeline.warehouse.query import Query, table_suffix
 
@@ -55,6 +56,13 @@ SELECT file, line, reason, text, COUNT(*) OVER () AS total
 FROM malformed
 QUALIFY ROW_NUMBER() OVER (PARTITION BY file ORDER BY line, reason) <= {MALFORMED_PER_FILE}
 ORDER BY file, line
+"""
+
+# In events from before 2015, an issue is a number.
+_OPENED_ISSUES = """
+SELECT COUNT(*), COUNT(*) FILTER (JSON_TYPE(TRY_CAST(payload AS JSON), '$.issue') = 'UBIGINT')
+FROM events
+WHERE type = 'IssuesEvent'
 """
 
 
@@ -91,17 +99,21 @@ class DuckDBWarehouse:
             _MALFORMED_EVENTS.format(sql=malformed_sql.sql),
             params=malformed_query.binding(malformed_sql.parameters, **bounds),
         ).to_arrow_table()
+        opened, timeline = connection.execute(_OPENED_ISSUES).fetchall()[0]
         connection.execute("DROP TABLE events")
-        omitted = reader.omitted_malformed
-        if len(malformed_events):
-            omitted += malformed_events.column("total")[0].as_py() - len(malformed_events)
+        if 2 * timeline > opened:
+            raise timeline_error(f"Most opened issues of {day} have")
+        total = malformed_events.column("total")[0].as_py() if len(malformed_events) else 0
+        omitted = reader.omitted_malformed + total - len(malformed_events)
         malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)
         malformed = pa.concat_tables([reader.malformed(), malformed_events])
         return Extraction(
             contracts.ISSUES.conform(issues).to_reader(ROWS_PER_RECORD_BATCH),
-            reader.events,
+            reader.events_per_file.total(),
             malformed.sort_by([("file", "ascending"), ("line", "ascending")]),
             omitted,
+            malformed_issues=reader.malformed_issues + total,
+            events_per_file=dict(reader.events_per_file),
         )
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:

@@ -16,9 +16,9 @@ import pytest
 from pipeline.cli import stage_runs
 from pipeline.cli.options import Context
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
-from pipeline.errors import BudgetError, DailyBudgetError
+from pipeline.errors import BudgetError, DailyBudgetError, SourceError
 from pipeline.lake.batches import Lake
-from pipeline.settings import LakeSettings
+from pipeline.settings import LakeSettings, Source
 from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
 from pipeline.stages import extract
@@ -56,7 +56,8 @@ def test_issues_come_in_order_and_what_lacks_something_goes_to_quarantine(
         (7, "it does not start", None),
         (9, '"quoted" \\ é 👩‍👩‍👧', "one\r\ntwo"),
     ]
-    assert (extraction.events, extraction.hours) == (4, (5, 23))
+    assert (extraction.events, extraction.events_per_hour) == (4, {5: 3, 23: 1})
+    assert extraction.malformed_issues == 1
     (row,) = extraction.malformed.to_pylist()
     assert (row["file"], row["line"], row["reason"]) == (
         "githubarchive.day.20150103",
@@ -94,9 +95,9 @@ def test_a_day_without_a_table_is_missing_and_costs_nothing(
     assert (
         extraction.issues.read_all().num_rows,
         extraction.events,
-        extraction.hours,
+        extraction.events_per_hour,
         dict(extraction.cost),
-    ) == (0, 0, (), {})
+    ) == (0, 0, {}, {})
     assert jobs_started(emulator, "SELECT") == []
 
 
@@ -105,7 +106,7 @@ def test_a_day_whose_table_has_no_issues_is_a_day_without_issues(
 ) -> None:
     load_day(emulator, DAY, write_hour(tmp_path, event("WatchEvent")))
     extraction = bigquery_warehouse.extract(EXTRACT, DAY)
-    assert (extraction.issues.read_all().num_rows, extraction.events, extraction.hours) == (0, 1, (5,))
+    assert (extraction.issues.read_all().num_rows, extraction.events_per_hour) == (0, {5: 1})
 
 
 def test_without_the_storage_api_rows_come_as_pages(
@@ -180,6 +181,43 @@ def test_a_day_without_a_table_is_recorded_as_missing(settings: AllSettings, emu
     assert Lake(settings.lake.root).current(SOURCE_HEALTH.name, {"day": str(DAY)}) is not None
 
 
+def test_a_day_before_2015_is_refused_before_anything_is_paid_for(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
+    day = date(2014, 12, 31)
+    load_day(emulator, day, write_hour(tmp_path, opened(7)))
+    for request in (bigquery_warehouse.extract, bigquery_warehouse.estimate):
+        with pytest.raises(SourceError, match="titler extract --from 2015-01-01") as refusal:
+            request(EXTRACT, day)
+        assert refusal.value.exit_code == 3
+    assert jobs_started(emulator, "SELECT") == []
+
+
+def test_a_day_has_the_same_verdict_from_a_table_and_from_files(
+    settings: AllSettings, emulator: Emulator, tmp_path: Path
+) -> None:
+    """Ten of 24 hours have events, and most issues lack their address."""
+    (tmp_path / "hours").mkdir()
+    files = []
+    for hour in range(10):
+        at = f"2015-01-03T{hour:02}:10:00Z"
+        lacking = [opened(1 + 9 * hour + n, event_id=f"{hour}{n}", at=at, html_url=None) for n in range(8)]
+        files += write_hour(
+            tmp_path / "hours", opened(9 + 9 * hour, event_id=f"1{hour}9", at=at), *lacking, hour=hour
+        )
+    load_day(emulator, DAY, files)
+    _, (table,) = extract.run(Lake(settings.lake.root), settings, [DAY])
+    from_files = AllSettings(
+        source=Source(hours=str(tmp_path / "hours")), lake=LakeSettings(root=str(tmp_path / "other"))
+    )
+    _, (expected,) = extract.run(Lake(from_files.lake.root), from_files, [DAY])
+    assert table == expected
+    assert (table["verdict"], table["reason"]) == (
+        "partial",
+        "10 of 24 hours found, 80 of 170 lines malformed, 80 of 90 opened issues malformed",
+    )
+
+
 def test_real_hours_give_the_same_from_a_table_and_from_files(
     bigquery_warehouse: BigQueryWarehouse, emulator: Emulator
 ) -> None:
@@ -191,11 +229,12 @@ def test_real_hours_give_the_same_from_a_table_and_from_files(
     extraction = bigquery_warehouse.extract(EXTRACT, day)
     expected = DuckDBWarehouse("nowhere").extract(EXTRACT, day, files)
     assert extraction.issues.read_all().to_pylist() == expected.issues.read_all().to_pylist()
-    assert (extraction.events, extraction.hours, extraction.malformed.num_rows) == (
+    assert (extraction.events, sorted(extraction.events_per_hour), extraction.malformed.num_rows) == (
         expected.events,
-        (1, 12),
+        [1, 12],
         expected.malformed.num_rows,
     )
+    assert sorted(extraction.events_per_hour.values()) == sorted(expected.events_per_file.values())
 
 
 def test_a_backfill_that_spends_the_days_budget_keeps_what_it_has_and_names_what_is_left(

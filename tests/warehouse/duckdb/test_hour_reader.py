@@ -260,6 +260,107 @@ def test_hours_of_before_2015_are_refused_by_their_shape(tmp_path: Path, lines: 
         extract(write_hour(tmp_path, *lines))
 
 
+def old_issue(number: int, actor: Any, **values: Any) -> dict[str, Any]:
+    """An opened issue as in 2011 and early 2012."""
+    payload = {"action": "opened", "number": number, "issue": 400_000 + number, "repo": "a/b"}
+    return {**event("IssuesEvent", event_id=str(number), payload=payload), "actor": actor, **values}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [old_issue(1, {"id": 1, "login": "someone"}), event("PushEvent"), event("PushEvent")],
+        [old_issue(1, "someone"), event("PushEvent"), event("PushEvent")],
+        [old_issue(1, {"login": "someone"}, id=None), old_issue(2, "someone", id=None)],
+        [
+            {
+                key: value
+                for key, value in event("PushEvent", at="2012-02-01T05:00:00Z").items()
+                if key != "id"
+            }
+            for _ in range(3)
+        ],
+    ],
+    ids=["actor is an object", "actor is a string", "without ids", "no issue"],
+)
+def test_events_of_2011_and_2012_are_refused_by_their_shape(
+    tmp_path: Path, lines: list[dict[str, Any] | bytes]
+) -> None:
+    with pytest.raises(SourceError, match="titler extract --from 2015-01-01") as refusal:
+        extract(write_hour(tmp_path, *lines))
+    assert refusal.value.exit_code == 3
+
+
+def test_one_issue_in_the_old_form_is_quarantined(tmp_path: Path) -> None:
+    extraction = extract(write_hour(tmp_path, old_issue(1, "someone"), opened(7), opened(8)))
+    assert broken(extraction) == [(1, "opened issue: issue is a number, as in events from before 2015")]
+    assert values(extraction, "issue_id") == [7, 8]
+
+
+def poisoned(**values: Any) -> dict[str, Any]:
+    """An opened issue with wrong values. `issue`, `repo` and `actor` override values inside these objects."""
+    poisoned = opened(9, event_id="900")
+    poisoned["payload"]["issue"] |= values.pop("issue", {})
+    for name in ("repo", "actor"):
+        poisoned[name] |= values.pop(name, {})
+    return {**poisoned, **values}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        *(
+            (poisoned(created_at=at), f"created_at is not a time: {at!r}")
+            for at in (
+                "infinity",
+                "-infinity",
+                "294247-01-10T04:00:54Z",
+                "epoch",
+                "2015-01-03 (BC)T05:00:00Z",
+            )
+        ),
+        *(
+            (poisoned(created_at=at), f"created_at is not between 1970 and 2262: {at!r}")
+            for at in ("1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2262-01-01T00:00:00Z")
+        ),
+        (poisoned(created_at=1420261200), "created_at is not a time: '1420261200'"),
+        (poisoned(type=5), "type is a number, expected text"),
+        (poisoned(issue={"id": 2**63}), "opened issue: issue.id is not a whole number"),
+        (poisoned(issue={"number": 2**63}), "opened issue: issue.number is not a whole number"),
+        (poisoned(issue={"html_url": 5}), "opened issue: issue.html_url is not text"),
+        (poisoned(issue={"title": 5}), "opened issue: issue.title is not text"),
+        (poisoned(issue={"body": 5}), "opened issue: issue.body is not text"),
+        (poisoned(repo={"name": 5}), "opened issue: repo.name is missing"),
+    ],
+)
+def test_a_poisoned_value_is_quarantined_with_its_reason(
+    tmp_path: Path, line: dict[str, Any], reason: str
+) -> None:
+    extraction = extract(write_hour(tmp_path, opened(7), line))
+    assert broken(extraction) == [(2, reason)]
+    assert values(extraction, "issue_id") == [7]
+
+
+@pytest.mark.parametrize(
+    ("line", "author"),
+    [
+        (poisoned(id=2**63), "someone"),
+        (poisoned(id="9" * 40), "someone"),
+        (poisoned(repo={"id": 2**63}), "someone"),
+        (poisoned(actor={"id": 2**63}), "someone"),
+        (poisoned(actor={"login": 5}), None),
+        (poisoned(created_at="1970-01-01T00:00:01Z"), "someone"),
+        (poisoned(created_at="2261-12-31T23:59:59Z"), "someone"),
+    ],
+)
+def test_an_unusual_value_that_no_column_stores_does_no_harm(
+    tmp_path: Path, line: dict[str, Any], author: str | None
+) -> None:
+    extraction = extract(write_hour(tmp_path, line))
+    assert (values(extraction, "issue_id"), values(extraction, "author")) == ([9], [author])
+    assert extraction.malformed.num_rows == 0
+
+
 def test_one_line_in_the_old_form_does_not_refuse_an_hour(tmp_path: Path) -> None:
     extraction = extract(write_hour(tmp_path, opened(1), TIMELINE, opened(2)))
     assert (values(extraction, "issue_id"), [line for line, _ in broken(extraction)]) == ([1, 2], [2])

@@ -1,0 +1,69 @@
+"""The documented backfill covers exactly its days, whatever time zone Airflow is configured for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("dags/titler_ingest.py", "README.md", "docs/operations.md", "infra/README.md")
+
+# Prints the days that Airflow's backfill runs for the arguments of `airflow`.
+DAYS = """
+import json, sys
+from pathlib import Path
+from airflow.cli.cli_parser import get_parser
+from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.models.backfill import _get_info_list
+from airflow.serialization.serialized_objects import DagSerialization
+
+folder = sys.argv.pop(1)
+ingest = BundleDagBag(dag_folder=folder, bundle_path=Path(folder), bundle_name="dags").dags["titler_ingest"]
+dag = DagSerialization.from_dict(DagSerialization.to_dict(ingest))
+shown = []
+for command in json.loads(sys.argv[1]):
+    options = get_parser().parse_args(command)
+    bounds = {"from_date": options.from_date, "to_date": options.to_date}
+    runs = _get_info_list(**bounds, reverse=False, dag=dag)
+    shown.append([run.logical_date.isoformat() for run in runs])
+print(json.dumps(shown))
+"""
+
+
+def documented_backfills() -> list[list[str]]:
+    """The arguments of every `airflow backfill create` on the pages."""
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    return [shlex.split(command) for command in re.findall(r"airflow (backfill create --dag-id .+)", text)]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Shanghai"])
+def test_a_documented_backfill_covers_its_first_and_its_last_day_in_utc(tmp_path: Path, zone: str) -> None:
+    backfills = documented_backfills()
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DEFAULT_TIMEZONE": zone,
+        "PYTHONPATH": str(ROOT / "dags"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", DAYS, str(ROOT / "dags"), json.dumps(backfills)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    typed = [
+        (words[words.index("--from-date") + 1], words[words.index("--to-date") + 1]) for words in backfills
+    ]
+    covered = [(days[0], days[-1]) for days in json.loads(done.stdout.splitlines()[-1])]
+    assert len(backfills) == 6
+    assert covered == [
+        tuple(bound.replace("T00Z", "T00:00:00+00:00") for bound in bounds) for bounds in typed
+    ]
