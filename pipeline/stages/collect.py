@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from pipeline import warehouse
 from pipeline.contracts import (
+    DUPLICATE_MARKS,
     EMBEDDINGS,
     INDEX,
     ISSUES,
@@ -54,7 +55,7 @@ GRACE_PERIOD = timedelta(days=2)
 this, because a running command may still use them."""
 COLLECTED = "collected.json"
 """This file exists if every batch of the lake is recorded as a draft, or is referred to."""
-TABLES_BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, QUARANTINE)
+TABLES_BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TOKENS.name, QUARANTINE)
 TABLES_BY_OWNER = (
     VECTORS.name,
     EMBEDDINGS.name,
@@ -261,7 +262,7 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
     if not pinned.is_open():
         return set()
     plan = pinned.plan
-    folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
+    folders = {folder for day in plan.days for folder in day.folders}
     if pinned.kind == "releases":
         folders.update([plan.facts["predictor"], *kept_titles(plan).values()])
     if embedding_network := taken_network(plan):
@@ -278,12 +279,7 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
 def _catalogued_folders(lake: Lake, catalogue: Catalogue) -> set[str]:
     """Returns the folders of all batches in the catalogue of days, which the next release may use, and of
     these days' malformed lines."""
-    folders = {
-        folder
-        for day in catalogue.plan(lake).days
-        for folder in (day.issues, day.tokens, day.health)
-        if folder
-    }
+    folders = {folder for day in catalogue.plan(lake).days for folder in day.folders}
     for page in read_pages(lake, catalogue.manifests.get(ISSUES.name, {}).values()):
         folders.update(filter(None, (manifest["figures"].get(QUARANTINE) for manifest in page)))
     return folders

@@ -24,6 +24,21 @@ MALFORMED_SCHEMA = pa.schema(
         pa.field("text", pa.string(), nullable=False),
     ]
 )
+COMMENT_SCHEMA = pa.schema(
+    [
+        pa.field("event_id", pa.string()),
+        pa.field("comment_url", pa.string()),
+        pa.field("issue_id", pa.int64()),
+        pa.field("issue_url", pa.string()),
+        pa.field("repo", pa.string()),
+        pa.field("number", pa.int64()),
+        pa.field("author", pa.string()),
+        pa.field("said_by", pa.string()),
+        pa.field("created_at", contracts.TIMESTAMP),
+        pa.field("body", pa.string()),
+    ]
+)
+"""The columns of sql/extract_duplicate_marks.sql. Any value may be NULL."""
 MALFORMED_TEXT_LENGTH = 10_000  # number of characters that are stored of a malformed line
 MALFORMED_PER_FILE = 200  # largest number of malformed lines stored per file; the others are only counted
 Purpose = Literal["plan", "publish"]
@@ -55,6 +70,7 @@ class Extraction:
       per file, each cut to MALFORMED_TEXT_LENGTH characters. `line` is the event's line number; blank lines
       are not counted. If a BigQuery table was read, `file` is the table's name, and `line` is the event's id.
     - `omitted_malformed`: the number of malformed events that `malformed` does not list.
+    - `comments`: a table of the comments that may call an issue a duplicate of another, with COMMENT_SCHEMA.
     - `hours`: the hours of the day (UTC) that have events. Empty if hour files were read.
     - `cost`: the values of `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction
       was free.
@@ -64,6 +80,7 @@ class Extraction:
     events: int
     malformed: pa.Table
     omitted_malformed: int = 0
+    comments: pa.Table = field(default_factory=COMMENT_SCHEMA.empty_table)
     hours: tuple[int, ...] = ()
     cost: Mapping[str, Any] = field(default_factory=dict)
 
@@ -134,7 +151,8 @@ class Warehouse(Protocol):
         ...
 
     def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
-        """Extracts the issues of a source day with `query`, the statement in sql/extract_issues.sql.
+        """Extracts the issues of a source day with `query`, the statement in sql/extract_issues.sql. In the
+        same pass, also extracts the comments that may mark duplicates (sql/extract_duplicate_marks.sql).
 
         Sets the parameters @first_suffix and @last_suffix to the table suffix of `day`. The DuckDB warehouse
         reads the hour files `files`. The BigQuery warehouse reads GH Archive's table of the day. If an
