@@ -3,7 +3,7 @@
 | task | does | costs | when it fails |
 |---|---|---|---|
 | `wait` | waits until the source has the last hour of the day: its hour file or, with BigQuery, its rows in the day's table. It waits until noon UTC of the next day at the latest, and not at all for older days | no task slot while it waits | run `titler doctor`, correct the setting that it names, then clear the task. If the source cannot be reached, the task does not fail, but tries again every 5 minutes until noon |
-| `extract` | reads the day's hours; writes the table `issues_v1` and, in the table `source_health_v1`, whether the day is complete | about a minute; with BigQuery also one query, whose price `titler cost --day DAY` prints. The query is not billed again if the task is rerun | run `titler doctor`, correct the problem that it names, then clear the task. If a budget is spent, the end of the log says which setting to raise |
+| `extract` | reads the day's hours; writes the tables `issues_v1` and `duplicate_marks_v1` and, in the table `source_health_v1`, whether the day is complete | about a minute; with BigQuery also one query, whose price `titler cost --day DAY` prints. The query is not billed again if the task is rerun | run `titler doctor`, correct the problem that it names, then clear the task. If a budget is spent, the end of the log says which setting to raise |
 | `clean` | writes the table `tokens_v1`; its success starts `titler_refresh` | seconds | clear the task; `extract` does not run again |
 
 A run ingests one UTC day, its logical date. Airflow shows the run at the time when the day ended: the run of
