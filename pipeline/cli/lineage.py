@@ -28,6 +28,7 @@ from pipeline.cli.lineage_datasets import (
     warehouse_tables,
 )
 from pipeline.contracts import (
+    DUPLICATE_MARKS,
     EMBEDDINGS,
     ISSUES,
     PREDICTOR,
@@ -61,7 +62,7 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "promote": (PREDICTOR,),
     },
     "releases": {
-        "plan": (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, PREDICTOR),
+        "plan": (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TOKENS.name, PREDICTOR),
         "vectorize": (TOKENS.name, PREDICTOR),
         "embed": (VECTORS.name, PREDICTOR),
         "predict": (VECTORS.name, ISSUES.name, PREDICTOR),
@@ -228,7 +229,12 @@ def _predictors_read_for_teaching(lake: Lake, teacher: TeacherRequest, result: M
 
 def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:
     """Returns the lake's folders from which a stage reads the table `table` for a model or a release."""
-    by_day = {ISSUES.name: "issues", TOKENS.name: "tokens", SOURCE_HEALTH.name: "health"}
+    by_day = {
+        ISSUES.name: "issues",
+        TOKENS.name: "tokens",
+        SOURCE_HEALTH.name: "health",
+        DUPLICATE_MARKS.name: "duplicate_marks",
+    }
     if table in by_day:
         return [folder for day in plan.days if (folder := getattr(day, by_day[table]))]
     if table == PREDICTOR and subject.kind == "releases":
@@ -252,11 +258,20 @@ def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
 
 def _extracted_beside_issues(lake: Lake, issues: Sequence[Manifest]) -> list[Dataset]:
     """Returns the datasets that `extract` writes in addition to the issues. One says how complete each day
-    is, the other has the malformed lines."""
+    is, the others have the duplicate marks and the malformed lines."""
     verdicts = []
     for manifest in issues:
         health = lake.current(SOURCE_HEALTH.name, manifest.partition)
         if health is not None and manifest.digest in health.inputs:
             verdicts.append(health)
     quarantine = [manifest.figures["quarantine"] for manifest in issues if "quarantine" in manifest.figures]
-    return [*table_of_manifests(lake, verdicts), *tables_of_folders(lake, quarantine)]
+    marks = [
+        lake.manifest(manifest.figures[DUPLICATE_MARKS.name]["batch"])
+        for manifest in issues
+        if DUPLICATE_MARKS.name in manifest.figures
+    ]
+    return [
+        *table_of_manifests(lake, verdicts),
+        *table_of_manifests(lake, marks),
+        *tables_of_folders(lake, quarantine),
+    ]

@@ -121,7 +121,15 @@ def ready(day: Day = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def cost(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
+def cost(
+    day: Day = None,
+    first: First = None,
+    last: Last = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Include the days that are already in the lake.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Estimate what extracting source days from BigQuery would cost. The estimate is free: it uses dry runs.
 
     Example: titler cost --from 2015-01-01 --to 2015-01-31
@@ -129,8 +137,9 @@ def cost(day: Day = None, first: First = None, last: Last = None, as_json: Json 
     from pipeline.serving import source_checks
 
     current = context()
-    value = source_checks.cost(current.lake, current.settings, parse_days(day, first, last))
-    query_reports.cost(current.settings, value, as_json)
+    days = parse_days(day, first, last)
+    value = source_checks.cost(current.lake, current.settings, days, again)
+    query_reports.cost(current.settings, value, as_json, again=again)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cli import mark_reports
 from pipeline.cli.console import DAYS_LISTED, count, counts, error, print_json, print_table
 from pipeline.errors import Finding
 from pipeline.progress import say
@@ -119,8 +120,9 @@ def ready(value: dict[str, Any], as_json: bool) -> None:
     say(f"ready: {value['day']}: {value['source']} {state}")
 
 
-def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
-    """Prints what extracting days from BigQuery would cost, in total and for each day."""
+def cost(settings: Settings, value: dict[str, Any], as_json: bool, *, again: bool = False) -> None:
+    """Prints what extracting days from BigQuery would cost, in total and for each day. `again` says that days
+    in the lake would be extracted, too."""
     if as_json:
         print_json(value)
         return
@@ -128,7 +130,7 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
     if warehouse.kind != "bigquery":
         say("cost: nothing. warehouse.kind is duckdb, so issues come from hour files, which are free")
         return
-    in_lake = sum(day["in_lake"] for day in days)
+    in_lake = 0 if again else sum(day["in_lake"] for day in days)
     also = f"; days already in the lake, which cost nothing: {in_lake}" if in_lake else ""
     price = format_price(warehouse, value["bytes"])
     say(f"cost: BigQuery would bill {price} for {count(len(days) - in_lake, 'day')}{also}")
@@ -136,9 +138,11 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
         price = (
             format_price(warehouse, day["bytes"]) if day["bytes"] else "nothing: GH Archive lacks this day"
         )
-        say(f"    {day['day']}  {'in the lake' if day['in_lake'] else price}")
+        say(f"    {day['day']}  {'in the lake' if day['in_lake'] and not again else price}")
     if len(days) > DAYS_LISTED:
         say(f"    {len(days) - DAYS_LISTED} more days are not shown. To see them, use --json")
+    if not again:
+        mark_reports.cost([day["day"] for day in days if day["lacks_marks"]])
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):
         if value["bytes"] > (limit := value[setting]):
             say(

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.alerts import describe_day
+from pipeline.cli import mark_reports
 from pipeline.cli.console import DAYS_LISTED, count, counts, print_json, some_days
 from pipeline.contracts import SEGMENTS
 from pipeline.lake.batches import Lake
@@ -72,6 +73,7 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
         f"checks of the days: {verdicts}"
     )
     _untrainable(outcome.manifests)
+    mark_reports.extracted(settings, outcome.manifests)
     for manifest in outcome.manifests:
         if manifest.figures["malformed"]:
             lines = count(manifest.figures["malformed"], "malformed line")

@@ -28,7 +28,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS, Table
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH, TOKENS, Table
 from pipeline.errors import LakeError
 from pipeline.lake.changed_days import make_current
 from pipeline.lake.damaged_batches import mark_damaged
@@ -233,6 +233,8 @@ def _rewrite_hint(root: str, folder: str) -> str:
         # A pointer to a missing batch is an error, so the pointer is deleted as well.
         pointer = f" and the file {posixpath.join(root, partition, CURRENT)}"
         command = f"run `titler {'clean' if table == TOKENS.name else 'extract'} --day {day}`"
+    elif table == DUPLICATE_MARKS.name:
+        command = f"run `titler extract --day {day} --again`"
     return (
         f"Delete the folder {posixpath.join(root, folder)}{pointer}, then {command}. "
         "If a model or a release used this batch, create another one: `titler vocab` or `titler plan`."

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import ConfigDict
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import Change, delete_changes, list_changes, mark_change
@@ -31,8 +31,8 @@ from pipeline.lake.pinned import pin_day
 from pipeline.lake.plan import PinnedDay, Plan, day_pages
 
 CATALOGUE = "days/catalogue.json"
-CATALOGUED_TABLES = (ISSUES.name, SOURCE_HEALTH.name)
-"""The tables of which the catalogue has the manifests of all days."""
+CATALOGUED_TABLES = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name)
+"""The tables whose manifests are in the catalogue."""
 MARKS_KEPT = timedelta(hours=1)
 """How long the mark of a batch is kept that is not the current one."""
 
@@ -51,7 +51,9 @@ class Catalogue:
     def __post_init__(self) -> None:
         of_tables = {f"manifests.{table}": self.manifests.get(table, {}) for table in CATALOGUED_TABLES}
         for name, pages in {"ids": self.ids, **of_tables}.items():
-            if pages.keys() != self.days.keys():
+            # days of earlier versions of Titler have no duplicate marks
+            missing = set() if name.endswith(DUPLICATE_MARKS.name) else self.days.keys() - pages.keys()
+            if missing or pages.keys() - self.days.keys():
                 raise ValueError(f"{name} has other periods than days")
 
     @classmethod
@@ -134,23 +136,28 @@ def update_catalogue(
 
 @dataclass(frozen=True)
 class _DayBatches:
-    """The current batches of a day, with the manifests of the catalogued tables."""
+    """The current batches of a day, and the manifests of those of the catalogued tables, by table."""
 
     pinned: PinnedDay
-    issues: Manifest
-    health: Manifest
+    manifests: Mapping[str, Manifest]
+
+    @classmethod
+    def of(cls, pinned: PinnedDay, manifests: Iterable[Manifest]) -> _DayBatches:
+        return cls(pinned, {manifest.table: manifest for manifest in manifests})
 
 
 def _current_batches(lake: Lake, day: str) -> _DayBatches | None:
     """Returns the current batches of a day, or None if the day is not ready for a release."""
     try:
-        return _DayBatches(*pin_day(lake, day))
+        return _DayBatches.of(*pin_day(lake, day))
     except UsageError:
         return None
 
 
 def _batches_of(lake: Lake, day: PinnedDay) -> _DayBatches:
-    return _DayBatches(day, lake.manifest(day.issues), lake.manifest(day.health))
+    return _DayBatches.of(
+        day, [lake.manifest(folder) for folder in (day.issues, day.health, day.duplicate_marks) if folder]
+    )
 
 
 def _delete_marks(lake: Lake, changes: Sequence[Change], batches: Mapping[str, _DayBatches]) -> None:
@@ -177,34 +184,45 @@ def _changed_catalogue(
     entries = {day.day: day for day in plan_before.days}
     entries |= {day: of_day.pinned for day, of_day in changed.items()}
     days = [entries[day] for day in sorted(entries)]
-    issues = {day: of_day.issues for day, of_day in changed.items()}
-    health = {day: of_day.health for day, of_day in changed.items()}
+    issues = {day: of_day.manifests[ISSUES.name] for day, of_day in changed.items()}
     ids = update_ids(lake, stored.ids, sorted(entries), issues)
     superseded = update_superseded(lake, plan_before.superseded, ids, {day.day: day.issues for day in days})
     pages = write_pages(lake, day_pages(days, superseded), set(stored.days.values()))
     manifests = {
-        table: _changed_manifests(lake, stored.manifests.get(table, {}), sorted(entries), manifests_of_days)
-        for table, manifests_of_days in zip(CATALOGUED_TABLES, (issues, health), strict=True)
+        table: _changed_manifests(
+            lake,
+            stored.manifests.get(table, {}),
+            sorted(entries),
+            {day: of_day.manifests.get(table) for day, of_day in changed.items()},
+        )
+        for table in CATALOGUED_TABLES
     }
     return Plan(tuple(days), superseded, {}, ""), Catalogue(pages, manifests, ids.pages)
 
 
 def _changed_manifests(
-    lake: Lake, pages: PageNames, days: Sequence[str], changed: Mapping[str, Manifest]
+    lake: Lake, pages: PageNames, days: Sequence[str], changed: Mapping[str, Manifest | None]
 ) -> dict[str, str]:
-    """Returns the pages of manifests after the days in `changed` have got other batches. Writes the new
-    ones."""
-    names, contents = {}, {}
+    """Returns the pages of a table's manifests after the days in `changed` have got other batches. Writes the
+    new ones. A day without a batch has None. A period without any batch has no page."""
+    names: dict[str, str] = {}
+    contents = {}
     for period, positions in group_by_period(days):
         names[period] = pages.get(period, "")
-        if names[period] and not any(day in changed for day in days[positions]):
+        changed_days = [day for day in days[positions] if day in changed]
+        if names[period] and not changed_days:
             continue
         pages_before = [pages[earlier] for earlier in periods_within(period, pages)]
-        before = read_pages(lake, pages_before, MANIFEST_PAGE)
-        manifests = {manifest.day: manifest for page in before for manifest in page}
-        manifests |= {day: changed[day] for day in days[positions] if day in changed}
-        contents[period] = [asdict(manifests[day]) for day in days[positions]]
-    return names | write_pages(lake, contents)
+        manifests: dict[str, Manifest | None] = {
+            manifest.day: manifest
+            for page in read_pages(lake, pages_before, MANIFEST_PAGE)
+            for manifest in page
+        }
+        manifests |= {day: changed[day] for day in changed_days}
+        contents[period] = [asdict(batch) for day in days[positions] if (batch := manifests.get(day))]
+    written = write_pages(lake, {period: content for period, content in contents.items() if content})
+    names |= {period: written.get(period, "") for period in contents}
+    return {period: name for period, name in names.items() if name}
 
 
 class CurrentHealth(Mapping[str, Manifest]):

@@ -17,6 +17,7 @@ from typing import Annotated
 from pydantic import Discriminator, Field, Tag
 
 from pipeline.contracts import (
+    DUPLICATE_MARKS,
     EMBEDDINGS,
     INDEX,
     ISSUES,
@@ -38,6 +39,7 @@ MADE_BY: Mapping[str, str] = MappingProxyType(
     {
         ISSUES.name: "plan",
         SOURCE_HEALTH.name: "plan",
+        DUPLICATE_MARKS.name: "plan",
         VOCABULARY: "vocab",
         VECTORS.name: "vectorize",
         PREDICTOR: "train",
@@ -128,7 +130,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
         """Returns the manifests of a table's batches: one per day of the plan, one per segment for the table
-        `segments_v1`, or a single one for the tables `vocabulary`, `predictor` and `index`.
+        `segments_v1`, or a single one for the tables `vocabulary`, `predictor` and `index`. The table
+        `duplicate_marks_v1` has none for the days that an earlier version of Titler extracted.
 
         Raises UsageError if the model or release does not exist, or has no batches of the table yet. The
         error names the `titler` command to run.

@@ -14,12 +14,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.damaged_batches import damaged_batches
@@ -270,12 +270,13 @@ def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
     Raises UsageError in three cases: a day was not extracted, it has no verdict on its data, or it was not
     cleaned since its last extraction.
     """
-    return [pinned for pinned, _, _ in lake.for_each(lambda day: pin_day(lake, day), list(days))]
+    return [pinned for pinned, _ in lake.for_each(lambda day: pin_day(lake, day), list(days))]
 
 
-def pin_day(lake: Lake, day: str) -> tuple[PinnedDay, Manifest, Manifest]:
+def pin_day(lake: Lake, day: str) -> tuple[PinnedDay, list[Manifest]]:
     """Returns the current batches of a day: a `PinnedDay`, and the manifests of the day's batches of the
-    tables issues_v1 and source_health_v1. Raises UsageError like `pin_days`."""
+    tables issues_v1, source_health_v1 and, if the day has one, duplicate_marks_v1. Raises UsageError like
+    `pin_days`."""
     issues = lake.current(ISSUES.name, {"day": day})
     tokens = lake.current(TOKENS.name, {"day": day})
     health = lake.current(SOURCE_HEALTH.name, {"day": day})
@@ -289,7 +290,12 @@ def pin_day(lake: Lake, day: str) -> tuple[PinnedDay, Manifest, Manifest]:
             f"Run first: titler clean --day {day}",
         )
     digests = (issues.digest, tokens.digest, health.digest)
-    return PinnedDay(day, issues.folder, tokens.folder, health.folder, *digests), issues, health
+    pinned = PinnedDay(day, issues.folder, tokens.folder, health.folder, *digests)
+    if not (extracted := issues.figures.get(DUPLICATE_MARKS.name)):
+        return pinned, [issues, health]
+    marks = lake.manifest(extracted["batch"])
+    pinned = replace(pinned, duplicate_marks=marks.folder, duplicate_marks_digest=marks.digest)
+    return pinned, [issues, health, marks]
 
 
 def cleaned_days(lake: Lake, first: str | None, last: str | None) -> list[str]:

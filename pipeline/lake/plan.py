@@ -22,7 +22,8 @@ from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pa
 @dataclass(frozen=True)
 class PinnedDay:
     """One day in the plan of a model or a release: the folders and the content digests of the day's batches
-    in the lake. There is one batch of each of the tables issues_v1, tokens_v1 and source_health_v1.
+    in the lake. There is one batch of each of the tables issues_v1, tokens_v1 and source_health_v1, and one
+    of duplicate_marks_v1, unless an earlier version of Titler extracted the day.
 
     The plan of a model that learns from a user's file has one `PinnedDay` for the file. Its `day` is the
     file's identifier, and its fields about source health are empty.
@@ -35,17 +36,37 @@ class PinnedDay:
     issues_digest: str
     tokens_digest: str
     health_digest: str
+    duplicate_marks: str = ""
+    duplicate_marks_digest: str = ""
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The day, and the content digests of its three batches. Two days with equal values have the same
-        data."""
-        return self.day, self.issues_digest, self.tokens_digest, self.health_digest
+        """The day, and the content digests of its batches. Two days with equal values have the same data."""
+        return (
+            self.day,
+            self.issues_digest,
+            self.tokens_digest,
+            self.health_digest,
+            self.duplicate_marks_digest,
+        )
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders of the day's batches."""
+        return [folder for folder in (self.issues, self.tokens, self.health, self.duplicate_marks) if folder]
 
     @property
     def batch_ids(self) -> set[str]:
-        """The ids of the day's three batches."""
-        return {folder.rpartition("/")[2] for folder in (self.issues, self.tokens, self.health)}
+        """The ids of the day's batches."""
+        return {folder.rpartition("/")[2] for folder in self.folders}
+
+    def to_json(self) -> dict[str, str]:
+        """Returns the fields. Leaves out those about duplicate marks if there are none, so that the pages of
+        earlier versions keep their digests."""
+        values = asdict(self)
+        if not self.duplicate_marks:
+            del values["duplicate_marks"], values["duplicate_marks_digest"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -190,7 +211,7 @@ def day_pages(days: Sequence[PinnedDay], superseded: Mapping[str, Sequence[int]]
     """Returns the contents of the pages of a plan, by period. `days` are sorted."""
     return {
         period: {
-            "days": [asdict(day) for day in days[positions]],
+            "days": [day.to_json() for day in days[positions]],
             "superseded": {
                 day.day: list(superseded[day.day]) for day in days[positions] if superseded.get(day.day)
             },

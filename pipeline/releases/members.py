@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
+from pipeline.contracts import (
+    DUPLICATE_MARKS,
+    EMBEDDINGS,
+    ISSUES,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TABLES,
+    TITLE_PREDICTIONS,
+)
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.members import SharedPages
@@ -19,7 +27,7 @@ from pipeline.releases.records import published_records
 from pipeline.settings import Settings
 from pipeline.warehouse import Batch
 
-PUBLISHED_TABLES = (SOURCE_HEALTH.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name)
+PUBLISHED_TABLES = (SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name)
 
 
 def published_tables(settings: Settings) -> tuple[str, ...]:
@@ -59,12 +67,14 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
 
     If a stage of the release has not run yet, the release has no batches of the stage's table. Then a
     UsageError is raised if `complete` is true; it names the command to run. If `complete` is false, this
-    table is left out.
+    table is left out. The table of duplicate marks is always left out if the release has none, because
+    earlier versions of Titler planned releases without it.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
     for table in (ISSUES.name, *tables):
-        manifests = release.members[table] if complete or table in release.members else ()
+        required = complete and table != DUPLICATE_MARKS.name
+        manifests = release.members[table] if required or table in release.members else ()
         for manifest in manifests:
             members.append(
                 {

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import count
 from random import Random
 
+from pipeline.sample.duplicate_comments import DuplicateComments
 from pipeline.sample.events import OTHER_EVENTS, Event, Issue, comment_event, issue_event, pull_request
 from pipeline.sample.issue_forms import FORMS, shuffled_forms
 from pipeline.sample.issue_problems import Problem, invent_new_problem, invent_problem
@@ -67,15 +68,18 @@ class Calendar:
     """Generates the events of a sample, one day after another. An issue may have further events on a later
     day.
 
-    There is no event in the hour that begins at `missing`. Four attributes list the URLs of generated issues:
-    `duplicates` has pairs (newer URL, older URL), `opened_twice` and `opened_again_next_day` have URLs, and
-    `by_form` maps the form of an issue, such as "null body", to URLs.
+    There is no event in the hour that begins at `missing`. `duplicate_comments` writes the comments about
+    duplicates. Five attributes list the URLs of generated issues: `duplicates` has pairs (newer URL, older
+    URL), `marks` has (newer URL, older URL, who marked it), `opened_twice` and `opened_again_next_day` have
+    URLs, and `by_form` maps the form of an issue, such as "null body", to URLs.
     """
 
     random: Random
     world: World
     missing: datetime
+    duplicate_comments: DuplicateComments
     duplicates: list[tuple[str, str]] = field(default_factory=list)
+    marks: list[tuple[str, str, str]] = field(default_factory=list)
     opened_twice: list[str] = field(default_factory=list)
     opened_again_next_day: list[str] = field(default_factory=list)
     by_form: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -124,7 +128,11 @@ class Calendar:
         for event in later:
             if self._has_file(event.moment):
                 self._carried[event.moment.date()].append(event)
-        return sorted(events + self._carried.pop(day, []), key=lambda event: event.moment)
+        events = sorted(events + self._carried.pop(day, []), key=lambda event: event.moment)
+        marks = self.duplicate_comments.marks
+        addresses = [event.payload.get("comment", {}).get("html_url") for event in events]
+        self.marks += [marks[address] for address in addresses if address in marks]
+        return events
 
     def _has_file(self, moment: datetime) -> bool:
         return not self.missing <= moment < self.missing + timedelta(hours=1)
@@ -176,10 +184,11 @@ class Calendar:
 
     def _follow(self, issue: Issue) -> Iterable[Event]:
         """Yields the later events of an issue: comments and, for some issues, a closing and a reopening."""
-        random, moment = self.random, issue.opened
+        random, moment, older_of = self.random, issue.opened, dict(self.duplicates)
         for _ in range(random.choices((0, 1, 2, 3, 4), (50, 25, 13, 8, 4))[0]):
             moment += timedelta(seconds=1 + int(random.expovariate(1 / 7200)))
-            yield comment_event(random, issue, moment, self.world.person(random))
+            comment = comment_event(random, issue, moment, self.world.person(random))
+            yield self.duplicate_comments.rewrite(comment, issue, older_of)
         if random.random() < 0.35:
             moment += timedelta(seconds=1 + int(random.expovariate(1 / 18000)))
             yield issue_event("closed", issue, moment, issue.author)

@@ -364,7 +364,7 @@ COMMENTS = (
     "Same problem here with {v}.",
     "Could you try the main branch? I think it is fixed there.",
     "Closing, as there was no answer. Please open it again if it still happens.",
-    "Looks like a duplicate of #{ref}.",
+    "This looks related to #{ref}.",
     ":+1:",
     "Fixed by {hex}.",
     "I will look at it next week \U0001f44d",

@@ -139,6 +139,7 @@ def comment_event(random: Random, issue: Issue, moment: datetime, actor: Actor) 
         "user": user(actor),
         "created_at": stamp(moment),
         "updated_at": stamp(moment),
+        "author_association": "NONE",
         "body": comment_text(random),
     }
     payload = {"action": "created", "issue": issue_object(issue, moment), "comment": comment}

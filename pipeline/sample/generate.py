@@ -5,7 +5,17 @@ network can learn from the issues in the sample.
 
 All repositories, people and problems are invented. The file `planted.json`, next to the hour files, lists the
 near-duplicates, malformed lines and other faults that were planted in them. Tests compare this list with what
-Titler finds.
+Titler finds. Its keys:
+
+- `days`: the days, as YYYY-MM-DD
+- `duplicates`: near-duplicates as (newer URL, older URL)
+- `marks`: comments that call a near-duplicate a duplicate, as (newer URL, older URL, who says so: member,
+  author, bot or other). Further comments only mention an issue
+- `missing_hours`, `malformed_hours`: hours without a file or with malformed lines, such as "2024-01-01-13"
+- `malformed_lines`: the number of malformed lines
+- `opened_twice`: URLs of issues with two opened events, the second with another title
+- `opened_again_next_day`: URLs of those issues in `opened_twice` whose second opened event is on the next day
+- `forms`: URLs of issues by form, such as "null body"
 """
 
 from __future__ import annotations
@@ -24,6 +34,7 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.progress import track
 from pipeline.sample.days import IDS_PER_DAY, Calendar
+from pipeline.sample.duplicate_comments import DuplicateComments
 from pipeline.sample.events import Event
 from pipeline.sample.repositories_and_people import World
 
@@ -69,18 +80,6 @@ def write(
     function with the same seed and a later first day: the new issues belong to the same repositories. Then
     `planted.json` describes only the last call.
 
-    Keys of planted.json:
-
-    - `days`: the days, as YYYY-MM-DD
-    - `duplicates`: near-duplicates as (newer URL, older URL)
-    - `missing_hours`, `malformed_hours`: hours without a file or with malformed lines, such as
-      "2024-01-01-13"
-    - `malformed_lines`: the number of malformed lines
-    - `opened_twice`: URLs of issues with two opened events, the second with another title
-    - `opened_again_next_day`: URLs of those issues in `opened_twice` whose second opened event is on the next
-      day
-    - `forms`: URLs of issues by form, such as "null body"
-
     Raises UsageError if `days` is less than 1, or if `issues_per_day` is not between 60 and 10,000. Also
     raises UsageError if `directory` is a file, or contains a file for the hour that must be missing.
     """
@@ -92,7 +91,9 @@ def write(
     malformed = datetime.combine(dates[0], time(broken))
     _prepare(directory, _path(directory, missing))
 
-    calendar = Calendar(random, World(Random(seed)), missing)
+    world = World(Random(seed))
+    comments = DuplicateComments(Random(f"{seed}/{first_day}/comments"), world)
+    calendar = Calendar(random, world, missing, comments)
     files = events = 0
     for day in track(dates, "Writing the sample", len(dates)):
         hours = _lines(
@@ -121,6 +122,7 @@ def _planted(calendar: Calendar, dates: list[date], missing: datetime, malformed
     return {
         "days": [day.isoformat() for day in dates],
         "duplicates": calendar.duplicates,
+        "marks": calendar.marks,
         "missing_hours": [_name(missing)],
         "malformed_hours": [_name(malformed)],
         "malformed_lines": len(MALFORMED_LINES),

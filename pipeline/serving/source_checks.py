@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from pipeline import warehouse
-from pipeline.contracts import ISSUES
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES
 from pipeline.lake.batches import Lake
 from pipeline.progress import track
 from pipeline.settings import Settings
@@ -55,24 +55,31 @@ def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day:
     return day_source.changed is not None and day_source.changed >= end_of_day
 
 
-def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:
+def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = False) -> dict[str, Any]:
     """Estimates with dry runs how many bytes BigQuery would bill for extracting these days.
 
     The result has the bytes and their price in USD, per day and in total. A day costs nothing if its issues
-    are already in the lake, or if hour files are read instead of BigQuery's tables. Do not rename the keys of
-    the result: the command `titler cost --json` prints them. Raises WarehouseError if BigQuery cannot be
-    reached.
+    are already in the lake, unless `again` is true, or if hour files are read instead of BigQuery's tables.
+    `lacks_marks` says that an earlier version of Titler extracted the day, without duplicate marks. Do not
+    rename the keys of the result: the command `titler cost --json` prints them. Raises WarehouseError if
+    BigQuery cannot be reached.
     """
     connection = warehouse.connect(settings, "cost")
     query = extraction_query(settings)
 
     def estimate(day: date) -> dict[str, Any]:
-        table, in_lake = connection.source_day(day), False
+        table, existing = connection.source_day(day), None
         if table is not None:
-            parameters = batch_parameters(query, table)
-            in_lake = lake.find(ISSUES.name, {"day": str(day)}, (), parameters) is not None
-        size = 0 if table is None or in_lake else connection.estimate(query, day)
-        return {"day": str(day), "in_lake": in_lake, "bytes": size, "usd": usd(settings.warehouse, size)}
+            existing = lake.find(ISSUES.name, {"day": str(day)}, (), batch_parameters(query, table))
+        is_free = table is None or (existing is not None and not again)
+        size = 0 if is_free else connection.estimate(query, day)
+        return {
+            "day": str(day),
+            "in_lake": existing is not None,
+            "bytes": size,
+            "usd": usd(settings.warehouse, size),
+            "lacks_marks": existing is not None and DUPLICATE_MARKS.name not in existing.figures,
+        }
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         rows = list(track(pool.map(estimate, days), "cost", len(days)))

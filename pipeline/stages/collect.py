@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pipeline import warehouse
 from pipeline.contracts import (
+    DUPLICATE_MARKS,
     EMBEDDINGS,
     INDEX,
     ISSUES,
@@ -67,7 +68,7 @@ COLLECTED_DOCUMENT: Document[Any] = Document(
     'the mark {"all_batches_recorded": true}',
     delete_and_run("titler collect"),
 )
-TABLES_BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, QUARANTINE)
+TABLES_BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TOKENS.name, QUARANTINE)
 TABLES_BY_OWNER = (
     VECTORS.name,
     EMBEDDINGS.name,
@@ -277,7 +278,7 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
     if not pinned.is_open():
         return set()
     plan = pinned.plan
-    folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
+    folders = {folder for day in plan.days for folder in day.folders}
     if pinned.kind == "releases":
         folders.update([plan.facts["predictor"], *kept_titles(plan).values()])
     if embedding_network := taken_network(plan):
@@ -294,12 +295,7 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
 def _catalogued_folders(lake: Lake, catalogue: Catalogue) -> set[str]:
     """Returns the folders of all batches in the catalogue of days, which the next release may use, and of
     these days' malformed lines."""
-    folders = {
-        folder
-        for day in catalogue.plan(lake).days
-        for folder in (day.issues, day.tokens, day.health)
-        if folder
-    }
+    folders = {folder for day in catalogue.plan(lake).days for folder in day.folders}
     for page in read_pages(lake, catalogue.manifests.get(ISSUES.name, {}).values(), MANIFEST_PAGE):
         folders.update(filter(None, (manifest.figures.get(QUARANTINE) for manifest in page)))
     return folders

@@ -1,8 +1,11 @@
 """Stage `extract`: reads a day of GH Archive (the public events on GitHub) and stores its issues.
 
 The day is read from hour files or from a table in BigQuery. The issues are written to the table issues_v1,
-and the verdict on the day's data to the table source_health_v1. Malformed lines are written to the lake's
-folder `quarantine`.
+comments that call an issue a duplicate to the table duplicate_marks_v1, and the verdict on the day's data to
+the table source_health_v1. Malformed lines are written to the lake's folder `quarantine`.
+
+A day that an earlier version of Titler extracted has no duplicate marks. It gets them when it is extracted
+again, which happens only if the user says so or if the source has changed: BigQuery bills every extraction.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import pyarrow.compute as pc
 from pipeline import warehouse
 from pipeline.compute.cluster import map_shards
 from pipeline.compute.derived_batches import Outcome
-from pipeline.contracts import ISSUES, QUARANTINE
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, QUARANTINE
 from pipeline.errors import BudgetError
 from pipeline.lake.batches import Lake
 from pipeline.lake.day_catalogue import CurrentHealth
@@ -31,6 +34,7 @@ from pipeline.settings import Settings
 from pipeline.source import hour_files
 from pipeline.source.trainable import REASONS, count_untrainable, thresholds
 from pipeline.source.verdict_history import VerdictHistory, judge_day
+from pipeline.stages.extract_marks import make_marks_current, write_marks
 
 ROWS_PER_PART = 100_000
 DAYS_WORTH_A_CLUSTER = 29
@@ -126,6 +130,8 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
             return ExtractedDay(current, False, available)
         existing = lake.reuse(ISSUES.name, partition, (), parameters)
         if existing is not None:
+            if current is None or current.batch_id != existing.batch_id:
+                make_marks_current(lake, existing)
             return ExtractedDay(existing, False)
 
     if run_id in _REFUSALS:
@@ -154,6 +160,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
         if available := lost_data(before, now):
             draft.discard()
             return ExtractedDay(current, False, available)
+    figures[DUPLICATE_MARKS.name] = write_marks(lake, draft, extraction.comments)
     if extraction.cost:
         figures["cost"] = dict(extraction.cost)
     if len(extraction.malformed):

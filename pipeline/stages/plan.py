@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import warehouse
-from pipeline.contracts import ISSUES, PREDICTOR, SOURCE_HEALTH
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, PREDICTOR, SOURCE_HEALTH
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import list_changes
@@ -100,6 +100,7 @@ def _complete_day_members(release: Pinned) -> None:
     for table, folders in (
         (ISSUES.name, [day.issues for day in days]),
         (SOURCE_HEALTH.name, [day.health for day in days]),
+        (DUPLICATE_MARKS.name, [day.duplicate_marks for day in days if day.duplicate_marks]),
     ):
         if table not in release.members:
             release.members.put(table, lake.for_each(lake.manifest, folders))
@@ -156,6 +157,6 @@ def _is_same(release: Pinned, facts: dict[str, Any], update: CatalogueUpdate) ->
 
 
 def _put_day_members(release: Pinned, catalogue: Catalogue) -> None:
-    """Records that the planned batches of the tables issues_v1 and source_health_v1 belong to the release."""
+    """Records that the planned batches of the catalogued tables, such as issues_v1, belong to the release."""
     for table, pages in catalogue.manifests.items():
         release.members.put_pages(table, pages)

@@ -26,6 +26,21 @@ MALFORMED_SCHEMA = pa.schema(
     ]
 )
 FIRST_DAY = date(2015, 1, 1)  # the first day with GH Archive's present format
+COMMENT_SCHEMA = pa.schema(
+    [
+        pa.field("event_id", pa.string()),
+        pa.field("comment_url", pa.string()),
+        pa.field("issue_id", pa.int64()),
+        pa.field("issue_url", pa.string()),
+        pa.field("repo", pa.string()),
+        pa.field("number", pa.int64()),
+        pa.field("author", pa.string()),
+        pa.field("said_by", pa.string()),
+        pa.field("created_at", contracts.TIMESTAMP),
+        pa.field("body", pa.string()),
+    ]
+)
+"""The columns of sql/extract_duplicate_marks.sql. Any value may be NULL."""
 MALFORMED_TEXT_LENGTH = 10_000  # number of characters that are stored of a malformed line
 MALFORMED_PER_FILE = 200  # largest number of malformed lines stored per file; the others are only counted
 Purpose = Literal["plan", "publish"]
@@ -62,6 +77,7 @@ class Extraction:
       BigQuery table was read.
     - `events_per_hour`: maps the hours of the day (UTC) that have events to their number. Empty if hour files
       were read.
+    - `comments`: a table of the comments that may call an issue a duplicate of another, with COMMENT_SCHEMA.
     - `cost`: the values of `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction
       was free.
     """
@@ -73,6 +89,7 @@ class Extraction:
     malformed_issues: int = 0
     events_per_file: Mapping[str, int] = field(default_factory=dict)
     events_per_hour: Mapping[int, int] = field(default_factory=dict)
+    comments: pa.Table = field(default_factory=COMMENT_SCHEMA.empty_table)
     cost: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -197,7 +214,8 @@ class Warehouse(Protocol):
         ...
 
     def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
-        """Extracts the issues of a source day with `query`, the statement in sql/extract_issues.sql.
+        """Extracts the issues of a source day with `query`, the statement in sql/extract_issues.sql. In the
+        same pass, also extracts the comments that may mark duplicates (sql/extract_duplicate_marks.sql).
 
         Sets the parameters @first_suffix and @last_suffix to the table suffix of `day`. The DuckDB warehouse
         reads the hour files `files`. The BigQuery warehouse reads GH Archive's table of the day. If an

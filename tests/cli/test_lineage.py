@@ -13,6 +13,7 @@ from pipeline.cli import lineage
 from pipeline.cli.lineage import LineageFile
 from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import (
+    DUPLICATE_MARKS,
     EMBEDDINGS,
     ISSUES,
     SEGMENTS,
@@ -54,7 +55,13 @@ class LineageLake:
         for day in ("2015-01-01", "2015-01-02"):
             batches = [self.batch(table, day=day) for table in (ISSUES.name, TOKENS.name, SOURCE_HEALTH.name)]
             folders, digests = [one.folder for one in batches], [one.digest for one in batches]
-            pinned.append(PinnedDay(day, *folders, *digests))
+            marked = self.batch(DUPLICATE_MARKS.name, day=day)
+            day_without = PinnedDay(day, *folders, *digests)
+            pinned.append(
+                dataclasses.replace(
+                    day_without, duplicate_marks=marked.folder, duplicate_marks_digest=marked.digest
+                )
+            )
         self.members: dict[str, tuple[Manifest, ...]] = {
             "predictor": (self.predictor,),
             "vocabulary": (self.batch("vocabulary", model="m"),),
@@ -69,6 +76,8 @@ class LineageLake:
             for table_name, members in self.members.items():
                 subject.members.put(table_name, members)
         self.release.members.put(SOURCE_HEALTH.name, [self.lake.manifest(day.health) for day in pinned])
+        marks = [self.lake.manifest(day.duplicate_marks) for day in pinned]
+        self.release.members.put(DUPLICATE_MARKS.name, marks)
 
     def batch(self, table: str, **partition: str) -> Manifest:
         draft = self.lake.draft(table, partition)
@@ -124,14 +133,21 @@ def test_the_verbs_of_a_model(lake: LineageLake, verb: str, inputs: list[str], o
 @pytest.mark.parametrize(
     ("verb", "inputs", "outputs"),
     [
-        ("plan", ["issues_v1", "source_health_v1", "tokens_v1", "predictor", "titler"], ["releases"]),
+        (
+            "plan",
+            ["issues_v1", "source_health_v1", "duplicate_marks_v1", "tokens_v1", "predictor", "titler"],
+            ["releases"],
+        ),
         ("vectorize", ["tokens_v1", "predictor"], ["vectors_v1"]),
         ("embed", ["vectors_v1", "predictor"], ["embeddings_v1"]),
         ("predict", ["vectors_v1", "issues_v1", "predictor"], ["title_predictions_v1"]),
         ("index", ["embeddings_v1", "issues_v1"], ["segments_v1", "similar_issues_v1"]),
         (
             "publish",
-            ["issues_v1", "source_health_v1", "title_predictions_v1", "similar_issues_v1", "segments_v1"],
+            [
+                *("issues_v1", "source_health_v1", "duplicate_marks_v1", "title_predictions_v1"),
+                *("similar_issues_v1", "segments_v1"),
+            ],
             ["releases", "warehouse.duckdb"],
         ),
     ],
@@ -278,14 +294,16 @@ def test_the_verbs_of_an_ingest(tmp_path: Path) -> None:
     with LineageFile(lake, settings).stage("extract", [DAY]) as record:
         record.result = outcome = extract.run(lake, settings, [DAY])[0]
     line = json.loads(file.read_text())
-    (source,), (issues, health, quarantine) = line["inputs"], line["outputs"]
+    (source,), (issues, health, marks, quarantine) = line["inputs"], line["outputs"]
     assert source == {
         "namespace": "file",
         "name": f"{hours}/2015-01-03",
         "locations": [f"{hours}/2015-01-03-5.json.gz"],
     }
-    names = [dataset["name"] for dataset in (issues, health, quarantine)]
-    assert names == [f"{lake.root}/issues_v1", f"{lake.root}/source_health_v1", f"{lake.root}/quarantine"]
+    names = ["issues_v1", "source_health_v1", "duplicate_marks_v1", "quarantine"]
+    assert [dataset["name"] for dataset in (issues, health, marks, quarantine)] == [
+        f"{lake.root}/{name}" for name in names
+    ]
     assert issues["version"] == outcome.manifests[0].batch_id
 
     with LineageFile(lake, settings).stage("clean", [DAY]) as record:

@@ -155,6 +155,7 @@ def test_bigquerys_tables_have_bigquerys_columns(release: Pinned) -> None:
     tables = [dataset.to_json() for dataset in lineage_datasets.warehouse_tables(settings, release)]
     assert [table["name"] for table in tables] == [
         "my-project.titler.source_health_v1",
+        "my-project.titler.duplicate_marks_v1",
         "my-project.titler.title_predictions_v1",
         "my-project.titler.similar_issues_v1",
         "my-project.titler.embeddings_v1",
@@ -162,11 +163,11 @@ def test_bigquerys_tables_have_bigquerys_columns(release: Pinned) -> None:
         "my-project.titler.release_members_v1",
     ]
     assert {table["namespace"] for table in tables} == {"bigquery"}
-    assert [partition["dimensions"] for partition in tables[3]["partitions"]] == [
+    assert [partition["dimensions"] for partition in tables[4]["partitions"]] == [
         {"source_day": "2015-01-01"},
         {"source_day": "2015-01-02"},
     ]
-    assert [(column["name"], column["type"]) for column in tables[3]["schema"]] == [
+    assert [(column["name"], column["type"]) for column in tables[4]["schema"]] == [
         ("issue_id", "INT64"),
         ("embedding", "ARRAY<FLOAT64>"),
         ("source_day", "DATE"),

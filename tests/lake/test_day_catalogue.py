@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import LakeError
 from pipeline.lake import day_catalogue
 from pipeline.lake.batches import Lake
@@ -19,7 +21,7 @@ from pipeline.lake.changed_days import list_changes
 from pipeline.lake.day_catalogue import CATALOGUE, CatalogueUpdate, CurrentHealth, update_catalogue
 from pipeline.lake.duplicate_openings import duplicate_openings
 from pipeline.lake.members import MANIFEST_PAGE
-from pipeline.lake.pages import read_pages
+from pipeline.lake.pages import read_page_files, read_pages
 from pipeline.lake.pinned import pin_days
 from tests.lake.test_pinned import ingest
 
@@ -46,12 +48,24 @@ def content(lake: Lake, updated: CatalogueUpdate) -> dict[str, Any]:
             for page in read_pages(lake, catalogue.manifests[ISSUES.name].values(), MANIFEST_PAGE)
             for manifest in page
         ],
+        "marks": [
+            (manifest.day, manifest.digest)
+            for page in read_pages(lake, catalogue.manifests[DUPLICATE_MARKS.name].values(), MANIFEST_PAGE)
+            for manifest in page
+        ],
         "health": [
             list(manifest.inputs)
             for page in read_pages(lake, catalogue.manifests[SOURCE_HEALTH.name].values(), MANIFEST_PAGE)
             for manifest in page
         ],
-        "periods": [list(names) for names in (catalogue.days, catalogue.ids, *catalogue.manifests.values())],
+        "periods": [
+            list(names)
+            for names in (
+                catalogue.days,
+                catalogue.ids,
+                *(catalogue.manifests[table] for table in sorted(catalogue.manifests)),
+            )
+        ],
     }
 
 
@@ -65,6 +79,29 @@ def test_a_new_day_is_added_and_only_its_month_is_written_anew(lake: Lake) -> No
     assert list(second.catalogue.days) == ["2014", "2015-01"]
     assert second.catalogue.days["2014"] == first.catalogue.days["2014"]
     assert second.catalogue.days["2015-01"] != first.catalogue.days["2015-01"]
+
+
+def test_marks_are_catalogued_where_a_day_has_them(lake: Lake) -> None:
+    ingest(lake, ONE, (1, 9))
+    ingest(lake, TWO, (2, 9))
+    before = update(lake)
+    assert before.catalogue.manifests[DUPLICATE_MARKS.name] == {}
+    assert [day.duplicate_marks_digest for day in before.plan.days] == ["", ""]
+    ingest(lake, TWO, (2, 9), marks=["500"])  # the same issues, extracted again
+    after = update(lake)
+    assert list(after.catalogue.manifests[DUPLICATE_MARKS.name]) == ["2015-01"]
+    assert [bool(day.duplicate_marks) for day in after.plan.days] == [False, True]
+    assert after.plan.days[0].content == before.plan.days[0].content
+    assert after.plan.days[1].content != before.plan.days[1].content
+    assert after.catalogue.days["2014"] == before.catalogue.days["2014"]
+
+
+def test_a_day_without_marks_is_stored_as_before_there_were_marks(lake: Lake) -> None:
+    ingest(lake, ONE, (1, 9))
+    (page,) = read_page_files(lake, list(update(lake).catalogue.days.values()))
+    assert sorted(json.loads(page)["days"][0]) == [
+        *("day", "health", "health_digest", "issues", "issues_digest", "tokens", "tokens_digest")
+    ]
 
 
 def test_nothing_new_writes_nothing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,27 +216,35 @@ Openings = dict[int, int]
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(DAYS), st.dictionaries(st.integers(1, 6), st.integers(0, 23), max_size=4)),
+        st.tuples(
+            st.sampled_from(DAYS),
+            st.tuples(
+                st.dictionaries(st.integers(1, 6), st.integers(0, 23), max_size=4),
+                st.sampled_from([None, [], ["500"], ["501"]]),
+            ),
+        ),
         min_size=1,
         max_size=8,
     ),
     st.integers(0, 2**32),
 )
 def test_the_catalogue_does_not_depend_on_the_order_of_ingestion_or_on_earlier_updates(
-    tmp_path_factory: pytest.TempPathFactory, ingested: list[tuple[str, Openings]], seed: int
+    tmp_path_factory: pytest.TempPathFactory,
+    ingested: list[tuple[str, tuple[Openings, Sequence[str] | None]]],
+    seed: int,
 ) -> None:
     """Days are ingested, and again with other issues, with an update in between now and then. In the end the
     catalogue is that of a lake that has only the last state of each day, and which is read at once."""
     folder, dice = tmp_path_factory.mktemp("lakes"), random.Random(seed)
     lake = Lake(str(folder / "step by step"))
-    for day, openings in ingested:
-        ingest(lake, day, *openings.items())
+    for day, (openings, marks) in ingested:
+        ingest(lake, day, *openings.items(), marks=marks)
         if dice.random() < 0.5:
             update(lake)
     updated = update(lake)
     at_once = Lake(str(folder / "at once"))
-    for day, openings in sorted(dict(ingested).items()):
-        ingest(at_once, day, *openings.items())
+    for day, (openings, marks) in sorted(dict(ingested).items()):
+        ingest(at_once, day, *openings.items(), marks=marks)
     assert content(lake, updated) == content(at_once, update(at_once))
     pinned = [(day.day, day.issues) for day in updated.plan.days]
     assert updated.plan.superseded == duplicate_openings(lake, pinned)

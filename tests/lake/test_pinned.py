@@ -3,20 +3,33 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS, VECTORS
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH, TOKENS, VECTORS
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.json_documents import delete_and_repeat
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import BatchKey, Note, Pinned, pin_days
+from tests.warehouse.events import mark
 
 
-def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
-    """Writes the issues, source health and tokens of a day. Each issue is (issue id, hour of opening)."""
+def write_marks(lake: Lake, day: str, event_ids: Sequence[str] | None) -> dict[str, Any]:
+    """Writes the duplicate marks of a day. Returns what the figures of its issues say about them."""
+    if event_ids is None:
+        return {}
+    draft = lake.draft(DUPLICATE_MARKS.name, {"day": day}, (), {"marks": event_ids})
+    rows = pa.Table.from_pylist([mark(event_id) for event_id in event_ids], schema=DUPLICATE_MARKS.schema)
+    draft.write_table("part-00000.parquet", rows, DUPLICATE_MARKS)
+    return {DUPLICATE_MARKS.name: {"batch": draft.commit().folder, "marks": len(event_ids), "incomplete": 0}}
+
+
+def ingest(lake: Lake, day: str, *issues: tuple[int, int], marks: Sequence[str] | None = None) -> None:
+    """Writes the issues, source health and tokens of a day. Each issue is (issue id, hour of opening).
+    `marks` are the event ids of its duplicate marks, or None if an earlier version extracts the day."""
     rows = [
         {
             "issue_id": number,
@@ -34,7 +47,7 @@ def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
     ]
     draft = lake.draft(ISSUES.name, {"day": day})
     draft.write_table("part-00000.parquet", pa.Table.from_pylist(rows, schema=ISSUES.schema), ISSUES)
-    source = draft.commit()
+    source = draft.commit(write_marks(lake, day, marks))
     health = {
         "day": datetime.fromisoformat(day).date(),
         "hours_found": 24,

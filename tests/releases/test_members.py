@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import DUPLICATE_MARKS, EMBEDDINGS, ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -35,7 +35,7 @@ def release(tmp_path: Path) -> Pinned:
 
 
 def test_embeddings_are_published_if_the_setting_says_so() -> None:
-    tables = ("source_health_v1", "title_predictions_v1", "similar_issues_v1")
+    tables = ("source_health_v1", "duplicate_marks_v1", "title_predictions_v1", "similar_issues_v1")
     assert published_tables(Settings()) == tables
     with_embeddings = Settings(warehouse=WarehouseSettings(embeddings=True))
     assert published_tables(with_embeddings) == (*tables, EMBEDDINGS.name)
@@ -90,6 +90,11 @@ def test_a_table_without_batches_is_refused_if_the_release_must_be_complete(rele
     message = r"^Release r has no title_predictions_v1 yet\.\nRun first: titler predict --release r$"
     with pytest.raises(UsageError, match=message):
         release_content(release, [TITLE_PREDICTIONS.name], complete=True)
+
+
+def test_a_release_of_an_earlier_version_has_no_duplicate_marks(release: Pinned) -> None:
+    content = release_content(release, [DUPLICATE_MARKS.name], complete=True)
+    assert content.batches == {DUPLICATE_MARKS.name: []}
 
 
 def test_a_table_without_batches_is_empty_if_the_release_may_be_incomplete(release: Pinned) -> None:

@@ -28,6 +28,9 @@ from pipeline.sample.english_symptoms import SYMPTOMS
 from pipeline.sample.issue_forms import FORMS, shuffled_forms
 from pipeline.sample.issue_problems import Writer, invent_problem
 from pipeline.sample.repositories_and_people import LANGUAGES, World
+from pipeline.stages.extract_marks import find_marks
+from pipeline.warehouse.duckdb import DuckDBWarehouse
+from tests.warehouse.events import EXTRACT
 
 Event = dict[str, Any]
 
@@ -345,6 +348,27 @@ def test_near_duplicates_use_different_words(two_days: Read) -> None:
     for newer, older in two_days.planted["duplicates"]:
         assert texts[newer][0] != texts[older][0]
         assert texts[newer][1] != texts[older][1]
+
+
+def test_some_near_duplicates_are_marked_by_people_of_all_kinds(two_days: Read) -> None:
+    marks = two_days.planted["marks"]
+    assert {(newer, older) for newer, older, _ in marks} <= set(map(tuple, two_days.planted["duplicates"]))
+    assert len(marks) >= 10
+    assert {said_by for _, _, said_by in marks} == {"member", "author", "bot", "other"}
+
+
+def test_the_extraction_finds_the_marks_and_no_mere_mention(two_days: Read) -> None:
+    days = [(date(2024, 1, day), f"2024-01-0{day}-*.json.gz") for day in (1, 2)]
+    rows = []
+    for day, pattern in days:
+        files = sorted(two_days.sample.directory.glob(pattern))
+        comments = DuckDBWarehouse("nowhere").extract(EXTRACT, day, files).comments
+        assert len(comments) > 2 * len(find_marks(comments)[0])  # most are mere mentions
+        rows += find_marks(comments)[0].to_pylist()
+    url = "https://github.com/{duplicate_of_repo}/issues/{duplicate_of_number}"
+    assert sorted([row["issue_url"], url.format(**row), row["said_by"]] for row in rows) == sorted(
+        two_days.planted["marks"]
+    )
 
 
 def test_issues_opened_twice_have_one_id_two_events_and_two_titles(two_days: Read) -> None:

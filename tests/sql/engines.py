@@ -61,6 +61,10 @@ class Engine(Protocol):
         """The result of sql/extract_malformed.sql, sorted by event_id: event_id, reason, text."""
         ...
 
+    def comments(self, events: Events) -> list[Row]:
+        """The result of sql/extract_duplicate_marks.sql."""
+        ...
+
     def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         """The rows of a statement that reads the events of DAY as `githubarchive.day.20*`."""
         ...
@@ -94,6 +98,9 @@ class DuckDB:
             for row in table.to_pylist()
         ]
         return sorted(rows, key=lambda row: str(row["event_id"]))
+
+    def comments(self, events: Events) -> list[Row]:
+        return list(DuckDBWarehouse("nowhere").extract(EXTRACT, DAY, self._hour(events)).comments.to_pylist())
 
     def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         connection = duckdb.connect()
@@ -155,6 +162,9 @@ class _OnEventTable(ABC):
             self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS),
             key=lambda row: str(row["event_id"]),
         )
+
+    def comments(self, events: Events) -> list[Row]:
+        return self._scan(Query.from_file("extract_duplicate_marks").sql, events, BOUNDS)
 
     def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         return self._scan(sql, events, values)

@@ -8,10 +8,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, Table
+from pipeline.contracts import (
+    DUPLICATE_MARKS,
+    EMBEDDINGS,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    Table,
+)
 from pipeline.warehouse import SQL
 from pipeline.warehouse.duckdb import DuckDBWarehouse
-from tests.warehouse.events import Lake, embedding, health, neighbour, prediction
+from tests.warehouse.events import Lake, embedding, health, mark, neighbour, prediction
 
 NAN = float("nan")
 
@@ -27,6 +34,7 @@ def healthy(folder: Path) -> Lake:
         "t1",
         [prediction(1), prediction(2, predicted_title="", abstained=True), prediction(3)],
     )
+    lake.add(DUPLICATE_MARKS, "d1", [mark("1"), mark("2", duplicate_of_repo="c/d", duplicate_of_number=2)])
     return lake.add(SIMILAR_ISSUES, "s1", [neighbour(2, 1), neighbour(3, 2, 1), neighbour(3, 1, 2)]).add(
         SOURCE_HEALTH, "h1", [health()]
     )
@@ -62,6 +70,20 @@ def by_number(issue_id: int, **values: Any) -> dict[str, Any]:
 
 
 FAULTS = [
+    Fault(
+        "duplicate_marks_key",
+        "twice",
+        DUPLICATE_MARKS,
+        [mark("8"), mark("8")],
+        [{"batch_id": "bad", "event_id": "8", "found": 2}],
+    ),
+    Fault(
+        "duplicate_marks_self",
+        "of itself",
+        DUPLICATE_MARKS,
+        [mark("8", duplicate_of_repo="A/b", duplicate_of_number=2)],
+        [{"batch_id": "bad", "event_id": "8", "repo": "a/b", "number": 2}],
+    ),
     Fault(
         "title_predictions_key",
         "twice",

@@ -11,15 +11,15 @@ from pipeline.warehouse import Query
 from tests.sql.engines import Engine
 from tests.sql.googlesql import Row, Tables
 from tests.sql.worlds import batch, in_order, member
-from tests.warehouse.events import embedding, health, neighbour, prediction, release
+from tests.warehouse.events import embedding, health, mark, neighbour, prediction, release
 from tests.warehouse.test_contract import POOR
 
 THIRD, FOURTH, FIFTH = date(2015, 1, 3), date(2015, 1, 4), date(2015, 1, 5)
 
 
 HEALTH, TITLES, SIMILAR = contracts.SOURCE_HEALTH, contracts.TITLE_PREDICTIONS, contracts.SIMILAR_ISSUES
-EMBEDDINGS = contracts.EMBEDDINGS
 OPENED, EARLIER = datetime(2015, 1, 3, 5, tzinfo=UTC), datetime(2015, 1, 3, 4, tzinfo=UTC)
+EMBEDDINGS, MARKS = contracts.EMBEDDINGS, contracts.DUPLICATE_MARKS
 WEEKDAY = {"usual_issues": 4, "compared_with": "weekday", "reason": None}
 COUNTED_PER_HOUR = {
     "malformed_issues": 0,
@@ -82,6 +82,11 @@ WORLD: Tables = {
         *batch(EMBEDDINGS, "e3-old", embedding(1, 0.75, 0.75)),
         *batch(EMBEDDINGS, "e4", embedding(2, 1.0, 1.0), day=FOURTH),
     ],
+    MARKS.name: [
+        *batch(MARKS, "d3", mark("1")),
+        *batch(MARKS, "d3-old", mark("9")),
+        *batch(MARKS, "d4", mark("1", number=7), mark("2", said_by=None), day=FOURTH),
+    ],
     contracts.RELEASES.name: [release("r1", "published"), release("r2")],
     contracts.RELEASE_MEMBERS.name: [
         member("r1", HEALTH, "h3-old"),
@@ -95,6 +100,9 @@ WORLD: Tables = {
         member("r1", EMBEDDINGS, "e3-old"),
         member("r2", EMBEDDINGS, "e3", model="owner"),
         member("r2", EMBEDDINGS, "e4", FOURTH),
+        member("r1", MARKS, "d3-old"),
+        member("r2", MARKS, "d3"),
+        member("r2", MARKS, "d4", FOURTH),
         member("r2", SIMILAR, "s3"),
         member("r2", SIMILAR, "s4", FOURTH),
         member("r2", SIMILAR, "s5", FIFTH),
@@ -170,6 +178,10 @@ SHOWN: dict[str, list[Row]] = {
             "near_duplicate": False, "source_day": FIFTH,
             "model": "titler", "model_version": "1", "batch_id": "s5", "release_id": "r2",
         },
+    ],
+    "duplicate_marks": [  # the comment 1 was recorded twice: the earlier day counts
+        {**mark("1"), "source_day": THIRD, "batch_id": "d3", "release_id": "r2"},
+        {**mark("2", said_by=None), "source_day": FOURTH, "batch_id": "d4", "release_id": "r2"},
     ],
     "embeddings": [
         {

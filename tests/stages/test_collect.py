@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import warehouse
-from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, QUARANTINE, SEGMENTS
+from pipeline.contracts import DUPLICATE_MARKS, EMBEDDINGS, ISSUES, PREDICTOR, QUARANTINE, SEGMENTS
 from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import list_changes
 from pipeline.lake.day_catalogue import CatalogueUpdate, update_catalogue
@@ -252,6 +252,21 @@ def test_the_malformed_lines_of_a_day_are_kept_as_long_as_its_issues(collection:
     collection.settings = collection.settings.model_copy(update={"release": Release(keep=1)})
     assert collection.run().releases == ("earlier",)
     assert collection.lake.names(lines.folder) == collection.lake.names(issues.folder) == []
+
+
+def test_the_duplicate_marks_of_a_day_are_kept_as_long_as_the_day_is_in_the_catalogue(
+    collection: Collection,
+) -> None:
+    lake = collection.lake
+    ingest(lake, "2015-01-02", (1, 9), marks=["500"])
+    (day,) = updated(lake).plan.days
+    collection.add_batch(DUPLICATE_MARKS.name, {"day": "2015-01-02"}, "of an extraction that was killed")
+    collection.run()
+    assert lake.manifest(day.duplicate_marks).rows == 1
+    ingest(lake, "2015-01-02", (1, 9), marks=["501"])
+    updated(lake)
+    collection.run()
+    assert lake.names(day.duplicate_marks) == []
 
 
 def test_a_collection_that_was_killed_is_continued_by_the_next_one(

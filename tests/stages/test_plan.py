@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, TOKENS
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, TOKENS
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import EmbeddingNetwork
 from pipeline.lake.manifest import Manifest
@@ -43,6 +43,16 @@ class Nights:
         if cleaned:
             self.lake.draft(TOKENS.name, {"day": day}, [manifest.digest]).commit()
         return manifest
+
+    def add_marks(self, day: str) -> Manifest:
+        """Extracts a day again that was extracted without duplicate marks; returns the batch of marks."""
+        issues = self.lake.current(ISSUES.name, {"day": day})
+        assert issues is not None
+        marks = self.lake.draft(DUPLICATE_MARKS.name, {"day": day}).commit()
+        draft = self.lake.draft(ISSUES.name, {"day": day}, ["again"])
+        draft.write_table("part-00000.parquet", self.lake.read(issues, ISSUES), ISSUES)
+        draft.commit({DUPLICATE_MARKS.name: {"batch": marks.folder}})
+        return marks
 
     def plan(self, name: str) -> plan.PlanOutcome:
         return plan.run(self.lake, self.settings, self.release(name))
@@ -258,12 +268,26 @@ def test_titles_are_not_kept_if_they_did_not_beat_the_floor_even_if_they_were_ac
     assert retitled.title("second") == ["better", "better", "better"]
 
 
+def test_duplicate_marks_are_a_reason_for_a_release_and_belong_to_it(nights: Nights) -> None:
+    nights.add_day(ONE, CRASH)
+    nights.plan("first")
+    nights.publish("first")
+    assert list(nights.release("first").members[DUPLICATE_MARKS.name]) == []
+    marks = nights.add_marks(ONE)
+    assert nights.plan("second").plan is not None
+    assert list(nights.release("second").members[DUPLICATE_MARKS.name]) == [marks]
+    nights.publish("second")
+    assert nights.plan("third").reason == "nothing is new since release second"
+
+
 def test_a_plan_that_was_interrupted_before_it_listed_its_members_is_completed(nights: Nights) -> None:
-    batch = nights.add_day(ONE, CRASH)
+    nights.add_day(ONE, CRASH)
+    marks = nights.add_marks(ONE)
     nights.plan("whole")
     whole = nights.release("whole").plan
     nights.release("cut").open(whole.days, whole.facts)
     nights.add_day(TWO, SECOND_CRASH)  # too late for the release
     assert nights.plan("cut").reason == "it was created before"
-    assert nights.release("cut").members.folders(ISSUES.name) == [batch.folder]
+    assert nights.release("cut").members.folders(ISSUES.name) == [whole.days[0].issues]
+    assert nights.release("cut").members.folders(DUPLICATE_MARKS.name) == [marks.folder]
     assert nights.release("cut").members.folders(SOURCE_HEALTH.name) == [whole.days[0].health]

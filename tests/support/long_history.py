@@ -26,6 +26,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pipeline.contracts import (
+    DUPLICATE_MARKS,
     EMBEDDINGS,
     ISSUES,
     SEGMENTS,
@@ -40,7 +41,7 @@ from pipeline.index.release_days import IndexedDay
 from pipeline.index.segment import segment_figures, write_segment
 from pipeline.index.segment_plan import plan_segments
 from pipeline.lake.batches import Lake
-from pipeline.lake.day_catalogue import CATALOGUE, Catalogue
+from pipeline.lake.day_catalogue import CATALOGUE, CATALOGUED_TABLES, Catalogue
 from pipeline.lake.issue_ids import write_ids
 from pipeline.lake.local_cache import LocalCache
 from pipeline.lake.manifest import File, Manifest
@@ -147,7 +148,10 @@ def _open_release(
     """Opens the release, and returns it with its batches by table."""
     batches: dict[str, list[Manifest]] = {
         table.name: []
-        for table in (ISSUES, SOURCE_HEALTH, VECTORS, EMBEDDINGS, TITLE_PREDICTIONS, SIMILAR_ISSUES)
+        for table in (
+            *(ISSUES, SOURCE_HEALTH, DUPLICATE_MARKS, VECTORS, EMBEDDINGS, TITLE_PREDICTIONS),
+            SIMILAR_ISSUES,
+        )
     }
     days: list[PinnedDay] = []
     for name in names:
@@ -159,6 +163,7 @@ def _open_release(
         is_stored = name[:7] == names[-1][:7]
         issues = _store_issue(lake, name) if is_stored else _batch(ISSUES, {"day": name})
         health = _batch(SOURCE_HEALTH, {"day": name}, (issues.digest,), figures=health_row)
+        marks = _batch(DUPLICATE_MARKS, {"day": name}, rows=0)
         tokens = hashlib.sha256(f"tokens of {name}".encode()).hexdigest()
         vectors = _batch(VECTORS, {"vocabulary": VOCABULARY, "day": name}, (tokens,))
         of_model = {"model": MODEL, "day": name}
@@ -174,11 +179,12 @@ def _open_release(
             {"predictor": predictor.digest, "issues_batch": issues.batch_id},
             {"abstained": 0},
         )
-        for manifest in (issues, health, vectors, embeddings, titles):
+        for manifest in (issues, health, marks, vectors, embeddings, titles):
             batches[manifest.table].append(manifest)
         digests = (issues.digest, tokens, health.digest)
         tokens_folder = f"tokens_v1/day={name}/{tokens[:12]}"
-        days.append(PinnedDay(name, issues.folder, tokens_folder, health.folder, *digests))
+        folders = (issues.folder, tokens_folder, health.folder)
+        days.append(PinnedDay(name, *folders, *digests, marks.folder, marks.digest))
     facts: dict[str, Any] = {
         "model": MODEL,
         "model_version": "3",
@@ -214,7 +220,7 @@ def _open_release(
     release.open_pages(pages, facts)
     for table, manifests in batches.items():
         release.members.put(table, manifests)
-    manifests_of = {table: release.members.pages(table) for table in (ISSUES.name, SOURCE_HEALTH.name)}
+    manifests_of = {table: release.members.pages(table) for table in CATALOGUED_TABLES}
     lake.put_json(CATALOGUE, asdict(Catalogue(pages, manifests_of, ids)))
     return release, batches
 
@@ -277,7 +283,7 @@ def _write_segments(lake: Lake, settings: Settings, batches: Mapping[str, list[M
 
 def _write_copies(warehouse: Path, batches: Mapping[str, list[Manifest]]) -> None:
     """Writes the copies of the history's Parquet files that a publication has made beside the warehouse."""
-    for table in (SOURCE_HEALTH, TITLE_PREDICTIONS, SIMILAR_ISSUES):
+    for table in (SOURCE_HEALTH, DUPLICATE_MARKS, TITLE_PREDICTIONS, SIMILAR_ISSUES):
         for manifest in batches[table.name]:
             folder = copies_folder(warehouse) / table.name / f"day={manifest.day}" / manifest.batch_id
             folder.mkdir(parents=True)
@@ -285,7 +291,7 @@ def _write_copies(warehouse: Path, batches: Mapping[str, list[Manifest]]) -> Non
 
 
 def _copy_of(table: Table, manifest: Manifest) -> pa.Table:
-    if table is SIMILAR_ISSUES:
+    if table in (DUPLICATE_MARKS, SIMILAR_ISSUES):
         return table.empty()
     if table is SOURCE_HEALTH:
         row = {**manifest.figures, "day": date.fromisoformat(manifest.day)}

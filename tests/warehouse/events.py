@@ -50,6 +50,40 @@ def opened(
     )
 
 
+def commented(
+    body: Any,
+    *,
+    event_id: Any = "200",
+    at: str = "2015-01-03T06:00:00Z",
+    repo: str | None = "o/r",
+    action: str = "created",
+    issue: dict[str, Any] | None = None,
+    **comment: Any,
+) -> dict[str, Any]:
+    """An event of a comment on the issue o/r#34, which `opener` opened. `issue` and `comment` override
+    values; None becomes a JSON null."""
+    of_issue = {
+        "id": 7,
+        "number": 34,
+        "html_url": f"https://github.com/{repo}/issues/34",
+        "title": "it does not start",
+        "user": {"login": "opener", "type": "User"},
+        "body": "one two three four five six",
+    }
+    of_comment = {
+        "html_url": f"https://github.com/{repo}/issues/34#issuecomment-1",
+        "user": {"login": "someone", "type": "User"},
+        "author_association": "NONE",
+        "body": body,
+    }
+    payload = {
+        "action": action,
+        "issue": {**of_issue, **(issue or {})},
+        "comment": {**of_comment, **comment},
+    }
+    return event("IssueCommentEvent", event_id=event_id, at=at, repo=repo, payload=payload)
+
+
 def event(
     kind: str,
     *,
@@ -102,6 +136,17 @@ def neighbour(issue_id: int, similar: int, rank: int = 1, **values: Any) -> dict
         "similar_issue_url": f"https://github.com/a/b/issues/{similar}", "similar_title": "it fails too",
         "distance": 0.1 * rank,
         "same_repo": True, "near_duplicate": True,
+    }  # fmt: skip
+    return {**row, **values}
+
+
+def mark(event_id: str, **values: Any) -> dict[str, Any]:
+    """A row of duplicate_marks_v1."""
+    row = {
+        "event_id": event_id, "comment_url": "https://github.com/a/b/issues/2#issuecomment-1", "issue_id": 2,
+        "issue_url": "https://github.com/a/b/issues/2", "repo": "a/b", "number": 2,
+        "duplicate_of_repo": "a/b", "duplicate_of_number": 1, "author": "someone", "said_by": "member",
+        "created_at": datetime(2015, 1, 3, 6, tzinfo=UTC),
     }  # fmt: skip
     return {**row, **values}
 

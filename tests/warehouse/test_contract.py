@@ -12,7 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
+from pipeline.contracts import (
+    DUPLICATE_MARKS,
+    EMBEDDINGS,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TABLES,
+    TITLE_PREDICTIONS,
+)
 from pipeline.errors import ContractError, UsageError
 from pipeline.warehouse import Query, ReleaseTables, Warehouse
 from tests.support.stores import BUCKET
@@ -22,6 +29,7 @@ from tests.warehouse.events import (
     Lake,
     embedding,
     health,
+    mark,
     neighbour,
     prediction,
     publish,
@@ -35,6 +43,7 @@ VIEWS = [view.stem for view in Query.folder("views")]
 
 # What analysts see of one release. Each test looks at issues of its own.
 
+URL = "https://github.com/a/b/issues/"
 AGAIN = {"created_at": prediction(59)["created_at"], "source_day": NEXT_DAY}  # recorded a second time
 
 
@@ -59,6 +68,22 @@ def release_to_read(folder: Path) -> Lake:
             *(neighbour(4, 3), neighbour(4, 2, 2)),
             *(neighbour(9, 8), neighbour(9, 7, 2, same_repo=False)),
             neighbour(9, 6, 3, near_duplicate=False),
+        ],
+    )
+    lake.add(DUPLICATE_MARKS, "d2", [mark("500")], day=NEXT_DAY)
+    lake.add(
+        DUPLICATE_MARKS,
+        "d1",
+        [
+            mark(
+                "500",
+                issue_id=9,
+                issue_url="https://github.com/a/b/issues/9",
+                number=9,
+                duplicate_of_number=8,
+            ),
+            mark("501", issue_id=4, number=4, duplicate_of_number=9),
+            mark("502", issue_id=4, number=4, duplicate_of_repo="x/y"),
         ],
     )
     lake.add(EMBEDDINGS, "e2", [embedding(4, 2.0)], day=NEXT_DAY)
@@ -109,6 +134,27 @@ def test_near_duplicates_are_of_one_repository_and_near(published: Warehouse) ->
     sql = "SELECT issue_id, title, similar_issue_id, source_day FROM near_duplicates WHERE issue_id = 9"
     assert query_rows(published, sql) == [
         {"issue_id": 9, "title": "it fails", "similar_issue_id": 8, "source_day": DAY}
+    ]
+
+
+def test_a_mark_recorded_on_two_days_is_shown_with_its_earlier_day(published: Warehouse) -> None:
+    assert query_rows(published, "SELECT * FROM duplicate_marks WHERE event_id = '500'") == [
+        {
+            **mark("500", issue_id=9, issue_url="https://github.com/a/b/issues/9", number=9),
+            "duplicate_of_number": 8,
+            "source_day": DAY,
+            "batch_id": "d1",
+            "release_id": "r1",
+        }
+    ]
+
+
+def test_the_example_says_which_marked_duplicates_are_found(published: Warehouse) -> None:
+    rows = published.query(Query.from_file("examples/marked_duplicates")).to_pylist()
+    columns = ("issue_url", "title", "duplicate_of_url", "said_by", "rank", "distance")
+    assert [tuple(row[column] for column in columns) for row in rows] == [
+        (f"{URL}9", "it fails", f"{URL}8", "member", 1, 0.1),
+        (f"{URL}2", "it fails", f"{URL}9", "member", None, None),
     ]
 
 

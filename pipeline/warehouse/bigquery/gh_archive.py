@@ -1,4 +1,4 @@
-"""The query that reads the issues and the malformed events of one day from GH Archive's BigQuery tables."""
+"""The query that reads a day from GH Archive's BigQuery tables: issues, malformed events and comments."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline import contracts
 from pipeline.warehouse.column_types import in_bigquery
 from pipeline.warehouse.protocol import (
+    COMMENT_SCHEMA,
     FIRST_DAY,
     MALFORMED_PER_FILE,
     MALFORMED_SCHEMA,
@@ -19,29 +20,28 @@ from pipeline.warehouse.protocol import (
 from pipeline.warehouse.query import Query, table_suffix
 
 SOURCE_TABLES = "githubarchive.day.20"  # a table suffix follows, such as 150131
-EXTRACTED = [*contracts.ISSUES.schema.names, "reason", "text", "malformed_count"]
+_FAULT = {"reason": "STRING", "text": "STRING", "malformed_count": "INT64"}
+_COMMENT = {"comment_url": "STRING", "said_by": "STRING"}  # a comment's columns that an issue lacks
+EXTRACTED = [*contracts.ISSUES.schema.names, *_FAULT, *_COMMENT]
 
-# One statement, because both parts read the payload: BigQuery then bills each column once.
+# One statement, because all parts read the payload: BigQuery then bills each column once.
 _DAY = """
 WITH issues AS (
 {issues}
 ),
 malformed AS (
 {malformed}
+),
+comments AS (
+{comments}
 )
 SELECT
-  {columns},
-  CAST(NULL AS STRING) AS reason,
-  CAST(NULL AS STRING) AS text,
-  CAST(NULL AS INT64) AS malformed_count
+  {of_issues}
 FROM
   issues
 UNION ALL
 SELECT
-  {nulls},
-  reason,
-  text,
-  malformed_count
+  {of_malformed}
 FROM (
   SELECT
     event_id,
@@ -55,29 +55,36 @@ FROM (
   QUALIFY
     ROW_NUMBER() OVER (ORDER BY event_id) <= {limit}
 )
+UNION ALL
+SELECT
+  {of_comments}
+FROM
+  comments
 ORDER BY
-  reason IS NULL,
+  part,
   created_at,
   issue_id,
   event_id
 """
+MALFORMED_PART, COMMENTS_PART, ISSUES_PART = 1, 2, 3
+"""The values of the column `part` in the result of `day_query`, which is sorted by it."""
 
 
 def day_query(query: Query) -> str:
     """Returns one SELECT that reads a day of GH Archive. Its result has the malformed events first, then the
-    issues.
+    comments that may mark duplicates, then the issues.
 
-    `query` is the SELECT of sql/extract_issues.sql, which returns only the issues. The SELECT of
-    sql/extract_malformed.sql is added for the malformed events. Each of the two parts is sorted.
+    `query` is the SELECT of sql/extract_issues.sql, which returns only the issues. The SELECTs of
+    sql/extract_malformed.sql and sql/extract_duplicate_marks.sql are added. Each of the three parts is
+    sorted.
     """
-    columns = contracts.ISSUES.schema.names
-    kinds = {field.name: in_bigquery(field.type) for field in contracts.ISSUES.schema}
-    nulls = [name if name == "event_id" else f"CAST(NULL AS {kinds[name]}) AS {name}" for name in columns]
     return _DAY.format(
         issues=query.sql,
         malformed=Query.from_file("extract_malformed").sql,
-        columns=",\n  ".join(columns),
-        nulls=",\n  ".join(nulls),
+        comments=Query.from_file("extract_duplicate_marks").sql,
+        of_issues=_columns(ISSUES_PART, contracts.ISSUES.schema.names),
+        of_malformed=_columns(MALFORMED_PART, ["event_id", *_FAULT]),
+        of_comments=_columns(COMMENTS_PART, COMMENT_SCHEMA.names),
         text_length=MALFORMED_TEXT_LENGTH,
         limit=MALFORMED_PER_FILE,
     )
@@ -88,6 +95,13 @@ def refuse_timeline(day: date) -> None:
     decides, because reading the events would be billed."""
     if day < FIRST_DAY:
         raise timeline_error(f"The events of {day} in {SOURCE_TABLES}{table_suffix(day)} have")
+
+
+def _columns(part: int, available: Sequence[str]) -> str:
+    """Returns the columns that one part of the result selects. Those that it lacks are NULL."""
+    kinds = {field.name: in_bigquery(field.type) for field in contracts.ISSUES.schema} | _FAULT | _COMMENT
+    columns = [name if name in available else f"CAST(NULL AS {kinds[name]}) AS {name}" for name in EXTRACTED]
+    return ",\n  ".join([f"{part} AS part", *columns])
 
 
 def malformed_table(rows: Sequence[dict[str, object]], table: str) -> pa.Table:

@@ -13,9 +13,10 @@ from contextlib import AbstractContextManager
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from google.api_core import exceptions
 
 from pipeline import contracts
@@ -26,7 +27,10 @@ from pipeline.warehouse.bigquery import views
 from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT, connect_storage
 from pipeline.warehouse.bigquery.errors import RejectedError, translated_errors
 from pipeline.warehouse.bigquery.gh_archive import (
+    COMMENTS_PART,
     EXTRACTED,
+    ISSUES_PART,
+    MALFORMED_PART,
     SOURCE_TABLES,
     day_query,
     malformed_table,
@@ -39,6 +43,7 @@ from pipeline.warehouse.bigquery.results import read_record_batches
 from pipeline.warehouse.bigquery.staged_release import StagedTables
 from pipeline.warehouse.bigquery.tables import Tables
 from pipeline.warehouse.protocol import (
+    COMMENT_SCHEMA,
     WAREHOUSE_TABLES,
     Batch,
     Extraction,
@@ -51,6 +56,16 @@ from pipeline.warehouse.query import Query, canonical_sql, table_suffix
 from pipeline.warehouse.sql_parser import parameters_of, replace_tables
 
 VECTOR_INDEX_ROWS = 5000  # BigQuery builds no vector index for fewer rows
+
+
+class _DayParts(NamedTuple):
+    """The parts of a day's result: the issues as record batches, a table with the first MALFORMED_PER_FILE
+    malformed events, the number of all malformed events, and the comments that may mark duplicates."""
+
+    issues: Iterator[pa.RecordBatch]
+    malformed: pa.Table
+    malformed_count: int
+    comments: pa.Table
 
 
 class BigQueryWarehouse:
@@ -108,15 +123,16 @@ class BigQueryWarehouse:
         hours_query, issues_query = queries
         hour_rows = self.jobs.rows(hours_query)
         with translated_errors(self.settings, f"reading the issues of {day}"):
-            record_batches, malformed, malformed_count = self._split(issues_query, table.name)
-            issues = pa.RecordBatchReader.from_batches(contracts.ISSUES.schema, record_batches)
+            parts = self._split(issues_query, table.name)
+            issues = pa.RecordBatchReader.from_batches(contracts.ISSUES.schema, parts.issues)
         return Extraction(
             issues,
             events=sum(row["events"] for row in hour_rows),
-            malformed=malformed,
-            omitted_malformed=malformed_count - len(malformed),
-            malformed_issues=malformed_count,
+            malformed=parts.malformed,
+            omitted_malformed=parts.malformed_count - len(parts.malformed),
+            malformed_issues=parts.malformed_count,
             events_per_hour={row["hour"]: row["events"] for row in hour_rows},
+            comments=parts.comments,
             cost=cost_of(queries, self.settings),
         )
 
@@ -276,7 +292,8 @@ class BigQueryWarehouse:
     def _statements(self, query: Query, day: date) -> list[Statement]:
         """Returns the two SQL statements that extract a day.
 
-        The first counts the day's events per hour. The second reads the day's issues and malformed events.
+        The first counts the day's events per hour. The second reads the day's issues, malformed
+        events and comments that may mark duplicates.
         """
         bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
         hours = Query.from_file("source_hours")
@@ -286,28 +303,32 @@ class BigQueryWarehouse:
             Statement(f"reading the issues of {day}", issues, query.binding(parameters_of(issues), **bounds)),
         ]
 
-    def _split(self, query: FinishedQuery, table: str) -> tuple[Iterator[pa.RecordBatch], pa.Table, int]:
-        """Splits the result of a day's query into issues and malformed events.
-
-        Returns three values: the issues as record batches, a table with the first MALFORMED_PER_FILE
-        malformed events, and the number of all malformed events of the day.
-        """
+    def _split(self, query: FinishedQuery, table: str) -> _DayParts:
+        """Splits the result of a day's query into issues, malformed events and comments."""
         with translated_errors(self.settings, "counting a result"):
             result = self.jobs.client.get_table(query.job.destination, timeout=REQUEST_TIMEOUT)
         stream = read_record_batches(self.jobs.client, connect_storage(self.settings), query.job)
         progress = track(stream, f"issues of {table[-6:]}", result.num_rows or 0, len)
-        record_batches = (record_batch.select(EXTRACTED) for record_batch in progress)
-        malformed_rows: list[dict[str, object]] = []
+        record_batches = (record_batch.select(["part", *EXTRACTED]) for record_batch in progress)
+        other_rows: list[dict[str, Any]] = []
         first_issues: list[pa.RecordBatch] = []
-        for record_batch in record_batches:  # malformed events come first
-            malformed_in_batch = len(record_batch) - record_batch.column("reason").null_count
-            malformed_rows += record_batch.slice(0, malformed_in_batch).to_pylist()
-            if malformed_in_batch < len(record_batch):
-                first_issues.append(record_batch.slice(malformed_in_batch))
+        for record_batch in record_batches:  # issues come last
+            parts = record_batch.column("part")
+            others = pc.sum(pc.less(parts, ISSUES_PART)).as_py() or 0
+            other_rows += record_batch.slice(0, others).to_pylist()
+            if others < len(record_batch):
+                first_issues.append(record_batch.slice(others))
                 break
-        malformed_count = int(str(malformed_rows[0]["malformed_count"])) if malformed_rows else 0
-        malformed = malformed_table(malformed_rows, table)
-        return self._issues(first_issues, record_batches), malformed, malformed_count
+        malformed_rows = [row for row in other_rows if row["part"] == MALFORMED_PART]
+        comments = [row for row in other_rows if row["part"] == COMMENTS_PART]
+        return _DayParts(
+            self._issues(first_issues, record_batches),
+            malformed_table(malformed_rows, table),
+            int(malformed_rows[0]["malformed_count"]) if malformed_rows else 0,
+            pa.Table.from_pylist(
+                [{name: row[name] for name in COMMENT_SCHEMA.names} for row in comments], COMMENT_SCHEMA
+            ),
+        )
 
     def _issues(
         self, first: list[pa.RecordBatch], following: Iterator[pa.RecordBatch]

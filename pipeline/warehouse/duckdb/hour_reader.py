@@ -103,7 +103,9 @@ FROM (
 )
 """
 
-_LINE_COUNTS = "SELECT filename, COUNT(*) FROM lines GROUP BY filename"
+_LINE_COUNTS = """
+SELECT filename, COUNT(*), COUNT_IF(NOT well_formed) FROM lines GROUP BY filename
+"""
 
 # A line's number in its file, counted from 1, is the distance of its row from the file's first row, plus 1.
 _MALFORMED_LINES = """
@@ -198,14 +200,16 @@ class HourReader:
         except duckdb.Error as error:
             self._read_refused(names, folder, compression, error)
             return
-        line_counts = dict(self.connection.execute(_LINE_COUNTS).fetchall())
+        counts = self.connection.execute(_LINE_COUNTS).fetchall()
+        line_counts = {path: lines for path, lines, _ in counts}
+        with_malformed = {path for path, _, malformed in counts if malformed}
         events, saved_state = Counter(line_counts), self._save_state(folder)
         for path, name in names.items():
+            if path not in with_malformed:
+                continue
             lines = np.asarray(
                 self.connection.execute(_MALFORMED_LINES, {"path": path}).fetchnumpy()["line"], dtype=np.int64
             )
-            if not len(lines):
-                continue
             try:
                 self._repair_or_quarantine(Path(path), name, lines, line_counts[path], compression, folder)
             except DamagedError:

@@ -28,6 +28,7 @@ from pipeline.warehouse.duckdb.differences_from_bigquery import scan_condition, 
 from pipeline.warehouse.duckdb.hour_reader import HourReader
 from pipeline.warehouse.duckdb.release_file import StagedFile, copies_folder, local_path, temporary_path
 from pipeline.warehouse.protocol import (
+    COMMENT_SCHEMA,
     MALFORMED_PER_FILE,
     MALFORMED_SCHEMA,
     MALFORMED_TEXT_LENGTH,
@@ -65,6 +66,10 @@ FROM events
 WHERE type = 'IssuesEvent'
 """
 
+# Many small days have no comment about duplicates. Planning the query for them would take a tenth of the
+# day's processor time.
+_ANY_COMMENT = "SELECT 1 FROM events WHERE type = 'IssueCommentEvent' LIMIT 1"
+
 
 class DuckDBWarehouse:
     """The warehouse in the DuckDB file `path`. The first publication of a release creates the file."""
@@ -86,15 +91,17 @@ class DuckDBWarehouse:
         connection = self._memory
         bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
         malformed_query = Query.from_file("extract_malformed")
-        conditions = [scan_condition(query.sql), scan_condition(malformed_query.sql)]
+        comments_query = Query.from_file("extract_duplicate_marks")
+        conditions = [scan_condition(each.sql) for each in (query, malformed_query, comments_query)]
         condition = " OR ".join(sorted({f"({condition.sql})" for condition in conditions}))
         names = frozenset().union(*(condition.parameters for condition in conditions))
         reader = HourReader(connection, condition, query.binding(names, **bounds), table_suffix(day))
         reader.read(files)
-        issues_sql, malformed_sql = translate(query.sql), translate(malformed_query.sql)
-        issues = connection.sql(
-            issues_sql.sql, params=query.binding(issues_sql.parameters, **bounds)
-        ).to_arrow_table()
+        malformed_sql = translate(malformed_query.sql)
+        issues = _run_extraction(connection, query, bounds)
+        comments = COMMENT_SCHEMA.empty_table()
+        if connection.execute(_ANY_COMMENT).fetchall():
+            comments = _run_extraction(connection, comments_query, bounds).select(COMMENT_SCHEMA.names)
         malformed_events = connection.sql(
             _MALFORMED_EVENTS.format(sql=malformed_sql.sql),
             params=malformed_query.binding(malformed_sql.parameters, **bounds),
@@ -114,6 +121,7 @@ class DuckDBWarehouse:
             omitted,
             malformed_issues=reader.malformed_issues + total,
             events_per_file=dict(reader.events_per_file),
+            comments=comments.cast(COMMENT_SCHEMA),
         )
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
@@ -196,6 +204,15 @@ class DuckDBWarehouse:
             if not is_read and _is_abandoned(batch):
                 shutil.rmtree(batch)
         return 0
+
+
+def _run_extraction(
+    connection: duckdb.DuckDBPyConnection, query: Query, bounds: Mapping[str, str]
+) -> pa.Table:
+    """Runs an extraction query on the table `events`, and returns its rows."""
+    translation = translate(query.sql)
+    parameters = query.binding(translation.parameters, **bounds)
+    return connection.sql(translation.sql, params=parameters).to_arrow_table()
 
 
 def _is_abandoned(path: Path) -> bool:

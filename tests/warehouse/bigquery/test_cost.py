@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,9 +42,9 @@ def test_each_day_has_a_price_and_days_in_the_lake_are_free(
         estimate = source_checks.cost(lake, settings, [DAY, NEXT_DAY, THIRD_DAY])
     assert estimate == {
         "days": [
-            {"day": str(DAY), "in_lake": True, "bytes": 0, "usd": 0.0},
-            {"day": str(NEXT_DAY), "in_lake": False, "bytes": TIB, "usd": 6.25},
-            {"day": str(THIRD_DAY), "in_lake": False, "bytes": 0, "usd": 0.0},
+            {"day": str(DAY), "in_lake": True, "bytes": 0, "usd": 0.0, "lacks_marks": False},
+            {"day": str(NEXT_DAY), "in_lake": False, "bytes": TIB, "usd": 6.25, "lacks_marks": False},
+            {"day": str(THIRD_DAY), "in_lake": False, "bytes": 0, "usd": 0.0, "lacks_marks": False},
         ],
         "bytes": TIB,
         "usd": 6.25,
@@ -53,8 +54,50 @@ def test_each_day_has_a_price_and_days_in_the_lake_are_free(
     assert len(jobs_started(emulator, "SELECT")) == started  # only dry runs
 
 
+def test_extracting_days_of_the_lake_again_has_a_price(
+    settings: AllSettings, emulator: Emulator, tmp_path: Path
+) -> None:
+    lake = Lake(settings.lake.root)
+    load_day(emulator, DAY, write_hour(tmp_path, opened(7)))
+    extract.run(lake, settings, [DAY])
+    with emulator.proxy.intervene(billing(TIB, "WITH issues AS"), billing(0, "EXTRACT(HOUR")):
+        (day,) = source_checks.cost(lake, settings, [DAY], again=True)["days"]
+    assert day == {"day": str(DAY), "in_lake": True, "bytes": TIB, "usd": 6.25, "lacks_marks": False}
+
+
+IN_LAKE = {"day": "2015-01-03", "in_lake": True, "bytes": 0, "usd": 0.0, "lacks_marks": True}
+
+
+@pytest.mark.parametrize(
+    ("again", "day", "output"),
+    [
+        (
+            False,
+            IN_LAKE,
+            "cost: BigQuery would bill 0 B, $0.00 for 0 days; days already in the lake, which cost nothing: "
+            "1\n    2015-01-03  in the lake\n    1 day in the lake without duplicate marks, because an "
+            "earlier version of Titler extracted them. What adding them would cost: "
+            "titler cost --day 2015-01-03 --again\n",
+        ),
+        (
+            True,
+            {**IN_LAKE, "bytes": 15 * 10**9, "usd": 0.09},
+            "cost: BigQuery would bill 15.0 GB, $0.09 for 1 day\n    2015-01-03  15.0 GB, $0.09\n",
+        ),
+    ],
+    ids=["in the lake", "again"],
+)
+def test_cost_says_what_adding_duplicate_marks_costs(
+    capsys: pytest.CaptureFixture[str], again: bool, day: dict[str, Any], output: str
+) -> None:
+    value = {"days": [day], "bytes": day["bytes"], "usd": day["usd"]}
+    value |= {"max_bytes_per_run": 100 * 10**9, "max_bytes_per_day": 200 * 10**9}
+    query_reports.cost(AllSettings(warehouse=Settings(kind="bigquery")), value, False, again=again)
+    assert capsys.readouterr().out == output
+
+
 def test_an_estimate_over_a_budget_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    days = [{"day": "2015-01-03", "in_lake": False, "bytes": 150 * 10**9, "usd": 0.85}]
+    days = [{**IN_LAKE, "in_lake": False, "bytes": 150 * 10**9, "usd": 0.85, "lacks_marks": False}]
     value = {
         "days": days,
         "bytes": 150 * 10**9,

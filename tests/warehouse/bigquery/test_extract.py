@@ -7,15 +7,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.cli import stage_runs
+from pipeline.cli import stage_reports, stage_runs
 from pipeline.cli.options import Context
-from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH
 from pipeline.errors import BudgetError, DailyBudgetError, SourceError
 from pipeline.lake.batches import Lake
 from pipeline.settings import LakeSettings, Source
@@ -26,7 +27,7 @@ from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.support.emulator import Emulator
 from tests.warehouse.bigquery.conversation import billing, jobs_started
-from tests.warehouse.events import DAY, EXTRACT, event, opened, write_hour
+from tests.warehouse.events import DAY, EXTRACT, commented, event, opened, write_hour
 from tests.warehouse.source import load_day
 
 MB = 2**20
@@ -64,6 +65,28 @@ def test_issues_come_in_order_and_what_lacks_something_goes_to_quarantine(
         8,
         "opened issue: issue.title is missing",
     )
+
+
+def test_comments_that_may_mark_duplicates_come_with_the_issues_and_the_malformed_events(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
+    broken = opened(8, event_id="8", title=None)
+    lines = (
+        commented("dup #12", event_id="2"),
+        opened(7),
+        broken,
+        commented("Duplicate of #12", event_id="1"),
+    )
+    hours = write_hour(tmp_path, *lines)
+    load_day(emulator, DAY, hours)
+    extraction = bigquery_warehouse.extract(EXTRACT, DAY)
+    assert [(row["event_id"], row["body"]) for row in extraction.comments.to_pylist()] == [
+        ("1", "Duplicate of #12"),
+        ("2", "dup #12"),
+    ]
+    assert extraction.comments == DuckDBWarehouse("nowhere").extract(EXTRACT, DAY, hours).comments
+    assert extraction.malformed.num_rows == 1
+    assert [row["issue_id"] for row in extraction.issues.read_all().to_pylist()] == [7]
 
 
 def test_of_many_malformed_events_the_first_are_kept_and_all_are_counted(
@@ -162,6 +185,27 @@ def test_a_day_in_the_lake_is_not_paid_for_again(
     )
 
 
+def test_a_day_that_was_paid_for_before_there_were_marks_is_asked_again_only_if_told_to(
+    settings: AllSettings, emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = Lake(settings.lake.root)
+    load_day(emulator, DAY, write_hour(tmp_path, opened(7), commented("Duplicate of #12")))
+    (first,) = extract.run(lake, settings, [DAY])[0].manifests
+    figures = {name: value for name, value in first.figures.items() if name != DUPLICATE_MARKS.name}
+    lake.put(f"{first.folder}/manifest.json", replace(first, figures=figures).to_json().encode())
+    outcome, health = extract.run(lake, settings, [DAY])
+    assert (outcome.made, len(jobs_started(emulator, READING))) == (0, 1)
+    stage_reports.extracted(lake, settings, outcome, health)
+    assert (
+        "    1 day in the lake without duplicate marks, because an earlier version of Titler extracted them. "
+        "To add them: titler extract --day 2015-01-03 --again\n"
+        "    What BigQuery would bill for that: titler cost --day 2015-01-03 --again\n"
+    ) in capsys.readouterr().out
+    outcome, _ = extract.run(lake, settings, [DAY], again=True)
+    assert outcome.manifests[0].figures[DUPLICATE_MARKS.name]["marks"] == 1
+    assert "BigQuery is expected to bill" in capsys.readouterr().out
+
+
 def test_a_day_is_read_again_when_asked_for_or_when_its_table_has_grown(
     settings: AllSettings, emulator: Emulator, tmp_path: Path
 ) -> None:
@@ -235,6 +279,8 @@ def test_real_hours_give_the_same_from_a_table_and_from_files(
         expected.malformed.num_rows,
     )
     assert sorted(extraction.events_per_hour.values()) == sorted(expected.events_per_file.values())
+    assert extraction.comments == expected.comments
+    assert extraction.comments.num_rows == 6
 
 
 def test_a_backfill_that_spends_the_days_budget_keeps_what_it_has_and_names_what_is_left(

@@ -126,9 +126,10 @@ def test_no_argument_has_the_name_of_a_column_because_it_would_hide_it() -> None
     assert arguments & columns == set()
 
 
-def test_the_examples_for_bigquery_only_parse_too() -> None:
+def test_the_examples_parse_too() -> None:
     assert {query.stem: translate(query.sql).parameters for query in Query.folder("examples")} == {
-        "nearest_issues": {"issue_url"}
+        "marked_duplicates": frozenset(),
+        "nearest_issues": {"issue_url"},
     }
 
 

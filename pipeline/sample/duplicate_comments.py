@@ -1,0 +1,94 @@
+"""Writes the comments of the sample that are about duplicates: marks, which call an issue a duplicate of
+another one, and mere mentions, which do not.
+
+Both replace the text of a comment that the sample has anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from pipeline.sample.events import Event, Issue, user
+from pipeline.sample.repositories_and_people import Actor, World
+
+MARKED_SHARE = 0.8
+"""Share of the near-duplicates with a comment that are marked. As in real trackers, others are overlooked."""
+MENTION_SHARE = 0.1
+"""Share of the other comments that mention an issue without calling it a duplicate."""
+SAID_BY = {"member": 5, "author": 2, "bot": 2, "other": 1}
+"""Who marks duplicates, with weights."""
+ASSOCIATIONS = {"member": "MEMBER", "author": "NONE", "bot": "NONE", "other": "CONTRIBUTOR"}
+MARKS = (
+    "Duplicate of {ref}.",
+    "Closing as a dupe of {ref}",
+    "dup {ref}",
+    "Thanks for the report! This is a duplicate of {ref}, let us continue there.",
+    "Looks like a duplicate of {ref}.",
+    "This was already reported in {ref}. Closing as duplicate.",
+    "> it worked before the update\n\nSame cause, so this duplicates {ref}.",
+)
+BOT_MARKS = ("**Duplicate of {ref}**\n\n<sub>I am a bot. Reopen the issue if I am wrong.</sub>",)
+MENTIONS = (
+    "Not a duplicate of {ref}: that one is about the other module.",
+    "Is this a duplicate of {ref}?",
+    "> Duplicate of {ref}\n\nNo, it happens without that option, too.",
+    "See also {ref}.",
+    "The log has `duplicate of {ref}` in it, which is only the name of the build.",
+    "{ref} is a duplicate of this one.",
+)
+BOT_MENTIONS = (
+    "### Before we look at it\n\nPlease read {ref} and search for duplicates.\n\n<!-- duplicate of {ref} -->",
+    "Possible duplicates:\n- {ref}",
+)
+
+
+@dataclass
+class DuplicateComments:
+    """Rewrites comments. `marks` has the marks so far, by the address of the comment: the URLs of the
+    commented and of the older issue, and who wrote the mark."""
+
+    random: Random
+    world: World
+    marks: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+
+    def rewrite(self, event: Event, issue: Issue, older_of: Mapping[str, str]) -> Event:
+        """Returns the event of a comment on `issue`, perhaps with another text and author.
+
+        `older_of` maps the URL of each near-duplicate to the URL of the older issue.
+        """
+        older = older_of.get(issue.url)
+        if older is not None and issue.comments == 1:
+            return self._mark(event, issue, older) if self.random.random() < MARKED_SHARE else event
+        if self.random.random() < MENTION_SHARE:
+            is_bot = self.random.random() < 0.5
+            text = self.random.choice(BOT_MENTIONS if is_bot else MENTIONS)
+            actor = self.world.bot(self.random) if is_bot else event.actor
+            return _written(event, actor, text.format(ref=f"#{self.random.randint(1, 900)}"), "NONE")
+        return event
+
+    def _mark(self, event: Event, issue: Issue, older: str) -> Event:
+        said_by = self.random.choices(list(SAID_BY), list(SAID_BY.values()))[0]
+        if said_by == "other" and event.actor == issue.author:
+            said_by = "author"
+        actor = {"author": issue.author, "bot": self.world.bot(self.random)}.get(said_by, event.actor)
+        if said_by == "member" and actor == issue.author:
+            said_by = "author"
+        repo, number = older.removeprefix("https://github.com/").split("/issues/")
+        references = [f"{repo}#{number}", older, f"{older}#issuecomment-{self.random.randint(1, 9)}"]
+        if repo == issue.repo.name:
+            references += [f"#{number}"] * 4
+        text = self.random.choice(BOT_MARKS if said_by == "bot" else MARKS)
+        self.marks[event.payload["comment"]["html_url"]] = (issue.url, older, said_by)
+        return _written(event, actor, text.format(ref=self.random.choice(references)), ASSOCIATIONS[said_by])
+
+
+def _written(event: Event, actor: Actor, body: str, association: str) -> Event:
+    comment = {
+        **event.payload["comment"],
+        "user": user(actor),
+        "body": body,
+        "author_association": association,
+    }
+    return replace(event, actor=actor, payload={**event.payload, "comment": comment})
