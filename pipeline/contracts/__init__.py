@@ -128,6 +128,7 @@ DUPLICATE_MARKS = Table(
     key=("event_id",),
     partition=("day",),
     lives_in=("lake", "warehouse"),
+    with_warehouse_columns=True,
 )
 
 TOKENS = Table(

@@ -1,17 +1,15 @@
--- Grain: one row per event_id that occurs more than once in a batch of duplicate_marks_v1.
+-- Grain: one row per event_id that occurs more than once in a new batch of duplicate_marks_v1.
 SELECT
-  d.batch_id,
-  d.event_id,
+  batch_id,
+  event_id,
   COUNT(*) AS found
 FROM
-  duplicate_marks_v1 AS d
-INNER JOIN
-  release_members_v1 AS m
-  ON m.table_name = 'duplicate_marks_v1' AND m.batch_id = d.batch_id
+  duplicate_marks_v1
 WHERE
-  m.release_id = @release
+  source_day IN UNNEST(@days)
+  AND batch_id IN UNNEST(@batches)
 GROUP BY
-  d.batch_id,
-  d.event_id
+  batch_id,
+  event_id
 HAVING
   COUNT(*) > 1

@@ -43,6 +43,17 @@ WITH held AS (
     source_day IN UNNEST(@days)
   GROUP BY
     batch_id
+  UNION ALL
+  SELECT
+    'duplicate_marks_v1' AS table_name,
+    batch_id,
+    COUNT(*) AS found
+  FROM
+    duplicate_marks_v1
+  WHERE
+    source_day IN UNNEST(@days)
+  GROUP BY
+    batch_id
 )
 SELECT
   m.table_name,
@@ -58,5 +69,11 @@ LEFT JOIN
 WHERE
   m.release_id = @release
   AND m.batch_id IN UNNEST(@batches)
-  AND m.table_name IN ('title_predictions_v1', 'similar_issues_v1', 'source_health_v1', 'embeddings_v1')
+  AND m.table_name IN (
+    'title_predictions_v1',
+    'similar_issues_v1',
+    'source_health_v1',
+    'embeddings_v1',
+    'duplicate_marks_v1'
+  )
   AND m.rows != COALESCE(h.found, 0)
