@@ -155,30 +155,71 @@ def similar(
         str,
         typer.Argument(
             metavar="URL|TEXT|-",
-            help="URL of an issue of the current release, or any text. Use - to read it from standard input.",
+            help="Address of an issue of the current release (URL or OWNER/REPO#NUMBER), or any text. Use "
+            "- to read it from standard input.",
         ),
     ],
-    neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show.")] = 10,
+    neighbours: Annotated[
+        int, typer.Option("-k", min=1, max=1000, help="Number of issues to show, in each list.")
+    ] = 10,
+    draft_title: Annotated[
+        str | None,
+        typer.Option(
+            "--title",
+            metavar="TITLE",
+            help="Title of an issue that is not opened yet. The text is then its body.",
+        ),
+    ] = None,
+    repo: Annotated[
+        str | None,
+        typer.Option(
+            "--repo",
+            metavar="OWNER/REPO",
+            help="Search only the issues of this repository, however old they are.",
+        ),
+    ] = None,
     same_repo: Annotated[
         bool,
         typer.Option(
             "--same-repo",
-            help="Search only the issues of the same repository, however old they are. Without this option, "
-            "the months of the setting similar.months are searched.",
+            help="Search only the issues of the issue's own repository, however old they are.",
         ),
     ] = False,
+    everywhere: Annotated[
+        bool,
+        typer.Option(
+            "--everywhere",
+            help="Show only the list of all repositories, which looks back over the months of the setting "
+            "similar.months.",
+        ),
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="DATE", help="Search only issues that were opened on this day or later."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find the issues of the current release that are most similar to an issue or a text.
+
+    For an issue there are two lists: the issues of its own repository, and those of all repositories. For a
+    text there is the second list, or with --repo the first.
 
     Example: titler similar "crash when opening the settings page" -k 5
     """
     from pipeline.serving import queries
 
     current = context()
-    text = _read_text(query, "titler similar")
-    similar_issues = queries.similar(current.lake, current.settings, text, neighbours, same_repo=same_repo)
-    query_reports.similar(similar_issues, as_json)
+    question = queries.SimilarQuery(
+        _read_text(query, "titler similar"),
+        draft_title,
+        repo,
+        same_repo,
+        everywhere,
+        parse_day(since, "--since") if since else None,
+    )
+    query_reports.similar(queries.similar(current.lake, current.settings, question, neighbours), as_json)
 
 
 @app.command()

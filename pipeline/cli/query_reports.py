@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 GAPS_LISTED = 5
 """Maximum number of gaps that `titler status` lists. A gap is a span of days that were never extracted."""
 INDENT = 10
+LIST_HEADINGS = {"repository": "in the same repository:", "everywhere": "in all repositories:"}
 STATUS_COLUMNS = (
     ("day", "left"),
     ("hours", "right"),
@@ -170,11 +171,15 @@ def exported(release: str, folder: Path, items: int) -> None:
 
 
 def similar(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Prints similar issues, nearest first: angular distance (0 to 2), URL and title."""
+    """Prints similar issues, nearest first: angular distance (0 to 2), URL and title. If there are two lists,
+    each has a heading."""
     if as_json:
         print_json(rows)
         return
-    for row in rows:
+    several = len({row["list"] for row in rows}) > 1
+    for number, row in enumerate(rows):
+        if several and (number == 0 or rows[number - 1]["list"] != row["list"]):
+            say(LIST_HEADINGS[row["list"]])
         mark = "  (near-duplicate)" if row["near_duplicate"] else ""
         say(f"{row['distance']:.3f}  {row['issue_url']}  {row['title']}{mark}")
 

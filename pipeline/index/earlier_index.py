@@ -7,6 +7,7 @@ lake has segments.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -35,25 +36,39 @@ class EarlierIndex:
         self._search_k = search_k
 
     def find(self, url: str) -> FoundIssue:
-        """Returns the issue with this URL. Raises UsageError if it is not in the index."""
-        matches = np.flatnonzero(pc.equal(self._items.column("issue_url"), url).to_numpy())
+        """Returns the issue with this URL, in any letter case. Raises UsageError if it is not in the
+        index."""
+        urls = pc.utf8_lower(self._items.column("issue_url"))
+        matches = np.flatnonzero(pc.equal(urls, url.lower()).to_numpy())
         if not len(matches):
             raise missing_issue(self._release, url)
         row = self._items.slice(int(matches[-1]), 1).to_pylist()[0]
         return FoundIssue(self._index.vector(int(matches[-1])), row["issue_id"], row["repo"])
 
-    def nearest(self, vector: Vectors, neighbours: int) -> list[dict[str, Any]]:
-        """Returns the nearest issues: dicts with the keys of the items, and `distance`."""
+    def repository(self, name: str) -> str:
+        """Raises UsageError: this index cannot be searched by repository."""
+        raise self._cannot("by repository", "--repo")
+
+    def nearest(self, vector: Vectors, neighbours: int, since: date | None = None) -> list[dict[str, Any]]:
+        """Returns the nearest issues: dicts with the keys of the items, and `distance`. Raises UsageError for
+        `since`: the index does not have the times of its issues."""
+        if since is not None:
+            raise self._cannot("by time", "--since")
         pairs = self._index.nearest(vector, neighbours, self._search_k)
         rows = self._items.take(pa.array([item for item, _ in pairs], pa.int64())).to_pylist()
         return [{**row, "distance": distance} for row, (_, distance) in zip(rows, pairs, strict=True)]
 
-    def nearest_in_repository(self, vector: Vectors, neighbours: int, repo: str) -> list[dict[str, Any]]:
+    def nearest_in_repository(
+        self, vector: Vectors, neighbours: int, repo: str, since: date | None = None
+    ) -> list[dict[str, Any]]:
         """Raises UsageError: this index cannot be searched by repository."""
-        raise UsageError(
+        raise self._cannot("by repository", "--same-repo")
+
+    def _cannot(self, how: str, option: str) -> UsageError:
+        return UsageError(
             f"Release {self._release.name} was made by an earlier version of Titler. Its index cannot be "
-            "searched by repository.",
-            "Publish a new release with a further day (titler run --day DAY), or omit --same-repo.",
+            f"searched {how}.",
+            f"Publish a new release with a further day (titler run --day DAY), or omit {option}.",
         )
 
 

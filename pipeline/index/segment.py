@@ -160,6 +160,13 @@ class Segment:
         first, items = (self._repositories.column(name)[row].as_py() for name in ("first_item", "items"))
         return range(first, first + items)
 
+    def repository_named(self, name: str) -> str | None:
+        """Returns the repository of this segment whose name is `name` in any letter case, as it is stored.
+        Returns None if there is none. Raises LakeError if the file is damaged."""
+        repos = self._repositories.column("repo")
+        row = pc.index(pc.utf8_lower(repos), name.lower()).as_py()
+        return None if row < 0 else str(repos[row].as_py())
+
     @cached_property
     def _repositories(self) -> pa.Table:
         path = self._path_of(REPOSITORIES_FILE)

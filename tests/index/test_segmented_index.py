@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,24 @@ def opened(release: Pinned, settings: Settings) -> SegmentedIndex:
 def test_an_issue_is_found_by_its_url_with_its_vector(release: Pinned, settings: Settings) -> None:
     issue = opened(release, settings).find(url_of(3, "c/d"))
     assert (issue.issue_id, issue.repo, issue.vector.tolist()) == (3, "c/d", [0, 1])
+
+
+def test_an_issue_and_a_repository_are_found_in_any_letter_case(release: Pinned, settings: Settings) -> None:
+    index = opened(release, settings)
+    assert index.find(url_of(3, "C/D").upper().replace("HTTPS", "https")).issue_id == 3
+    assert [index.repository(name) for name in ("C/d", "rust-lang/rust")] == ["c/d", "rust-lang/rust"]
+
+
+def test_a_repository_without_issues_is_refused(release: Pinned, settings: Settings) -> None:
+    with pytest.raises(UsageError, match=r"Release r has no issue of the repository no/such\."):
+        opened(release, settings).repository("no/such")
+
+
+def test_only_issues_since_a_day_are_searched_if_it_is_named(release: Pinned, settings: Settings) -> None:
+    index = opened(release, settings)
+    assert ids(index.nearest(X, 10, date(2015, 1, 2))) == [3, 5]
+    assert ids(index.nearest(X, 10, date(2012, 5, 1))) == [1, 2, 3, 5]
+    assert ids(index.nearest_in_repository(X, 10, "rust-lang/rust", date(2012, 5, 2))) == [2]
 
 
 def test_an_issue_of_a_renamed_repository_is_found_by_the_address_that_its_event_had(
