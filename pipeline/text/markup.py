@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipeline.text.code_lines import LETTER_OR_DIGIT, with_short_code, without_frames
-from pipeline.text.problem_first import problem_first
+from pipeline.text.problem_first import author_lines, problem_first
 
 JOINER: Final = "\u2060"
 """U+2060 WORD JOINER. `prepare` inserts it where a word such as camelCase is split without a blank. If the
@@ -62,6 +62,20 @@ def prepare_body(text: str, preparation: int) -> str:
     PROBLEM_FIRST, which also moves the problem to the front.
     """
     return prepare(text) if preparation == ORIGINAL_PREPARATION else _plain_words(problem_first(_lines(text)))
+
+
+def author_text(body: str) -> str:
+    """Returns what the author of an issue wrote, without the lines of an issue template and without markup.
+
+    Code and logs are shortened. Letter case and numbers are kept. Returns "" if the author wrote nothing into
+    the issue template.
+    """
+    return _without_markup("\n".join(without_frames(author_lines(_lines(body)))))
+
+
+def plain_title(title: str) -> str:
+    """Returns a title without markup and invisible characters. Letter case and numbers are kept."""
+    return _without_markup(_plain_characters(title))
 
 
 def _lines(text: str) -> list[str]:

@@ -54,8 +54,13 @@ class _Line(NamedTuple):
 def problem_first(lines: Sequence[str]) -> list[str]:
     """Returns the lines of an issue without its issue template. The lines about the problem come first.
 
-    Code and logs are shortened.
+    Code and logs are shortened. If no line of the author would be left, all lines are returned in order.
     """
+    return author_lines(lines) or list(lines)
+
+
+def author_lines(lines: Sequence[str]) -> list[str]:
+    """Returns the same as `problem_first`, but no line if the author wrote nothing into the template."""
     sections: dict[Section, list[str]] = {section: [] for section in Section}
     section, is_marked = Section.PROBLEM, False
     marked = list(_with_code_marked(lines))
@@ -84,7 +89,7 @@ def problem_first(lines: Sequence[str]) -> list[str]:
                 section = Section.PROBLEM  # a sentence ends a section whose heading has no markup
             sections[section].append(line.text)
     ordered_lines = [line for part in _order(sections) for line in _with_short_logs(sections[part])]
-    return ordered_lines if any(map(LETTER_OR_DIGIT.search, ordered_lines)) else list(lines)
+    return ordered_lines if any(map(LETTER_OR_DIGIT.search, ordered_lines)) else []
 
 
 def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:

@@ -1,0 +1,222 @@
+"""The features of a pair of issues, and the probability that a maintainer would call them duplicates.
+
+`words_in_repository` finds candidates by their words; the vectors find others. `pair_features` compares an
+issue with its candidates, and `Ordering` turns the features into a probability, by which they are ordered.
+
+Every feature is bounded and relative to the issue itself, so that the same weights work for another
+repository and another network. docs/quality.md has the figures, and the command that fits the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import TitlerError
+from pipeline.index.repository_words import TITLE_WEIGHT, RepositoryWords, saturation
+from pipeline.text.issue_terms import IDENTIFIER, IN_TITLE
+
+FEATURES: Final = (
+    "cosine",
+    "cosine_gap",
+    "bm25",
+    "bm25_of_best",
+    "title_overlap",
+    "title_overlap_back",
+    "overlap",
+    "overlap_back",
+    "identifiers",
+    "missing_identifiers",
+    "added_identifiers",
+    "same_body",
+    "age",
+)
+"""The features of a pair, in the order of the columns of `pair_features`.
+
+- cosine: of the two vectors; cosine_gap: how far it is below the highest one of the candidates
+- bm25: divided by the score that the issue has with itself; bm25_of_best: divided by the highest one
+- title_overlap: share of the issue's title, by weight of its terms, that stands in the other title;
+  title_overlap_back: share of the other title's terms that stand in the issue's title
+- overlap: share of the issue, by weight of its terms, that stands in the other issue; overlap_back: share of
+  the other issue's terms that stand in the issue
+- identifiers: share of the issue's identifiers, by weight, that stand in the other issue
+- missing_identifiers: share of the title's weight that identifiers have that the other title has not;
+  added_identifiers: share of the other title's terms that are identifiers which the issue has not
+- same_body: 1 if both bodies are the same text, without template, letter case and white space
+- age: logarithm of the days between the two, 0 for a day or less, 1 for ten years
+"""
+_TEN_YEARS: Final = 3653.0
+_NO_WEIGHT: Final = 1e-9
+
+
+def pair_features(
+    words: RepositoryWords,
+    query: int,
+    items: NDArray[np.int64],
+    cosines: NDArray[np.float32],
+    ages_in_days: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Returns the features (len(items), len(FEATURES)) of an issue with each of its candidates.
+
+    `query` is a position in `words.queries`, and `items` are positions in `words.issues`. `ages_in_days` says
+    how much older each item is; NaN if that is unknown. The features of an item depend on the other items
+    only through the highest cosine and the highest BM25.
+    """
+    shared = _Shared(words, query, items)
+    bm25 = shared.bm25()
+    columns = {
+        "cosine": cosines,
+        "cosine_gap": cosines - cosines.max(initial=-1.0),
+        "bm25": bm25 / shared.own_bm25(),
+        "bm25_of_best": bm25 / max(bm25.max(initial=0.0), _NO_WEIGHT),
+        **shared.overlaps(),
+        "same_body": shared.same_body(),
+        "age": _age(ages_in_days),
+    }
+    features: NDArray[np.float32] = np.stack([columns[name] for name in FEATURES], axis=1).astype(np.float32)
+    return np.clip(features, -2.0, 2.0)
+
+
+def _row_sums(
+    rows: NDArray[np.int64], values: NDArray[np.floating | np.bool_], count: int
+) -> NDArray[np.float64]:
+    return np.bincount(rows, values.astype(np.float64), minlength=count).astype(np.float64, copy=False)
+
+
+def _age(days: NDArray[np.float32]) -> NDArray[np.float64]:
+    known = np.nan_to_num(days.astype(np.float64), nan=365.0)
+    age: NDArray[np.float64] = np.log(np.clip(known, 1.0, _TEN_YEARS)) / np.log(_TEN_YEARS)
+    return age
+
+
+class _Shared:
+    """The terms of some items, with those that they share with a query."""
+
+    def __init__(self, words: RepositoryWords, query: int, items: NDArray[np.int64]) -> None:
+        self.words, self.query, self.items = words, query, items
+        queries, issues = words.queries, words.issues
+        first, end = queries.offsets[query : query + 2]
+        self.query_kinds, self.query_counts = queries.kinds[first:end], queries.counts[first:end]
+        self.weights = words.weights(query)
+        self.lengths = issues.offsets[items + 1] - issues.offsets[items]
+        self.rows = np.repeat(np.arange(len(items)), self.lengths)
+        begins = np.cumsum(self.lengths) - self.lengths
+        places = np.repeat(issues.offsets[items] - begins, self.lengths) + np.arange(len(self.rows))
+        self.kinds, self.counts = issues.kinds[places], issues.counts[places]
+        self.counted = ~words.has_template_body(items)[self.rows] | (self.kinds & IN_TITLE > 0)
+        terms = queries.terms[first:end]
+        found = np.searchsorted(terms, issues.terms[places])
+        is_shared = (found < len(terms)) & self.counted
+        is_shared[is_shared] = terms[found[is_shared]] == issues.terms[places][is_shared]
+        self.is_shared, self.found = is_shared, found[is_shared]
+
+    def sums(self, values: NDArray[np.floating | np.bool_]) -> NDArray[np.float64]:
+        """Returns the sum of each item's values, of which there is one per term of an item."""
+        return _row_sums(self.rows, values, len(self.items))
+
+    def shared_sums(self, values: NDArray[np.floating | np.bool_]) -> NDArray[np.float64]:
+        """Returns the sum of each item's values, of which there is one per shared term."""
+        return _row_sums(self.rows[self.is_shared], values, len(self.items))
+
+    def bm25(self) -> NDArray[np.float64]:
+        """Returns the BM25 of each item, as `RepositoryWords.best` computes it."""
+        lengths = self.lengths[self.rows[self.is_shared]] / self.words.mean_length
+        values = saturation(self.counts[self.is_shared], self.kinds[self.is_shared], lengths)
+        return self.shared_sums(values * self._query_weights()[self.found])
+
+    def own_bm25(self) -> float:
+        """Returns the BM25 of the query with itself, without terms that stand nowhere else."""
+        lengths = np.full(len(self.weights), len(self.weights) / self.words.mean_length)
+        values = saturation(self.query_counts, self.query_kinds, lengths)
+        return max(float(values @ self._query_weights()), _NO_WEIGHT)
+
+    def _query_weights(self) -> NDArray[np.float64]:
+        return self.weights * np.where(self.query_kinds & IN_TITLE, TITLE_WEIGHT, 1.0)
+
+    def overlaps(self) -> dict[str, NDArray[np.float64]]:
+        """Returns the features that say which terms the two issues share."""
+        in_title = self.query_kinds & IN_TITLE > 0
+        is_identifier = self.query_kinds & IDENTIFIER > 0
+        title_weight = max(float(self.weights[in_title].sum()), _NO_WEIGHT)
+        weight = max(float(self.weights.sum()), _NO_WEIGHT)
+        identifier_weight = max(float(self.weights[is_identifier].sum()), _NO_WEIGHT)
+        shared_weights = self.weights[self.found]
+        item_in_title = self.kinds & IN_TITLE > 0
+        in_titles = in_title[self.found] & item_in_title[self.is_shared]
+        title_terms = np.maximum(self.sums(item_in_title), 1)
+        title_identifiers = float(self.weights[in_title & is_identifier].sum())
+        added = item_in_title & (self.kinds & IDENTIFIER > 0) & ~self.is_shared
+        return {
+            "title_overlap": self.shared_sums(shared_weights * in_titles) / title_weight,
+            "title_overlap_back": self.shared_sums(in_titles) / title_terms,
+            "overlap": self.shared_sums(shared_weights) / weight,
+            "overlap_back": self.sums(self.is_shared) / np.maximum(self.sums(self.counted), 1),
+            "identifiers": self.shared_sums(shared_weights * is_identifier[self.found]) / identifier_weight,
+            "missing_identifiers": (
+                title_identifiers - self.shared_sums(shared_weights * in_titles * is_identifier[self.found])
+            )
+            / title_weight,
+            "added_identifiers": self.sums(added) / title_terms,
+        }
+
+    def same_body(self) -> NDArray[np.bool_]:
+        """Returns whether each item has the query's body. Templates that nobody filled in do not count."""
+        body = self.words.queries.body_hashes[self.query]
+        same = (self.words.issues.body_hashes[self.items] == body) & (body != 0)
+        result: NDArray[np.bool_] = same & ~self.words.has_template_body(self.items)
+        return result
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """A logistic regression over the features of a pair."""
+
+    version: str
+    """changes whenever the features or the weights change, so that stored probabilities are computed again"""
+    weights: tuple[float, ...]
+    """one per feature, in the order of FEATURES"""
+    bias: float
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != len(FEATURES):
+            raise TitlerError(
+                f"An ordering has {len(self.weights)} weights, but a pair has {len(FEATURES)} features.",
+                "Fit the ordering with this version of Titler.",
+            )
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Returns the probability (n,) that a maintainer would call each of n pairs duplicates.
+
+        `features` (n, len(FEATURES)) come from `pair_features`. The pairs of a list are ordered by it.
+        """
+        score = features.astype(np.float64) @ np.array(self.weights) + self.bias
+        probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-score))
+        return probabilities
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the ordering as a JSON object, with a weight per name of a feature."""
+        return {**asdict(self), "weights": dict(zip(FEATURES, self.weights, strict=True))}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Ordering:
+        """Returns the ordering that `to_json` wrote. Raises TitlerError if its features are others."""
+        weights = values["weights"]
+        if set(weights) != set(FEATURES):
+            raise TitlerError(
+                f"An ordering has weights for {', '.join(sorted(weights))}; expected {', '.join(FEATURES)}.",
+                "Fit the ordering with this version of Titler.",
+            )
+        return cls(
+            str(values["version"]), tuple(float(weights[name]) for name in FEATURES), float(values["bias"])
+        )
+
+
+DEFAULT_ORDERING: Final = Ordering(
+    "1",
+    (2.6, 6.7, 0.0, 3.3, 0.0, 0.15, 0.0, 0.0, 0.0, 0.0, -0.45, 0.1, -4.3),
+    -6.0,
+)
+"""The weights for repositories without enough marks. docs/quality.md says how they were fitted."""

@@ -1,0 +1,255 @@
+"""Splits issues into terms: what a search by words compares.
+
+    term_words("Crash in TreeView 2.1", None).values() -> "crash", "treeview", "tree", "view", "2.1"
+
+A term is a word in lower case and without its ending, or an identifier. An identifier is a word with a digit,
+an underscore, or a capital letter inside, such as `treeView`, `read_csv`, `CS0103` or `2.1`. An identifier is
+a term as a whole, and its words are terms too. Markup, the lines of issue templates, and a title's prefixes
+in brackets are no terms. Neither are long numbers, hashes and dates in bodies, because hardly any of them
+occurs in two issues. Chinese, Japanese, Korean and Thai have no blanks between words, so pairs of characters
+are terms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.text.character_units import CHARACTER
+from pipeline.text.code_lines import LETTER_OR_DIGIT
+from pipeline.text.markup import author_text, plain_title
+
+IN_TITLE: Final = 1
+"""The bit in `IssueTerms.kinds` of a term that stands in the title."""
+IDENTIFIER: Final = 2
+"""The bit in `IssueTerms.kinds` of an identifier, a number or a version."""
+MAX_COUNT: Final = 255
+MAX_BODY_CHARACTERS: Final = 20_000
+"""Number of characters of a body that are read. The rest of a longer body is a log in nearly all cases."""
+_MAX_TERM_CHARACTERS: Final = 60
+_CACHED_WORDS: Final = 50_000
+
+
+@dataclass(frozen=True)
+class IssueTerms:
+    """The distinct terms of n issues, issue by issue. Term j of issue i is at `offsets[i] + j`."""
+
+    offsets: NDArray[np.int64]
+    """(n + 1,): where the terms of an issue begin; the last one is the number of all terms"""
+    terms: NDArray[np.uint32]
+    """(total,): the hash of each term, ascending within an issue"""
+    counts: NDArray[np.uint8]
+    """(total,): occurrences of the term in title and body, at most MAX_COUNT"""
+    kinds: NDArray[np.uint8]
+    """(total,): the bits IN_TITLE and IDENTIFIER"""
+    body_hashes: NDArray[np.uint64]
+    """(n,): a hash of the author's text in the body, without case and white space; 0 if there is none"""
+    automated: NDArray[np.bool_]
+    """(n,): whether the title is that of a program's report, such as an update of a dependency"""
+
+    def __len__(self) -> int:
+        return len(self.body_hashes)
+
+    def slice(self, first: int, end: int) -> IssueTerms:
+        """Returns the issues from `first` up to, but without, `end`. Shares the memory of the arrays."""
+        start, stop = int(self.offsets[first]), int(self.offsets[end])
+        return IssueTerms(
+            self.offsets[first : end + 1] - start,
+            self.terms[start:stop],
+            self.counts[start:stop],
+            self.kinds[start:stop],
+            self.body_hashes[first:end],
+            self.automated[first:end],
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[IssueTerms]) -> IssueTerms:
+        """Returns the issues of all parts, in order. Without any part there are no issues."""
+        parts = [issue_terms([], []), *parts]
+        starts = np.cumsum([0, *(part.offsets[-1] for part in parts[:-1])])
+        offsets = [part.offsets[1:] + start for part, start in zip(parts, starts, strict=True)]
+        return IssueTerms(
+            np.concatenate([np.zeros(1, np.int64), *offsets]),
+            np.concatenate([part.terms for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.kinds for part in parts]),
+            np.concatenate([part.body_hashes for part in parts]),
+            np.concatenate([part.automated for part in parts]),
+        )
+
+
+def issue_terms(titles: Sequence[str | None], bodies: Sequence[str | None]) -> IssueTerms:
+    """Returns the terms of n issues, given as their authors wrote them. A missing text has no terms."""
+    offsets, terms, counts, kinds = [0], [], [], []
+    body_hashes, automated = [], []
+    for title, body in zip(titles, bodies, strict=True):
+        text = author_text((body or "")[:MAX_BODY_CHARACTERS])
+        found = _terms(title or "", text)
+        for term in sorted(found):
+            count, kind = found[term]
+            terms.append(term)
+            counts.append(min(count, MAX_COUNT))
+            kinds.append(kind)
+        offsets.append(len(terms))
+        body_hashes.append(_body_hash(text))
+        automated.append(is_automated(title or ""))
+    return IssueTerms(
+        np.array(offsets, np.int64),
+        np.array(terms, np.uint32),
+        np.array(counts, np.uint8),
+        np.array(kinds, np.uint8),
+        np.array(body_hashes, np.uint64),
+        np.array(automated, np.bool_),
+    )
+
+
+def term_words(title: str | None, body: str | None) -> dict[int, str]:
+    """Returns the terms of an issue: the hash of each term, and the first word in the text that it came from.
+
+    Words of the title come first. The words are in lower case.
+    """
+    words: dict[int, str] = {}
+    body_text = author_text((body or "")[:MAX_BODY_CHARACTERS])
+    for text, is_title in ((_title_text(title or ""), True), (body_text, False)):
+        for word in _words(text):
+            for term, _, shown in _terms_of_word(word, is_title):
+                words.setdefault(term, shown)
+    return words
+
+
+def is_automated(title: str) -> bool:
+    """Returns whether a title is that of a program's report: an update of a dependency, a failed nightly
+    build."""
+    return _AUTOMATED.match(_title_text(title)) is not None or _AUTOMATED.match(title) is not None
+
+
+_AUTOMATED: Final = re.compile(
+    r"\s*+(?:(?:build|chore|fix|deps?|ci)(?:\(deps[\w-]*\))?!?: *)?(?:"
+    r"(?:bump|update|upgrade) (?:dependency )?[\w@/.:-]+ (?:(?:requirement )?from \S+ )?to (?:version )?"
+    r"\S+ *\Z"
+    r"|an in-range update of \S+ is breaking the build|dependency dashboard *\Z"
+    r"|action required: fix renovate config|\S+ \((?:critical|high|medium|low)\) detected in "
+    r"|cve-\d{4}-\d+ \((?:critical|high|medium|low)\)"
+    r"|(?:scheduled|nightly|daily|weekly|automated)\b.{0,60}\b(?:build|test|tests|run|job|workflow|ci)\b"
+    r".{0,60}\b(?:fail|failed|failing|failure|failures|broken)\b"
+    r"|(?:build|workflow|pipeline) \S{1,60} (?:failed|is failing) *\Z)",
+    re.IGNORECASE,
+)
+_PREFIX: Final = re.compile(
+    r"[^\w\[\u3010]*+(?:\[[^\[\]]{0,40}\]|\u3010[^\u3010\u3011]{0,40}\u3011)[^\w\[\u3010]*+"
+)
+_LABEL: Final = re.compile(
+    r"(?:bug|bug report|feature|feature request|issue|question|help|rfc|docs?)(?:\([^()]{0,30}\))?: ",
+    re.IGNORECASE,
+)
+_SHORTCODE: Final = re.compile(r":[a-z][a-z0-9_]{1,30}:")
+
+
+def _title_text(title: str) -> str:
+    """Returns a title without its prefixes, such as `[Bug]:`, unless nothing else would be left."""
+    text = whole = _SHORTCODE.sub(" ", plain_title(title))
+    while (prefix := _PREFIX.match(text)) or (prefix := _LABEL.match(text)):
+        text = text[prefix.end() :]
+    return text if LETTER_OR_DIGIT.search(text) else whole
+
+
+def _body_hash(text: str) -> int:
+    letters = "".join(text.lower().split())
+    if not LETTER_OR_DIGIT.search(letters):
+        return 0
+    digest = hashlib.blake2b(letters.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") or 1
+
+
+def _terms(title: str, body_text: str) -> dict[int, tuple[int, int]]:
+    """Returns how often each term occurs, and the bits of its kind."""
+    found: dict[int, tuple[int, int]] = {}
+    for text, in_title in ((_title_text(title), IN_TITLE), (body_text, 0)):
+        for word in _words(text):
+            for term, kind, _ in _terms_of_word(word, bool(in_title)):
+                count, bits = found.get(term, (0, 0))
+                found[term] = (count + 1, bits | kind | in_title)
+    return found
+
+
+_WORD: Final = re.compile(r"\w+(?:(?:[.\-+']|::)\w+)*(?:\+\+|#)?")
+
+
+def _words(text: str) -> Iterator[str]:
+    """Yields the words of a text, and pairs of characters where a script has no blanks between words."""
+    for word in _WORD.findall(text):
+        if word.isascii() or not CHARACTER.search(word):
+            yield word
+        else:
+            yield from (word[at : at + 2] for at in range(max(len(word) - 1, 1)))
+
+
+_PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
+_SIMPLE: Final = re.compile(r"[^\W\d_]+")
+_IDENTIFIER: Final = re.compile(
+    r".*\d|.*[^\W_]_+[^\W_]|.*[a-z][A-Z]|.*::|[^\W\d_]+\.[^\W\d_]+\Z|\w(?:\+\+|#)", re.DOTALL
+)
+_PIECES: Final = re.compile(r"\.(?=[^\W\d])|::|['\-](?=[^\W\d])")
+_MACHINE_NUMBER: Final = re.compile(
+    r"\d{5,}(?:[.\-]\d+)*|0x(?!8[0-9a-f]{7}\Z)[0-9a-f]+"  # 0x8... of 8 digits are error codes of Windows
+    r"|(?=[a-f\-]*\d)[0-9a-f]{7,}(?:-[0-9a-f]{4}){0,3}(?:-[0-9a-f]{12})?"
+    r"|\d{4}-\d\d?-\d\d?(?:t\d\d?)?|\d+\.\d{5,}"
+)
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
+def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...]:
+    """Returns the terms of a word: hash, kind and text of each. None of a number that only a machine writes.
+
+    Titles keep all numbers, because their authors wrote them on purpose.
+    """
+    lower = word.lower().strip("_")
+    if len(lower) > _MAX_TERM_CHARACTERS or not lower or lower in ("url",):
+        return ()
+    if not in_title and _MACHINE_NUMBER.fullmatch(lower):
+        return ()
+    if not _IDENTIFIER.match(word.strip("_")):
+        return tuple(_term(stem(part), 0, part) for part in _SIMPLE.findall(lower) if len(part) > 1)
+    wholes = dict.fromkeys(
+        [lower, *(piece.lower() for piece in _PIECES.split(word) if _IDENTIFIER.match(piece))]
+    )
+    parts = {part.lower() for part in _PART.findall(word) if len(part) > 1 and not part.isdigit()}
+    return (
+        *(_term(whole, IDENTIFIER, whole) for whole in wholes),
+        *(_term(stem(part), 0, part) for part in sorted(parts - wholes.keys())),
+    )
+
+
+def _term(term: str, kind: int, shown: str) -> tuple[int, int, str]:
+    return zlib.crc32(term.encode("utf-8", "surrogatepass")), kind, shown
+
+
+def stem(word: str) -> str:
+    """Returns an English word without the ending of its plural, past or -ing form: `crashes` -> `crash`.
+
+    Two words with the same stem need not be related, and the stem need not be a word. The rules are a small
+    part of Porter's (1980).
+    """
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 5 and word.endswith("ing"):
+        return _single_consonant(word[:-3])
+    if len(word) > 4 and word.endswith("ed"):
+        return _single_consonant(word[:-2])
+    if len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes", "zes")):
+        return word[:-2]
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    return word[:-1] if len(word) > 4 and word.endswith("e") else word
+
+
+def _single_consonant(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "sl" else word
