@@ -199,14 +199,22 @@ def similar(
             "--since", metavar="DATE", help="Search only issues that were opened on this day or later."
         ),
     ] = None,
+    show_all: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Also show issues whose probability is below the setting similar.min_probability.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Find the issues of the current release that are most similar to an issue or a text.
+    """Find the issues of the current release that an issue or a text probably repeats.
 
     For an issue there are two lists: the issues of its own repository, and those of all repositories. For a
-    text there is the second list, or with --repo the first.
+    text there is the second list, or with --repo the first. The probability says how often a maintainer would
+    call the two duplicates.
 
-    Example: titler similar "crash when opening the settings page" -k 5
+    Example: titler similar "crash when opening the settings page" --repo OWNER/REPO
     """
     from pipeline.serving import queries
 
@@ -219,7 +227,8 @@ def similar(
         everywhere,
         parse_day(since, "--since") if since else None,
     )
-    query_reports.similar(queries.similar(current.lake, current.settings, question, neighbours), as_json)
+    rows = queries.similar(current.lake, current.settings, question, neighbours)
+    query_reports.similar(rows, as_json, show_all=show_all)
 
 
 @app.command()

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import (
+    EMBEDDINGS,
+    ISSUES,
+    SIMILAR_ISSUES,
+    SIMILAR_ISSUES_V1,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+)
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.members import SharedPages
@@ -20,6 +27,8 @@ from pipeline.settings import Settings
 from pipeline.warehouse import Batch
 
 PUBLISHED_TABLES = (SOURCE_HEALTH.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name)
+EARLIER_TABLES = {SIMILAR_ISSUES.name: SIMILAR_ISSUES_V1.name}
+"""The tables that releases of earlier versions of Titler have in place of a published table."""
 
 
 def published_tables(settings: Settings) -> tuple[str, ...]:
@@ -57,11 +66,14 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
 
     If a stage of the release has not run yet, the release has no batches of the stage's table. Then a
     UsageError is raised if `complete` is true; it names the command to run. If `complete` is false, this
-    table is left out.
+    table is left out. A release of an earlier version of Titler may have an earlier table in place of one of
+    `tables`.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
-    for table in (ISSUES.name, *tables):
+    for name in (ISSUES.name, *tables):
+        earlier = EARLIER_TABLES.get(name, name)
+        table = earlier if earlier in release.members else name
         manifests = release.members[table] if complete or table in release.members else ()
         for manifest in manifests:
             members.append(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
-from pipeline.contracts import SEGMENTS
+import pyarrow.compute as pc
+
+from pipeline.contracts import ISSUES, SEGMENTS
 from pipeline.errors import UsageError
 from pipeline.index.earlier_index import EarlierIndex, open_earlier_index
-from pipeline.index.segment_search import Vectors
-from pipeline.index.segmented_index import SegmentedIndex, open_segments
+from pipeline.index.segmented_index import AskedIssue, Search, SegmentedIndex, midnight, open_segments
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.loading import load_light_predictor
@@ -18,9 +20,7 @@ from pipeline.releases.current import require_current
 from pipeline.releases.withheld_titles import WITHHELD
 from pipeline.serving.addresses import issue_url, repository_name
 from pipeline.settings import Settings
-
-REPOSITORY_LIST, EVERYWHERE_LIST = "repository", "everywhere"
-"""The names of the two lists of similar issues: of one repository, and of all."""
+from pipeline.text.issue_terms import issue_terms, term_words
 
 
 def title(lake: Lake, body: str) -> dict[str, Any]:
@@ -101,6 +101,14 @@ class SimilarQuery:
             )
 
     @property
+    def title_and_body(self) -> tuple[str | None, str]:
+        """The title and the body whose words are compared. A text of one line is compared as a title: people
+        ask in one line for what is the title of an issue."""
+        if self.title is None and len(self.text.strip().splitlines()) == 1:
+            return self.text.strip(), ""
+        return self.title, self.text
+
+    @property
     def issue_url(self) -> str | None:
         """The URL of the issue that the text names, or None if it is a text. A draft is always a text. Raises
         UsageError if the text is an address that names no issue."""
@@ -113,51 +121,76 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
     There are two lists: REPOSITORY_LIST has the issues of one repository, however old they are, and
     EVERYWHERE_LIST those of all repositories, of the months of the setting `similar.months`. The query
     chooses; without a choice, an issue has both lists, and a text the second. Each list has at most
-    `neighbours` issues, nearest first. Each issue is a dict with the keys `issue_url`, `title`, `distance`
-    (angular, 0 to 2), `near_duplicate` and `list`. Raises UsageError in these cases:
+    `neighbours` issues, the most probable duplicate first. Each issue is a dict with these keys:
+
+    - `issue_url`, `title`
+    - `distance`: the angular distance of the embeddings, 0 to 2
+    - `near_duplicate`: whether the distance is small
+    - `list`: the name of the list
+    - `probability`: that a maintainer would call the two issues duplicates, 0 to 1; None if unknown
+    - `suggested`: whether the probability is at least `similar.min_probability`; None if unknown
+    - `words_in_common`: the most telling ones, separated by commas
+    - `title_overlap`, `age_days`, `similar_text`, `group_size`: as in the table similar_issues_v2
+
+    Raises UsageError in these cases:
 
     - No release is published.
     - The query is an address that is not in the release's index, or names a repository that is not.
     - The query is a text without any word of the model's vocabulary.
     """
     url = query.issue_url
-    repo = repository_name(query.repo) if query.repo else None
+    named = repository_name(query.repo) if query.repo else None
     release = require_current(lake)
     has_segments = SEGMENTS.name in release.members
     index: SegmentedIndex | EarlierIndex
     index = open_segments(release, settings) if has_segments else open_earlier_index(release, settings)
-    if url is None:
-        vector, own_id = _embedding(release, query), None
-        repo = index.repository(repo) if repo else None
-    else:
-        issue = index.find(url)
-        vector, own_id = issue.vector, issue.issue_id
-        # An index of Titler 0.1 cannot be searched by repository.
-        own_repo = issue.repo if query.same_repo or (has_segments and not query.everywhere) else None
-        repo = index.repository(repo) if repo else own_repo
-    lists = []
-    if repo:
-        rows = index.nearest_in_repository(vector, neighbours + 1, repo, query.since)
-        lists.append((REPOSITORY_LIST, rows))
-    if not (query.repo or query.same_repo):
-        lists.append((EVERYWHERE_LIST, index.nearest(vector, neighbours + 1, query.since)))
+    asked = index.find(url) if url else _asked(release, query)
+    own = asked.repo if query.same_repo or not query.everywhere else None
+    wanted = Search(
+        index.repository(named) if named else own,
+        not (named or query.same_repo),
+        neighbours,
+        query.since,
+    )
+    words = _words(release, asked, query)
     limit = settings.index.near_duplicate_distance or release.facts["near_duplicate_distance"]
     return [
-        {
-            "issue_url": row["issue_url"],
-            "title": row["title"],
-            "distance": row["distance"],
-            "near_duplicate": row["distance"] < limit,
-            "list": name,
-        }
-        for name, rows in lists
-        for row in [row for row in rows if row["issue_id"] != own_id][:neighbours]
+        _answer(row, limit, settings.similar.min_probability, words) for row in index.similar(asked, wanted)
     ]
 
 
-def _embedding(release: Pinned, query: SimilarQuery) -> Vectors:
-    """Returns the embedding of a text or of the draft of an issue, shape (size,). Raises UsageError if the
-    text has no word of the model's vocabulary."""
+def _answer(
+    row: dict[str, Any], near_duplicate_distance: float, min_probability: float, words: Mapping[int, str]
+) -> dict[str, Any]:
+    """Returns what `similar` returns for a row of an index. `words` are the words of the query, by term."""
+    probability, terms = row["probability"], row["terms"]
+    in_common = None if terms is None else ", ".join(words[term] for term in terms if term in words)
+    return {
+        "issue_url": row["issue_url"],
+        "title": row["title"],
+        "distance": row["distance"],
+        "near_duplicate": row["distance"] < near_duplicate_distance,
+        "list": row["list"],
+        "probability": probability,
+        "suggested": None if probability is None else probability >= min_probability,
+        "words_in_common": in_common,
+        **{name: row[name] for name in ("title_overlap", "age_days", "similar_text", "group_size")},
+    }
+
+
+def _words(release: Pinned, asked: AskedIssue, query: SimilarQuery) -> dict[int, str]:
+    """Returns the words of what was asked for, by term."""
+    if asked.day is None:
+        return term_words(*query.title_and_body)
+    day = next(day for day in release.plan.days if day.day == asked.day)
+    issues = release.lake.read(release.issues(day), ISSUES, ["issue_id", "title", "body"])
+    (row,) = issues.filter(pc.equal(issues.column("issue_id"), asked.issue_id)).to_pylist()
+    return term_words(row["title"], row["body"])
+
+
+def _asked(release: Pinned, query: SimilarQuery) -> AskedIssue:
+    """Returns a text, or the draft of an issue, as it is compared with issues. It counts as opened at the end
+    of the release's last day. Raises UsageError if it has no word of the model's vocabulary."""
     predictor = load_light_predictor(release.lake, release.facts["predictor"])
     body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
     if not predictor.has_known_words(body_ids, title_ids).all():
@@ -165,6 +198,7 @@ def _embedding(release: Pinned, query: SimilarQuery) -> Vectors:
             "The text contains no word of the model's vocabulary, so no similar issues can be found.",
             'Give a longer text: titler similar "TEXT"\nOr give the URL of an issue: titler similar URL',
         )
-    titles = title_ids if query.title is not None else None
-    vector: Vectors = predictor.embed_vectors(body_ids, titles)[0]
-    return vector
+    vectors = predictor.embed_vectors(body_ids, title_ids if query.title is not None else None)
+    title, body = query.title_and_body
+    last_day = date.fromisoformat(release.plan.days[-1].day)
+    return AskedIssue(vectors[0], issue_terms([title], [body]), midnight(last_day + timedelta(days=1)))

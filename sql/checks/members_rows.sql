@@ -19,6 +19,15 @@ WITH held AS (
     batch_id
   UNION ALL
   SELECT
+    'similar_issues_v2' AS table_name,
+    batch_id,
+    COUNT(*) AS found
+  FROM
+    similar_issues_v2
+  GROUP BY
+    batch_id
+  UNION ALL
+  SELECT
     'source_health_v1' AS table_name,
     batch_id,
     COUNT(*) AS found
@@ -49,5 +58,11 @@ LEFT JOIN
   ON h.table_name = m.table_name AND h.batch_id = m.batch_id
 WHERE
   m.release_id = @release
-  AND m.table_name IN ('title_predictions_v1', 'similar_issues_v1', 'source_health_v1', 'embeddings_v1')
+  AND m.table_name IN (
+    'title_predictions_v1',
+    'similar_issues_v1',
+    'similar_issues_v2',
+    'source_health_v1',
+    'embeddings_v1'
+  )
   AND m.rows != COALESCE(h.found, 0)

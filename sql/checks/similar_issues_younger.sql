@@ -25,10 +25,10 @@ SELECT
   i.latest AS created_at,
   n.earliest AS similar_created_at
 FROM
-  similar_issues_v1 AS s
+  similar_issues_v2 AS s
 INNER JOIN
   release_members_v1 AS m
-  ON m.table_name = 'similar_issues_v1' AND m.batch_id = s.batch_id
+  ON m.table_name = 'similar_issues_v2' AND m.batch_id = s.batch_id
 INNER JOIN
   opened AS i
   ON i.issue_id = s.issue_id

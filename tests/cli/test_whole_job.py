@@ -19,7 +19,7 @@ from pipeline.errors import UsageError
 from pipeline.index.release_days import days_of_release, read_items
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
-from pipeline.releases.current import current_release_id
+from pipeline.releases.current import current_release_id, require_current
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
 from pipeline.serving.queries import SimilarQuery
@@ -124,10 +124,8 @@ def test_an_issue_answers_with_two_lists_and_a_text_with_the_one_of_its_reposito
         "SELECT issue_url, repo FROM near_duplicates ORDER BY issue_id LIMIT 1",
     )[0]
     both = queries.similar(published, settings, SimilarQuery(url), 2)
-    own, anywhere = (
-        queries.similar(published, settings, SimilarQuery(url, **{option: True}), 2)
-        for option in ("same_repo", "everywhere")
-    )
+    own = queries.similar(published, settings, SimilarQuery(url, same_repo=True), 2)
+    anywhere = queries.similar(published, settings, SimilarQuery(url, everywhere=True), 2)
     assert [row["list"] for row in both] == ["repository"] * len(own) + ["everywhere"] * 2
     assert both == own + anywhere
     text = "the parser crashes when the file is empty"
@@ -144,7 +142,7 @@ def test_a_draft_is_compared_by_its_title_and_its_body(published, settings):
     url, title = query(settings, "SELECT issue_url, title FROM near_duplicates ORDER BY issue_id LIMIT 1")[0]
     rows = [
         row
-        for day in Pinned(published, "releases", current_release_id(published)).members[ISSUES.name]
+        for day in require_current(published).members[ISSUES.name]
         for row in published.read(day, ISSUES).to_pylist()
         if row["issue_url"] == url
     ]
