@@ -25,6 +25,16 @@ from pipeline.cli.options import (
     parse_day,
     parse_days,
 )
+from pipeline.cli.similar_options import (
+    DraftTitle,
+    Everywhere,
+    IssueOrText,
+    OfRepository,
+    PerList,
+    SameRepository,
+    ShowAll,
+    Since,
+)
 from pipeline.errors import ExitCode, UsageError
 
 MAX_BODY_BYTES = 4 * 65_536
@@ -151,61 +161,14 @@ def title(
 
 @app.command()
 def similar(
-    query: Annotated[
-        str,
-        typer.Argument(
-            metavar="URL|TEXT|-",
-            help="Address of an issue of the current release (URL or OWNER/REPO#NUMBER), or any text. Use "
-            "- to read it from standard input.",
-        ),
-    ],
-    neighbours: Annotated[
-        int, typer.Option("-k", min=1, max=1000, help="Number of issues to show, in each list.")
-    ] = 10,
-    draft_title: Annotated[
-        str | None,
-        typer.Option(
-            "--title",
-            metavar="TITLE",
-            help="Title of an issue that is not opened yet. The text is then its body.",
-        ),
-    ] = None,
-    repo: Annotated[
-        str | None,
-        typer.Option(
-            "--repo",
-            metavar="OWNER/REPO",
-            help="Search only the issues of this repository, however old they are.",
-        ),
-    ] = None,
-    same_repo: Annotated[
-        bool,
-        typer.Option(
-            "--same-repo",
-            help="Search only the issues of the issue's own repository, however old they are.",
-        ),
-    ] = False,
-    everywhere: Annotated[
-        bool,
-        typer.Option(
-            "--everywhere",
-            help="Show only the list of all repositories, which looks back over the months of the setting "
-            "similar.months.",
-        ),
-    ] = False,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="DATE", help="Search only issues that were opened on this day or later."
-        ),
-    ] = None,
-    show_all: Annotated[
-        bool,
-        typer.Option(
-            "--all",
-            help="Also show issues whose probability is below the setting similar.min_probability.",
-        ),
-    ] = False,
+    query: IssueOrText,
+    neighbours: PerList = 10,
+    draft_title: DraftTitle = None,
+    repo: OfRepository = None,
+    same_repo: SameRepository = False,
+    everywhere: Everywhere = False,
+    since: Since = None,
+    show_all: ShowAll = False,
     as_json: Json = False,
 ) -> None:
     """Find the issues of the current release that an issue or a text probably repeats.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,9 @@ from pipeline.index.similar_lists import (
 )
 from pipeline.settings import Index
 from pipeline.text.issue_terms import IssueTerms, term_words
+
+QUERIES_PER_BLOCK = 2048
+"""Number of issues whose candidates' terms are held in memory together."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,13 @@ def find_lists(
     in_repositories.sort(key=lambda found: found.query)
     terms = IssueTerms.concatenate([found.terms for found in in_repositories])
     question = Question(queries, terms, ages.created_at, ages.issue_ids)
-    known = [found.probabilities for found in in_repositories]
-    everywhere = lists_everywhere(segments, hits, question, known, count, DEFAULT_ORDERING)
+    everywhere: list[Listed] = []
+    for first, end in _blocks(ages.source_days):
+        block = question.take(np.arange(first, end))
+        known = [found.probabilities for found in in_repositories[first:end]]
+        everywhere += lists_everywhere(
+            segments, hits.of_queries(first, end), block, block.terms, known, count, DEFAULT_ORDERING
+        )
     return _joined([[found.listed, other] for found, other in zip(in_repositories, everywhere, strict=True)])
 
 
@@ -91,7 +100,7 @@ def _in_repositories(
     assert queries.ages is not None
     names = repos.combine_chunks().dictionary_encode()
     slices = find_repositories(segments, names.dictionary.to_pylist())
-    _, hit_ids = times_and_ids(segments, hits, slice(0, len(hits)))
+    _, hit_ids = times_and_ids(segments, hits)
     bounds = np.searchsorted(hits.queries, np.arange(len(queries) + 1)).tolist()
     for name, of_repository in _groups(names.indices.to_numpy()):
         repository = read_repository(segments, slices[names.dictionary[name].as_py()])
@@ -101,6 +110,17 @@ def _in_repositories(
                 ids = hit_ids[bounds[found.query] : bounds[found.query + 1]].tolist()
                 known = {each: found.probabilities[each] for each in ids if each in found.probabilities}
                 yield replace(found, probabilities=known)
+
+
+def _blocks(source_days: Numbers) -> Iterator[tuple[int, int]]:
+    """Yields blocks of consecutive issues of one source day: the first of a block, and the first after it.
+
+    The words of a block are counted together, so a block must not depend on the other days.
+    """
+    starts = np.flatnonzero(np.diff(source_days, prepend=-1)).tolist()
+    for start, end in pairwise([*starts, len(source_days)]):
+        for first in range(start, end, QUERIES_PER_BLOCK):
+            yield first, min(first + QUERIES_PER_BLOCK, end)
 
 
 def _groups(numbers: Numbers) -> Iterator[tuple[int, Numbers]]:

@@ -107,6 +107,13 @@ class Hits:
         starts: Numbers = np.searchsorted(self.queries, self.queries)
         return np.arange(len(self.queries)) - starts
 
+    def of_queries(self, first: int, end: int) -> Hits:
+        """Returns the entries of the queries from `first` up to, but without, `end`, which are numbered from
+        0."""
+        start, stop = np.searchsorted(self.queries, (first, end)).tolist()
+        own = slice(start, stop)
+        return Hits(self.queries[own] - first, self.segments[own], self.items[own], self.distances[own])
+
     def shifted(self, count: int) -> Hits:
         """Returns the same entries, for queries whose numbers are higher by `count`."""
         return replace(self, queries=self.queries + count)

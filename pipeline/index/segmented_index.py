@@ -19,6 +19,7 @@ from pipeline.index.release_days import repository_group
 from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
 from pipeline.index.segment import Segment
 from pipeline.index.segment_search import hit_rows, search, search_exactly
+from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
     EVERYWHERE_CANDIDATES,
     Question,
@@ -32,6 +33,8 @@ from pipeline.text.issue_terms import IssueTerms
 
 REASONS = ("probability", "title_overlap", "age_days", "similar_text", "group_size", "terms")
 """The keys of a row that say how probable a duplicate is, and why."""
+SAMPLE_SIZE = 2048
+"""Number of issues among which it is counted how rare a word is, if all repositories are searched."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ class SegmentedIndex:
         if wanted.everywhere:
             hits = self._hits_everywhere(vector, EVERYWHERE_CANDIDATES * wanted.count + 1, wanted.since)
             (listed,) = lists_everywhere(
-                self._segments, hits, question, [known], wanted.count, DEFAULT_ORDERING
+                self._segments, hits, question, self._sample(), [known], wanted.count, DEFAULT_ORDERING
             )
             lists += self._rows(EVERYWHERE_LIST, self._segments, listed)
         return lists
@@ -178,6 +181,12 @@ class SegmentedIndex:
             hits = self._hits_everywhere(vector, wanted.count + 1, wanted.since)
             rows += rows_without_reasons(EVERYWHERE_LIST, _rows_of(self._segments, hits), asked, wanted.count)
         return rows
+
+    def _sample(self) -> IssueTerms:
+        """Returns the terms of some issues of the latest segment, which say how rare a word is."""
+        latest = self._segments[-1]
+        items = np.arange(0, latest.items, max(1, latest.items // SAMPLE_SIZE))[:SAMPLE_SIZE]
+        return take_terms(latest.terms, items)
 
     def _repository(self, segments: Sequence[Segment], repo: str) -> RepositoryItems:
         return read_repository(segments, find_repositories(segments, [repo])[repo])

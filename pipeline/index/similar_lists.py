@@ -27,8 +27,6 @@ CANDIDATES = 100
 """Number of issues of a repository that are compared with a query, by vector and by words each."""
 EVERYWHERE_CANDIDATES = 3
 """Number of issues of all repositories that are compared with a query, per issue of its list."""
-QUERIES_PER_BLOCK = 2048
-"""Number of queries whose candidates' terms are held in memory together."""
 
 
 @dataclass(frozen=True)
@@ -104,47 +102,40 @@ def lists_everywhere(
     segments: Sequence[Segment],
     hits: Hits,
     question: Question,
+    background: IssueTerms,
     known: Sequence[Mapping[int, float]],
     count: int,
     ordering: Ordering,
 ) -> Iterator[Listed]:
     """Yields the list of each query in all repositories, with up to `count` of its candidates, the `hits`.
 
-    `known` has the probabilities of each query's candidates in its own repository, by issue id. They are
-    preferred, because the words of a whole repository tell more than those of the candidates. The segments
-    must have terms.
+    How rare a word is, is counted among all candidates and the issues of `background`. The candidates of one
+    query would not do, because they share what the query is about. `known` has the probabilities of each
+    query's candidates in its own repository, by issue id. They are preferred: there, words are compared with
+    those of the whole repository. The segments must have terms.
     """
-    slices = _slices(hits, len(question))
-    for first in range(0, len(question), QUERIES_PER_BLOCK):
-        of_block = slices[first : first + QUERIES_PER_BLOCK]
-        block = slice(of_block[0].start, of_block[-1].stop)
-        all_terms, rows = _terms_of_hits(segments, hits, block)
-        created_at, issue_ids = times_and_ids(segments, hits, block)
-        for query, own in enumerate(of_block, start=first):
-            is_other = (
-                issue_ids[own.start - block.start : own.stop - block.start] != question.issue_ids[query]
-            )
-            here = np.flatnonzero(is_other) + own.start - block.start
-            terms, asked = take_terms(all_terms, rows[here]), question.terms.slice(query, query + 1)
-            comparison = Comparison(
-                RepositoryWords(terms, asked),
-                0,
-                int(asked.body_hashes[0]),
-                int(question.opened_at[query]),
-                np.arange(len(terms)),
-                terms,
-                hits.segments[block][here],
-                hits.items[block][here],
-                1 - hits.distances[block][here] ** 2 / 2,
-                created_at[here],
-                issue_ids[here],
-            )
-            features = comparison.features()
-            pairs = zip(
-                comparison.issue_ids.tolist(), probabilities_of(ordering, features).tolist(), strict=True
-            )
-            probabilities = np.array([known[query].get(issue_id, other) for issue_id, other in pairs])
-            yield comparison.chosen(features, probabilities, count)
+    terms, rows = _terms_of_hits(segments, hits)
+    created_at, issue_ids = times_and_ids(segments, hits)
+    words = RepositoryWords(IssueTerms.concatenate([terms, background]), question.terms)
+    for query, own in enumerate(_slices(hits, len(question))):
+        here = own.start + np.flatnonzero(issue_ids[own] != question.issue_ids[query])
+        comparison = Comparison(
+            words,
+            query,
+            int(question.terms.body_hashes[query]),
+            int(question.opened_at[query]),
+            rows[here],
+            take_terms(terms, rows[here]),
+            hits.segments[here],
+            hits.items[here],
+            1 - hits.distances[here] ** 2 / 2,
+            created_at[here],
+            issue_ids[here],
+        )
+        features = comparison.features()
+        pairs = zip(comparison.issue_ids.tolist(), probabilities_of(ordering, features).tolist(), strict=True)
+        probabilities = np.array([known[query].get(issue_id, other) for issue_id, other in pairs])
+        yield comparison.chosen(features, probabilities, count)
 
 
 def _slices(hits: Hits, queries: int) -> list[slice]:
@@ -153,28 +144,25 @@ def _slices(hits: Hits, queries: int) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(bounds)]
 
 
-def _terms_of_hits(segments: Sequence[Segment], hits: Hits, block: slice) -> tuple[IssueTerms, Numbers]:
+def _terms_of_hits(segments: Sequence[Segment], hits: Hits) -> tuple[IssueTerms, Numbers]:
     """Returns the terms of the issues of some hits, and the row of each hit in them. The terms of each issue
     are read once."""
-    rows = np.empty(block.stop - block.start, np.int64)
-    parts, read = [], 0
-    for position in np.unique(hits.segments[block]).tolist():
-        own = np.flatnonzero(hits.segments[block] == position)
-        items, inverse = np.unique(hits.items[block][own], return_inverse=True)
+    rows, parts, read = np.empty(len(hits), np.int64), [], 0
+    for position in np.unique(hits.segments).tolist():
+        own = np.flatnonzero(hits.segments == position)
+        items, inverse = np.unique(hits.items[own], return_inverse=True)
         parts.append(take_terms(segments[position].terms, items))
         rows[own] = inverse + read
         read += len(items)
     return IssueTerms.concatenate(parts), rows
 
 
-def times_and_ids(segments: Sequence[Segment], hits: Hits, block: slice) -> tuple[Numbers, Numbers]:
-    """Returns when the issues of some hits were opened, and their ids."""
-    created_at, issue_ids = (np.empty(block.stop - block.start, np.int64) for _ in range(2))
-    for position in np.unique(hits.segments[block]).tolist():
-        own = np.flatnonzero(hits.segments[block] == position)
-        items = hits.items[block][own]
-        created_at[own], issue_ids[own] = (
-            segments[position].created_at[items],
-            segments[position].issue_ids[items],
-        )
+def times_and_ids(segments: Sequence[Segment], hits: Hits) -> tuple[Numbers, Numbers]:
+    """Returns when the issues of some hits were opened, in microseconds since 1970, and their ids."""
+    created_at, issue_ids = (np.empty(len(hits), np.int64) for _ in range(2))
+    for position in np.unique(hits.segments).tolist():
+        own = np.flatnonzero(hits.segments == position)
+        items = hits.items[own]
+        created_at[own] = segments[position].created_at[items]
+        issue_ids[own] = segments[position].issue_ids[items]
     return created_at, issue_ids

@@ -54,10 +54,10 @@ def make_current(
             {
                 batch.batch_id: batch
                 for release_content in contents
-                for batch in release_content.batches[table]
+                for batch in release_content.batches.get(table, ())
             }.values()
         )
-        for table in content.batches
+        for table in dict.fromkeys(table for each in contents for table in each.batches)
     }
     connection = warehouse.connect(settings, "publish", release_id=record["release_id"])
     for table, table_batches in batches.items():
