@@ -24,31 +24,39 @@ FEATURES: Final = (
     "cosine_gap",
     "bm25",
     "bm25_of_best",
+    "bm25_lead",
+    "crowd",
     "title_overlap",
-    "title_overlap_back",
-    "overlap",
-    "overlap_back",
+    "title_conflict",
+    "same_title",
     "identifiers",
     "missing_identifiers",
     "added_identifiers",
     "same_body",
     "age",
+    "same_day",
 )
 """The features of a pair, in the order of the columns of `pair_features`.
 
 - cosine: of the two vectors; cosine_gap: how far it is below the highest one of the candidates
-- bm25: divided by the score that the issue has with itself; bm25_of_best: divided by the highest one
-- title_overlap: share of the issue's title, by weight of its terms, that stands in the other title;
-  title_overlap_back: share of the other title's terms that stand in the issue's title
-- overlap: share of the issue, by weight of its terms, that stands in the other issue; overlap_back: share of
-  the other issue's terms that stand in the issue
+- bm25: divided by the score that the issue has with itself; bm25_of_best: divided by the highest one;
+  bm25_lead: how far it is above the highest one of the other candidates, or below it
+- crowd: mean bm25 of the five candidates after the best. It is high if the issue is one of a series that
+  somebody wrote from a pattern
+- title_overlap: share of the issue's title, by weight of its terms, that stands in the other title
+- title_conflict: high if the titles share a lot, but each has terms that the other has not
+- same_title: 1 if both titles have the same terms
 - identifiers: share of the issue's identifiers, by weight, that stand in the other issue
-- missing_identifiers: share of the title's weight that identifiers have that the other title has not;
+- missing_identifiers: share of the title's weight that identifiers have that the other issue has not;
   added_identifiers: share of the other title's terms that are identifiers which the issue has not
 - same_body: 1 if both bodies are the same text, without template, letter case and white space
 - age: logarithm of the days between the two, 0 for a day or less, 1 for ten years
+- same_day: 1 if both were opened at the same time, 0.37 if a day lies between them
 """
 _TEN_YEARS: Final = 3653.0
+_UNKNOWN_AGE: Final = 365.0
+_CROWD: Final = 5
+_LIMIT: Final = 2.0
 _NO_WEIGHT: Final = 1e-9
 
 
@@ -66,18 +74,22 @@ def pair_features(
     only through the highest cosine and the highest BM25.
     """
     shared = _Shared(words, query, items)
-    bm25 = shared.bm25()
+    bm25 = shared.bm25() / shared.own_bm25()
+    best = np.sort(bm25)[::-1]
+    runner_up = np.where(bm25 == best[:1], best[1:2].sum(), best[:1].sum())
     columns = {
         "cosine": cosines,
         "cosine_gap": cosines - cosines.max(initial=-1.0),
-        "bm25": bm25 / shared.own_bm25(),
+        "bm25": bm25,
         "bm25_of_best": bm25 / max(bm25.max(initial=0.0), _NO_WEIGHT),
+        "bm25_lead": bm25 - runner_up,
+        "crowd": np.full(len(items), best[1 : 1 + _CROWD].sum() / _CROWD),
         **shared.overlaps(),
         "same_body": shared.same_body(),
-        "age": _age(ages_in_days),
+        **_ages(ages_in_days),
     }
     features: NDArray[np.float32] = np.stack([columns[name] for name in FEATURES], axis=1).astype(np.float32)
-    return np.clip(features, -2.0, 2.0)
+    return np.clip(features, -_LIMIT, _LIMIT)
 
 
 def _row_sums(
@@ -86,10 +98,10 @@ def _row_sums(
     return np.bincount(rows, values.astype(np.float64), minlength=count).astype(np.float64, copy=False)
 
 
-def _age(days: NDArray[np.float32]) -> NDArray[np.float64]:
-    known = np.nan_to_num(days.astype(np.float64), nan=365.0)
-    age: NDArray[np.float64] = np.log(np.clip(known, 1.0, _TEN_YEARS)) / np.log(_TEN_YEARS)
-    return age
+def _ages(days: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    known = np.maximum(np.nan_to_num(days.astype(np.float64), nan=_UNKNOWN_AGE), 0.0)
+    age = np.log(np.clip(known, 1.0, _TEN_YEARS)) / np.log(_TEN_YEARS)
+    return {"age": age, "same_day": np.exp(-known)}
 
 
 class _Shared:
@@ -106,7 +118,7 @@ class _Shared:
         begins = np.cumsum(self.lengths) - self.lengths
         places = np.repeat(issues.offsets[items] - begins, self.lengths) + np.arange(len(self.rows))
         self.kinds, self.counts = issues.kinds[places], issues.counts[places]
-        self.counted = ~words.has_template_body(items)[self.rows] | (self.kinds & IN_TITLE > 0)
+        self.counted = ~words.has_template_body[items][self.rows] | (self.kinds & IN_TITLE > 0)
         terms = queries.terms[first:end]
         found = np.searchsorted(terms, issues.terms[places])
         is_shared = (found < len(terms)) & self.counted
@@ -141,24 +153,26 @@ class _Shared:
         in_title = self.query_kinds & IN_TITLE > 0
         is_identifier = self.query_kinds & IDENTIFIER > 0
         title_weight = max(float(self.weights[in_title].sum()), _NO_WEIGHT)
-        weight = max(float(self.weights.sum()), _NO_WEIGHT)
         identifier_weight = max(float(self.weights[is_identifier].sum()), _NO_WEIGHT)
         shared_weights = self.weights[self.found]
         item_in_title = self.kinds & IN_TITLE > 0
         in_titles = in_title[self.found] & item_in_title[self.is_shared]
         title_terms = np.maximum(self.sums(item_in_title), 1)
-        title_identifiers = float(self.weights[in_title & is_identifier].sum())
+        overlap = self.shared_sums(shared_weights * in_titles) / title_weight
+        shared_titles = self.shared_sums(in_titles)
+        overlap_back = shared_titles / title_terms
+        same = (shared_titles == title_terms) & (shared_titles == in_title.sum())
+        title_identifiers = in_title & is_identifier
+        missing = self.weights[title_identifiers].sum() - self.shared_sums(
+            shared_weights * title_identifiers[self.found]
+        )
         added = item_in_title & (self.kinds & IDENTIFIER > 0) & ~self.is_shared
         return {
-            "title_overlap": self.shared_sums(shared_weights * in_titles) / title_weight,
-            "title_overlap_back": self.shared_sums(in_titles) / title_terms,
-            "overlap": self.shared_sums(shared_weights) / weight,
-            "overlap_back": self.sums(self.is_shared) / np.maximum(self.sums(self.counted), 1),
+            "title_overlap": overlap,
+            "title_conflict": np.minimum(1 - overlap, 1 - overlap_back) * overlap,
+            "same_title": same,
             "identifiers": self.shared_sums(shared_weights * is_identifier[self.found]) / identifier_weight,
-            "missing_identifiers": (
-                title_identifiers - self.shared_sums(shared_weights * in_titles * is_identifier[self.found])
-            )
-            / title_weight,
+            "missing_identifiers": missing / title_weight,
             "added_identifiers": self.sums(added) / title_terms,
         }
 
@@ -166,7 +180,7 @@ class _Shared:
         """Returns whether each item has the query's body. Templates that nobody filled in do not count."""
         body = self.words.queries.body_hashes[self.query]
         same = (self.words.issues.body_hashes[self.items] == body) & (body != 0)
-        result: NDArray[np.bool_] = same & ~self.words.has_template_body(self.items)
+        result: NDArray[np.bool_] = same & ~self.words.has_template_body[self.items]
         return result
 
 
@@ -216,7 +230,9 @@ class Ordering:
 
 DEFAULT_ORDERING: Final = Ordering(
     "1",
-    (2.6, 6.7, 0.0, 3.3, 0.0, 0.15, 0.0, 0.0, 0.0, 0.0, -0.45, 0.1, -4.3),
+    (2.6, 6.7, 0.0, 3.3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.45, 0.1, -4.3, 0.0),
     -6.0,
 )
 """The weights for repositories without enough marks. docs/quality.md says how they were fitted."""
+DEFAULT_MIN_PROBABILITY: Final = 0.3
+"""From this probability on, a pair is suggested."""

@@ -26,9 +26,13 @@ MAX_SHARE: Final = 0.2
 """Terms that stand in a larger share of the issues count nothing: a template's words and common ones."""
 MIN_COMMON: Final = 20
 """Terms that stand in no more issues than this always count: in a small repository a share says little."""
+MAX_COMMON: Final = 10_000
+"""Terms that stand in more issues than this never count, so that a search in a large repository is fast."""
+MAX_OCCURRENCES: Final = 50_000
+"""A search by words looks at about this many occurrences, those of the weightiest terms first."""
 MIN_SAME_BODY: Final = 5
 """A body of which this many issues have the same is a template: the words in it count nothing."""
-_FILTER_BITS: Final = 20
+_TABLE_BITS: Final = 20
 
 
 class RepositoryWords:
@@ -41,28 +45,24 @@ class RepositoryWords:
     def __init__(self, issues: IssueTerms, queries: IssueTerms) -> None:
         self.issues, self.queries = issues, queries
         self.mean_length = max(len(issues.terms) / max(len(issues), 1), 1.0)
-        self._template_bodies = _template_bodies(issues)
+        template_bodies = _template_bodies(issues)
+        self.has_template_body = np.isin(issues.body_hashes, template_bodies, kind="sort")
+        self._query_has_template_body = np.isin(queries.body_hashes, template_bodies, kind="sort")
+        self._most = min(max(MAX_SHARE * len(issues), MIN_COMMON), MAX_COMMON)
         vocabulary, self._columns = np.unique(queries.terms, return_inverse=True)
-        places, columns = self._occurrences(vocabulary)
+        places, columns, is_common = self._occurrences(vocabulary)
         frequency = np.bincount(columns, minlength=len(vocabulary))
         idf = np.log(1 + (len(issues) - frequency + 0.5) / (frequency + 0.5))
-        is_common = frequency > max(MAX_SHARE * len(issues), MIN_COMMON)
         self._weights = np.where(is_common, 0.0, idf**RARITY_POWER)
-        rare = ~is_common[columns]
-        self._set_postings(places[rare], columns[rare], len(vocabulary))
+        self._set_postings(places, columns, len(vocabulary))
 
     def weights(self, query: int) -> NDArray[np.float64]:
         """Returns the weight of each term of a query: 0 if it is too common or in a template's body."""
         first, end = self.queries.offsets[query : query + 2]
         weights: NDArray[np.float64] = self._weights[self._columns[first:end]]
-        if self.queries.body_hashes[query] in self._template_bodies:
+        if self._query_has_template_body[query]:
             weights = np.where(self.queries.kinds[first:end] & IN_TITLE, weights, 0.0)
         return weights
-
-    def has_template_body(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Returns whether the bodies of some issues are templates that nobody filled in."""
-        is_template: NDArray[np.bool_] = np.isin(self.issues.body_hashes[items], self._template_bodies)
-        return is_template
 
     def best(self, query: int, before: int, count: int) -> NDArray[np.int64]:
         """Returns the positions of the issues with the highest BM25 among the first `before` issues.
@@ -75,7 +75,9 @@ class RepositoryWords:
         weights = self.weights(query) * np.where(in_title, TITLE_WEIGHT, 1.0)
         columns = self._columns[first:end]
         starts, ends = self._starts[columns], self._starts[columns + 1]
-        counted = np.flatnonzero(weights)
+        ranked = np.argsort(-weights, kind="stable")
+        seen = np.cumsum((ends - starts)[ranked])
+        counted = ranked[(weights[ranked] > 0) & (seen - (ends - starts)[ranked] <= MAX_OCCURRENCES)]
         if not len(counted) or before <= 0:
             return np.zeros(0, np.int64)
         runs = [slice(starts[term], ends[term]) for term in counted]
@@ -92,34 +94,47 @@ class RepositoryWords:
         best: NDArray[np.int64] = positions[order[:count]]
         return best
 
-    def _occurrences(self, vocabulary: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns where the issues have a word of the vocabulary, and the number of that word.
+    def _occurrences(
+        self, vocabulary: NDArray[np.uint32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Returns where the issues have a word of the vocabulary, the number of that word, and which words
+        are too common. The places of those are left out.
 
-        Most terms of a repository are in no query. A table of the last bits of the queries' hashes finds
-        nearly all of these in one pass, so that only the others have to be searched for.
+        Most terms of a repository are in no query, or too common. A table of the last bits of their hashes
+        finds nearly all of these in one pass. A rare word whose last bits are those of a common one is taken
+        for common: that happens to about one word in 10,000.
         """
-        issues, mask = self.issues, np.uint32((1 << _FILTER_BITS) - 1)
-        is_possible = np.zeros(1 << _FILTER_BITS, np.bool_)
-        is_possible[vocabulary & mask] = True
-        places = np.flatnonzero(is_possible[issues.terms & mask])
-        terms = issues.terms[places]
-        columns = np.searchsorted(vocabulary, terms)
-        known = (columns < len(vocabulary)) & (np.append(vocabulary, np.uint32(0))[columns] == terms)
-        return places[known], columns[known]
+        if not len(vocabulary):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_)
+        mask = np.uint32((1 << _TABLE_BITS) - 1)
+        number_in_table = np.full(1 << _TABLE_BITS, -1, np.int32)
+        number_in_table[vocabulary & mask] = np.arange(len(vocabulary))
+        buckets = self.issues.terms & mask
+        places = np.flatnonzero(number_in_table[buckets] >= 0)
+        buckets = buckets[places]
+        is_common = np.bincount(buckets, minlength=len(number_in_table)) > self._most
+        rare = ~is_common[buckets]
+        places, buckets = places[rare], buckets[rare]
+        terms, columns = self.issues.terms[places], number_in_table[buckets].astype(np.int64)
+        others = np.flatnonzero(vocabulary[columns] != terms)
+        columns[others] = np.minimum(np.searchsorted(vocabulary, terms[others]), len(vocabulary) - 1)
+        known = vocabulary[columns] == terms
+        return places[known], columns[known], is_common[vocabulary & mask]
 
     def _set_postings(self, places: NDArray[np.int64], columns: NDArray[np.int64], words: int) -> None:
         """Sorts occurrences by word: the issues of word w are `_rows[_starts[w] : _starts[w + 1]]`."""
         issues = self.issues
-        rows = np.searchsorted(issues.offsets, places, side="right") - 1
-        if len(self._template_bodies):
-            is_template = self.has_template_body(np.arange(len(issues)))
-            counted = ~is_template[rows] | (issues.kinds[places] & IN_TITLE > 0)
+        lengths = np.diff(issues.offsets)
+        rows = np.repeat(np.arange(len(issues), dtype=np.int32), lengths)[places]
+        if self.has_template_body.any():
+            counted = ~self.has_template_body[rows] | (issues.kinds[places] & IN_TITLE > 0)
             places, columns, rows = places[counted], columns[counted], rows[counted]
         # NumPy sorts numbers of 16 bits by radix, which is many times faster.
         order = np.argsort(columns.astype(np.uint16 if words <= 1 << 16 else np.uint32), kind="stable")
         places, self._rows = places[order], rows[order]
-        lengths = np.diff(issues.offsets)[self._rows] / self.mean_length
-        self._values = saturation(issues.counts[places], issues.kinds[places], lengths)
+        self._values = saturation(
+            issues.counts[places], issues.kinds[places], lengths[self._rows] / self.mean_length
+        )
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=words))])
 
 
@@ -136,5 +151,7 @@ def saturation(
 
 def _template_bodies(issues: IssueTerms) -> NDArray[np.uint64]:
     """Returns the hashes of bodies that MIN_SAME_BODY issues or more have in common."""
-    hashes, counts = np.unique(issues.body_hashes, return_counts=True)
-    return hashes[(counts >= MIN_SAME_BODY) & (hashes != 0)]
+    hashes = np.sort(issues.body_hashes)
+    last = hashes[MIN_SAME_BODY - 1 :]
+    repeated = last[last == hashes[: len(last)]]
+    return np.unique(repeated[repeated != 0])

@@ -34,6 +34,15 @@ IDENTIFIER: Final = 2
 MAX_COUNT: Final = 255
 MAX_BODY_CHARACTERS: Final = 20_000
 """Number of characters of a body that are read. The rest of a longer body is a log in nearly all cases."""
+_FUNCTION_WORDS: Final = frozenset(
+    """
+    about after all also am an and any are as at be because been but by can could did do does for from get
+    had has have how if in into is it its just like me my of on one only or our out should since so some than
+    that the their them then there these they this those to up use used using ve very was we were what when
+    where which while who why will with would you your
+    """.split()  # noqa: SIM905 - a list of a hundred short words is unreadable
+)
+"""Words that stand in most issues. They would only cost space and time."""
 _MAX_TERM_CHARACTERS: Final = 60
 _CACHED_WORDS: Final = 50_000
 
@@ -212,19 +221,20 @@ def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...
     Titles keep all numbers, because their authors wrote them on purpose.
     """
     lower = word.lower().strip("_")
-    if len(lower) > _MAX_TERM_CHARACTERS or not lower or lower in ("url",):
+    if len(lower) > _MAX_TERM_CHARACTERS or not lower or lower == "url" or lower in _FUNCTION_WORDS:
         return ()
     if not in_title and _MACHINE_NUMBER.fullmatch(lower):
         return ()
     if not _IDENTIFIER.match(word.strip("_")):
-        return tuple(_term(stem(part), 0, part) for part in _SIMPLE.findall(lower) if len(part) > 1)
+        parts = [part for part in _SIMPLE.findall(lower) if len(part) > 1 and part not in _FUNCTION_WORDS]
+        return tuple(_term(stem(part), 0, part) for part in parts)
     wholes = dict.fromkeys(
         [lower, *(piece.lower() for piece in _PIECES.split(word) if _IDENTIFIER.match(piece))]
     )
-    parts = {part.lower() for part in _PART.findall(word) if len(part) > 1 and not part.isdigit()}
+    words = {part.lower() for part in _PART.findall(word) if len(part) > 1 and not part.isdigit()}
     return (
         *(_term(whole, IDENTIFIER, whole) for whole in wholes),
-        *(_term(stem(part), 0, part) for part in sorted(parts - wholes.keys())),
+        *(_term(stem(part), 0, part) for part in sorted(words - wholes.keys() - _FUNCTION_WORDS)),
     )
 
 

@@ -1,57 +1,82 @@
-"""How well duplicates are found: the rank of the older issue of a pair among all older issues.
+"""How well duplicates are found: the rank of the older issue of a pair among all older issues of its
+repository.
 
-    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/retrieval.py [--model DIR ...]
+    PYTHONPATH=. python tests/benchmarks/retrieval.py --issues FILE --duplicates FILE --model DIR [--json]
 
-1,360 pairs of rust-lang/rust in which a maintainer marked the newer issue as a duplicate; candidates are all
-issues with a lower number, of any length. DIR is the folder of a saved model, as `titles.py --keep DIR`
-writes it. `evaluate` takes any embedding function.
+FILE are issues (Parquet: repo, number, kind, title, body, created_at) and pairs that a maintainer called
+duplicates (TSV: newer, older, or repo, newer, older). DIR is the folder of a saved model, as `titles.py
+--keep DIR` writes it. Three orders are measured: TF-IDF, the vectors alone, and the order that a release
+publishes. Precision and coverage are those of the suggestions among all issues of the file: a suggestion that
+is not in the file of pairs counts as wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.evaluation.retrieval import RetrievalScores, score_ranks
+from pipeline.index.ordering import DEFAULT_MIN_PROBABILITY, DEFAULT_ORDERING, Ordering
 from pipeline.networks.bag_of_units import unit
-from tests.benchmarks.parts import test_data
+from tests.benchmarks.duplicates import CandidateSearch, Duplicates, Embed
 
 if TYPE_CHECKING:
     from pipeline.predictor.predictor import Predictor
 
-Embed = Callable[[pa.Table], Any]
-"""Issues (n rows of number, title, body) -> (n, size), dense or sparse. A large dot product means similar."""
 QUERIES_PER_BLOCK = 128
+LISTED = 10
+"""Number of issues in a list that a release publishes."""
+BINS = 10
 
 
-def read(folder: Path) -> tuple[pa.Table, list[tuple[int, int]]]:
-    """Rust's issues by number (number, title, body; empty if missing), and the pairs (newer, older)."""
-    issues = pq.read_table(folder / "issues" / "rust.parquet", columns=["number", "kind", "title", "body"])
-    issues = issues.filter(pc.equal(issues["kind"], "issue")).drop_columns("kind").sort_by("number")
-    issues = issues.set_column(2, "body", pc.fill_null(issues["body"], ""))
-    lines = (folder / "duplicates" / "rust.tsv").read_text().splitlines()[1:]
-    return issues, [(int(newer), int(older)) for newer, older in (line.split("\t") for line in lines)]
+@dataclass(frozen=True)
+class Suggestions:
+    """Figures of the published order among all issues of a file."""
+
+    scores: RetrievalScores
+    precision: float
+    """share of the suggested pairs that are marked, 0 to 1; 0 without a suggestion"""
+    coverage: float
+    """share of all issues that have a suggestion, 0 to 1"""
+    marked_suggested: float
+    """share of the marked pairs that are suggested, 0 to 1"""
+    brier: float
+    """mean squared difference between probability and mark, over the best candidate of each issue"""
+    calibration_error: float
+    """mean absolute difference between mean probability and share of marks, over ten bins of equal size
+    of the best candidates"""
+    milliseconds: float
+    """CPU milliseconds per issue, without embedding and without the search by vector"""
 
 
-def evaluate(issues: pa.Table, pairs: Sequence[tuple[int, int]], embed: Embed) -> RetrievalScores:
-    """The scores of an embedding of `issues`, which are in order of number.
+def evaluate(data: Duplicates, embed: Embed) -> RetrievalScores:
+    """The scores of an embedding.
 
-    Raises ValueError for an embedding that is not finite, KeyError for a pair with an unknown issue.
+    Raises ValueError for an embedding that is not finite.
     """
-    row_of = {number: row for row, number in enumerate(issues["number"].to_pylist())}
-    rows = [(row_of[newer], row_of[older]) for newer, older in pairs]
-    return score_ranks(ranks(embed(issues), rows))
+    vectors = embed(data.issues)
+    found = [
+        ranks(
+            vectors[rows],
+            [
+                (newer - rows.start, older - rows.start)
+                for newer, older in data.pairs.tolist()
+                if rows.start <= newer < rows.stop
+            ],
+        )
+        for rows in data.repositories
+    ]
+    return score_ranks(np.concatenate(found))
 
 
-def ranks(vectors: Any, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
+def ranks(vectors: Any, pairs: list[tuple[int, int]]) -> npt.NDArray[np.int64]:
     """(len(pairs),): the rank, from 1, of `vectors[older]` among `vectors[:newer]` by similarity to
     `vectors[newer]`.
 
@@ -69,6 +94,58 @@ def ranks(vectors: Any, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int6
             for row, (newer, older) in zip(similarity, block, strict=True)
         ]
     return np.array(ranked, dtype=np.int64)
+
+
+def published(
+    data: Duplicates,
+    vectors: npt.NDArray[np.floating],
+    ordering: Ordering = DEFAULT_ORDERING,
+    min_probability: float = DEFAULT_MIN_PROBABILITY,
+) -> Suggestions:
+    """The figures of the order that a release publishes.
+
+    An older issue that is not among the candidates has the worst rank. A release suggests what is among the
+    first LISTED and has at least `min_probability`.
+    """
+    search = CandidateSearch(data, vectors)
+    rank_of: list[int] = []
+    best: list[tuple[float, bool]] = []
+    suggested = right = issues_with_suggestion = 0
+    for candidates in search:
+        probabilities = ordering.probabilities(candidates.features)
+        order = np.argsort(-probabilities, kind="stable")
+        best.append((float(probabilities[order[0]]), bool(candidates.marked[order[0]])))
+        is_suggested = probabilities[order[:LISTED]] >= min_probability
+        suggested += int(is_suggested.sum())
+        right += int(candidates.marked[order[:LISTED]][is_suggested].sum())
+        issues_with_suggestion += bool(is_suggested.any())
+        marked = probabilities[candidates.marked]
+        rank_of += [int(np.count_nonzero(probabilities >= each)) for each in marked]
+        older_issues = candidates.row - next(r.start for r in data.repositories if candidates.row < r.stop)
+        rank_of += [older_issues] * (len(data.older_of.get(candidates.row, ())) - len(marked))
+    brier, calibration_error = calibration(*(np.array(values, float) for values in zip(*best, strict=True)))
+    return Suggestions(
+        scores=score_ranks(np.array(rank_of, np.int64)),
+        precision=right / max(suggested, 1),
+        coverage=issues_with_suggestion / len(data.issues),
+        marked_suggested=right / max(len(data.pairs), 1),
+        brier=brier,
+        calibration_error=calibration_error,
+        milliseconds=1000 * search.seconds / len(data.issues),
+    )
+
+
+def calibration(
+    probabilities: npt.NDArray[np.float64], marks: npt.NDArray[np.float64]
+) -> tuple[float, float]:
+    """The Brier score (Brier 1950) and the expected calibration error over BINS bins of equal size
+    (Naeini 2015)."""
+    order = np.argsort(probabilities, kind="stable")
+    bins = np.array_split(order, BINS)
+    error = sum(
+        len(each) * abs(float(probabilities[each].mean() - marks[each].mean())) for each in bins if len(each)
+    )
+    return float(np.mean((probabilities - marks) ** 2)), error / len(order)
 
 
 def by_model(folder: Path) -> Embed:
@@ -91,31 +168,59 @@ def by_predictor(predictor: Predictor) -> Embed:
     return embed
 
 
-def main() -> None:
-    """Prints one table."""
+def by_tfidf(issues: pa.Table) -> Any:
+    """The TF-IDF of title and body."""
     from tests.benchmarks import tfidf
 
+    return tfidf.embed([f"{row['title']}\n{row['body']}" for row in issues.to_pylist()])
+
+
+def measure(data: Duplicates, embed: Embed) -> dict[str, Any]:
+    """All figures, as `--json` prints them."""
+    vectors = embed(data.issues)
+    figures = asdict(published(data, vectors))
+    return {
+        "published": figures.pop("scores"),
+        "vectors": asdict(evaluate(data, lambda _: vectors)),
+        "tfidf": asdict(evaluate(data, by_tfidf)),
+        **figures,
+        "pairs": len(data.pairs),
+        "pairs_left_out": data.left_out,
+    }
+
+
+def report(figures: dict[str, Any]) -> str:
+    """The figures as a table."""
+    lines = [
+        f"{figures['pairs']:,} pairs, {figures['pairs_left_out']:,} left out (repeated, or issue missing)",
+        f"{'':16} {'R@1':>6} {'R@5':>6} {'R@10':>6} {'MRR':>6}",
+    ]
+    for name, label in (("tfidf", "TF-IDF"), ("vectors", "vectors alone"), ("published", "published order")):
+        values = " ".join(f"{value:6.3f}" for value in figures[name].values())
+        lines.append(f"{label:16} {values}")
+    lines.append(
+        f"suggestions: precision {figures['precision']:.3f}, for {figures['coverage']:.2%} of all issues, "
+        f"{figures['marked_suggested']:.2%} of the marked pairs"
+    )
+    lines.append(
+        f"Brier score {figures['brier']:.4f}, calibration error {figures['calibration_error']:.4f}, "
+        f"{figures['milliseconds']:.2f} ms of CPU per issue"
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Prints one table, or JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, nargs="+", default=[], metavar="DIR")
-    models = parser.parse_args().model
-    issues, pairs = read(test_data())
-    rows: dict[str, Embed] = {
-        "TF-IDF, title and body": lambda issues: tfidf.embed(
-            [f"{row['title']}\n{row['body']}" for row in issues.to_pylist()]
-        ),
-        "TF-IDF, body": lambda issues: tfidf.embed(issues["body"].to_pylist()),
-        **{folder.name: by_model(folder) for folder in models},
-    }
-    print(f"{len(pairs):,} pairs among {len(issues):,} issues of rust-lang/rust")
-    print(f"{'':24} {'R@1':>6} {'R@5':>6} {'R@10':>6} {'MRR':>6}")
-    for name, embed in rows.items():
-        scores = evaluate(issues, pairs, embed)
-        print(
-            f"{name:24} {scores.recall_at_1:6.3f} {scores.recall_at_5:6.3f} {scores.recall_at_10:6.3f} "
-            f"{scores.mrr:6.3f}"
-        )
+    parser.add_argument("--issues", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--duplicates", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    figures = measure(Duplicates.read(arguments.issues, arguments.duplicates), by_model(arguments.model))
+    print(json.dumps(figures) if arguments.json else report(figures))
 
 
 if __name__ == "__main__":
