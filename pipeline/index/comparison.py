@@ -147,7 +147,7 @@ class Comparison:
 
     def _texts(self) -> Numbers:
         bodies = self.candidates.body_hashes
-        has_none = (bodies == 0) | self.words.has_template_body(self.positions)
+        has_none = (bodies == 0) | self.words.has_template_body[self.positions]
         texts = np.where(has_none, NO_TEXT, np.where(bodies == self.body_hash, SAME_TEXT, OWN_TEXT))
         return np.where(self.candidates.automated, AUTOMATED, texts)
 

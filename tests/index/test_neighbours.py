@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.index import neighbours
 from pipeline.index.neighbours import NeighbourDay, SearchParameters, group_days, plan_neighbours
-from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.ordering import DEFAULT_MIN_PROBABILITY, DEFAULT_ORDERING
+from pipeline.settings import Similar
 from tests.index.test_segment_plan import day
 
 PARAMETERS = SearchParameters(10, 0.7, 24)
@@ -58,3 +59,7 @@ def test_days_are_searched_together_if_they_are_of_one_month_and_not_too_large(
         [each.day.day[5:] for each in group] for group in group_days(list(days.values()))
     ]
     assert groups == [["01-01", "01-02"], ["01-03"], ["01-04"], ["02-01"]]
+
+
+def test_issues_are_suggested_from_the_probability_that_was_chosen_with_the_weights() -> None:
+    assert Similar().min_probability == DEFAULT_MIN_PROBABILITY

@@ -76,7 +76,7 @@ def test_a_release_records_the_champion_the_settings_and_the_batches_of_each_day
         "predictor_digest": nights.predictor.digest,
         "neighbours": 7,
         "near_duplicate_distance": 0.7,  # of the network `copy`
-        "min_probability": 0.5,
+        "min_probability": Similar().min_probability,
     }
     assert [day.day for day in release.plan.days] == [ONE, TWO]
     assert release.members.folders(ISSUES.name) == [batch.folder for batch in batches]
