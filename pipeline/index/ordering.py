@@ -228,11 +228,29 @@ class Ordering:
         )
 
 
-DEFAULT_ORDERING: Final = Ordering(
-    "1",
-    (2.6, 6.7, 0.0, 3.3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.45, 0.1, -4.3, 0.0),
-    -6.0,
+DEFAULT_ORDERING: Final = Ordering.from_json(
+    {
+        "version": "1",
+        "weights": {
+            "cosine": 4.439,
+            "cosine_gap": 2.219,
+            "bm25": 1.877,
+            "bm25_of_best": 1.862,
+            "bm25_lead": 0.071,
+            "crowd": -3.305,
+            "title_overlap": 0.0,
+            "title_conflict": -0.71,
+            "same_title": 0.264,
+            "identifiers": 0.0,
+            "missing_identifiers": -1.5,
+            "added_identifiers": -1.5,
+            "same_body": 0.0,
+            "age": -4.149,
+            "same_day": -2.033,
+        },
+        "bias": -5.626,
+    }
 )
 """The weights for repositories without enough marks. docs/quality.md says how they were fitted."""
-DEFAULT_MIN_PROBABILITY: Final = 0.3
-"""From this probability on, a pair is suggested."""
+DEFAULT_MIN_PROBABILITY: Final = 0.5
+"""From this probability on, a pair is suggested. docs/quality.md says what other values would suggest."""

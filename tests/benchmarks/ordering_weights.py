@@ -6,9 +6,9 @@ The files are those of `retrieval.py`. It prints the weights for `DEFAULT_ORDERI
 weights that have not seen the repository that they are measured on.
 
 The weights are those of a logistic regression over the candidates of all issues, with and without a mark, so
-that its probabilities hold for all issues. SIGNS says which features can only speak for a pair and which only
-against it. This keeps the weights of another repository plausible, and features that say the same do not
-cancel each other.
+that its probabilities hold for all issues. Each feature can only speak for a pair, or only against it: see
+AT_MOST. So the weights are plausible for another repository, and features that say the same do not cancel
+each other.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ MIN_PAIRS: Final = 100
 """Repositories with fewer pairs are held out together."""
 REGULARISATION: Final = 1e-3
 PRECISION: Final = 2 / 3
-SIGNS: Final = {
-    **dict.fromkeys(FEATURES, 1),
-    **dict.fromkeys(
-        ("crowd", "title_conflict", "missing_identifiers", "added_identifiers", "age", "same_day"), -1
-    ),
-    "bm25_lead": 1,
+AT_MOST: Final = {
+    "crowd": 0.0,
+    "title_conflict": 0.0,
+    "missing_identifiers": -1.5,
+    "added_identifiers": -1.5,
+    "age": 0.0,
+    "same_day": 0.0,
 }
-"""1 for a feature whose weight is at least 0, -1 for one whose weight is at most 0."""
+"""The largest weight of a feature that speaks against a pair. Every other weight is at least 0."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def groups_of(data: Duplicates) -> npt.NDArray[np.int64]:
 
 
 def fit(examples: Examples, version: str = "fitted") -> Ordering:
-    """The weights that make the marks most likely, within SIGNS."""
+    """The weights that make the marks most likely, within the limits of AT_MOST."""
     from scipy.optimize import minimize
 
     features, marked = examples.features.astype(np.float64), examples.marked
@@ -98,8 +99,8 @@ def fit(examples: Examples, version: str = "fitted") -> Ordering:
         gradient = np.concatenate([features.T @ residual + 2 * penalty, [residual.sum()]])
         return float(total + penalty @ values[:-1]), gradient
 
-    bounds = [(0, None) if SIGNS[name] > 0 else (None, 0) for name in FEATURES]
-    start = np.zeros(len(FEATURES) + 1)
+    bounds = [(None, AT_MOST[name]) if name in AT_MOST else (0.0, None) for name in FEATURES]
+    start = np.array([*(AT_MOST.get(name, 0.0) for name in FEATURES), 0.0])
     result = minimize(loss, start, jac=True, bounds=[*bounds, (None, None)], method="L-BFGS-B")
     weights = tuple(round(float(value), 3) for value in result.x)
     return Ordering(version, weights[:-1], weights[-1])

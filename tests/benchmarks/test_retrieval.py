@@ -1,17 +1,56 @@
-"""The benchmark of duplicate retrieval."""
+"""The benchmark of duplicate retrieval, and the fit of the order's weights."""
 
+import json
 import os
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.evaluation.retrieval import RetrievalScores
-from tests.benchmarks import tfidf
-from tests.benchmarks.retrieval import evaluate, ranks, read
+from pipeline.index.ordering import DEFAULT_ORDERING, FEATURES, Ordering
+from tests.benchmarks import ordering_weights, tfidf
+from tests.benchmarks.duplicates import CandidateSearch, Duplicates
+from tests.benchmarks.retrieval import (
+    by_tfidf,
+    calibration,
+    evaluate,
+    measure,
+    published,
+    ranks,
+    report,
+)
 
 VECTORS = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]])
+TITLES = ["crash of the parser", "slow window", "parser crash", "leak in the cache"]
+
+
+def write(folder: Path, rows: list[tuple[str, int, str, str]], pairs: list[str]) -> tuple[Path, Path]:
+    """Writes issues (repo, number, kind, title) and lines of pairs."""
+    table = pa.table(
+        {
+            "repo": [repo for repo, _, _, _ in rows],
+            "number": [number for _, number, _, _ in rows],
+            "kind": [kind for _, _, kind, _ in rows],
+            "title": [title for _, _, _, title in rows],
+            "body": pa.array([None] * len(rows), pa.string()),
+            "created_at": [datetime(2020, 1, 1 + number % 28, tzinfo=UTC) for _, number, _, _ in rows],
+        }
+    )
+    pq.write_table(table, folder / "issues.parquet")
+    (folder / "pairs.tsv").write_text("\n".join(pairs) + "\n")
+    return folder / "issues.parquet", folder / "pairs.tsv"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Duplicates:
+    """Four issues of one repository, the third of which is a duplicate of the first."""
+    rows = [("o/r", number, "issue", title) for number, title in enumerate(TITLES, 1)]
+    return Duplicates.read(*write(tmp_path, rows, ["newer\tolder", "3\t1"]))
 
 
 def test_an_issue_is_ranked_among_older_issues_only():
@@ -39,29 +78,111 @@ def test_pairs_of_several_blocks_stay_in_order():
     )
 
 
-def test_scores_of_any_embedding():
-    issues = pa.table({"number": [10, 20, 30, 40], "title": ["a"] * 4, "body": [""] * 4})
-    assert evaluate(issues, [(40, 20), (40, 30)], lambda issues: VECTORS) == RetrievalScores(
-        0.5, 1.0, 1.0, 0.75
+def test_scores_of_any_embedding(data):
+    pairs = replace(data, pairs=np.array([(3, 1), (3, 2)]))
+    assert evaluate(pairs, lambda issues: VECTORS) == RetrievalScores(0.5, 1.0, 1.0, 0.75)
+
+
+def test_candidates_are_issues_of_the_same_repository(tmp_path):
+    rows = [("o/a", 1, "issue", "x"), ("o/b", 1, "issue", "x"), ("o/b", 2, "issue", "x")]
+    two = Duplicates.read(*write(tmp_path, rows, ["repo\tnewer\tolder", "o/b\t2\t1"]))
+    assert (two.pairs.tolist(), two.repositories) == ([[2, 1]], [slice(0, 1), slice(1, 3)])
+    assert [each.items.tolist() for each in CandidateSearch(two, np.ones((3, 2), np.float32))] == [[1]]
+
+
+def test_pairs_that_cannot_be_ranked_are_counted(tmp_path):
+    rows = [("o/a", 1, "issue", "x"), ("o/a", 2, "pull_request", "x"), ("o/a", 3, "issue", "x")]
+    lines = ["newer\tolder", "3\t1", "3\t1", "3\t2", "1\t3", "9\t1"]
+    data = Duplicates.read(*write(tmp_path, rows, lines))
+    assert (data.pairs.tolist(), data.left_out) == ([[1, 0]], 4)
+
+
+def test_pairs_without_a_repository_need_issues_of_one(tmp_path):
+    rows = [("o/a", 1, "issue", "x"), ("o/b", 1, "issue", "x")]
+    with pytest.raises(SystemExit, match="has no column repo"):
+        Duplicates.read(*write(tmp_path, rows, ["newer\tolder"]))
+
+
+def test_an_older_issue_that_is_no_candidate_has_the_worst_rank(data, monkeypatch):
+    monkeypatch.setattr("tests.benchmarks.duplicates.CANDIDATES", 1)
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]], np.float32)
+    wordless = replace(data, issues=data.issues.set_column(2, "title", pa.array(["a", "b", "c", "d"])))
+    assert published(wordless, vectors).scores == RetrievalScores(0.0, 1.0, 1.0, 0.5)
+
+
+def test_precision_and_coverage_are_over_all_issues(data):
+    everything = published(data, VECTORS.astype(np.float32), min_probability=0.0)
+    assert (everything.precision, everything.coverage, everything.marked_suggested) == (1 / 6, 0.75, 1.0)
+    nothing = published(data, VECTORS.astype(np.float32), min_probability=1.0)
+    assert (nothing.precision, nothing.coverage, nothing.marked_suggested) == (0.0, 0.0, 0.0)
+
+
+def test_calibration_of_probabilities_that_are_right_and_wrong():
+    marks = np.array([0.0] * 10 + [1.0] * 10)
+    assert calibration(marks, marks) == (0.0, 0.0)
+    assert calibration(1 - marks, marks) == (1.0, 1.0)
+    assert calibration(np.full(20, 0.5), marks) == (0.25, 0.5)
+
+
+def test_json_and_table_have_all_figures(data):
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [0.9, 0.44], [0.6, 0.8]], np.float32)
+    figures = measure(data, lambda issues: vectors)
+    assert json.loads(json.dumps(figures)) == figures
+    assert figures["published"]["recall_at_1"] == 1.0
+    assert set(figures) == {
+        "published",
+        "vectors",
+        "tfidf",
+        "precision",
+        "coverage",
+        "marked_suggested",
+        "brier",
+        "calibration_error",
+        "milliseconds",
+        "pairs",
+        "pairs_left_out",
+    }
+    assert report(figures).splitlines()[4].startswith("published order   1.000  1.000  1.000  1.000")
+
+
+def test_a_fit_finds_what_marks_depend_on_and_keeps_the_signs():
+    rng = np.random.default_rng(0)
+    features = rng.random((4000, len(FEATURES)), np.float32)
+    cosine, age = features[:, FEATURES.index("cosine")], features[:, FEATURES.index("age")]
+    rows = np.arange(4000)
+    examples = ordering_weights.Examples(features, 6 * cosine + 3 * age > 6, rows, rows % 2)
+    weights = ordering_weights.fit(examples).to_json()["weights"]
+    assert max(weights, key=lambda name: weights[name]) == "cosine"
+    assert all(weights[name] <= limit for name, limit in ordering_weights.AT_MOST.items())
+    assert all(weights[name] >= 0 for name in FEATURES if name not in ordering_weights.AT_MOST)
+
+
+def test_the_threshold_is_the_lowest_with_enough_precision():
+    probabilities = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    marked = np.array([True, False, True, False, False])
+    assert ordering_weights.min_probability(probabilities, marked) == (0.7, 3)
+    assert ordering_weights.min_probability(probabilities, ~marked[::-1] & False) == (1.0, 0)
+
+
+def test_weights_are_fitted_from_files(data):
+    examples = ordering_weights.collect(data, VECTORS.astype(np.float32))
+    assert (examples.rows.tolist(), examples.marked.tolist()) == (
+        [1, 2, 2, 3, 3, 3],
+        [False, True] + [False] * 4,
     )
-
-
-def test_a_pair_with_an_unknown_issue_is_an_error():
-    with pytest.raises(KeyError):
-        evaluate(pa.table({"number": [1, 2]}), [(3, 1)], lambda issues: VECTORS[:2])
+    assert isinstance(ordering_weights.fit(examples), Ordering)
+    probabilities = DEFAULT_ORDERING.probabilities(examples.features)
+    assert ordering_weights.recall_at_10(examples, probabilities, 1) == 1.0
 
 
 def test_tfidf_on_real_duplicates():
     """The source of the data reports, for another TF-IDF: .201, .396, .476, .294."""
     if "TITLER_TEST_DATA" not in os.environ:
         pytest.skip("TITLER_TEST_DATA is not set: no duplicates to retrieve")
-    issues, pairs = read(Path(os.environ["TITLER_TEST_DATA"]))
-    scores = evaluate(
-        issues,
-        pairs,
-        lambda issues: tfidf.embed([f"{row['title']}\n{row['body']}" for row in issues.to_pylist()]),
-    )
-    assert (len(issues), len(pairs)) == (15_815, 1_360)
+    folder = Path(os.environ["TITLER_TEST_DATA"])
+    data = Duplicates.read(folder / "issues" / "rust.parquet", folder / "duplicates" / "rust.tsv")
+    scores = evaluate(data, by_tfidf)
+    assert (len(data.issues), len(data.pairs)) == (15_815, 1_360)
     assert [scores.recall_at_1, scores.recall_at_5, scores.recall_at_10, scores.mrr] == pytest.approx(
         [0.1985, 0.3934, 0.4757, 0.2917], abs=1e-3
     )
