@@ -152,20 +152,24 @@ class SegmentedIndex:
             np.array([asked.opened_at]),
             own_id,
         )
-        lists, known = [], dict[int, float]()
-        if wanted.repo:
-            segments = self._segments_of(wanted.repo)
-            repository = self._repository(segments, wanted.repo)
+        rows, known = [], dict[int, float]()
+        # The list of all repositories takes the probabilities that issues have in the own repository.
+        for repo in dict.fromkeys([wanted.repo, asked.repo if wanted.everywhere else None]):
+            if repo is None:
+                continue
+            segments = self._segments_of(repo)
+            repository = self._repository(segments, repo)
             ((listed, by_id),) = lists_in_repository(repository, question, wanted.count, DEFAULT_ORDERING)
-            known = dict(by_id)
-            lists += self._rows(REPOSITORY_LIST, segments, listed)
+            known |= by_id
+            if repo == wanted.repo:
+                rows += self._rows(REPOSITORY_LIST, segments, listed)
         if wanted.everywhere:
             hits = self._hits_everywhere(vector, EVERYWHERE_CANDIDATES * wanted.count + 1, wanted.since)
             (listed,) = lists_everywhere(
                 self._segments, hits, question, self._sample(), [known], wanted.count, DEFAULT_ORDERING
             )
-            lists += self._rows(EVERYWHERE_LIST, self._segments, listed)
-        return lists
+            rows += self._rows(EVERYWHERE_LIST, self._segments, listed)
+        return rows
 
     def _nearest(self, asked: AskedIssue, wanted: Search) -> list[dict[str, Any]]:
         """Returns the lists without terms, by distance only."""
