@@ -16,6 +16,7 @@ from pipeline.networks.shape import Shape
 from pipeline.predictor.predictor import Predictor
 from pipeline.text.markup import LATEST_PREPARATION, ORIGINAL_PREPARATION
 from tests.benchmarks import learning, parts, retrieval
+from tests.benchmarks.duplicates import Duplicates
 
 
 def main() -> None:
@@ -30,7 +31,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     arguments = parser.parse_args()
     train = parts.sample(parts.make(parts.read(parts.test_data())).train, arguments.train)
-    issues, duplicates = retrieval.read(parts.test_data())
+    folder = parts.test_data()
+    data = Duplicates.read(folder / "issues" / "rust.parquet", folder / "duplicates" / "rust.tsv")
     print(f"{'preparation':<12}{'titles':<10}{'pairs':>8}{'R@1':>7}{'R@5':>7}{'R@10':>7}{'MRR':>7}")
     for preparation in range(ORIGINAL_PREPARATION, LATEST_PREPARATION + 1):
         for titles in ("authors'", "targets"):
@@ -46,7 +48,7 @@ def main() -> None:
                 training.epoch(epoch, batches(epoch))
             training.finish()
             predictor = Predictor("copy", network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
-            scores = retrieval.evaluate(issues, duplicates, retrieval.by_predictor(predictor))
+            scores = retrieval.evaluate(data, retrieval.by_predictor(predictor))
             figures = (scores.recall_at_1, scores.recall_at_5, scores.recall_at_10, scores.mrr)
             print(
                 f"{preparation:<12}{titles:<10}{len(pairs.bodies):>8,}"

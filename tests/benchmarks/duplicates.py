@@ -74,9 +74,9 @@ class Duplicates:
     @cached_property
     def repositories(self) -> list[slice]:
         """The rows of each repository."""
-        names = np.array(self.issues["repo"].to_pylist(), dtype=object)
-        starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]])) if len(names) else []
-        return [slice(int(a), int(b)) for a, b in zip(starts, [*starts[1:], len(names)], strict=True)]
+        names = self.issues["repo"].to_pylist()
+        starts = [row for row in range(len(names)) if row == 0 or names[row] != names[row - 1]]
+        return [slice(first, end) for first, end in zip(starts, [*starts[1:], len(names)], strict=False)]
 
     @cached_property
     def days(self) -> npt.NDArray[np.float64]:
