@@ -24,7 +24,8 @@ from pipeline.index.segment_terms import take_terms
 from pipeline.text.issue_terms import IssueTerms
 
 CANDIDATES = 100
-"""Number of issues of a repository that are compared with a query, by vector and by words each."""
+"""Number of issues of a repository that are compared with a query, by vector and by words each. For a longer
+list it is as many as the list has."""
 EVERYWHERE_CANDIDATES = 3
 """Number of issues of all repositories that are compared with a query, per issue of its list."""
 
@@ -58,11 +59,13 @@ def lists_in_repository(
     """Yields the list of each query in a repository, with up to `count` issues, and the probabilities of all
     its candidates, by issue id. The repository must have terms."""
     assert repository.terms is not None
-    before = repository.before(question.issue_ids)
+    candidates = max(CANDIDATES, count)
+    older_only = question.queries.ages is not None
+    before = repository.before(question.issue_ids) if older_only else np.full(len(question), len(repository))
     words = RepositoryWords(repository.terms, question.terms)
-    hits = search_exactly(repository, question.queries, CANDIDATES)
+    hits = search_exactly(repository, question.queries, candidates + 1)  # the query itself may be among them
     for query, own in enumerate(_slices(hits, len(question))):
-        by_words = words.best(query, int(before[query]), CANDIDATES)
+        by_words = words.best(query, int(before[query]), candidates + 1)
         positions, cosines = _candidates(repository, question, query, by_words, hits, own)
         comparison = Comparison(
             words,

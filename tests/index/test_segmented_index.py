@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UsageError
+from pipeline.index import similar_lists
 from pipeline.index.segmented_index import (
     AskedIssue,
     Search,
@@ -152,6 +153,13 @@ def test_both_lists_leave_out_the_issue_itself(release: Pinned, settings: Settin
         ("repository", 1)
     ]
     assert numbers([row for row in rows if row["list"] == "everywhere"]) == {3, 5}
+
+
+def test_a_list_may_be_longer_than_the_usual_number_of_candidates(
+    release: Pinned, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(similar_lists, "CANDIDATES", 0)
+    assert numbers(opened(release, settings).similar(ASKED, Search("rust-lang/rust", False, 2))) == {1, 2}
 
 
 def test_an_index_without_terms_answers_by_distance_and_without_probability(
