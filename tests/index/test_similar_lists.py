@@ -16,7 +16,7 @@ from pipeline.text.issue_terms import issue_terms
 from tests.index.literal_segments import row, segment
 
 TITLES = ["Menu is empty", "Font is small", "Window flickers", "Parser crashes", "Parser panics"]
-VECTORS = [[1, 0], [1, 0.1], [1, 0.5], [-1, 0], [-1, 0.1]]
+VECTORS: list[list[float]] = [[1, 0], [1, 0.1], [1, 0.5], [-1, 0], [-1, 0.1]]
 
 
 @pytest.fixture
