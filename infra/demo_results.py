@@ -15,15 +15,22 @@ FROM title_predictions
 ORDER BY HASH(issue_id)
 LIMIT 5
 """
+# Issues with a suggested duplicate come first.
 NEIGHBOURS = """
-SELECT issue.title, neighbour.similar_title, neighbour.distance, neighbour.near_duplicate
+SELECT issue.repo, issue.title, neighbour.similar_title, neighbour.probability, neighbour.suggested,
+  neighbour.words_in_common
 FROM similar_issues AS neighbour
 JOIN title_predictions AS issue USING (issue_id)
-WHERE neighbour.rank <= 3 AND neighbour.issue_id IN (
-  SELECT issue_id FROM similar_issues GROUP BY issue_id HAVING COUNT(*) >= 3
-  ORDER BY HASH(issue_id) DESC LIMIT 3
+WHERE neighbour.list = 'repository' AND neighbour.rank <= 3 AND neighbour.issue_id IN (
+  SELECT issue_id FROM similar_issues WHERE list = 'repository' GROUP BY issue_id
+  ORDER BY MAX(suggested::INT) DESC, HASH(issue_id) DESC LIMIT 3
 )
 ORDER BY HASH(neighbour.issue_id), neighbour.rank
+"""
+SUGGESTED = """
+SELECT COUNT(DISTINCT issue_id) FILTER (suggested), COUNT(DISTINCT issue_id)
+FROM similar_issues
+WHERE list = 'repository'
 """
 
 
@@ -35,19 +42,25 @@ def print_results(lake: Path, airflow: Path) -> None:
     with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as warehouse:
         titles = warehouse.execute(TITLES).fetchall()
         neighbours = warehouse.execute(NEIGHBOURS).fetchall()
+        suggested, with_neighbours = warehouse.execute(SUGGESTED).fetchall()[0]
 
     print("\nFive issues: the author's title, the model's title, and the model's confidence in it (0 to 1)")
     for repo, title, predicted, confidence in titles:
         model_title = _shorten(predicted) or "(abstained)"
         print(f"\n  {repo}\n    author  {_shorten(title)}\n    model   {model_title}  ({confidence:.2f})")
 
-    print("\nThree issues, each with its three nearest older issues and their angular distance (0 to 2)")
-    previous = ""
-    for title, similar, distance, near_duplicate in neighbours:
-        if title != previous:
-            print(f"\n  {_shorten(title)}")
-        previous = title
-        print(f"    {distance:.3f}  {_shorten(similar)}{'  (near-duplicate)' if near_duplicate else ''}")
+    print("\nThree issues, each with the older issues of its repository that it most probably repeats,")
+    print("and the probability (0 to 1) that a maintainer would call the two duplicates")
+    previous = ("", "")
+    for repo, title, similar, probability, is_suggested, words in neighbours:
+        if (repo, title) != previous:
+            print(f"\n  {repo}: {_shorten(title)}")
+        previous = (repo, title)
+        mark = "  (suggested)" if is_suggested else ""
+        print(f"    {probability:.2f}  {_shorten(similar)}{mark}")
+        if is_suggested and words:
+            print(f"          words in common: {words}")
+    print(f"\nA duplicate is suggested for {suggested:,} of {with_neighbours:,} issues")
 
     lake_path, airflow_path = shlex.quote(str(lake)), shlex.quote(str(airflow))
     tracking = f"sqlite:///{lake}/mlflow.db"

@@ -52,7 +52,7 @@ NEIGHBOURS = f"""
 SELECT issue.title, neighbour.distance, neighbour.similar_title, neighbour.near_duplicate
 FROM similar_issues AS neighbour
 JOIN title_predictions AS issue USING (issue_id)
-WHERE neighbour.rank <= 4 AND neighbour.issue_id = (
+WHERE neighbour.list = 'everywhere' AND neighbour.rank <= 4 AND neighbour.issue_id = (
   SELECT near_duplicate.issue_id
   FROM near_duplicates AS near_duplicate
   JOIN title_predictions AS issue USING (issue_id)
@@ -61,7 +61,7 @@ WHERE neighbour.rank <= 4 AND neighbour.issue_id = (
   ORDER BY near_duplicate.issue_id
   LIMIT 1
 )
-ORDER BY neighbour.rank
+ORDER BY neighbour.distance
 """
 
 STYLE = """

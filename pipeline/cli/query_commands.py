@@ -25,6 +25,16 @@ from pipeline.cli.options import (
     parse_day,
     parse_days,
 )
+from pipeline.cli.similar_options import (
+    DraftTitle,
+    Everywhere,
+    IssueOrText,
+    OfRepository,
+    PerList,
+    SameRepository,
+    ShowAll,
+    Since,
+)
 from pipeline.errors import ExitCode, UsageError
 
 MAX_BODY_BYTES = 4 * 65_536
@@ -160,34 +170,37 @@ def title(
 
 @app.command()
 def similar(
-    query: Annotated[
-        str,
-        typer.Argument(
-            metavar="URL|TEXT|-",
-            help="URL of an issue of the current release, or any text. Use - to read it from standard input.",
-        ),
-    ],
-    neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show.")] = 10,
-    same_repo: Annotated[
-        bool,
-        typer.Option(
-            "--same-repo",
-            help="Search only the issues of the same repository, however old they are. Without this option, "
-            "the months of the setting similar.months are searched.",
-        ),
-    ] = False,
+    query: IssueOrText,
+    neighbours: PerList = 10,
+    draft_title: DraftTitle = None,
+    repo: OfRepository = None,
+    same_repo: SameRepository = False,
+    everywhere: Everywhere = False,
+    since: Since = None,
+    show_all: ShowAll = False,
     as_json: Json = False,
 ) -> None:
-    """Find the issues of the current release that are most similar to an issue or a text.
+    """Find the issues of the current release that an issue or a text probably repeats.
 
-    Example: titler similar "crash when opening the settings page" -k 5
+    For an issue there are two lists: the issues of its own repository, and those of all repositories. For a
+    text there is the second list, or with --repo the first. The probability says how often a maintainer would
+    call the two duplicates.
+
+    Example: titler similar "crash when opening the settings page" --repo OWNER/REPO
     """
     from pipeline.serving import queries
 
     current = context()
-    text = _read_text(query, "titler similar")
-    similar_issues = queries.similar(current.lake, current.settings, text, neighbours, same_repo=same_repo)
-    query_reports.similar(similar_issues, as_json)
+    question = queries.SimilarQuery(
+        _read_text(query, "titler similar"),
+        draft_title,
+        repo,
+        same_repo,
+        everywhere,
+        parse_day(since, "--since") if since else None,
+    )
+    rows = queries.similar(current.lake, current.settings, question, neighbours)
+    query_reports.similar(rows, as_json, show_all=show_all)
 
 
 @app.command()

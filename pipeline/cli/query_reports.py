@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import mark_reports
 from pipeline.cli.console import DAYS_LISTED, count, counts, error, print_json, print_table
+from pipeline.contracts import EVERYWHERE_LIST, REPOSITORY_LIST
 from pipeline.errors import Finding
 from pipeline.progress import say
 from pipeline.settings import Settings
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 GAPS_LISTED = 5
 """Maximum number of gaps that `titler status` lists. A gap is a span of days that were never extracted."""
 INDENT = 10
+LIST_HEADINGS = {REPOSITORY_LIST: "in the same repository:", EVERYWHERE_LIST: "in all repositories:"}
+TEXT_REASONS = {
+    "same": "the same body",
+    "none": "without a text of its own",
+    "automated": "a program's report",
+}
+"""What is printed for the values of `similar_text`. A text of its own is not mentioned."""
 STATUS_COLUMNS = (
     ("day", "left"),
     ("hours", "right"),
@@ -173,14 +181,45 @@ def exported(release: str, folder: Path, items: int) -> None:
     say(f"export: {count(items, 'vector')} of release {release} -> {folder.absolute()}")
 
 
-def similar(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Prints similar issues, nearest first: angular distance (0 to 2), URL and title."""
+def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False) -> None:
+    """Prints similar issues, the most probable duplicate of each list first: probability (0 to 1), URL,
+    title, and why. If there are two lists, each has a heading.
+
+    Issues that are not suggested are left out, unless `show_all` is true. If there is no other, says how
+    probable the best one is. A release of an earlier version of Titler has no probabilities: then the angular
+    distance (0 to 2) is printed, and nothing is left out.
+    """
+    shown = [row for row in rows if show_all or row["suggested"] in (True, None)]
     if as_json:
-        print_json(rows)
+        print_json(shown)
         return
-    for row in rows:
-        mark = "  (near-duplicate)" if row["near_duplicate"] else ""
-        say(f"{row['distance']:.3f}  {row['issue_url']}  {row['title']}{mark}")
+    if not shown:
+        best = max((row["probability"] for row in rows), default=None)
+        say(
+            "nothing similar enough"
+            + ("" if best is None else f" (best: {best:.2f}). To show the rest: --all")
+        )
+    several = len({row["list"] for row in rows}) > 1
+    for number, row in enumerate(shown):
+        if several and (number == 0 or shown[number - 1]["list"] != row["list"]):
+            say(LIST_HEADINGS[row["list"]])
+        _similar_issue(row)
+
+
+def _similar_issue(row: Mapping[str, Any]) -> None:
+    """Prints one similar issue."""
+    reasons = []
+    if row["near_duplicate"]:
+        reasons.append("near-duplicate")
+    if row["words_in_common"]:
+        reasons.append(f"words in common: {row['words_in_common']}")
+    if row["similar_text"] in TEXT_REASONS:
+        reasons.append(TEXT_REASONS[row["similar_text"]])
+    if (row["group_size"] or 1) > 1:
+        reasons.append(f"stands for {row['group_size']} issues with the same text")
+    value = f"{row['distance']:.3f}" if row["probability"] is None else f"{row['probability']:.2f}"
+    suffix = f"  ({'; '.join(reasons)})" if reasons else ""
+    say(f"{value}  {row['issue_url']}  {row['title']}{suffix}")
 
 
 def downstream(value: dict[str, Any], as_json: bool) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from pipeline.contracts.similar_issues import EVERYWHERE_LIST as EVERYWHERE_LIST
+from pipeline.contracts.similar_issues import REPOSITORY_LIST as REPOSITORY_LIST
+from pipeline.contracts.similar_issues import SIMILAR_ISSUES as SIMILAR_ISSUES
+from pipeline.contracts.similar_issues import SIMILAR_ISSUES_V1 as SIMILAR_ISSUES_V1
+from pipeline.contracts.table import ISSUE_ID as ISSUE_ID
 from pipeline.contracts.table import TIMESTAMP as TIMESTAMP
 from pipeline.contracts.table import Table as Table
 from pipeline.contracts.table import column as column
 
-ISSUE_ID = column("issue_id", pa.int64(), "GitHub's id of the issue, unique among all issues")
 REPO = column("repo", pa.string(), "owner/name of the repository at the time when the issue was opened")
 
 ISSUES = Table(
@@ -227,35 +231,6 @@ TITLE_PREDICTIONS = Table(
     with_warehouse_columns=True,
 )
 
-SIMILAR_ISSUES = Table(
-    name="similar_issues_v1",
-    prose="A similar issue that was opened at most similar.months months earlier. If an earlier day is "
-    "ingested later, the next similar.recompute_days days are searched again.",
-    schema=pa.schema(
-        [
-            ISSUE_ID,
-            column("issue_url", pa.string(), "the issue's page on GitHub"),
-            column("rank", pa.int64(), "1 for the most similar issue, 2 for the next, and so on"),
-            column("similar_issue_id", pa.int64(), "GitHub's id of the similar issue"),
-            column("similar_issue_url", pa.string(), "the similar issue's page on GitHub"),
-            column("similar_title", pa.string(), "the similar issue's title"),
-            column(
-                "distance", pa.float64(), "angular distance of the embeddings: sqrt(2(1 - cosine)), 0 to 2"
-            ),
-            column("same_repo", pa.bool_(), "whether both issues are in the same repository"),
-            column(
-                "near_duplicate",
-                pa.bool_(),
-                "whether distance is below index.near_duplicate_distance (if 0: the variant's own limit)",
-            ),
-        ]
-    ),
-    key=("issue_id", "rank"),
-    partition=("model", "day"),
-    lives_in=("lake", "warehouse"),
-    with_warehouse_columns=True,
-)
-
 SEGMENTS = Table(
     name="segments_v1",
     prose="An issue in a segment of the index: the issues of a month or of an earlier year, sorted by "
@@ -321,6 +296,13 @@ RELEASES = Table(
                 "days_with_other_history",
                 pa.int64(),
                 "number of days whose similar issues were searched among other issues than the release has",
+                null=True,
+            ),
+            column(
+                "min_probability",
+                pa.float64(),
+                "smallest probability with which a similar issue is suggested: the setting "
+                "similar.min_probability; NULL if the release has no probabilities",
                 null=True,
             ),
         ]
@@ -404,6 +386,7 @@ TABLES = {
         EMBEDDINGS,
         TITLE_PREDICTIONS,
         SIMILAR_ISSUES,
+        SIMILAR_ISSUES_V1,
         SEGMENTS,
         RELEASES,
         RELEASE_MEMBERS,

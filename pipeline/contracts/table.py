@@ -125,3 +125,6 @@ class Table:
 def column(name: str, kind: pa.DataType, prose: str, *, null: bool = False) -> pa.Field:
     """Returns a column of type `kind`, described by `prose`. It is NOT NULL unless `null` is true."""
     return pa.field(name, kind, nullable=null, metadata={"description": prose})
+
+
+ISSUE_ID = column("issue_id", pa.int64(), "GitHub's id of the issue, unique among all issues")

@@ -13,11 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.contracts import INDEX
+from pipeline.contracts import EVERYWHERE_LIST, INDEX
 from pipeline.errors import UsageError
 from pipeline.index.annoy_index import Index
-from pipeline.index.segment_search import Vectors
-from pipeline.index.segmented_index import FoundIssue, missing_issue
+from pipeline.index.segmented_index import AskedIssue, Search, missing_issue, rows_without_reasons
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
 
@@ -34,26 +33,39 @@ class EarlierIndex:
         self._index = index
         self._search_k = search_k
 
-    def find(self, url: str) -> FoundIssue:
-        """Returns the issue with this URL. Raises UsageError if it is not in the index."""
-        matches = np.flatnonzero(pc.equal(self._items.column("issue_url"), url).to_numpy())
+    def find(self, url: str) -> AskedIssue:
+        """Returns the issue with this URL, in any letter case. Raises UsageError if it is not in the
+        index."""
+        urls = pc.utf8_lower(self._items.column("issue_url"))
+        matches = np.flatnonzero(pc.equal(urls, url.lower()).to_numpy())
         if not len(matches):
             raise missing_issue(self._release, url)
         row = self._items.slice(int(matches[-1]), 1).to_pylist()[0]
-        return FoundIssue(self._index.vector(int(matches[-1])), row["issue_id"], row["repo"])
+        return AskedIssue(self._index.vector(int(matches[-1])), None, 0, row["issue_id"], row["repo"])
 
-    def nearest(self, vector: Vectors, neighbours: int) -> list[dict[str, Any]]:
-        """Returns the nearest issues: dicts with the keys of the items, and `distance`."""
-        pairs = self._index.nearest(vector, neighbours, self._search_k)
-        rows = self._items.take(pa.array([item for item, _ in pairs], pa.int64())).to_pylist()
-        return [{**row, "distance": distance} for row, (_, distance) in zip(rows, pairs, strict=True)]
-
-    def nearest_in_repository(self, vector: Vectors, neighbours: int, repo: str) -> list[dict[str, Any]]:
+    def repository(self, name: str) -> str:
         """Raises UsageError: this index cannot be searched by repository."""
-        raise UsageError(
+        raise self._cannot("by repository", "--repo")
+
+    def similar(self, asked: AskedIssue, wanted: Search) -> list[dict[str, Any]]:
+        """Returns the list of all repositories, like `SegmentedIndex.similar`: by distance, and without
+        reasons. An issue has no other list. Raises UsageError if only the list of a repository is wanted, or
+        only issues since a day: the index does not have the times of its issues."""
+        if not wanted.everywhere:
+            raise self._cannot("by repository", "--same-repo")
+        if wanted.since is not None:
+            raise self._cannot("by time", "--since")
+        pairs = self._index.nearest(asked.vector, wanted.count + 1, self._search_k)
+        found = self._items.take(pa.array([item for item, _ in pairs], pa.int64()))
+        rows = found.select(["issue_id", "issue_url", "title"]).to_pylist()
+        rows = [{**row, "distance": distance} for row, (_, distance) in zip(rows, pairs, strict=True)]
+        return rows_without_reasons(EVERYWHERE_LIST, rows, asked, wanted.count)
+
+    def _cannot(self, how: str, option: str) -> UsageError:
+        return UsageError(
             f"Release {self._release.name} was made by an earlier version of Titler. Its index cannot be "
-            "searched by repository.",
-            "Publish a new release with a further day (titler run --day DAY), or omit --same-repo.",
+            f"searched {how}.",
+            f"Publish a new release with a further day (titler run --day DAY), or omit {option}.",
         )
 
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from pipeline.contracts import INDEX, SEGMENTS
 from pipeline.errors import UsageError
 from pipeline.index import annoy_index
+from pipeline.index.queries import Vectors
 from pipeline.index.segment import Numbers, Segment
-from pipeline.index.segment_search import Vectors
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Index
 

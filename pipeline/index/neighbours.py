@@ -1,15 +1,21 @@
-"""Finds the neighbours that a release stores for each issue: the most similar older issues.
+"""Stores the neighbours of each issue of a release: the most similar older issues, in two lists.
 
 The neighbours of a day's issues depend on these things only, which are in the key of the day's batch of
-similar_issues_v1:
+similar_issues_v2:
 
 - the embeddings and the duplicate openings of the day, and of the days before it that are in the release, as
   far as `similar.recompute_days` reaches back
-- the number of neighbours, the distance of near-duplicates, and how many months the search looks back
+- the number of neighbours per list, the distance of near-duplicates, and how many months the search of all
+  repositories looks back
+- the version of the ordering, which estimates the probabilities
+
+`similar.min_probability` is not among them: whether a neighbour is suggested is decided when it is shown.
 
 The search also finds issues of earlier days, as the release has them when the batch is made. If such a day is
-ingested later or again, the batch stays as it is. Its figures say how many days and issues were searched, so
-a release can count the days that were searched among other issues than it has.
+ingested later or again, the batch stays as it is. Its figures say how many days and issues were searched:
+those of the months that the search of all repositories looks back, and all, because the search of the issue's
+own repository looks back over everything. So a release can count the days that were searched among other
+issues than it has.
 """
 
 from __future__ import annotations
@@ -21,13 +27,14 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.contracts import SIMILAR_ISSUES
+from pipeline.index.neighbour_rows import find_lists, neighbour_rows
+from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.queries import months_before
 from pipeline.index.release_days import IndexedDay, read_items
-from pipeline.index.segment import Segment, days_since_1970, microseconds
-from pipeline.index.segment_search import Ages, Hits, Queries, hit_rows, months_before, search
+from pipeline.index.segment import Segment
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Index
@@ -35,7 +42,11 @@ from pipeline.settings import Index
 ISSUES_PER_TASK = 50_000
 """Largest number of issues whose neighbours are searched together. One day may have more."""
 HISTORY_DAYS, HISTORY_ISSUES = "history_days", "history_issues"
-"""Figures of a day's batch: how many days and issues were searched, those of the day included."""
+"""Figures of a day's batch: how many days and issues were searched in all repositories, those of the day
+included."""
+ALL_DAYS, ALL_ISSUES = "all_days", "all_issues"
+"""Figures of a day's batch: how many days and issues the release had up to the day. The issue's own
+repository is searched in all of them."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +97,14 @@ def plan_neighbours(
                     "neighbours": parameters.neighbours,
                     "near_duplicate_distance": parameters.near_duplicate_distance,
                     "months": parameters.months,
+                    "ordering": DEFAULT_ORDERING.version,
                     "superseded": {each.day: list(each.superseded) for each in window if each.superseded},
                 },
                 {
                     HISTORY_DAYS: position + 1 - int(start),
                     HISTORY_ISSUES: int(issues[position + 1] - issues[start]),
+                    ALL_DAYS: position + 1,
+                    ALL_ISSUES: int(issues[position + 1]),
                 },
             )
         )
@@ -120,56 +134,24 @@ def store_neighbours(
     segments: Sequence[Manifest],
     settings: Index,
 ) -> list[Manifest]:
-    """Searches the neighbours of some days of one month, and writes one batch of similar_issues_v1 per day.
+    """Finds the neighbours of some days of one month, and writes one batch of similar_issues_v2 per day.
 
     `owner` is the model that trained the embedding network, `size` the length of a vector, and `segments` are
     all segments of the release.
     """
     parameters = days[0].parameters
-    issues, vectors = read_items(lake, [day.day for day in days], size)
-    ages = Ages(
-        microseconds(issues.column("created_at")),
-        issues.column("issue_id").to_numpy(),
-        days_since_1970(issues.column("day")),
-    )
-    since = months_before(days[0].day.day, parameters["months"])
-    queries = Queries(vectors.astype(np.float32), since, ages)
+    issues, vectors = read_items(lake, [day.day for day in days], size, with_bodies=True)
     opened = [Segment.of_batch(lake, manifest) for manifest in segments]
-    hits = search(opened, queries, parameters["neighbours"], settings)
-    rows = neighbour_rows(issues, opened, hits, parameters["near_duplicate_distance"])
+    since = months_before(days[0].day.day, parameters["months"])
+    lists = find_lists(opened, issues, vectors, since, parameters["neighbours"], settings)
+    rows = neighbour_rows(issues, opened, lists, parameters["near_duplicate_distance"])
     manifests = []
-    of_day = np.array([str(day) for day in issues.column("day").to_pylist()])[hits.queries]
     for day in days:
         draft = lake.draft(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters)
-        own = rows.filter(pa.array(of_day == day.day.day))
-        draft.write_table("part-00000.parquet", own, SIMILAR_ISSUES)
+        own = rows.filter(pc.equal(rows.column("day"), date.fromisoformat(day.day.day)))
+        draft.write_table("part-00000.parquet", own.drop_columns("day"), SIMILAR_ISSUES)
         manifests.append(draft.commit(day.figures))
     return manifests
-
-
-def neighbour_rows(
-    issues: pa.Table, segments: Sequence[Segment], hits: Hits, near_duplicate_distance: float
-) -> pa.Table:
-    """Returns the rows of similar_issues_v1 for the neighbours that a search found. The queries of `hits` are
-    rows of `issues`.
-
-    A neighbour is marked as a near-duplicate if its angular distance is below `near_duplicate_distance`.
-    """
-    own = issues.take(pa.array(hits.queries))
-    similar = hit_rows(segments, hits, ["issue_id", "issue_url", "title", "repo"])
-    return pa.table(
-        {
-            "issue_id": own.column("issue_id"),
-            "issue_url": own.column("issue_url"),
-            "rank": hits.ranks + 1,
-            "similar_issue_id": similar.column("issue_id"),
-            "similar_issue_url": similar.column("issue_url"),
-            "similar_title": similar.column("title"),
-            "distance": hits.distances,
-            "same_repo": pc.equal(own.column("repo"), similar.column("repo")),
-            "near_duplicate": hits.distances < near_duplicate_distance,
-        }
-    )
 
 
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.index.queries import Queries
 from pipeline.index.segment import Segment
-from pipeline.index.segment_search import Queries, search
+from pipeline.index.segment_search import search
 from pipeline.settings import Index
 
 RECALL_QUERIES = 200

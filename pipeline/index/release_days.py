@@ -52,17 +52,25 @@ def days_of_release(release: Pinned) -> list[IndexedDay]:
 
 
 def read_items(
-    lake: Lake, days: Sequence[IndexedDay], size: int, group: int = 0, groups: int = 1
+    lake: Lake,
+    days: Sequence[IndexedDay],
+    size: int,
+    group: int = 0,
+    groups: int = 1,
+    *,
+    with_bodies: bool = False,
 ) -> tuple[pa.Table, EmbeddingMatrix]:
     """Returns the items of some days: a table with one row per issue, and the vectors (items, size).
 
-    The table has the columns ITEM_COLUMNS and `day`. Duplicate openings are left out. Issues with a zero
-    vector are also left out, because the model's vocabulary contains none of their words. If there are
-    several groups of repositories, only the issues of the group with the number `group` are returned.
+    The table has the columns ITEM_COLUMNS and `day`, and `body` if `with_bodies` is true. Duplicate openings
+    are left out. Issues with a zero vector are also left out, because the model's vocabulary contains none of
+    their words. If there are several groups of repositories, only the issues of the group with the number
+    `group` are returned.
     """
+    columns = [*ITEM_COLUMNS, "body"] if with_bodies else ITEM_COLUMNS
     tables, matrices = [], []
     for day in days:
-        issues = lake.read(day.issues, ISSUES, ITEM_COLUMNS).combine_chunks()
+        issues = lake.read(day.issues, ISSUES, columns).combine_chunks()
         matrix = list_matrix(lake.read(day.embeddings, EMBEDDINGS).column("embedding"), size)
         matrix = matrix.astype(np.float16, copy=False)
         keep = ~np.isin(issues.column("issue_id").to_numpy(), np.asarray(day.superseded, dtype=np.int64))

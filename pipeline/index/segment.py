@@ -9,6 +9,7 @@ are sorted by repository and then by age, so the issues of a repository are cons
     created_at.npy          (items,) int64: when the issue was opened, in microseconds since 1970
     issue_id.npy            (items,) int64
     source_day.npy          (items,) int64: the source day, in days since 1970
+    term_offsets.npy ...    the terms of the issues, see `segment_terms`
     issues.ann              the Annoy index of the vectors; only if the segment is not searched exactly
 
 A later column is another file NAME.npy, or another column of items.parquet.
@@ -31,9 +32,11 @@ from pipeline.contracts import SEGMENT_REPOSITORIES, SEGMENTS
 from pipeline.errors import LakeError
 from pipeline.index import annoy_index
 from pipeline.index.release_days import EmbeddingMatrix
+from pipeline.index.segment_terms import read_terms, take_terms, write_terms
 from pipeline.lake.batches import Lake
 from pipeline.lake.files import parquet_bytes
 from pipeline.lake.manifest import Manifest
+from pipeline.text.issue_terms import IssueTerms
 
 ITEMS_FILE = "items.parquet"
 REPOSITORIES_FILE = "repositories.parquet"
@@ -50,12 +53,17 @@ Numbers = npt.NDArray[np.int64]
 
 
 def write_segment(
-    folder: Path, items: pa.Table, vectors: EmbeddingMatrix, annoy: Mapping[str, int] | None
+    folder: Path,
+    items: pa.Table,
+    vectors: EmbeddingMatrix,
+    terms: IssueTerms,
+    annoy: Mapping[str, int] | None,
 ) -> None:
     """Writes the files of a segment into `folder`.
 
-    `items` has the columns of segments_v1, one row per issue, and `vectors` (items, size) their embeddings.
-    They need not be sorted. If `annoy` has settings (`trees` and `seed`), an Annoy index is built.
+    `items` has the columns of segments_v1, one row per issue; `vectors` (items, size) has their embeddings,
+    and `terms` their terms. They need not be sorted. If `annoy` has settings (`trees` and `seed`), an Annoy
+    index is built.
     """
     order = pc.sort_indices(items, sort_keys=[("repo", "ascending"), *AGE_ORDER])
     items, vectors = items.take(order), np.ascontiguousarray(vectors[order.to_numpy()])
@@ -66,6 +74,7 @@ def write_segment(
     np.save(folder / CREATED_AT_FILE, microseconds(items.column("created_at")))
     np.save(folder / ISSUE_ID_FILE, items.column("issue_id").to_numpy())
     np.save(folder / SOURCE_DAY_FILE, days_since_1970(items.column("day")))
+    write_terms(folder, take_terms(terms, order.to_numpy().astype(np.int64)))
     if annoy:
         blocks = (vectors[start : start + 8192].astype(np.float32) for start in range(0, len(vectors), 8192))
         path, size = folder / ANNOY_FILE, vectors.shape[1]
@@ -106,6 +115,7 @@ class Segment:
         self.last_created_at = int(figures["last_created_at"])
         self.last_source_day = int(figures["last_source_day"])
         self.has_annoy = bool(figures["annoy"])
+        self._term_count: int | None = figures.get("terms")
 
     @classmethod
     def of_batch(cls, lake: Lake, manifest: Manifest) -> Segment:
@@ -141,6 +151,16 @@ class Segment:
         except LakeError as error:
             raise _damaged(path, str(error)) from None
 
+    @property
+    def has_terms(self) -> bool:
+        """Whether the segment has the terms of its issues. Segments of earlier versions of Titler do not."""
+        return self._term_count is not None
+
+    @cached_property
+    def terms(self) -> IssueTerms:
+        """The terms of each issue. Raises LakeError if a file is damaged. There must be terms."""
+        return read_terms(self._array, self.items, self._term_count or 0)
+
     def rows(self, items: Numbers, columns: list[str]) -> pa.Table:
         """Returns rows of items.parquet, one per item, in the order of `items`. Reads only the row groups
         that have these rows. Raises LakeError if the file is damaged."""
@@ -154,11 +174,26 @@ class Segment:
     def of_repository(self, repo: str) -> range:
         """Returns the items of a repository, the oldest first. The range is empty if there are none. Raises
         LakeError if the file is damaged."""
-        row = pc.index(self._repositories.column("repo"), repo).as_py()
-        if row < 0:
-            return range(0)
-        first, items = (self._repositories.column(name)[row].as_py() for name in ("first_item", "items"))
-        return range(first, first + items)
+        return self.of_repositories(pa.array([repo])).get(0, range(0))
+
+    def of_repositories(self, repos: pa.Array) -> dict[int, range]:
+        """Returns the items of some repositories, the oldest first: a range per position in `repos`. Leaves
+        out repositories without items. Raises LakeError if the file is damaged."""
+        rows = pc.index_in(repos, value_set=self._repositories.column("repo"))
+        positions = np.flatnonzero(rows.is_valid().to_numpy(zero_copy_only=False)).tolist()
+        stored = self._repositories.take(rows.drop_null())
+        firsts, counts = (stored.column(name).to_pylist() for name in ("first_item", "items"))
+        return {
+            position: range(first, first + count)
+            for position, first, count in zip(positions, firsts, counts, strict=True)
+        }
+
+    def repository_named(self, name: str) -> str | None:
+        """Returns the repository of this segment whose name is `name` in any letter case, as it is stored.
+        Returns None if there is none. Raises LakeError if the file is damaged."""
+        repos = self._repositories.column("repo")
+        row = pc.index(pc.utf8_lower(repos), name.lower()).as_py()
+        return None if row < 0 else str(repos[row].as_py())
 
     @cached_property
     def _repositories(self) -> pa.Table:
@@ -187,13 +222,16 @@ class Segment:
             raise _damaged(self._path_of(ITEMS_FILE).parent, str(error)) from None
 
 
-def segment_figures(items: pa.Table, size: int, annoy: Mapping[str, int] | None) -> dict[str, Any]:
-    """Returns the figures of a segment's manifest, except for its recall. `items` are its items, and `annoy`
-    the settings of its Annoy index, or None."""
+def segment_figures(
+    items: pa.Table, size: int, terms: IssueTerms, annoy: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """Returns the figures of a segment's manifest, except for its recall. `items` are its items, `terms` has
+    their terms, and `annoy` the settings of its Annoy index, or None."""
     created_at = microseconds(items.column("created_at"))
     return {
         "items": len(items),
         "size": size,
+        "terms": len(terms.terms),
         "annoy": annoy is not None,
         "first_created_at": int(created_at.min()) if len(created_at) else 0,
         "last_created_at": int(created_at.max()) if len(created_at) else 0,

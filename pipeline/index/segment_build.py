@@ -16,9 +16,11 @@ from pipeline.index.recall import measure_recall
 from pipeline.index.release_days import EmbeddingMatrix, IndexedDay, read_items
 from pipeline.index.segment import ITEMS_FILE, Segment, segment_figures, write_segment
 from pipeline.index.segment_plan import SegmentPlan
+from pipeline.index.segment_terms import TERMS_VERSION, take_terms
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Index
+from pipeline.text.issue_terms import IssueTerms, issue_terms
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,11 @@ def build_segment(segment: SegmentToBuild, lake: Lake, owner: str, size: int, se
     segment.
     """
     plan = segment.plan
-    items, vectors = _items(segment, lake, size)
-    figures = segment_figures(items, size, plan.annoy)
+    items, vectors, terms = _items(segment, lake, size)
+    figures = segment_figures(items, size, terms, plan.annoy)
     draft = lake.draft(SEGMENTS.name, plan.partition(owner), plan.inputs, plan.parameters)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-        write_segment(Path(folder), items, vectors, plan.annoy)
+        write_segment(Path(folder), items, vectors, terms, plan.annoy)
         built = Segment(figures, lambda name: Path(folder, name))
         recall, queries = measure_recall([built], settings)
         for path in sorted(Path(folder).iterdir()):
@@ -53,12 +55,12 @@ def build_segment(segment: SegmentToBuild, lake: Lake, owner: str, size: int, se
     return draft.commit({**figures, "recall_at_10": recall, "recall_queries": queries})
 
 
-def _items(segment: SegmentToBuild, lake: Lake, size: int) -> tuple[pa.Table, EmbeddingMatrix]:
-    """Returns the items of a segment and their vectors, like `read_items`, in any order."""
+def _items(segment: SegmentToBuild, lake: Lake, size: int) -> tuple[pa.Table, EmbeddingMatrix, IssueTerms]:
+    """Returns the items of a segment and their vectors, like `read_items`, and their terms, in any order."""
     plan, earlier = segment.plan, segment.earlier
     reused = _days_in(earlier, plan.days) if earlier else []
     read = [day for day in plan.days if day not in reused]
-    tables, matrices = [], []
+    tables, matrices, terms = [], [], []
     if earlier and reused:
         opened = Segment.of_batch(lake, earlier)
         table = opened.rows(np.arange(opened.items), SEGMENTS.schema.names)
@@ -66,16 +68,21 @@ def _items(segment: SegmentToBuild, lake: Lake, size: int) -> tuple[pa.Table, Em
         is_reused = pc.is_in(table.column("day").cast(pa.string()), names)
         tables.append(SEGMENTS.conform(table.filter(is_reused)))
         matrices.append(opened.vectors[is_reused.to_numpy()])
-    if read or not reused:
-        table, matrix = read_items(lake, read, size, plan.group, plan.groups)
-        tables.append(SEGMENTS.conform(table))
+        terms.append(take_terms(opened.terms, np.flatnonzero(is_reused.to_numpy())))
+    for day in read:  # one by one, because the bodies of a month need much memory
+        table, matrix = read_items(lake, [day], size, plan.group, plan.groups, with_bodies=True)
+        titles, bodies = (table.column(name).to_pylist() for name in ("title", "body"))
+        tables.append(SEGMENTS.conform(table.drop_columns("body")))
         matrices.append(matrix)
-    return pa.concat_tables(tables).combine_chunks(), np.concatenate(matrices)
+        terms.append(issue_terms(titles, bodies))
+    return pa.concat_tables(tables).combine_chunks(), np.concatenate(matrices), IssueTerms.concatenate(terms)
 
 
 def _days_in(earlier: Manifest, days: Sequence[IndexedDay]) -> list[IndexedDay]:
     """Returns those of `days` whose items an earlier segment has: its inputs name the same batches of the
-    day, and the same duplicate openings are left out."""
+    day, and the same duplicate openings are left out. An earlier segment without terms has none."""
+    if earlier.parameters.get("terms") != TERMS_VERSION:
+        return []
     inputs = set(zip(earlier.inputs[::2], earlier.inputs[1::2], strict=True))
     superseded = earlier.parameters["superseded"]
     return [

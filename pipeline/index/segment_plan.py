@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from pipeline.index.release_days import IndexedDay
+from pipeline.index.segment_terms import TERMS_VERSION
 from pipeline.settings import Index
 
 
@@ -50,7 +51,8 @@ class SegmentPlan:
     def parameters(self) -> dict[str, Any]:
         """The parameters of the segment's batch."""
         superseded = {day.day: list(day.superseded) for day in self.days if day.superseded}
-        return {"superseded": superseded, "annoy": dict(self.annoy) if self.annoy else None}
+        annoy = dict(self.annoy) if self.annoy else None
+        return {"superseded": superseded, "annoy": annoy, "terms": TERMS_VERSION}
 
 
 def plan_segments(days: Sequence[IndexedDay], settings: Index) -> list[SegmentPlan]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +17,7 @@ import pyarrow as pa
 
 from pipeline.contracts import SEGMENTS
 from pipeline.index.highest_scores import highest_scores
+from pipeline.index.queries import Ages, Hits, Items, Queries, Vectors
 from pipeline.index.segment import Numbers, Segment
 from pipeline.settings import Index as IndexSettings
 
@@ -39,82 +38,6 @@ OVERSAMPLING = 10
 not allowed."""
 DECIMALS = 12
 """Cosines are rounded, so that issues with equal texts are equally distant."""
-Vectors = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Ages:
-    """The age of each query, one value per query in each array. An issue is older than a query if it was
-    opened earlier, or at the same time with a smaller id. `created_at` are microseconds since 1970,
-    `source_days` days since 1970."""
-
-    created_at: Numbers
-    issue_ids: Numbers
-    source_days: Numbers
-
-    def take(self, rows: Numbers) -> Ages:
-        """Returns the ages of some of the queries."""
-        return Ages(self.created_at[rows], self.issue_ids[rows], self.source_days[rows])
-
-
-@dataclass(frozen=True)
-class Queries:
-    """Vectors whose neighbours are to be found, shape (queries, size), and which issues are allowed.
-
-    Issues that were opened before `opened_since` (microseconds since 1970) are not allowed. If `ages` are
-    given, only older issues are allowed, which are no issues of a later source day.
-    """
-
-    vectors: Vectors
-    opened_since: int | None = None
-    ages: Ages | None = None
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def take(self, rows: Numbers) -> Queries:
-        """Returns some of the queries."""
-        return Queries(self.vectors[rows], self.opened_since, self.ages.take(rows) if self.ages else None)
-
-
-@dataclass(frozen=True)
-class Hits:
-    """What a search found: one entry per query and neighbour, sorted by query and then by distance.
-
-    `segments` are positions in the list of the segments that were searched, `items` are items of the segment,
-    and `distances` are angular distances: sqrt(2 (1 - cosine)), from 0 to 2.
-    """
-
-    queries: Numbers
-    segments: Numbers
-    items: Numbers
-    distances: npt.NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.queries)
-
-    @property
-    def ranks(self) -> Numbers:
-        """The rank of each entry among those of its query, from 0."""
-        starts: Numbers = np.searchsorted(self.queries, self.queries)
-        return np.arange(len(self.queries)) - starts
-
-    def shifted(self, count: int) -> Hits:
-        """Returns the same entries, for queries whose numbers are higher by `count`."""
-        return replace(self, queries=self.queries + count)
-
-    @classmethod
-    def joined(cls, blocks: Sequence[Hits]) -> Hits:
-        """Returns the entries of all blocks. The queries of a block come after those of the block before."""
-        names = [field.name for field in fields(cls)]
-        return cls(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
-
-
-def months_before(day: str, months: int) -> int:
-    """Returns the first moment of the month that is `months` before the month of `day`, in microseconds since
-    1970."""
-    month = np.datetime64(date.fromisoformat(day), "M") - months
-    return int(month.astype("datetime64[us]").astype(np.int64))
 
 
 def search(segments: Sequence[Segment], queries: Queries, neighbours: int, settings: IndexSettings) -> Hits:
@@ -135,16 +58,10 @@ def search(segments: Sequence[Segment], queries: Queries, neighbours: int, setti
     return Hits.joined(blocks)
 
 
-def search_repository(segments: Sequence[Segment], repo: str, queries: Queries, neighbours: int) -> Hits:
-    """Returns up to `neighbours` nearest allowed issues of one repository for each query. The search is
-    exact: it compares all issues of the repository."""
-    candidates = []
-    for position, segment in enumerate(segments):
-        items = segment.of_repository(repo)
-        if items:
-            pairs = _exact(segment, _allowed(segment, queries, items), queries, neighbours)
-            candidates.append((position, *pairs))
-    return _merged(segments, queries, candidates, neighbours)
+def search_exactly(items: Items, queries: Queries, neighbours: int) -> Hits:
+    """Returns up to `neighbours` nearest allowed issues of each query. Compares all of `items`."""
+    pairs = _exact(items, _allowed(items, queries, range(len(items.issue_ids))), queries, neighbours)
+    return _merged([items], queries, [(0, *pairs)], neighbours)
 
 
 def _candidates(
@@ -172,7 +89,7 @@ def _candidates(
     return _joined(pairs)
 
 
-def _all_allowed(segment: Segment, queries: Queries) -> bool:
+def _all_allowed(segment: Items, queries: Queries) -> bool:
     """Returns whether all issues of the segment are allowed for all queries."""
     since, ages = queries.opened_since, queries.ages
     return (since is None or segment.first_created_at >= since) and (
@@ -184,7 +101,7 @@ def _all_allowed(segment: Segment, queries: Queries) -> bool:
     )
 
 
-def _allowed(segment: Segment, queries: Queries, items: range) -> Numbers:
+def _allowed(segment: Items, queries: Queries, items: range) -> Numbers:
     """Returns those of the items that are allowed for at least one query. Opens no file of a segment that is
     wholly allowed or wholly not allowed."""
     since, ages = queries.opened_since, queries.ages
@@ -213,7 +130,7 @@ def _allowed_counts(segment: Segment, allowed: Numbers, queries: Queries) -> Num
     return counts
 
 
-def _exact(segment: Segment, items: Numbers, queries: Queries, neighbours: int) -> tuple[Numbers, Numbers]:
+def _exact(segment: Items, items: Numbers, queries: Queries, neighbours: int) -> tuple[Numbers, Numbers]:
     """Returns the pairs of each query and its nearest allowed items, among `items`."""
     unit_queries = _unit(queries.vectors)
     ages = None if _all_allowed(segment, queries) else queries.ages
@@ -252,7 +169,7 @@ def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Number
     return np.array([low + np.searchsorted(issue_ids[low:high], own) for low, high, own in bounds], np.int64)
 
 
-def _highest(scores: Vectors, neighbours: int, segment: Segment, items: Numbers) -> tuple[Numbers, Numbers]:
+def _highest(scores: Vectors, neighbours: int, segment: Items, items: Numbers) -> tuple[Numbers, Numbers]:
     """Returns (row, column) of the `neighbours` highest scores of each row, and of those that are nearly as
     high as the last of them. Scores of -inf are left out."""
     if scores.shape[1] <= neighbours:
@@ -287,20 +204,12 @@ def _by_annoy(
         neighbour_lists.append(segment.annoy.nearest(vector, candidate_count, nodes))
     rows = np.repeat(np.arange(len(queries)), [len(pairs) for pairs in neighbour_lists])
     items = np.array([item for pairs in neighbour_lists for item, _ in pairs], dtype=np.int64)
-    if queries.opened_since is not None:
-        is_kept = segment.created_at[items] >= queries.opened_since
-        rows, items = rows[is_kept], items[is_kept]
-    if queries.ages is not None:
-        times, own_times = segment.created_at[items], queries.ages.created_at[rows]
-        ties = (times == own_times) & (segment.issue_ids[items] < queries.ages.issue_ids[rows])
-        is_kept = (times < own_times) | ties
-        is_kept &= segment.source_days[items] <= queries.ages.source_days[rows]
-        rows, items = rows[is_kept], items[is_kept]
-    return rows, items
+    is_kept = queries.allowed(rows, segment, items)
+    return rows[is_kept], items[is_kept]
 
 
 def _merged(
-    segments: Sequence[Segment],
+    segments: Sequence[Items],
     queries: Queries,
     candidates: Sequence[tuple[int, Numbers, Numbers]],
     neighbours: int,
@@ -315,27 +224,40 @@ def _merged(
     created_at, issue_ids = np.empty_like(items), np.empty_like(items)
     for position in np.unique(positions).tolist():
         own, segment = np.flatnonzero(positions == position), segments[position]
-        cosines[own] = _cosines(segment, items[own], queries, rows[own])
+        cosines[own] = exact_cosines(segment, items[own], queries, rows[own])
         created_at[own] = segment.created_at[items[own]]
         issue_ids[own] = segment.issue_ids[items[own]]
     order = np.lexsort((issue_ids, created_at, -cosines, rows))
     rows = rows[order]
     is_kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < neighbours
     order = order[is_kept]
-    distances = np.sqrt(np.maximum(0, 2 - 2 * cosines[order]))
-    return Hits(rows[is_kept], positions[order], items[order], distances)
+    return Hits(rows[is_kept], positions[order], items[order], distances_of(cosines[order]))
 
 
-def _cosines(segment: Segment, items: Numbers, queries: Queries, rows: Numbers) -> npt.NDArray[np.float64]:
-    """Returns the cosine of each pair of an item and a query, in double precision."""
+def exact_cosines(segment: Items, items: Numbers, queries: Queries, rows: Numbers) -> npt.NDArray[np.float64]:
+    """Returns the cosine of each pair of an item and a query, in double precision. `rows` are positions of
+    queries."""
     cosines = np.empty(len(items))
     for start in range(0, len(items), PAIRS_PER_BLOCK):
         block = slice(start, start + PAIRS_PER_BLOCK)
         vectors = segment.vectors[items[block]].astype(np.float64)
         own = queries.vectors[rows[block]].astype(np.float64)
-        lengths = np.sqrt((vectors * vectors).sum(axis=1) * (own * own).sum(axis=1))
-        cosines[block] = (vectors * own).sum(axis=1) / lengths
+        lengths = np.sqrt(_products(vectors, vectors) * _products(own, own))
+        cosines[block] = _products(vectors, own) / lengths
     return cosines.round(DECIMALS)
+
+
+def _products(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Returns the product of each vector with the one in the same row. Unlike a matrix product, it adds up
+    each row by itself, so a result does not depend on the other rows."""
+    products: npt.NDArray[np.float64] = np.einsum("ij,ij->i", left, right)
+    return products
+
+
+def distances_of(cosines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Returns the angular distances that belong to these cosines: sqrt(2 (1 - cosine)), from 0 to 2."""
+    distances: npt.NDArray[np.float64] = np.sqrt(np.maximum(0, 2 - 2 * cosines))
+    return distances
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -3,37 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.contracts import ISSUES, SEGMENTS
+from pipeline.contracts import EVERYWHERE_LIST, ISSUES, REPOSITORY_LIST, SEGMENTS
 from pipeline.errors import UsageError
+from pipeline.index.comparison import TEXTS, Listed
+from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.queries import Hits, Queries, Vectors, months_before
 from pipeline.index.release_days import repository_group
+from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
 from pipeline.index.segment import Segment
-from pipeline.index.segment_search import (
-    Hits,
-    Queries,
-    Vectors,
-    hit_rows,
-    months_before,
-    search,
-    search_repository,
+from pipeline.index.segment_search import hit_rows, search, search_exactly
+from pipeline.index.segment_terms import take_terms
+from pipeline.index.similar_lists import (
+    EVERYWHERE_CANDIDATES,
+    Question,
+    lists_everywhere,
+    lists_in_repository,
 )
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
+from pipeline.text.issue_terms import IssueTerms
+
+REASONS = ("probability", "title_overlap", "age_days", "similar_text", "group_size", "terms")
+"""The keys of a row that say how probable a duplicate is, and why."""
+SAMPLE_SIZE = 2048
+"""Number of issues among which it is counted how rare a word is, if all repositories are searched."""
 
 
 @dataclass(frozen=True)
-class FoundIssue:
-    """An issue of the index: its vector (size,), its id and its repository."""
+class AskedIssue:
+    """The issue or text whose similar issues are wanted: its vector (size,), its terms, and when it was
+    opened, in microseconds since 1970.
+
+    An issue of the index has an id, a repository and a source day. `terms` is None if its segment has none.
+    """
 
     vector: Vectors
-    issue_id: int
-    repo: str
+    terms: IssueTerms | None
+    opened_at: int
+    issue_id: int = 0
+    repo: str | None = None
+    day: str | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which lists are wanted: of the repository `repo`, if it is named, and of all repositories, if
+    `everywhere` is true. Each has up to `count` issues, which were opened on the day `since` or later.
+
+    Without `since`, the list of a repository looks back over everything, and the other one over the last
+    `similar.months` months before the release's last day.
+    """
+
+    repo: str | None
+    everywhere: bool
+    count: int
+    since: date | None = None
 
 
 class SegmentedIndex:
@@ -54,11 +86,13 @@ class SegmentedIndex:
         self._groups = groups
         self._settings = settings
 
-    def find(self, url: str) -> FoundIssue:
-        """Returns the issue with this URL. Raises UsageError if the issue is not in the release, or if it is
-        not in the index because its vector is zero."""
+    def find(self, url: str) -> AskedIssue:
+        """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
+        release, or if it is not in the index because its vector is zero."""
         named = repository_of(url)
         issue = self._find(url, named)
+        if issue is None and (stored := self._repository_named(named)) not in (None, named):
+            issue = self._find(url, str(stored))
         if issue is None:
             # The URL of an issue may name another repository than its event, if the repository was renamed.
             repo = repository_in_release(self._release, url)
@@ -67,32 +101,120 @@ class SegmentedIndex:
             raise missing_issue(self._release, url)
         return issue
 
-    def _find(self, url: str, repo: str) -> FoundIssue | None:
+    def repository(self, name: str) -> str:
+        """Returns the repository with this name, in any letter case, as the index has it. Raises UsageError
+        if the index has none of its issues."""
+        if any(segment.of_repository(name) for segment in self._segments_of(name)):
+            return name
+        stored = self._repository_named(name)
+        if stored is None:
+            raise unknown_repository(self._release, name)
+        return stored
+
+    def _repository_named(self, name: str) -> str | None:
+        """Returns a repository with this name in any letter case, the latest, or None. Asks all segments,
+        because a segment is chosen by the exact name."""
+        names = (segment.repository_named(name) for segment in reversed(self._segments))
+        return next((stored for stored in names if stored is not None), None)
+
+    def _find(self, url: str, repo: str) -> AskedIssue | None:
         for segment in reversed(self._segments_of(repo)):
             items = np.asarray(segment.of_repository(repo), dtype=np.int64)
             urls = segment.rows(items, ["issue_url"]).column("issue_url")
-            matches = items[pc.equal(urls, url).to_numpy()]
+            matches = items[pc.equal(pc.utf8_lower(urls), url.lower()).to_numpy()]
             if len(matches):
                 item = int(matches[-1])
-                vector = segment.vectors[item].astype(np.float32)
-                return FoundIssue(vector, int(segment.issue_ids[item]), repo)
+                return AskedIssue(
+                    segment.vectors[item].astype(np.float32),
+                    segment.terms.slice(item, item + 1) if segment.has_terms else None,
+                    int(segment.created_at[item]),
+                    int(segment.issue_ids[item]),
+                    repo,
+                    str(np.datetime64(int(segment.source_days[item]), "D")),
+                )
         return None
 
-    def nearest(self, vector: Vectors, neighbours: int) -> list[dict[str, Any]]:
-        """Returns up to `neighbours` issues nearest to a vector, nearest first: dicts with the keys
-        `issue_id`, `issue_url`, `title` and `distance` (angular, 0 to 2).
+    def similar(self, asked: AskedIssue, wanted: Search) -> list[dict[str, Any]]:
+        """Returns the lists of similar issues that are wanted: that of a repository first, the most probable
+        issue of each list first.
 
-        Only the last `similar.months` months before the release's last day are searched.
+        A row is a dict with the keys `list`, `issue_url`, `title`, `distance` (angular, 0 to 2),
+        `probability`, `title_overlap`, `age_days`, `similar_text`, `group_size` and `terms` (terms of both
+        issues). In an index of an earlier version of Titler, which has no terms, the nearest issue comes
+        first, and the keys from `probability` on are None.
         """
-        since = months_before(self._release.plan.days[-1].day, self._settings.similar.months)
-        queries = Queries(vector[None, :], since)
-        return self._rows(self._segments, search(self._segments, queries, neighbours, self._settings.index))
+        if asked.terms is None or not all(segment.has_terms for segment in self._segments):
+            return self._nearest(asked, wanted)
+        vector, own_id = asked.vector[None, :], np.array([asked.issue_id])
+        question = Question(
+            Queries(vector, midnight(wanted.since) if wanted.since else None),
+            asked.terms,
+            np.array([asked.opened_at]),
+            own_id,
+        )
+        rows, known = [], dict[int, float]()
+        # The list of all repositories takes the probabilities that issues have in the own repository.
+        for repo in dict.fromkeys([wanted.repo, asked.repo if wanted.everywhere else None]):
+            if repo is None:
+                continue
+            segments = self._segments_of(repo)
+            repository = self._repository(segments, repo)
+            ((listed, by_id),) = lists_in_repository(repository, question, wanted.count, DEFAULT_ORDERING)
+            known |= by_id
+            if repo == wanted.repo:
+                rows += self._rows(REPOSITORY_LIST, segments, listed)
+        if wanted.everywhere:
+            hits = self._hits_everywhere(vector, EVERYWHERE_CANDIDATES * wanted.count + 1, wanted.since)
+            (listed,) = lists_everywhere(
+                self._segments, hits, question, self._sample(), [known], wanted.count, DEFAULT_ORDERING
+            )
+            rows += self._rows(EVERYWHERE_LIST, self._segments, listed)
+        return rows
 
-    def nearest_in_repository(self, vector: Vectors, neighbours: int, repo: str) -> list[dict[str, Any]]:
-        """Returns the nearest issues of a repository, like `nearest`. All issues of the repository are
-        compared, however old they are."""
-        segments = self._segments_of(repo)
-        return self._rows(segments, search_repository(segments, repo, Queries(vector[None, :]), neighbours))
+    def _nearest(self, asked: AskedIssue, wanted: Search) -> list[dict[str, Any]]:
+        """Returns the lists without terms, by distance only."""
+        vector, rows = asked.vector[None, :], []
+        if wanted.repo:
+            segments = self._segments_of(wanted.repo)
+            repository = self._repository(segments, wanted.repo)
+            queries = Queries(vector, midnight(wanted.since) if wanted.since else None)
+            hits = search_exactly(repository, queries, wanted.count + 1)
+            hits = replace(hits, segments=repository.segments[hits.items], items=repository.items[hits.items])
+            rows += rows_without_reasons(REPOSITORY_LIST, _rows_of(segments, hits), asked, wanted.count)
+        if wanted.everywhere:
+            hits = self._hits_everywhere(vector, wanted.count + 1, wanted.since)
+            rows += rows_without_reasons(EVERYWHERE_LIST, _rows_of(self._segments, hits), asked, wanted.count)
+        return rows
+
+    def _sample(self) -> IssueTerms:
+        """Returns the terms of some issues of the latest segment, which say how rare a word is."""
+        latest = self._segments[-1]
+        items = np.arange(0, latest.items, max(1, latest.items // SAMPLE_SIZE))[:SAMPLE_SIZE]
+        return take_terms(latest.terms, items)
+
+    def _repository(self, segments: Sequence[Segment], repo: str) -> RepositoryItems:
+        return read_repository(segments, find_repositories(segments, [repo])[repo])
+
+    def _hits_everywhere(self, vector: Vectors, count: int, since: date | None) -> Hits:
+        months = self._settings.similar.months
+        opened_since = midnight(since) if since else months_before(self._release.plan.days[-1].day, months)
+        return search(self._segments, Queries(vector, opened_since), count, self._settings.index)
+
+    def _rows(self, name: str, segments: Sequence[Segment], listed: Listed) -> list[dict[str, Any]]:
+        hits = Hits(np.zeros(len(listed), np.int64), listed.segments, listed.items, listed.distances)
+        reasons = zip(
+            listed.probabilities.tolist(),
+            listed.title_overlaps.tolist(),
+            np.floor(listed.ages_in_days).astype(np.int64).tolist(),
+            [TEXTS[text] for text in listed.texts.tolist()],
+            listed.group_sizes.tolist(),
+            [[term for term in terms if term] for terms in listed.terms.tolist()],
+            strict=True,
+        )
+        return [
+            {"list": name, **_without_id(row), **dict(zip(REASONS, values, strict=True))}
+            for row, values in zip(_rows_of(segments, hits), reasons, strict=True)
+        ]
 
     def _segments_of(self, repo: str) -> list[Segment]:
         return [
@@ -101,9 +223,23 @@ class SegmentedIndex:
             if repository_group(repo, groups) == group
         ]
 
-    def _rows(self, segments: Sequence[Segment], hits: Hits) -> list[dict[str, Any]]:
-        rows = hit_rows(segments, hits, ["issue_id", "issue_url", "title"])
-        return rows.append_column("distance", [hits.distances]).to_pylist()
+
+def _rows_of(segments: Sequence[Segment], hits: Hits) -> list[dict[str, Any]]:
+    rows = hit_rows(segments, hits, ["issue_id", "issue_url", "title"])
+    return rows.append_column("distance", [hits.distances]).to_pylist()
+
+
+def _without_id(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "issue_id"}
+
+
+def rows_without_reasons(
+    name: str, rows: list[dict[str, Any]], asked: AskedIssue, count: int
+) -> list[dict[str, Any]]:
+    """Returns the first `count` rows of a list, without the issue that was asked for. Its keys are those of
+    `SegmentedIndex.similar`. `rows` have the keys `issue_id`, `issue_url`, `title` and `distance`."""
+    others = [row for row in rows if row["issue_id"] != asked.issue_id][:count]
+    return [{"list": name, **_without_id(row), **dict.fromkeys(REASONS)} for row in others]
 
 
 def open_segments(release: Pinned, settings: Settings) -> SegmentedIndex:
@@ -124,14 +260,29 @@ def repository_of(url: str) -> str:
     return path or url
 
 
+def midnight(day: date) -> int:
+    """Returns the first moment of a day, in microseconds since 1970."""
+    return int(np.datetime64(day, "us").astype(np.int64))
+
+
 def repository_in_release(release: Pinned, url: str) -> str | None:
-    """Returns the repository of the issue with this URL, or None if the release does not have the issue."""
+    """Returns the repository of the issue with this URL, in any letter case. Returns None if the release does
+    not have the issue."""
     for batch in release.members[ISSUES.name]:
         issues = release.lake.read(batch, ISSUES, ["issue_url", "repo"])
-        repos = issues.filter(pc.equal(issues.column("issue_url"), url)).column("repo")
+        is_issue = pc.equal(pc.utf8_lower(issues.column("issue_url")), url.lower())
+        repos = issues.filter(is_issue).column("repo")
         if len(repos):
             return str(repos[0].as_py())
     return None
+
+
+def unknown_repository(release: Pinned, repo: str) -> UsageError:
+    """Returns the error for a repository of which the index of a release has no issue."""
+    return UsageError(
+        f"Release {release.name} has no issue of the repository {repo}.",
+        "Check the name (OWNER/REPO), or search all repositories: omit --repo.",
+    )
 
 
 def missing_issue(release: Pinned, url: str) -> UsageError:

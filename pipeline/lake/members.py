@@ -24,6 +24,7 @@ from pipeline.contracts import (
     PREDICTOR,
     SEGMENTS,
     SIMILAR_ISSUES,
+    SIMILAR_ISSUES_V1,
     SOURCE_HEALTH,
     TITLE_PREDICTIONS,
     VECTORS,
@@ -48,6 +49,7 @@ MADE_BY: Mapping[str, str] = MappingProxyType(
         INDEX: "index",
         SEGMENTS.name: "index",
         SIMILAR_ISSUES.name: "index",
+        SIMILAR_ISSUES_V1.name: "index",
     }
 )
 """Maps each table to the `titler` command (verb) that adds its batches to a model or a release."""

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.contracts import SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
 from pipeline.releases.abstained_share import ABSTAINED, abstained_share, check_abstention
-from pipeline.releases.index_figures import index_figures
+from pipeline.releases.index_figures import MIN_PROBABILITY, index_figures
 from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD
 from pipeline.settings import Index, Settings
 
@@ -70,6 +70,7 @@ def audit(
         "recall_at_10": index["recall_at_10"],
         "accepted": json.dumps(acceptances, ensure_ascii=False),
         **_segments(index),
+        **_suggestions(release, settings),
         **_titles(release, share, acceptance),
     }
 
@@ -83,6 +84,14 @@ def _segments(index: Mapping[str, Any]) -> dict[str, Any]:
         "segments": json.dumps(index["segments"]),
         "days_with_other_history": index["days_with_other_history"],
     }
+
+
+def _suggestions(release: Pinned, settings: Settings) -> dict[str, float]:
+    """Returns the field of a release's record that says which similar issues are suggested: none for a
+    release whose similar issues have no probability."""
+    if SIMILAR_ISSUES.name not in release.members:
+        return {}
+    return {MIN_PROBABILITY: release.facts.get(MIN_PROBABILITY, settings.similar.min_probability)}
 
 
 def _titles(

@@ -38,6 +38,10 @@ INDEX_FIGURES = Note(
 )
 """The note with the figures: the file index.json beside the release's plan."""
 
+MIN_PROBABILITY = "min_probability"
+"""Name of the fact in a release's plan, and of the field of its record: the setting
+`similar.min_probability`."""
+
 
 def index_figures(release: Pinned) -> Mapping[str, Any]:
     """Returns the figures of a release's index.

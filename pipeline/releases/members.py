@@ -15,6 +15,7 @@ from pipeline.contracts import (
     EMBEDDINGS,
     ISSUES,
     SIMILAR_ISSUES,
+    SIMILAR_ISSUES_V1,
     SOURCE_HEALTH,
     TABLES,
     TITLE_PREDICTIONS,
@@ -28,6 +29,8 @@ from pipeline.settings import Settings
 from pipeline.warehouse import Batch
 
 PUBLISHED_TABLES = (SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name)
+EARLIER_TABLES = {SIMILAR_ISSUES.name: SIMILAR_ISSUES_V1.name}
+"""The tables that releases of earlier versions of Titler have in place of a published table."""
 
 
 def published_tables(settings: Settings) -> tuple[str, ...]:
@@ -68,11 +71,14 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
     If a stage of the release has not run yet, the release has no batches of the stage's table. Then a
     UsageError is raised if `complete` is true; it names the command to run. If `complete` is false, this
     table is left out. The table of duplicate marks is always left out if the release has none, because
-    earlier versions of Titler planned releases without it.
+    earlier versions of Titler planned releases without it. A release of an earlier version may have an
+    earlier table in place of one of `tables`.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
-    for table in (ISSUES.name, *tables):
+    for name in (ISSUES.name, *tables):
+        earlier = EARLIER_TABLES.get(name, name)
+        table = earlier if earlier in release.members else name
         required = complete and table != DUPLICATE_MARKS.name
         manifests = release.members[table] if required or table in release.members else ()
         for manifest in manifests:

@@ -80,11 +80,11 @@ def _release_tables(
 
 
 def _batches_of(contents: Sequence[ReleaseContent]) -> dict[str, list[Batch]]:
-    """Returns the batches of all releases by table, each once. The tables are those of the last release."""
-    batches: dict[str, dict[str, Batch]] = {table: {} for table in contents[-1].batches}
+    """Returns the batches of all releases by table, each once."""
+    batches: dict[str, dict[str, Batch]] = {}
     for content in contents:
-        for table, of_table in batches.items():
-            of_table.update((batch.batch_id, batch) for batch in content.batches[table])
+        for table, of_table in content.batches.items():
+            batches.setdefault(table, {}).update((batch.batch_id, batch) for batch in of_table)
     return {table: list(of_table.values()) for table, of_table in batches.items()}
 
 

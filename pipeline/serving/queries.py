@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
-from pipeline.contracts import SEGMENTS
+import pyarrow.compute as pc
+
+from pipeline.contracts import ISSUES, SEGMENTS
 from pipeline.errors import UsageError
-from pipeline.index.earlier_index import open_earlier_index
-from pipeline.index.segment_search import Vectors
-from pipeline.index.segmented_index import open_segments
+from pipeline.index.earlier_index import EarlierIndex, open_earlier_index
+from pipeline.index.segmented_index import AskedIssue, Search, SegmentedIndex, midnight, open_segments
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.loading import load_light_predictor
 from pipeline.releases.current import require_current
 from pipeline.releases.withheld_titles import WITHHELD
+from pipeline.serving.addresses import issue_url, repository_name
 from pipeline.settings import Settings
+from pipeline.text.issue_terms import issue_terms, term_words
 
 
 def title(lake: Lake, body: str) -> dict[str, Any]:
@@ -50,76 +55,150 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
     }
 
 
-def similar(
-    lake: Lake, settings: Settings, query: str, neighbours: int, *, same_repo: bool = False
-) -> list[dict[str, Any]]:
-    """Returns the issues of the current release that are most similar to `query`, nearest first.
+@dataclass(frozen=True)
+class SimilarQuery:
+    """A question of `titler similar`: which issues are similar to an issue or to a text?
 
-    `query` is the URL of an issue of the release, or a text. At most `neighbours` issues are returned, each
-    with the keys `issue_url`, `title`, `distance` (angular, 0 to 2) and `near_duplicate`. If `same_repo` is
-    true, only issues of the same repository are returned, however old they are. Raises UsageError in these
-    cases:
+    `text` is the address of an issue, or a text. If there is a `title`, both are the draft of an issue, and
+    `text` is its body. `repo` (OWNER/NAME) is the only repository to be searched; `same_repo` says that it is
+    the issue's own. If `everywhere` is true, only the list of all repositories is wanted. `since` is the
+    first day on which similar issues may have been opened.
+    """
+
+    text: str
+    title: str | None = None
+    repo: str | None = None
+    same_repo: bool = False
+    everywhere: bool = False
+    since: date | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UsageError if there is no text, or if options contradict each other."""
+        if not self.text.strip() and not (self.title or "").strip():
+            raise UsageError(
+                "The query is empty, so no similar issues can be found.",
+                'Give the URL of an issue: titler similar URL\nOr give a text: titler similar "TEXT"',
+            )
+        chosen = [
+            option
+            for option, value in (
+                ("--repo", self.repo),
+                ("--same-repo", self.same_repo),
+                ("--everywhere", self.everywhere),
+            )
+            if value
+        ]
+        if len(chosen) > 1:
+            raise UsageError(
+                f"{chosen[0]} and {chosen[1]} contradict each other: each chooses where to search.",
+                "Give only one of them.",
+            )
+        if self.same_repo and self.issue_url is None:
+            raise UsageError(
+                "--same-repo needs the URL of an issue. A text has no repository.",
+                "Give a URL: titler similar URL --same-repo\n"
+                'Or name a repository: titler similar "TEXT" --repo OWNER/REPO',
+            )
+
+    @property
+    def title_and_body(self) -> tuple[str | None, str]:
+        """The title and the body whose words are compared. A text of one line is compared as a title: people
+        ask in one line for what is the title of an issue."""
+        if self.title is None and len(self.text.strip().splitlines()) == 1:
+            return self.text.strip(), ""
+        return self.title, self.text
+
+    @property
+    def issue_url(self) -> str | None:
+        """The URL of the issue that the text names, or None if it is a text. A draft is always a text. Raises
+        UsageError if the text is an address that names no issue."""
+        return issue_url(self.text) if self.title is None else None
+
+
+def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int) -> list[dict[str, Any]]:
+    """Returns the issues of the current release that are most similar to what `query` names.
+
+    There are two lists: REPOSITORY_LIST has the issues of one repository, however old they are, and
+    EVERYWHERE_LIST those of all repositories, of the months of the setting `similar.months`. The query
+    chooses; without a choice, an issue has both lists, and a text the second. Each list has at most
+    `neighbours` issues, the most probable duplicate first. Each issue is a dict with these keys:
+
+    - `issue_url`, `title`
+    - `distance`: the angular distance of the embeddings, 0 to 2
+    - `near_duplicate`: whether the distance is small
+    - `list`: the name of the list
+    - `probability`: that a maintainer would call the two issues duplicates, 0 to 1; None if unknown
+    - `suggested`: whether the probability is at least `similar.min_probability`; None if unknown
+    - `words_in_common`: the most telling ones, separated by commas
+    - `title_overlap`, `age_days`, `similar_text`, `group_size`: as in the table similar_issues_v2
+
+    Raises UsageError in these cases:
 
     - No release is published.
-    - The query is empty.
-    - The query is a URL that is not in the release's index.
+    - The query is an address that is not in the release's index, or names a repository that is not.
     - The query is a text without any word of the model's vocabulary.
-    - The query is a text, and `same_repo` is true.
     """
-    if not query.strip():
-        raise UsageError(
-            "The query is empty, so no similar issues can be found.",
-            'Give the URL of an issue: titler similar URL\nOr give a text: titler similar "TEXT"',
-        )
-    url = canonical_url(query)
-    if same_repo and url is None:
-        raise UsageError(
-            "--same-repo needs the URL of an issue. A text has no repository.",
-            "Give a URL: titler similar URL --same-repo",
-        )
+    url = query.issue_url
+    named = repository_name(query.repo) if query.repo else None
     release = require_current(lake)
-    open_index = open_segments if SEGMENTS.name in release.members else open_earlier_index
-    index = open_index(release, settings)
-    if url is None:
-        rows = index.nearest(_embedding(release, query), neighbours)
-    else:
-        issue = index.find(url)
-        rows = (
-            index.nearest_in_repository(issue.vector, neighbours + 1, issue.repo)
-            if same_repo
-            else index.nearest(issue.vector, neighbours + 1)
-        )
-        rows = [row for row in rows if row["issue_id"] != issue.issue_id][:neighbours]
+    has_segments = SEGMENTS.name in release.members
+    index: SegmentedIndex | EarlierIndex
+    index = open_segments(release, settings) if has_segments else open_earlier_index(release, settings)
+    asked = index.find(url) if url else _asked(release, query)
+    own = asked.repo if query.same_repo or not query.everywhere else None
+    wanted = Search(
+        index.repository(named) if named else own,
+        not (named or query.same_repo),
+        neighbours,
+        query.since,
+    )
+    words = _words(release, asked, query)
     limit = settings.index.near_duplicate_distance or release.facts["near_duplicate_distance"]
     return [
-        {
-            "issue_url": row["issue_url"],
-            "title": row["title"],
-            "distance": row["distance"],
-            "near_duplicate": row["distance"] < limit,
-        }
-        for row in rows
+        _answer(row, limit, settings.similar.min_probability, words) for row in index.similar(asked, wanted)
     ]
 
 
-def _embedding(release: Pinned, text: str) -> Vectors:
-    """Returns the embedding of a text, shape (size,). Raises UsageError if the text has no word of the
-    model's vocabulary."""
+def _answer(
+    row: dict[str, Any], near_duplicate_distance: float, min_probability: float, words: Mapping[int, str]
+) -> dict[str, Any]:
+    """Returns what `similar` returns for a row of an index. `words` are the words of the query, by term."""
+    probability, terms = row["probability"], row["terms"]
+    in_common = None if terms is None else ", ".join(words[term] for term in terms if term in words)
+    return {
+        "issue_url": row["issue_url"],
+        "title": row["title"],
+        "distance": row["distance"],
+        "near_duplicate": row["distance"] < near_duplicate_distance,
+        "list": row["list"],
+        "probability": probability,
+        "suggested": None if probability is None else probability >= min_probability,
+        "words_in_common": in_common,
+        **{name: row[name] for name in ("title_overlap", "age_days", "similar_text", "group_size")},
+    }
+
+
+def _words(release: Pinned, asked: AskedIssue, query: SimilarQuery) -> dict[int, str]:
+    """Returns the words of what was asked for, by term."""
+    if asked.day is None:
+        return term_words(*query.title_and_body)
+    day = next(day for day in release.plan.days if day.day == asked.day)
+    issues = release.lake.read(release.issues(day), ISSUES, ["issue_id", "title", "body"])
+    (row,) = issues.filter(pc.equal(issues.column("issue_id"), asked.issue_id)).to_pylist()
+    return term_words(row["title"], row["body"])
+
+
+def _asked(release: Pinned, query: SimilarQuery) -> AskedIssue:
+    """Returns a text, or the draft of an issue, as it is compared with issues. It counts as opened at the end
+    of the release's last day. Raises UsageError if it has no word of the model's vocabulary."""
     predictor = load_light_predictor(release.lake, release.facts["predictor"])
-    body_ids = predictor.vectors([text])
-    if not predictor.vocabularies.body.has_known(body_ids).all():
+    body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
+    if not predictor.has_known_words(body_ids, title_ids).all():
         raise UsageError(
             "The text contains no word of the model's vocabulary, so no similar issues can be found.",
             'Give a longer text: titler similar "TEXT"\nOr give the URL of an issue: titler similar URL',
         )
-    vector: Vectors = predictor.embed_vectors(body_ids)[0]
-    return vector
-
-
-def canonical_url(query: str) -> str | None:
-    """Returns the URL in `query` in the form that GH Archive uses. Returns None if `query` is not a URL.
-
-    GH Archive's URLs start with https and have no query string, fragment or trailing slash.
-    """
-    match = re.fullmatch(r"\s*https?://([^\s?#]*)\S*\s*", query)
-    return f"https://{match[1].rstrip('/')}" if match else None
+    vectors = predictor.embed_vectors(body_ids, title_ids if query.title is not None else None)
+    title, body = query.title_and_body
+    last_day = date.fromisoformat(release.plan.days[-1].day)
+    return AskedIssue(vectors[0], issue_terms([title], [body]), midnight(last_day + timedelta(days=1)))

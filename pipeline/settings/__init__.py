@@ -140,8 +140,16 @@ class Index(Section):
 
 
 class Similar(Section):
-    """How far a search for similar issues looks back, and when stored similar issues are searched again."""
+    """Which similar issues are suggested, how far a search for them looks back, and when stored similar
+    issues are searched again."""
 
+    min_probability: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="smallest probability with which a similar issue is suggested. All similar issues are "
+        "stored; `titler similar` shows those below only with --all",
+    )
     months: int = Field(
         default=24,
         ge=1,

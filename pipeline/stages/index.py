@@ -4,7 +4,7 @@ issues.
 The index is a list of segments, each with the issues of a month or of a closed year. A segment is built once
 from embeddings_v1. Later releases use it again, so a night builds the segment of its month only. The stage
 measures the recall of the whole index: the share of the exact nearest neighbours that a search finds. Then it
-writes the neighbours to similar_issues_v1, for the days whose neighbours are not stored yet.
+writes the neighbours to similar_issues_v2, for the days whose neighbours are not stored yet.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.compute.cluster import map_shards
-from pipeline.contracts import INDEX, SEGMENTS, SIMILAR_ISSUES
+from pipeline.contracts import SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
 from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
@@ -23,12 +23,12 @@ from pipeline.index.neighbours import (
     plan_neighbours,
     store_neighbours,
 )
+from pipeline.index.queries import months_before
 from pipeline.index.recall import RECALL_QUERIES, measure_recall
 from pipeline.index.release_days import days_of_release
 from pipeline.index.segment import Segment
 from pipeline.index.segment_build import SegmentToBuild, build_segment
 from pipeline.index.segment_plan import SegmentPlan, plan_segments
-from pipeline.index.segment_search import months_before
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import network_of_release
 from pipeline.lake.manifest import Manifest
@@ -61,12 +61,14 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     """Builds the segments that a release needs and that do not exist yet, and stores the neighbours of its
     issues.
 
-    An index that Titler 0.1 made stays as it is. Raises UsageError if the stage `embed` has not run for the
-    release. Raises StoppedError, and stores no neighbours, if the recall of the index or of a segment is
-    below `index.min_recall`.
+    A release that an earlier version of Titler indexed stays as it is. Raises UsageError if the stage `embed`
+    has not run for the release. Raises StoppedError, and stores no neighbours, if the recall of the index or
+    of a segment is below `index.min_recall`.
     """
-    if INDEX in release.members and SIMILAR_ISSUES.name in release.members:
-        return IndexOutcome((), index_figures(release))
+    if SIMILAR_ISSUES_V1.name in release.members:
+        has_segments = SEGMENTS.name in release.members  # Titler 0.1 made none
+        stored = tuple(release.members[SEGMENTS.name]) if has_segments else ()
+        return IndexOutcome(stored, index_figures(release))
     days = days_of_release(release)
     facts, owner = release.facts, network_of_release(release.plan).model
     size = int(lake.manifest(facts["predictor"]).figures["hidden_size"])
@@ -191,7 +193,7 @@ def _neighbours(
     segments: Sequence[Manifest],
     settings: Settings,
 ) -> tuple[list[Manifest], int]:
-    """Returns one batch of similar_issues_v1 per day, and for how many days it is new."""
+    """Returns one batch of similar_issues_v2 per day, and for how many days it is new."""
     existing = release.find_all(
         [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
     )

@@ -23,6 +23,15 @@ WITH held AS (
     batch_id
   UNION ALL
   SELECT
+    'similar_issues_v2' AS table_name,
+    batch_id,
+    COUNT(*) AS found
+  FROM
+    similar_issues_v2
+  GROUP BY
+    batch_id
+  UNION ALL
+  SELECT
     'source_health_v1' AS table_name,
     batch_id,
     COUNT(*) AS found
@@ -72,6 +81,7 @@ WHERE
   AND m.table_name IN (
     'title_predictions_v1',
     'similar_issues_v1',
+    'similar_issues_v2',
     'source_health_v1',
     'embeddings_v1',
     'duplicate_marks_v1'

@@ -4,7 +4,7 @@ SELECT
   issue_id,
   rank
 FROM
-  similar_issues_v1
+  similar_issues_v2
 WHERE
   source_day IN UNNEST(@days)
   AND batch_id IN UNNEST(@batches)

@@ -28,7 +28,7 @@ SELECT
   i.created_at,
   n.created_at AS similar_created_at
 FROM
-  similar_issues_v1 AS s
+  similar_issues_v2 AS s
 INNER JOIN
   opened AS i
   ON i.source_day = s.source_day AND i.issue_id = s.issue_id

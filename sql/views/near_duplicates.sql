@@ -3,6 +3,39 @@
 -- Start triage with this list: pairs of issues in one repository, with the titles of both. The pairs are a
 -- subset of the view similar_issues. An issue whose opening was recorded on two days has the near-duplicates
 -- of its earliest opening.
+WITH similar AS (
+  SELECT
+    issue_id,
+    issue_url,
+    similar_issue_id,
+    similar_issue_url,
+    similar_title,
+    distance,
+    same_repo,
+    near_duplicate,
+    source_day,
+    batch_id,
+    probability
+  FROM
+    similar_issues_v2
+  WHERE
+    list = 'repository'
+  UNION ALL
+  SELECT
+    issue_id,
+    issue_url,
+    similar_issue_id,
+    similar_issue_url,
+    similar_title,
+    distance,
+    same_repo,
+    near_duplicate,
+    source_day,
+    batch_id,
+    CAST(NULL AS FLOAT64) AS probability
+  FROM
+    similar_issues_v1
+)
 SELECT
   s.issue_id,
   s.issue_url,
@@ -15,12 +48,16 @@ SELECT
   s.distance,
   s.source_day,
   s.batch_id,
-  r.release_id
+  r.release_id,
+  s.probability,
+  s.probability >= r.min_probability AS suggested
 FROM
-  similar_issues_v1 AS s
+  similar AS s
 INNER JOIN
   release_members_v1 AS m
-  ON m.table_name = 'similar_issues_v1' AND m.day = s.source_day AND m.batch_id = s.batch_id
+  ON m.table_name IN ('similar_issues_v1', 'similar_issues_v2')
+  AND m.day = s.source_day
+  AND m.batch_id = s.batch_id
 INNER JOIN
   releases_v1 AS r
   ON r.release_id = m.release_id

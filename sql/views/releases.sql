@@ -18,6 +18,7 @@ SELECT
   abstained,
   calibration,
   segments,
-  days_with_other_history
+  days_with_other_history,
+  min_probability
 FROM
   releases_v1

@@ -35,13 +35,15 @@ import pyarrow as pa
 
 from pipeline import memory
 from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SEGMENTS, Table
+from pipeline.index.neighbour_rows import find_lists
 from pipeline.index.neighbours import SearchParameters, group_days, plan_neighbours, store_neighbours
+from pipeline.index.queries import Ages, Queries, months_before
 from pipeline.index.release_days import days_of_release, read_items
 from pipeline.index.segment import Segment, days_since_1970, microseconds
 from pipeline.index.segment_build import SegmentToBuild, build_segment
 from pipeline.index.segment_plan import plan_segments
-from pipeline.index.segment_search import Ages, Queries, months_before, search, search_repository
-from pipeline.index.segmented_index import open_segments
+from pipeline.index.segment_search import search
+from pipeline.index.segmented_index import Search, open_segments
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
 from pipeline.lake.manifest import Manifest
@@ -150,9 +152,9 @@ def ask(root: str, name: str) -> None:
     before, began, processor = memory.peak(), time.perf_counter(), time.process_time()
     opened = open_segments(release, settings)
     issue = opened.find(url)
-    assert len(opened.nearest(issue.vector, 11)) == 11
+    assert len(opened.similar(issue, Search(None, everywhere=True, count=10))) == 10
     anywhere, processor_anywhere = time.perf_counter(), time.process_time()
-    assert opened.nearest_in_repository(issue.vector, 11, issue.repo)
+    assert opened.similar(issue, Search(issue.repo, everywhere=False, count=10))
     repository, processor_repository = time.perf_counter(), time.process_time()
     figures = {
         "question: anywhere, ms": 1000 * (anywhere - began),
@@ -197,7 +199,7 @@ def _parts_of_the_night(lake: Lake, night: Pinned, settings: Settings) -> dict[s
     neighbours, _ = processor_time(
         lambda: store_neighbours(group, lake, "m", size, manifests, settings.index)
     )
-    issues, vectors = read_items(lake, days[-1:], size)
+    issues, vectors = read_items(lake, days[-1:], size, with_bodies=True)
     ages = Ages(
         microseconds(issues.column("created_at")),
         issues.column("issue_id").to_numpy(),
@@ -206,18 +208,14 @@ def _parts_of_the_night(lake: Lake, night: Pinned, settings: Settings) -> dict[s
     queries = Queries(vectors.astype(np.float32), months_before(days[-1].day, settings.similar.months), ages)
     segments = [Segment.of_batch(lake, manifest) for manifest in manifests]
     anywhere, _ = processor_time(lambda: search(segments, queries, 10, settings.index))
-    repos = issues.column("repo").to_pylist()[:50]
-    own, _ = processor_time(
-        lambda: [
-            search_repository(segments, repo, Queries(queries.vectors[row : row + 1]), 10)
-            for row, repo in enumerate(repos)
-        ]
+    lists, _ = processor_time(
+        lambda: find_lists(segments, issues, vectors, int(queries.opened_since or 0), 10, settings.index)
     )
     return {
         "night: segment, s": segment,
         "night: neighbours, s": neighbours,
-        "anywhere, ms per issue": 1000 * anywhere / len(issues),
-        "repository, ms per issue": 1000 * own / len(repos),
+        "ten nearest anywhere, ms per issue": 1000 * anywhere / len(issues),
+        "both lists, ms per issue": 1000 * lists / len(issues),
     }
 
 

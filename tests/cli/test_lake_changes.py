@@ -34,6 +34,7 @@ from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.withheld_titles import ACCEPTED
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
+from pipeline.serving.queries import SimilarQuery
 from pipeline.settings import Release as ReleaseSettings
 from pipeline.settings import Settings
 from pipeline.stages import (
@@ -131,7 +132,7 @@ def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinn
         [dataclasses.replace(first, health=health.folder, health_digest=health.digest), *others],
         source.plan.facts,
     )
-    for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v1", SEGMENTS.name):
+    for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v2", SEGMENTS.name):
         pinned.members.put(table, source.members[table])
     pinned.notes[INDEX_FIGURES] = source.notes[INDEX_FIGURES]
     pinned.members.put(SOURCE_HEALTH.name, [health, *source.members[SOURCE_HEALTH.name][1:]])
@@ -342,7 +343,7 @@ def test_collect_removes_batches_without_references_and_queries_return_the_same(
         query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == rows
     )
     assert collect.run(published, tight, current_time=LATER).batches == 0
-    assert queries.similar(published, settings, "the parser crashes when the file is empty", 2)
+    assert queries.similar(published, settings, SimilarQuery("the parser crashes when the file is empty"), 2)
 
 
 def test_extracting_the_same_hours_again_changes_nothing_downstream(published, settings):

@@ -141,12 +141,12 @@ def test_the_verbs_of_a_model(lake: LineageLake, verb: str, inputs: list[str], o
         ("vectorize", ["tokens_v1", "predictor"], ["vectors_v1"]),
         ("embed", ["vectors_v1", "predictor"], ["embeddings_v1"]),
         ("predict", ["vectors_v1", "issues_v1", "predictor"], ["title_predictions_v1"]),
-        ("index", ["embeddings_v1", "issues_v1"], ["segments_v1", "similar_issues_v1"]),
+        ("index", ["embeddings_v1", "issues_v1"], ["segments_v1", "similar_issues_v2"]),
         (
             "publish",
             [
                 *("issues_v1", "source_health_v1", "duplicate_marks_v1", "title_predictions_v1"),
-                *("similar_issues_v1", "segments_v1"),
+                *("similar_issues_v2", "segments_v1"),
             ],
             ["releases", "warehouse.duckdb"],
         ),
@@ -259,7 +259,7 @@ def test_a_failed_stage_has_the_inputs_that_were_pinned_and_no_outputs(lake: Lin
     with pytest.raises(UsageError), LineageFile(lake.lake, lake.settings).stage("publish", lake.release):
         raise UsageError("stopped")
     line = json.loads(Path(lake.settings.lineage.file).read_text())
-    assert last_parts(line["inputs"])[-2:] == ["similar_issues_v1", "segments_v1"]
+    assert last_parts(line["inputs"])[-2:] == ["similar_issues_v2", "segments_v1"]
     assert line["outputs"] == []
 
 

@@ -157,7 +157,7 @@ def test_bigquerys_tables_have_bigquerys_columns(release: Pinned) -> None:
         "my-project.titler.source_health_v1",
         "my-project.titler.duplicate_marks_v1",
         "my-project.titler.title_predictions_v1",
-        "my-project.titler.similar_issues_v1",
+        "my-project.titler.similar_issues_v2",
         "my-project.titler.embeddings_v1",
         "my-project.titler.releases_v1",
         "my-project.titler.release_members_v1",

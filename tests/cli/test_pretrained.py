@@ -19,6 +19,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import current_release_id
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
+from pipeline.serving.queries import SimilarQuery
 from pipeline.settings import Settings
 from pipeline.tracking import open_tracking
 from tests.networks.pretrained.tiny_presets import write_t5
@@ -91,7 +92,7 @@ def test_it_answers_without_the_preset(published: Settings) -> None:
     answer = queries.title(lake, BODY)
     assert answer["title"]
     assert 0 < answer["confidence"] <= 1
-    assert len(queries.similar(lake, published, BODY, 3)) == 3
+    assert len(queries.similar(lake, published, SimilarQuery(BODY), 3)) == 3
 
 
 def test_its_card_names_the_preset_and_its_licence(published: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -104,3 +105,64 @@ def test_a_model_that_abstains_may_be_unsure_although_the_probability_is_high(
         "(no title: the model abstains. Its title would have a confidence of 0.25, and the probability 0.81 "
         "of being like an author's title)\n"
     )
+
+
+def similar_issue(number: int, probability: float | None, **values: Any) -> dict[str, Any]:
+    """A row that `queries.similar` returns."""
+    suggested = None if probability is None else probability >= 0.5
+    return {
+        "issue_url": f"https://github.com/a/b/issues/{number}", "title": "it fails", "distance": 0.25,
+        "near_duplicate": False, "list": "everywhere", "probability": probability, "suggested": suggested,
+        "words_in_common": "", "title_overlap": 0.5, "age_days": 3, "similar_text": "own", "group_size": 1,
+        **values,
+    }  # fmt: skip
+
+
+def test_only_suggested_issues_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    query_reports.similar([similar_issue(1, 0.75), similar_issue(2, 0.25)], as_json=False)
+    assert capsys.readouterr().out == "0.75  https://github.com/a/b/issues/1  it fails\n"
+
+
+def test_if_nothing_is_suggested_the_best_probability_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [similar_issue(1, 0.081, list="repository"), similar_issue(2, 0.02)]
+    query_reports.similar(rows, as_json=False)
+    assert capsys.readouterr().out == "nothing similar enough (best: 0.08). To show the rest: --all\n"
+    query_reports.similar([], as_json=False)
+    assert capsys.readouterr().out == "nothing similar enough\n"
+
+
+def test_all_similar_issues_are_shown_with_reasons_and_a_heading_per_list(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [
+        similar_issue(1, 0.9, list="repository", near_duplicate=True, words_in_common="crash, menu"),
+        similar_issue(2, 0.25, similar_text="automated", group_size=4),
+    ]
+    query_reports.similar(rows, as_json=False, show_all=True)
+    assert capsys.readouterr().out.splitlines() == [
+        "in the same repository:",
+        "0.90  https://github.com/a/b/issues/1  it fails  (near-duplicate; words in common: crash, menu)",
+        "in all repositories:",
+        "0.25  https://github.com/a/b/issues/2  it fails  "
+        "(a program's report; stands for 4 issues with the same text)",
+    ]
+
+
+def test_similar_issues_without_probability_are_all_shown_with_their_distance(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = similar_issue(1, None, words_in_common=None, similar_text=None, group_size=None)
+    query_reports.similar([row], as_json=False)
+    assert capsys.readouterr().out == "0.250  https://github.com/a/b/issues/1  it fails\n"
+
+
+def test_the_json_of_similar_issues_has_those_that_are_suggested_or_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [similar_issue(1, 0.75), similar_issue(2, 0.25)]
+    query_reports.similar(rows, as_json=True)
+    assert json.loads(capsys.readouterr().out) == rows[:1]
+    query_reports.similar(rows[1:], as_json=True)
+    assert json.loads(capsys.readouterr().out) == []
+    query_reports.similar(rows, as_json=True, show_all=True)
+    assert json.loads(capsys.readouterr().out) == rows

@@ -19,9 +19,10 @@ from pipeline.errors import UsageError
 from pipeline.index.release_days import days_of_release, read_items
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
-from pipeline.releases.current import current_release_id
+from pipeline.releases.current import current_release_id, require_current
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
+from pipeline.serving.queries import SimilarQuery
 from pipeline.settings import Settings
 from pipeline.stages import plan
 from pipeline.tracking import open_tracking
@@ -102,22 +103,67 @@ def test_a_second_refresh_with_nothing_new_opens_no_release(published, settings)
 
 def test_an_issue_answers_with_its_neighbours_and_a_text_too(published, settings):
     url = query(settings, "SELECT issue_url FROM similar_issues ORDER BY issue_id LIMIT 1")[0][0]
-    found = queries.similar(published, settings, url, 3)
+    found = queries.similar(published, settings, SimilarQuery(url, everywhere=True), 3)
     assert len(found) == 3
     assert url not in [row["issue_url"] for row in found]
-    assert list(found[0]) == ["issue_url", "title", "distance", "near_duplicate"]
-    assert found == sorted(found, key=lambda row: row["distance"])
-    assert len(queries.similar(published, settings, "the parser crashes when the file is empty", 2)) == 2
+    assert list(found[0]) == [
+        *("issue_url", "title", "distance", "near_duplicate", "list", "probability", "suggested"),
+        *("words_in_common", "title_overlap", "age_days", "similar_text", "group_size"),
+    ]
+    assert found == sorted(found, key=lambda row: -row["probability"])
+    assert (
+        len(
+            queries.similar(published, settings, SimilarQuery("the parser crashes when the file is empty"), 2)
+        )
+        == 2
+    )
+
+
+def test_an_issue_answers_with_two_lists_and_a_text_with_the_one_of_its_repository_if_it_is_named(
+    published, settings
+):
+    url, repo = query(
+        settings,
+        "SELECT issue_url, repo FROM near_duplicates ORDER BY issue_id LIMIT 1",
+    )[0]
+    both = queries.similar(published, settings, SimilarQuery(url), 2)
+    own = queries.similar(published, settings, SimilarQuery(url, same_repo=True), 2)
+    anywhere = queries.similar(published, settings, SimilarQuery(url, everywhere=True), 2)
+    assert [row["list"] for row in both] == ["repository"] * len(own) + ["everywhere"] * 2
+    assert both == own + anywhere
+    text = "the parser crashes when the file is empty"
+    of_text = queries.similar(published, settings, SimilarQuery(text, repo=repo.upper()), 2)
+    assert {(row["list"], row["issue_url"].split("/issues/")[0]) for row in of_text} == {
+        ("repository", f"https://github.com/{repo}")
+    }
+    assert {row["list"] for row in queries.similar(published, settings, SimilarQuery(text), 2)} == {
+        "everywhere"
+    }
+
+
+def test_a_draft_is_compared_by_its_title_and_its_body(published, settings):
+    url, title = query(settings, "SELECT issue_url, title FROM near_duplicates ORDER BY issue_id LIMIT 1")[0]
+    rows = [
+        row
+        for day in require_current(published).members[ISSUES.name]
+        for row in published.read(day, ISSUES).to_pylist()
+        if row["issue_url"] == url
+    ]
+    draft = SimilarQuery(rows[0]["body"], title)
+    (nearest,) = queries.similar(published, settings, draft, 1)
+    assert (nearest["issue_url"], nearest["distance"]) == (url, pytest.approx(0, abs=0.02))
+    without_title = queries.similar(published, settings, SimilarQuery(rows[0]["body"]), 1)[0]
+    assert without_title["distance"] > nearest["distance"] + 0.02
 
 
 def test_an_issue_answers_with_the_nearest_issues_of_its_repository(published, settings):
     url = query(settings, "SELECT issue_url FROM near_duplicates ORDER BY issue_id LIMIT 1")[0][0]
-    found = queries.similar(published, settings, url, 3, same_repo=True)
+    found = queries.similar(published, settings, SimilarQuery(url, same_repo=True), 3)
     repository = url.rpartition("/issues/")[0]
     assert [row["issue_url"].rpartition("/issues/")[0] for row in found] == [repository] * len(found)
     assert url not in [row["issue_url"] for row in found]
     with pytest.raises(UsageError, match="--same-repo needs the URL of an issue"):
-        queries.similar(published, settings, "the parser crashes", 3, same_repo=True)
+        queries.similar(published, settings, SimilarQuery("the parser crashes", same_repo=True), 3)
 
 
 def test_an_issue_without_a_body_has_neighbours_by_its_title_and_no_title_is_made_up_for_it(
@@ -128,7 +174,7 @@ def test_an_issue_without_a_body_has_neighbours_by_its_title_and_no_title_is_mad
     pinned = Pinned(published, "releases", name)
     rows = published.read(pinned.issues(pinned.plan.days[0]), ISSUES).to_pylist()
     url = next(row["issue_url"] for row in rows if row["body"] is None)
-    assert len(queries.similar(published, settings, url, 3)) == 3
+    assert len(queries.similar(published, settings, SimilarQuery(url, everywhere=True), 3)) == 3
     found = query(
         settings, f"SELECT predicted_title, abstained FROM title_predictions WHERE issue_url = '{url}'"
     )
@@ -143,8 +189,9 @@ def test_a_near_duplicate_is_nearer_than_the_networks_own_distance_or_than_what_
     wide = settings.model_copy(
         update={"index": settings.index.model_copy(update={"near_duplicate_distance": 3})}
     )
-    assert [row["near_duplicate"] for row in queries.similar(published, wide, url, 3)] == [True] * 3
-    own = queries.similar(published, settings, url, 3)
+    anywhere = SimilarQuery(url, everywhere=True)
+    assert [row["near_duplicate"] for row in queries.similar(published, wide, anywhere, 3)] == [True] * 3
+    own = queries.similar(published, settings, anywhere, 3)
     assert [row["near_duplicate"] for row in own] == [row["distance"] < 0.7 for row in own]
 
 
@@ -158,11 +205,12 @@ def test_a_title_comes_with_its_confidence(published):
 
 def test_an_unknown_issue_is_one_clear_error(published, settings):
     with pytest.raises(UsageError, match="issues/1 is not in release"):
-        queries.similar(published, settings, "https://github.com/no/one/issues/1", 3)
+        queries.similar(published, settings, SimilarQuery("https://github.com/no/one/issues/1"), 3)
 
 
 def test_the_oldest_issues_have_all_older_issues_as_neighbours(published, settings):
-    ages = query(settings, "SELECT issue_id FROM similar_issues GROUP BY issue_id HAVING COUNT(*) < 10")
+    shorter = "SELECT issue_id FROM similar_issues WHERE list = 'everywhere' GROUP BY 1 HAVING COUNT(*) < 10"
+    ages = query(settings, shorter)
     name = current_release_id(published)
     assert name is not None
     release = Pinned(published, "releases", name)

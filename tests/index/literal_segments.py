@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pipeline.contracts import SEGMENTS
 from pipeline.index.segment import Segment, segment_figures, write_segment
+from pipeline.text.issue_terms import issue_terms
 
 ANNOY = {"trees": 10, "seed": 1}
 
@@ -34,13 +35,16 @@ def segment(
     rows: Sequence[dict[str, Any]],
     vectors: npt.ArrayLike,
     annoy: Mapping[str, int] | None = None,
+    bodies: Sequence[str | None] | None = None,
 ) -> Segment:
-    """A segment of these issues with these vectors, one per row."""
+    """A segment of these issues with these vectors and bodies, one per row. Without `bodies`, no issue has
+    one."""
     folder.mkdir(exist_ok=True)
     items = pa.Table.from_pylist(list(rows), schema=SEGMENTS.schema)
     matrix = np.asarray(vectors, dtype=np.float16)
-    write_segment(folder, items, matrix, annoy)
-    return Segment(segment_figures(items, matrix.shape[1], annoy), lambda name: folder / name)
+    terms = issue_terms([each["title"] for each in rows], bodies or [None] * len(rows))
+    write_segment(folder, items, matrix, terms, annoy)
+    return Segment(segment_figures(items, matrix.shape[1], terms, annoy), lambda name: folder / name)
 
 
 def random_vectors(count: int, size: int = 8, seed: int = 1) -> npt.NDArray[np.float16]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from pipeline.contracts import SEGMENTS, SIMILAR_ISSUES
 from pipeline.index import neighbours
 from pipeline.index.neighbours import NeighbourDay, SearchParameters, group_days, plan_neighbours
-from pipeline.index.segment_search import Queries, search
-from pipeline.settings import Index
-from tests.index.literal_segments import row, segment
+from pipeline.index.ordering import DEFAULT_MIN_PROBABILITY, DEFAULT_ORDERING
+from pipeline.settings import Similar
 from tests.index.test_segment_plan import day
 
 PARAMETERS = SearchParameters(10, 0.7, 24)
@@ -25,27 +21,6 @@ def planned(days: Mapping[str, int], recompute_days: int = 31, months: int = 24)
     parameters = SearchParameters(10, 0.7, months)
     plans = plan_neighbours([day(name, issues) for name, issues in days.items()], parameters, recompute_days)
     return {plan.day.day: plan for plan in plans}
-
-
-def test_a_row_describes_the_issue_and_its_neighbour(tmp_path: Path) -> None:
-    rows = [row(1, "a/b"), row(2, "a/b"), row(3, "c/d")]
-    stored = segment(tmp_path, rows, [[1, 0], [1, 1], [0, 1]])
-    issues = pa.Table.from_pylist(rows[2:], schema=SEGMENTS.schema)
-    hits = search([stored], Queries(stored.vectors[2:].astype("float32")), 3, Index())
-    table = neighbours.neighbour_rows(issues, [stored], hits, near_duplicate_distance=1.0)
-    assert SIMILAR_ISSUES.conform(table).to_pylist()[1] == {
-        "issue_id": 3,
-        "issue_url": "https://github.com/c/d/issues/3",
-        "rank": 2,
-        "similar_issue_id": 2,
-        "similar_issue_url": "https://github.com/a/b/issues/2",
-        "similar_title": "t2",
-        "distance": pytest.approx((2 - 2**0.5) ** 0.5),
-        "same_repo": False,
-        "near_duplicate": True,
-    }
-    assert table.column("near_duplicate").to_pylist() == [True, True, False]
-    assert table.column("same_repo").to_pylist() == [True, False, False]
 
 
 def test_the_neighbours_of_a_day_depend_on_the_days_up_to_recompute_days_before_it() -> None:
@@ -63,6 +38,7 @@ def test_they_depend_on_the_duplicate_openings_of_these_days() -> None:
         "neighbours": 10,
         "near_duplicate_distance": 0.7,
         "months": 24,
+        "ordering": DEFAULT_ORDERING.version,
         "superseded": {"2015-01-02": [2], "2015-01-03": [3]},
     }
 
@@ -70,8 +46,8 @@ def test_they_depend_on_the_duplicate_openings_of_these_days() -> None:
 def test_a_day_says_how_many_days_and_issues_were_searched() -> None:
     days = planned({"2014-12-31": 8, "2015-01-01": 4, "2015-03-30": 2, "2015-03-31": 1}, months=2)
     history = [tuple(days[name].figures.values()) for name in days]
-    assert history == [(1, 8), (2, 12), (2, 6), (3, 7)]
-    assert list(days["2015-03-31"].figures) == ["history_days", "history_issues"]
+    assert history == [(1, 8, 1, 8), (2, 12, 2, 12), (2, 6, 3, 14), (3, 7, 4, 15)]
+    assert list(days["2015-03-31"].figures) == ["history_days", "history_issues", "all_days", "all_issues"]
 
 
 def test_days_are_searched_together_if_they_are_of_one_month_and_not_too_large(
@@ -83,3 +59,7 @@ def test_days_are_searched_together_if_they_are_of_one_month_and_not_too_large(
         [each.day.day[5:] for each in group] for group in group_days(list(days.values()))
     ]
     assert groups == [["01-01", "01-02"], ["01-03"], ["01-04"], ["02-01"]]
+
+
+def test_issues_are_suggested_from_the_probability_that_was_chosen_with_the_weights() -> None:
+    assert Similar().min_probability == DEFAULT_MIN_PROBABILITY

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.index import recall, segment_search
+from pipeline.index.queries import Hits, Queries
 from pipeline.index.recall import measure_recall
 from pipeline.index.segment import Numbers, Segment
-from pipeline.index.segment_search import Hits, Queries
 from pipeline.settings import Index
 from tests.index.literal_segments import ANNOY, random_vectors, row, segment
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.index.release_days import IndexedDay
 from pipeline.index.segment_plan import SegmentPlan, plan_segments
+from pipeline.index.segment_terms import TERMS_VERSION
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Index
 
@@ -82,5 +83,5 @@ def test_a_segment_depends_on_its_days_and_their_duplicate_openings_only() -> No
     days = [day("2015-01-01"), day("2015-01-02", 2, (7,)), day("2015-02-01", 2, (8,))]
     january, _ = plan_segments(days, Index())
     assert january.inputs == ["i2015-01-01", "e2015-01-01", "i2015-01-02", "e2015-01-02"]
-    assert january.parameters == {"superseded": {"2015-01-02": [7]}, "annoy": None}
+    assert january.parameters == {"superseded": {"2015-01-02": [7]}, "annoy": None, "terms": TERMS_VERSION}
     assert plan_segments(days[:2], Index(trees=99)) == [january]

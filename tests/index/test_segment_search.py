@@ -9,15 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.index import segment_search
+from pipeline.index.queries import Ages, Queries, months_before
 from pipeline.index.segment import Segment
-from pipeline.index.segment_search import (
-    Ages,
-    Queries,
-    hit_rows,
-    months_before,
-    search,
-    search_repository,
-)
+from pipeline.index.segment_search import hit_rows, search
 from pipeline.settings import Index
 from tests.index.literal_segments import ANNOY, random_vectors, row, segment
 
@@ -161,12 +155,6 @@ def test_a_segment_with_an_annoy_index_is_searched_exactly_if_few_of_its_issues_
     assert found(random_segments["annoy"], RESTRICTED, 5, Index(exact_items=599)) == found(
         random_segments["one"], RESTRICTED, 5
     )
-
-
-def test_a_search_in_a_repository_finds_its_issues_only(two: list[Segment]) -> None:
-    hits = search_repository(two, "a/b", queries([1, 0]), 2)
-    assert hit_rows(two, hits, ["issue_id"]).column("issue_id").to_pylist() == [1, 3]
-    assert len(search_repository(two, "no/such", queries([1, 0]), 2)) == 0
 
 
 def test_a_month_is_counted_back_from_the_first_moment_of_the_days_month() -> None:

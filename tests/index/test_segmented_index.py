@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.index.segmented_index import SegmentedIndex, open_segments, repository_of
+from pipeline.index import similar_lists
+from pipeline.index.segmented_index import (
+    AskedIssue,
+    Search,
+    SegmentedIndex,
+    midnight,
+    open_segments,
+    repository_of,
+)
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Index, LakeSettings, Settings, Similar
 from pipeline.stages import index
+from pipeline.text.issue_terms import issue_terms
 from tests.stages.literal_releases import embedded_release
 
 DAYS = {
@@ -21,7 +33,10 @@ DAYS = {
     "2015-01-02": {2: [1, 1], 3: [0, 1], 4: [0, 0], 5: [-1, 0]},
 }
 """Issue 4 has a zero vector."""
-X = np.array([1, 0], dtype=np.float32)
+ASKED = AskedIssue(
+    np.array([1, 0], dtype=np.float32), issue_terms(["it fails"], [None]), midnight(date(2015, 1, 3))
+)
+"""A text."""
 
 
 def url_of(number: int, repo: str = "rust-lang/rust") -> str:
@@ -45,8 +60,12 @@ def release(settings: Settings) -> Pinned:
     return release
 
 
-def ids(rows: list[dict[str, object]]) -> list[object]:
-    return [row["issue_id"] for row in rows]
+def number_of(row: dict[str, Any]) -> int:
+    return int(row["issue_url"].rpartition("/")[2])
+
+
+def numbers(rows: list[dict[str, Any]]) -> set[int]:
+    return {number_of(row) for row in rows}
 
 
 def opened(release: Pinned, settings: Settings) -> SegmentedIndex:
@@ -57,6 +76,24 @@ def opened(release: Pinned, settings: Settings) -> SegmentedIndex:
 def test_an_issue_is_found_by_its_url_with_its_vector(release: Pinned, settings: Settings) -> None:
     issue = opened(release, settings).find(url_of(3, "c/d"))
     assert (issue.issue_id, issue.repo, issue.vector.tolist()) == (3, "c/d", [0, 1])
+
+
+def test_an_issue_and_a_repository_are_found_in_any_letter_case(release: Pinned, settings: Settings) -> None:
+    index = opened(release, settings)
+    assert index.find(url_of(3, "C/D").upper().replace("HTTPS", "https")).issue_id == 3
+    assert [index.repository(name) for name in ("C/d", "rust-lang/rust")] == ["c/d", "rust-lang/rust"]
+
+
+def test_a_repository_without_issues_is_refused(release: Pinned, settings: Settings) -> None:
+    with pytest.raises(UsageError, match=r"Release r has no issue of the repository no/such\."):
+        opened(release, settings).repository("no/such")
+
+
+def test_only_issues_since_a_day_are_searched_if_it_is_named(release: Pinned, settings: Settings) -> None:
+    index = opened(release, settings)
+    assert numbers(index.similar(ASKED, Search(None, True, 10, date(2015, 1, 2)))) == {3, 5}
+    assert numbers(index.similar(ASKED, Search(None, True, 10, date(2012, 5, 1)))) == {1, 2, 3, 5}
+    assert numbers(index.similar(ASKED, Search("rust-lang/rust", False, 10, date(2012, 5, 2)))) == {2}
 
 
 def test_an_issue_of_a_renamed_repository_is_found_by_the_address_that_its_event_had(
@@ -84,22 +121,58 @@ def test_an_issue_that_is_not_in_the_release_is_refused(release: Pinned, setting
             opened(release, settings).find(url)
 
 
-def test_the_nearest_issues_anywhere_are_those_of_the_last_months(
+def test_the_list_of_all_repositories_has_issues_of_the_last_months(
     release: Pinned, settings: Settings
 ) -> None:
-    rows = opened(release, settings).nearest(X, 10)
-    assert ids(rows) == [2, 3, 5]
-    assert rows[0] == {
-        "issue_id": 2,
+    rows = opened(release, settings).similar(ASKED, Search(None, everywhere=True, count=10))
+    assert numbers(rows) == {2, 3, 5}
+    (of_2,) = [row for row in rows if row["issue_url"] == url_of(2)]
+    assert 0 <= of_2.pop("probability") <= 1
+    assert of_2 == {
+        "list": "everywhere",
         "issue_url": url_of(2),
         "title": "t2",
         "distance": pytest.approx((2 - 2**0.5) ** 0.5),
+        "title_overlap": 0,
+        "age_days": 1,  # opened at noon of the first day; the text counts as opened after the second
+        "similar_text": "none",
+        "group_size": 1,
+        "terms": [],
     }
 
 
-def test_the_nearest_issues_of_a_repository_may_be_old(release: Pinned, settings: Settings) -> None:
-    assert ids(opened(release, settings).nearest_in_repository(X, 10, "rust-lang/rust")) == [1, 2]
-    assert ids(opened(release, settings).nearest_in_repository(X, 1, "rust-lang/rust")) == [1]
+def test_the_list_of_a_repository_may_have_old_issues(release: Pinned, settings: Settings) -> None:
+    rows = opened(release, settings).similar(ASKED, Search("rust-lang/rust", everywhere=False, count=10))
+    assert [(row["list"], number_of(row)) for row in rows] == [("repository", 2), ("repository", 1)]
+
+
+def test_both_lists_leave_out_the_issue_itself(release: Pinned, settings: Settings) -> None:
+    index = opened(release, settings)
+    rows = index.similar(index.find(url_of(2)), Search("rust-lang/rust", True, 10))
+    assert [(row["list"], number_of(row)) for row in rows if row["list"] == "repository"] == [
+        ("repository", 1)
+    ]
+    assert numbers([row for row in rows if row["list"] == "everywhere"]) == {3, 5}
+
+
+def test_a_list_may_be_longer_than_the_usual_number_of_candidates(
+    release: Pinned, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(similar_lists, "CANDIDATES", 0)
+    assert numbers(opened(release, settings).similar(ASKED, Search("rust-lang/rust", False, 2))) == {1, 2}
+
+
+def test_an_index_without_terms_answers_by_distance_and_without_probability(
+    release: Pinned, settings: Settings
+) -> None:
+    asked = replace(ASKED, terms=None)  # as of a segment that an earlier version built
+    rows = opened(release, settings).similar(asked, Search("rust-lang/rust", True, 2))
+    assert [(row["list"], number_of(row), row["probability"]) for row in rows] == [
+        ("repository", 1, None),
+        ("repository", 2, None),
+        ("everywhere", 2, None),
+        ("everywhere", 3, None),
+    ]
 
 
 @pytest.mark.parametrize(

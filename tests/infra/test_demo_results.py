@@ -12,7 +12,7 @@ from demo_results import print_results
 
 @pytest.fixture
 def lake(tmp_path):
-    """A warehouse of two titled issues, one of them abstained on, and of three neighbours of the first."""
+    """A warehouse of two titled issues, one of them abstained on, and of similar issues of both."""
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as warehouse:
         warehouse.execute("""
             CREATE TABLE title_predictions AS SELECT * FROM (VALUES
@@ -21,9 +21,11 @@ def lake(tmp_path):
             ) AS t(issue_id, repo, title, predicted_title, confidence)""")
         warehouse.execute("""
             CREATE TABLE similar_issues AS SELECT * FROM (VALUES
-              (1, 1, 'Crash at start', 0.1234, true), (1, 2, 'Crash', 0.5, false),
-              (1, 3, 'Slow start', 0.75, false)
-            ) AS t(issue_id, rank, similar_title, distance, near_duplicate)""")
+              (1, 'repository', 1, 'Crash at start', 0.8765, true, 'crash, start'),
+              (1, 'repository', 2, 'Crash', 0.25, false, 'crash'),
+              (2, 'repository', 1, 'Answer', 0.125, false, ''),
+              (1, 'everywhere', 1, 'Crash elsewhere', 0.9, true, 'crash')
+            ) AS t(issue_id, list, rank, similar_title, probability, suggested, words_in_common)""")
     return tmp_path
 
 
@@ -42,11 +44,15 @@ def test_an_abstention_says_so(capsys, lake):
     assert "    author  Question\n    model   (abstained)  (0.01)\n" in printed(capsys, lake)
 
 
-def test_neighbours_stand_under_their_issue_nearest_first(capsys, lake):
+def test_the_issues_of_its_repository_stand_under_an_issue_the_most_probable_first(capsys, lake):
     assert (
-        "  It crashes on start\n    0.123  Crash at start  (near-duplicate)\n"
-        "    0.500  Crash\n    0.750  Slow start\n"
+        "  ada/engine: It crashes on start\n    0.88  Crash at start  (suggested)\n"
+        "          words in common: crash, start\n    0.25  Crash\n"
     ) in printed(capsys, lake)
+
+
+def test_it_says_for_how_many_issues_a_duplicate_is_suggested(capsys, lake):
+    assert "\nA duplicate is suggested for 1 of 2 issues\n" in printed(capsys, lake)
 
 
 def test_it_says_where_everything_lies_and_how_to_open_the_pages(capsys, lake):

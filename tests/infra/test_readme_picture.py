@@ -17,9 +17,11 @@ CREATE TABLE poor_titles AS SELECT * FROM (VALUES
   ('Question', 'vague', 'how to start', 0.8), ('Slow', 'far', 'fast', 0.9)
 ) AS t(title, reason, predicted_title, confidence);
 CREATE TABLE similar_issues AS SELECT * FROM (VALUES
-  (1, 2, 0.5, 'Slow start', false), (1, 1, 0.1, 'Crash', true), (2, 1, 0.2, 'Other', false)
-) AS t(issue_id, rank, distance, similar_title, near_duplicate);
-CREATE TABLE near_duplicates AS SELECT issue_id, similar_title FROM similar_issues WHERE near_duplicate;
+  (1, 'everywhere', 2, 0.5, 'Slow start', false), (1, 'everywhere', 1, 0.1, 'Crash', true),
+  (1, 'repository', 1, 0.1, 'Crash', true), (2, 'everywhere', 1, 0.2, 'Other', false)
+) AS t(issue_id, list, rank, distance, similar_title, near_duplicate);
+CREATE TABLE near_duplicates AS
+SELECT issue_id, similar_title FROM similar_issues WHERE near_duplicate AND list = 'repository';
 """
 
 

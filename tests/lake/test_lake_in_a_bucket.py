@@ -23,6 +23,7 @@ from pipeline.releases.current import current_release_id, require_current
 from pipeline.releases.records import published_records
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
+from pipeline.serving.queries import SimilarQuery
 from pipeline.settings import Compute, Index, Settings, Tracking, Warehouse
 from pipeline.stages import clean, collect, extract, plan, publish
 from tests.support.lakes import query, small_settings
@@ -105,7 +106,9 @@ def test_the_published_release_is_complete_in_the_bucket_and_in_the_warehouse(pu
     assert [day["verdict"] for day in status["days"]] == ["complete", "complete", "partial"]
     assert status["release"]["issues"] == titled_issues(settings) == read_current(lake)
     assert isinstance(queries.title(lake, "It crashes when I open the settings page")["title"], str)
-    assert len(queries.similar(lake, settings, "It crashes when I open the settings page", 3)) == 3
+    assert (
+        len(queries.similar(lake, settings, SimilarQuery("It crashes when I open the settings page"), 3)) == 3
+    )
 
 
 def test_the_artifacts_of_a_training_are_stored_in_the_bucket(published: Published):

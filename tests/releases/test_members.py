@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.contracts import DUPLICATE_MARKS, EMBEDDINGS, ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import (
+    DUPLICATE_MARKS,
+    EMBEDDINGS,
+    ISSUES,
+    SIMILAR_ISSUES,
+    SIMILAR_ISSUES_V1,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+)
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -35,7 +43,7 @@ def release(tmp_path: Path) -> Pinned:
 
 
 def test_embeddings_are_published_if_the_setting_says_so() -> None:
-    tables = ("source_health_v1", "duplicate_marks_v1", "title_predictions_v1", "similar_issues_v1")
+    tables = ("source_health_v1", "duplicate_marks_v1", "title_predictions_v1", "similar_issues_v2")
     assert published_tables(Settings()) == tables
     with_embeddings = Settings(warehouse=WarehouseSettings(embeddings=True))
     assert published_tables(with_embeddings) == (*tables, EMBEDDINGS.name)
@@ -101,3 +109,13 @@ def test_a_table_without_batches_is_empty_if_the_release_may_be_incomplete(relea
     content = release_content(release, [TITLE_PREDICTIONS.name], complete=False)
     assert content.batches == {TITLE_PREDICTIONS.name: []}
     assert [row["table_name"] for row in content.members] == [ISSUES.name]
+
+
+def test_a_release_of_an_earlier_version_has_its_similar_issues_in_the_earlier_table(release: Pinned) -> None:
+    earlier = commit(release.lake, SIMILAR_ISSUES_V1.name, rows=2)
+    release.members.put(SIMILAR_ISSUES_V1.name, [earlier])
+    content = release_content(release, [SIMILAR_ISSUES.name], complete=True)
+    assert {table: [batch.batch_id for batch in batches] for table, batches in content.batches.items()} == {
+        "similar_issues_v1": [earlier.batch_id]
+    }
+    assert [row["table_name"] for row in content.members] == ["issues_v1", "similar_issues_v1"]

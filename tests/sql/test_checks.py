@@ -69,6 +69,11 @@ def by_number(issue_id: int, **values: Any) -> dict[str, Any]:
     return {"batch_id": "bad", "issue_id": issue_id, **values}
 
 
+def ranked(issue_id: int, probability_before: float | None = None, **values: Any) -> dict[str, Any]:
+    """The columns that the check of the order returns for a neighbour."""
+    return by_number(issue_id, list="repository", probability_before=probability_before, **values)
+
+
 FAULTS = [
     Fault(
         "duplicate_marks_key",
@@ -158,8 +163,8 @@ FAULTS = [
         "similar_issues_key",
         "twice",
         SIMILAR_ISSUES,
-        [neighbour(9, 1), neighbour(9, 2)],
-        [by_number(9, rank=1, found=2)],
+        [neighbour(9, 1), neighbour(9, 2), neighbour(9, 1, list="everywhere")],
+        [by_number(9, list="repository", rank=1, found=2)],
     ),
     Fault("similar_issues_self", "itself", SIMILAR_ISSUES, [neighbour(9, 9)], [by_number(9, rank=1)]),
     Fault(
@@ -181,36 +186,43 @@ FAULTS = [
         "similar_issues_order",
         "a gap",
         SIMILAR_ISSUES,
-        [neighbour(9, 1, 1, distance=0.1), neighbour(9, 2, 3, distance=0.3)],
-        [by_number(9, rank=3, distance=0.3, distance_before=0.1)],
+        [neighbour(9, 1, 1), neighbour(9, 2, 3), neighbour(9, 1, 1, list="everywhere")],
+        [ranked(9, rank=3, distance=0.1 * 3, probability=0.25, probability_before=0.75)],
     ),
     Fault(
         "similar_issues_order",
         "does not begin at 1",
         SIMILAR_ISSUES,
         [neighbour(9, 1, 2, distance=0.2)],
-        [by_number(9, rank=2, distance=0.2, distance_before=None)],
+        [ranked(9, rank=2, distance=0.2, probability=0.5)],
     ),
     Fault(
         "similar_issues_order",
-        "nearer than the nearest",
+        "more probable than the most probable",
         SIMILAR_ISSUES,
-        [neighbour(9, 1, 1, distance=0.1), neighbour(9, 2, 2, distance=0.05)],
-        [by_number(9, rank=2, distance=0.05, distance_before=0.1)],
+        [neighbour(9, 1, 1), neighbour(9, 2, 2, distance=0.05, probability=0.8)],
+        [ranked(9, rank=2, distance=0.05, probability=0.8, probability_before=0.75)],
     ),
     Fault(
         "similar_issues_order",
         "farther than opposite",
         SIMILAR_ISSUES,
         [neighbour(9, 1, distance=2.1)],
-        [by_number(9, rank=1, distance=2.1, distance_before=None)],
+        [ranked(9, rank=1, distance=2.1, probability=0.75)],
+    ),
+    Fault(
+        "similar_issues_order",
+        "more probable than certain",
+        SIMILAR_ISSUES,
+        [neighbour(9, 1, distance=0.1, probability=1.1)],
+        [ranked(9, rank=1, distance=0.1, probability=1.1)],
     ),
     Fault(
         "similar_issues_order",
         "a distance that is no number",
         SIMILAR_ISSUES,
         [neighbour(9, 1, distance=NAN)],
-        [by_number(9, rank=1, distance="NaN", distance_before=None)],
+        [ranked(9, rank=1, distance="NaN", probability=0.75)],
     ),
 ]
 
@@ -238,7 +250,7 @@ def test_a_batch_with_other_rows_than_its_manifest_says_is_found(tmp_path: Path)
 
 def test_a_batch_that_never_arrived_is_found(tmp_path: Path) -> None:
     lake = healthy(tmp_path)
-    del lake.batches["similar_issues_v1"]
+    del lake.batches["similar_issues_v2"]
     assert failed_checks(tmp_path, lake) == {"members_rows": 1}
 
 

@@ -44,13 +44,13 @@ MEMBERS: list[tuple[str, str, list[Row], list[Row]]] = [  # check, release, its 
         "members_rows",
         "never-arrived",
         [*members("never-arrived"), member("never-arrived", SIMILAR_ISSUES, "s2", rows=2)],
-        [{"table_name": "similar_issues_v1", "day": DAY, "batch_id": "s2", "expected": 2, "found": 0}],
+        [{"table_name": "similar_issues_v2", "day": DAY, "batch_id": "s2", "expected": 2, "found": 0}],
     ),
     (
         "members_rows",
         "of-another-table",
         [*members("of-another-table"), member("of-another-table", SIMILAR_ISSUES, "t1", rows=3)],
-        [{"table_name": "similar_issues_v1", "day": DAY, "batch_id": "t1", "expected": 3, "found": 0}],
+        [{"table_name": "similar_issues_v2", "day": DAY, "batch_id": "t1", "expected": 3, "found": 0}],
     ),
     (
         "members_key",

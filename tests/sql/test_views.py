@@ -11,7 +11,15 @@ from pipeline.warehouse import Query
 from tests.sql.engines import Engine
 from tests.sql.googlesql import Row, Tables
 from tests.sql.worlds import batch, in_order, member
-from tests.warehouse.events import embedding, health, mark, neighbour, prediction, release
+from tests.warehouse.events import (
+    earlier_neighbour,
+    embedding,
+    health,
+    mark,
+    neighbour,
+    prediction,
+    release,
+)
 from tests.warehouse.test_contract import POOR
 
 THIRD, FOURTH, FIFTH = date(2015, 1, 3), date(2015, 1, 4), date(2015, 1, 5)
@@ -72,8 +80,9 @@ WORLD: Tables = {
             SIMILAR,
             "s5",
             neighbour(3, 2),
-            neighbour(3, 1, 2, same_repo=False),
-            neighbour(3, 9, 3, near_duplicate=False),
+            neighbour(3, 9, 2, near_duplicate=False),
+            neighbour(3, 2, list="everywhere"),
+            neighbour(3, 1, 2, list="everywhere", same_repo=False, words_in_common="", similar_text="same"),
             day=FIFTH,
         ),
     ],
@@ -87,7 +96,7 @@ WORLD: Tables = {
         *batch(MARKS, "d3-old", mark("9")),
         *batch(MARKS, "d4", mark("1", number=7), mark("2", said_by=None), day=FOURTH),
     ],
-    contracts.RELEASES.name: [release("r1", "published"), release("r2")],
+    contracts.RELEASES.name: [release("r1", "published"), release("r2", min_probability=0.75)],
     contracts.RELEASE_MEMBERS.name: [
         member("r1", HEALTH, "h3-old"),
         member("r1", TITLES, "t3-old"),
@@ -120,7 +129,9 @@ RELEASED = {
     "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0,
     "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
     "abstained": None, "calibration": None, "segments": None, "days_with_other_history": None,
+    "min_probability": None,
 }  # fmt: skip
+MODEL = {"model": "titler", "model_version": "1", "release_id": "r2"}
 
 SHOWN: dict[str, list[Row]] = {
     "source_health": [
@@ -139,7 +150,7 @@ SHOWN: dict[str, list[Row]] = {
         },
     ],
     "releases": [{"release_id": "r1", "status": "published", **RELEASED}, {"release_id": "r2",
-    "status": "current", **RELEASED}],
+    "status": "current", **RELEASED, "min_probability": 0.75}],
     "title_predictions": [
         {**prediction(1, created_at=OPENED), "batch_id": "t3", "release_id": "r2"},
         {**prediction(2, created_at=OPENED, title="of the third"), "batch_id": "t3",
@@ -151,32 +162,21 @@ SHOWN: dict[str, list[Row]] = {
     ],
     "similar_issues": [
         {
-            "issue_id": 2, "issue_url": f"{URL}2", "rank": 1, "similar_issue_id": 1,
-            "similar_issue_url": f"{URL}1",
-            "similar_title": "it fails too", "distance": 0.1, "same_repo": True, "near_duplicate": False,
-            "source_day": THIRD,
-            "model": "titler", "model_version": "1", "batch_id": "s3", "release_id": "r2",
+            **neighbour(2, 1, near_duplicate=False), "suggested": True,  # 0.75 is at least 0.75
+            "source_day": THIRD, "batch_id": "s3", **MODEL,
+        },
+        {**neighbour(3, 2), "suggested": True, "source_day": FIFTH, "batch_id": "s5", **MODEL},
+        {
+            **neighbour(3, 9, 2, near_duplicate=False), "suggested": False,
+            "source_day": FIFTH, "batch_id": "s5", **MODEL,
         },
         {
-            "issue_id": 3, "issue_url": f"{URL}3", "rank": 1, "similar_issue_id": 2,
-            "similar_issue_url": f"{URL}2",
-            "similar_title": "it fails too", "distance": 0.1, "same_repo": True, "near_duplicate": True,
-            "source_day": FIFTH,
-            "model": "titler", "model_version": "1", "batch_id": "s5", "release_id": "r2",
+            **neighbour(3, 2, list="everywhere"), "suggested": True,
+            "source_day": FIFTH, "batch_id": "s5", **MODEL,
         },
         {
-            "issue_id": 3, "issue_url": f"{URL}3", "rank": 2, "similar_issue_id": 1,
-            "similar_issue_url": f"{URL}1",
-            "similar_title": "it fails too", "distance": 0.2, "same_repo": False, "near_duplicate": True,
-            "source_day": FIFTH,
-            "model": "titler", "model_version": "1", "batch_id": "s5", "release_id": "r2",
-        },
-        {
-            "issue_id": 3, "issue_url": f"{URL}3", "rank": 3, "similar_issue_id": 9,
-            "similar_issue_url": f"{URL}9",
-            "similar_title": "it fails too", "distance": 0.1 * 3, "same_repo": True,
-            "near_duplicate": False, "source_day": FIFTH,
-            "model": "titler", "model_version": "1", "batch_id": "s5", "release_id": "r2",
+            **neighbour(3, 1, 2, list="everywhere", same_repo=False, words_in_common="", similar_text="same"),
+            "suggested": False, "source_day": FIFTH, "batch_id": "s5", **MODEL,
         },
     ],
     "duplicate_marks": [  # the comment 1 was recorded twice: the earlier day counts
@@ -225,7 +225,7 @@ SHOWN: dict[str, list[Row]] = {
             "similar_issue_id": 2,
             "similar_issue_url": f"{URL}2", "similar_title": "it fails too", "distance": 0.1,
             "source_day": FIFTH,
-            "batch_id": "s5", "release_id": "r2",
+            "batch_id": "s5", "release_id": "r2", "probability": 0.75, "suggested": True,
         }
     ],
 }  # fmt: skip
@@ -377,6 +377,46 @@ def test_titles_that_are_kept_are_compared_although_those_of_the_new_model_are_w
         row["issue_id"]: (row["change"], row["predicted_before"], row["predicted_after"])
         for row in rows_found
     } == changes
+
+
+EARLIER_WORLD: Tables = {
+    SIMILAR.name: batch(SIMILAR, "of-r2", neighbour(3, 9)),
+    contracts.SIMILAR_ISSUES_V1.name: batch(
+        contracts.SIMILAR_ISSUES_V1,
+        "s1",
+        earlier_neighbour(3, 2),
+        earlier_neighbour(3, 1, 2, same_repo=False),
+    ),
+    TITLES.name: batch(TITLES, "t1", prediction(3)),
+    contracts.RELEASES.name: [release("r1"), release("r2", "rolled_back")],
+    contracts.RELEASE_MEMBERS.name: [
+        member("r1", contracts.SIMILAR_ISSUES_V1, "s1"),
+        member("r1", TITLES, "t1"),
+        member("r2", SIMILAR, "of-r2"),
+    ],
+}
+"""r1 is a release of an earlier version of Titler, and is current again."""
+
+
+def test_the_similar_issues_of_an_earlier_version_are_shown_without_probability_and_reasons(
+    engine: Engine,
+) -> None:
+    rows_found = engine.rows(Query.from_file("views/similar_issues").sql, EARLIER_WORLD)
+    unknown = ("probability", "suggested", "words_in_common", "title_overlap", "age_days", "similar_text")
+    expected = {
+        "list": "everywhere", **dict.fromkeys([*unknown, "group_size"]), **MODEL, "release_id": "r1",
+        "batch_id": "s1", "source_day": THIRD,
+    }  # fmt: skip
+    assert in_order(rows_found) == in_order(
+        [
+            {**earlier_neighbour(3, 2), **expected},
+            {**earlier_neighbour(3, 1, 2, same_repo=False), **expected},
+        ]
+    )
+    near_duplicates = engine.rows(Query.from_file("views/near_duplicates").sql, EARLIER_WORLD)
+    assert [(row["issue_id"], row["similar_issue_id"], row["suggested"]) for row in near_duplicates] == [
+        (3, 2, None)
+    ]
 
 
 POOR_WORLD: Tables = {

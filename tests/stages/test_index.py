@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, INDEX, SEGMENTS, SIMILAR_ISSUES
+from pipeline.contracts import EMBEDDINGS, INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
 from pipeline.errors import StoppedError, UsageError
 from pipeline.index.recall import measure_recall
 from pipeline.index.segment import Segment
@@ -30,13 +30,15 @@ def settings(similar: Similar | None = None, **index_settings: Any) -> Settings:
     return Settings(index=Index(**index_settings), similar=similar or Similar())
 
 
-def neighbours(release: Pinned) -> list[tuple[Any, ...]]:
-    """Rows of similar_issues_v1: the issue, the rank, the neighbour, whether it is a near-duplicate."""
+def neighbours(release: Pinned, name: str = "everywhere") -> list[tuple[Any, ...]]:
+    """Rows of similar_issues_v2 of one of the lists: the issue, the rank, the neighbour, whether it is a
+    near-duplicate."""
     columns = ("issue_id", "rank", "similar_issue_id", "near_duplicate")
     return [
         tuple(row[column] for column in columns)
         for manifest in release.members[SIMILAR_ISSUES.name]
         for row in release.lake.read(manifest, SIMILAR_ISSUES).to_pylist()
+        if row["list"] == name
     ]
 
 
@@ -72,7 +74,16 @@ def test_the_neighbours_of_an_issue_are_the_older_ones_nearest_first(tmp_path: P
         "recall_queries": 3,
     }
     assert outcome.figures == index_figures(release)
-    assert neighbours(release) == [(2, 1, 1, True), (3, 1, 2, True), (3, 2, 1, False)]
+    expected = [(2, 1, 1, True), (3, 1, 2, True), (3, 2, 1, False)]
+    assert neighbours(release) == neighbours(release, "repository") == expected
+
+
+def test_an_issue_has_a_list_of_its_own_repository_that_looks_back_over_everything(tmp_path: Path) -> None:
+    days: Days = {"2012-05-01": {1: [1, 0], 2: [1, 0]}, "2015-01-01": {3: [1, 0.1], 4: [1, 0.2]}}
+    release = embedded_release(Lake(str(tmp_path)), days, repos={2: "c/d", 3: "c/d"})
+    index.run(release.lake, release, settings(Similar(months=1)))
+    assert neighbours(release, "repository") == [(3, 1, 2, True), (4, 1, 1, True)]
+    assert neighbours(release, "everywhere") == [(2, 1, 1, True), (4, 1, 3, True)]
 
 
 def test_a_rerun_builds_and_searches_nothing(tmp_path: Path) -> None:
@@ -146,9 +157,9 @@ def test_a_backfill_searches_again_only_the_days_that_recompute_days_reaches(tmp
 def test_stored_neighbours_say_in_how_many_days_and_issues_they_were_searched(tmp_path: Path) -> None:
     release = published(Lake(str(tmp_path)), days_of(3), days_of(3), "r")
     assert [manifest.figures for manifest in release.members[SIMILAR_ISSUES.name]] == [
-        {"history_days": 1, "history_issues": 4},
-        {"history_days": 2, "history_issues": 8},
-        {"history_days": 3, "history_issues": 12},
+        {"history_days": 1, "history_issues": 4, "all_days": 1, "all_issues": 4},
+        {"history_days": 2, "history_issues": 8, "all_days": 2, "all_issues": 8},
+        {"history_days": 3, "history_issues": 12, "all_days": 3, "all_issues": 12},
     ]
 
 
@@ -228,10 +239,21 @@ def test_the_index_of_an_earlier_version_stays_as_it_is(tmp_path: Path) -> None:
     release = embedded_release(Lake(str(tmp_path)), DAYS)
     figures = {"items": 3, "size": 2, "recall_at_10": 0.9, "recall_queries": 3}
     release.members.put(INDEX, [release.lake.draft(INDEX, {"release": "r"}).commit(figures)])
-    release.members.put(SIMILAR_ISSUES.name, [])
+    release.members.put(SIMILAR_ISSUES_V1.name, [])
     outcome = index.run(release.lake, release, Settings())
     assert (outcome.segments, outcome.figures) == ((), figures)
-    assert SEGMENTS.name not in release.members
+    assert (SEGMENTS.name in release.members, SIMILAR_ISSUES.name in release.members) == (False, False)
+
+
+def test_the_similar_issues_and_segments_of_an_earlier_version_stay_as_they_are(tmp_path: Path) -> None:
+    release = published(Lake(str(tmp_path)), DAYS, DAYS, "r")
+    segments, figures = release.members.folders(SEGMENTS.name), index_figures(release)
+    release.members.put(SIMILAR_ISSUES_V1.name, [])
+    release.lake.delete(release.file(f"members/{SIMILAR_ISSUES.name}.json"))
+    again = Pinned(release.lake, "releases", "r")
+    outcome = index.run(again.lake, again, Settings())
+    assert ([segment.folder for segment in outcome.segments], outcome.figures) == (segments, figures)
+    assert SIMILAR_ISSUES.name not in again.members
 
 
 def test_a_release_without_issues_has_no_segments(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.records import RECORD
-from pipeline.settings import Index, LakeSettings, Release, Settings
+from pipeline.settings import Index, LakeSettings, Release, Settings, Similar
 from pipeline.stages import plan
 from tests.stages.literal_issues import CRASH, NOT_TRAINABLE, SECOND_CRASH, VALIDATION_CRASH, issues
 from tests.stages.literal_models import FakeRegistry, add_model
@@ -86,6 +86,7 @@ def test_a_release_records_the_champion_the_settings_and_the_batches_of_each_day
         "predictor_digest": nights.predictor.digest,
         "neighbours": 7,
         "near_duplicate_distance": 0.7,  # of the network `copy`
+        "min_probability": Similar().min_probability,
     }
     assert [day.day for day in release.plan.days] == [ONE, TWO]
     assert release.members.folders(ISSUES.name) == [batch.folder for batch in batches]
@@ -157,6 +158,26 @@ def test_there_is_no_release_if_nothing_is_new_since_the_current_one(nights: Nig
     outcome = nights.plan("second")
     assert (outcome.plan, outcome.reason) == (None, "nothing is new since release first")
     assert not nights.release("second").is_open()
+
+
+def test_another_probability_from_which_issues_are_suggested_needs_a_release(nights: Nights) -> None:
+    nights.add_day(ONE, CRASH)
+    nights.plan("first")
+    nights.publish("first")
+    nights.settings = nights.settings.model_copy(update={"similar": Similar(min_probability=0.25)})
+    assert nights.plan("second").plan is not None
+
+
+def test_a_release_of_an_earlier_version_which_knows_no_such_probability_is_not_replaced_for_that(
+    nights: Nights,
+) -> None:
+    nights.add_day(ONE, CRASH)
+    nights.plan("first")
+    nights.publish("first")
+    stored = nights.lake.get_json("releases/first/plan.json")
+    del stored["facts"]["min_probability"]
+    nights.lake.put_json("releases/first/plan.json", stored)
+    assert nights.plan("second").reason == "nothing is new since release first"
 
 
 def test_there_is_no_release_if_nothing_is_new_since_one_that_was_rolled_back(nights: Nights) -> None:

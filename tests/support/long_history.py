@@ -52,6 +52,7 @@ from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.members import published_tables, release_content
 from pipeline.releases.publication import make_current
 from pipeline.settings import Settings
+from pipeline.text.issue_terms import issue_terms
 from pipeline.warehouse.duckdb.release_file import copies_folder
 from tests.predictor.small_predictors import word_predictor
 from tests.stages.literal_issues import issue
@@ -271,11 +272,12 @@ def _write_segments(lake: Lake, settings: Settings, batches: Mapping[str, list[M
             ],
             schema=SEGMENTS.schema,
         )
-        figures = segment_figures(items, 5, plan.annoy)
+        terms = issue_terms(["t"] * len(items), [None] * len(items))
+        figures = segment_figures(items, 5, terms, plan.annoy)
         draft = lake.draft(SEGMENTS.name, plan.partition(MODEL), plan.inputs, plan.parameters)
         with tempfile.TemporaryDirectory() as folder:
             vectors = np.tile(np.asarray([1, 0, 0, 0, 0], np.float16), (len(items), 1))
-            write_segment(Path(folder), items, vectors, plan.annoy)
+            write_segment(Path(folder), items, vectors, terms, plan.annoy)
             draft.write_folder(Path(folder))
         manifests.append(draft.commit({**figures, "recall_at_10": 1.0, "recall_queries": len(items)}))
     return manifests

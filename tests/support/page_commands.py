@@ -28,7 +28,7 @@ ELSEWHERE = {  # first word -> why it is not run here, and what is
 }
 BY_THE_MODEL = {  # verb -> every line of its output, of which the model decides all but the form
     "title": r".*  \(\d\.\d\d\)|\(no title: .*\)",
-    "similar": r"\d\.\d{3}  https://github\.com/\S+/issues/\d+  .*",
+    "similar": r"\d\.\d\d  https://github\.com/\S+/issues/\d+  .*",
 }
 BODY = "The settings page crashes on Android whenever I open it twice"
 

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from pipeline import sample
@@ -132,7 +133,11 @@ def test_status_title_and_similar_give_the_same_answers_as_the_earlier_version(
     assert [row.pop("distance") for row in similar] == pytest.approx(
         [row.pop("distance") for row in old.expected["similar"]]
     )
-    assert similar == old.expected["similar"]
+    assert [keys_of(before, row) for before, row in zip(old.expected["similar"], similar, strict=True)] == (
+        old.expected["similar"]
+    )
+    assert {row["list"] for row in similar} == {"everywhere"}
+    assert {(row["probability"], row["suggested"]) for row in similar} == {(None, None)}
 
 
 def test_the_champion_has_the_same_evaluation_as_in_the_earlier_version(
@@ -162,6 +167,12 @@ def test_a_new_day_is_published_together_with_the_existing_days(old: UnpackedLak
     assert old.manifests() > before
 
 
+def published_lists(lake: Lake) -> set[str]:
+    """The lists of similar issues that an analyst sees in the warehouse."""
+    with duckdb.connect(str(Path(lake.path("warehouse.duckdb"))), read_only=True) as warehouse:
+        return {row[0] for row in warehouse.execute("SELECT DISTINCT list FROM similar_issues").fetchall()}
+
+
 def test_the_next_release_has_segments_and_the_earlier_release_still_answers(
     old: UnpackedLake, titler: Titler
 ) -> None:
@@ -172,9 +183,13 @@ def test_the_next_release_has_segments_and_the_earlier_release_still_answers(
     release = Pinned(lake, "releases", str(current_release_id(lake)))
     assert [manifest.partition["period"] for manifest in release.members[SEGMENTS.name]] == ["2024-01"]
     assert json.loads(titler("status --json"))["release"]["index_items"] == 240
-    assert len(json.loads(titler("similar -k 5 --json", BODY))) == 5
+    similar = json.loads(titler("similar -k 5 --all --json", BODY))
+    assert [row["list"] for row in similar] == ["everywhere"] * 5
+    assert all(0 <= row["probability"] <= 1 for row in similar)
+    assert published_lists(lake) == {"repository", "everywhere"}
     titler("collect")
     titler(f"rollback {earlier}")
+    assert published_lists(lake) == {"everywhere"}
     similar = json.loads(titler("similar -k 5 --json", BODY))
     assert [row["issue_url"] for row in similar] == [row["issue_url"] for row in old.expected["similar"]]
     url = similar[0]["issue_url"]

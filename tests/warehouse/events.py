@@ -129,7 +129,17 @@ def prediction(issue_id: int, **values: Any) -> dict[str, Any]:
 
 
 def neighbour(issue_id: int, similar: int, rank: int = 1, **values: Any) -> dict[str, Any]:
-    """A row of similar_issues_v1."""
+    """A row of similar_issues_v2, of the list of the issue's repository."""
+    row = {
+        **earlier_neighbour(issue_id, similar, rank), "list": "repository", "probability": 1 - 0.25 * rank,
+        "words_in_common": "fails", "title_overlap": 0.5, "age_days": 3, "similar_text": "own",
+        "group_size": 1,
+    }  # fmt: skip
+    return {**row, **values}
+
+
+def earlier_neighbour(issue_id: int, similar: int, rank: int = 1, **values: Any) -> dict[str, Any]:
+    """A row of similar_issues_v1, which earlier versions wrote."""
     row = {
         "issue_id": issue_id, "issue_url": f"https://github.com/a/b/issues/{issue_id}", "rank": rank,
         "similar_issue_id": similar,
@@ -176,6 +186,7 @@ def release(release_id: str, status: str = "current", **values: Any) -> dict[str
         "issues": 1, "index_items": 1,
         "recall_at_10": 1.0, "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
         "abstained": None, "calibration": None, "segments": None, "days_with_other_history": None,
+        "min_probability": None,
     }  # fmt: skip
     return {**row, **values}
 

@@ -64,7 +64,7 @@ def test_a_table_has_its_contracts_columns_prose_partition_and_clusters(
     bigquery_warehouse: BigQueryWarehouse,
 ) -> None:
     bigquery_warehouse.tables.ensure(SIMILAR_ISSUES)
-    table = stored_table(bigquery_warehouse, "similar_issues_v1")
+    table = stored_table(bigquery_warehouse, "similar_issues_v2")
     assert [(field.name, field.field_type, field.mode) for field in table.schema[-3:]] == [
         ("near_duplicate", "BOOL", "REQUIRED"),
         ("source_day", "DATE", "REQUIRED"),
@@ -254,12 +254,12 @@ def test_only_batches_that_are_not_retained_are_deleted(
         bigquery_warehouse.load(table, lake.batches[table.name])
     assert (
         bigquery_warehouse.delete_batches_except(
-            {"title_predictions_v1": {"t1"}, "similar_issues_v1": {"s1"}}
+            {"title_predictions_v1": {"t1"}, "similar_issues_v2": {"s1"}}
         )
         == 0
     )
     assert bigquery_warehouse.delete_batches_except({"title_predictions_v1": {"t1"}}) == 1
-    assert stored_issues(bigquery_warehouse, "similar_issues_v1") == []
+    assert stored_issues(bigquery_warehouse, "similar_issues_v2") == []
     assert stored_issues(bigquery_warehouse, "title_predictions_v1") == [1, 2]
 
 

@@ -1,0 +1,57 @@
+"""The argument and the options of `titler similar`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+IssueOrText = Annotated[
+    str,
+    typer.Argument(
+        metavar="URL|TEXT|-",
+        help="Address of an issue of the current release (URL or OWNER/REPO#NUMBER), or any text. Use - to "
+        "read it from standard input.",
+    ),
+]
+PerList = Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show, in each list.")]
+DraftTitle = Annotated[
+    str | None,
+    typer.Option(
+        "--title",
+        metavar="TITLE",
+        help="Title of an issue that is not opened yet. The text is then its body.",
+    ),
+]
+OfRepository = Annotated[
+    str | None,
+    typer.Option(
+        "--repo",
+        metavar="OWNER/REPO",
+        help="Search only the issues of this repository, however old they are.",
+    ),
+]
+SameRepository = Annotated[
+    bool,
+    typer.Option(
+        "--same-repo", help="Search only the issues of the issue's own repository, however old they are."
+    ),
+]
+Everywhere = Annotated[
+    bool,
+    typer.Option(
+        "--everywhere",
+        help="Show only the list of all repositories, which looks back over the months of the setting "
+        "similar.months.",
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="DATE", help="Search only issues that were opened on this day or later."),
+]
+ShowAll = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="Also show issues whose probability is below the setting similar.min_probability."
+    ),
+]

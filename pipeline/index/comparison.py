@@ -1,0 +1,168 @@
+"""Compares a query with candidates, and chooses its list of similar issues from them.
+
+Issues with the same text form a group, and a list has only the most probable issue of a group. So the reports
+that a robot opens every night do not take the places of others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.index.ordering import FEATURES, Ordering, pair_features
+from pipeline.index.repository_words import TITLE_WEIGHT, RepositoryWords
+from pipeline.index.segment import Numbers
+from pipeline.index.segment_search import distances_of
+from pipeline.index.segment_terms import take_terms
+from pipeline.text.issue_terms import IN_TITLE, IssueTerms
+
+WORDS_SHOWN = 5
+"""Largest number of words in common that are listed."""
+DECIMALS = 6
+"""Probabilities are rounded, so that pairs with equal texts are equally probable."""
+MICROSECONDS_PER_DAY = 86_400_000_000
+OWN_TEXT, SAME_TEXT, NO_TEXT, AUTOMATED = range(4)
+"""What the body of a listed issue has: a text of its own, the text of the query's body, no text or only a
+template's, or the report of a program."""
+TEXTS = ("own", "same", "none", "automated")
+"""The values of the column `similar_text`, by these numbers."""
+_TITLE_OVERLAP = FEATURES.index("title_overlap")
+_AUTOMATED_GROUP = 1
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Similar issues of one or several queries, list by list, the most probable first: one value per issue.
+
+    `segments` and `items` say where an issue is stored. `ages_in_days` is how much older it is than its
+    query. `texts` are numbers like OWN_TEXT, and `group_sizes` count the candidates with the same text.
+    `terms` (n, WORDS_SHOWN) are terms of both issues, the most telling first; 0 stands for none.
+    """
+
+    segments: Numbers
+    items: Numbers
+    distances: Floats
+    probabilities: Floats
+    title_overlaps: Floats
+    ages_in_days: Floats
+    texts: Numbers
+    group_sizes: Numbers
+    terms: npt.NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    @classmethod
+    def joined(cls, lists: Sequence[Listed]) -> Listed:
+        """Returns the issues of all lists, in order."""
+        numbers, values = np.empty(0, np.int64), np.empty(0)
+        terms = np.empty((0, WORDS_SHOWN), np.uint32)
+        none = cls(numbers, numbers, values, values, values, values, numbers, numbers, terms)
+        parts = [none, *lists]
+        return cls(*(np.concatenate([getattr(each, field.name) for each in parts]) for field in fields(cls)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A query, and n candidates for its list.
+
+    `words` compares words, and `query` is the number of the query in it. `candidates` are the terms of the
+    candidates, and `positions` their numbers among the issues of `words`. `body_hash` is that of the query's
+    body. `created_at`, and `opened_at` of the query, are microseconds since 1970.
+    """
+
+    words: RepositoryWords
+    query: int
+    body_hash: int
+    opened_at: int
+    positions: Numbers
+    candidates: IssueTerms
+    segments: Numbers
+    items: Numbers
+    cosines: Floats
+    created_at: Numbers
+    issue_ids: Numbers
+
+    @property
+    def ages_in_days(self) -> Floats:
+        """How much older each candidate is than the query, in days. Negative if it is younger."""
+        return (self.opened_at - self.created_at) / MICROSECONDS_PER_DAY
+
+    def features(self) -> npt.NDArray[np.float32]:
+        """Returns what the order depends on, (n, features)."""
+        return pair_features(
+            self.words,
+            self.query,
+            self.positions,
+            self.cosines.astype(np.float32),
+            np.abs(self.ages_in_days).astype(np.float32),
+        )
+
+    def chosen(self, features: npt.NDArray[np.float32], probabilities: Floats, count: int) -> Listed:
+        """Returns the list of the query: up to `count` candidates, the most probable first, and of each group
+        of equal texts only the first. Of equally probable candidates, the nearest comes first, then the
+        oldest."""
+        order = np.lexsort((self.issue_ids, self.created_at, -self.cosines, -probabilities))
+        _, first, group_sizes = np.unique(
+            text_groups(self.candidates)[order], return_index=True, return_counts=True
+        )
+        leading = np.argsort(first)[:count]
+        kept = order[first[leading]]
+        return Listed(
+            self.segments[kept],
+            self.items[kept],
+            distances_of(self.cosines[kept]),
+            probabilities[kept],
+            features[kept, _TITLE_OVERLAP].astype(np.float64),
+            self.ages_in_days[kept],
+            self._texts()[kept],
+            group_sizes[leading],
+            self._common_terms(kept),
+        )
+
+    def _common_terms(self, kept: Numbers) -> npt.NDArray[np.uint32]:
+        """Returns terms that the query and each of some candidates have in common, (kept, WORDS_SHOWN), those
+        that count most first; 0 stands for none. Terms that count nothing, because too many issues have them,
+        are left out."""
+        first, end = self.words.queries.offsets[self.query : self.query + 2]
+        own = self.words.queries.terms[first:end]
+        if not len(own):
+            return np.zeros((len(kept), WORDS_SHOWN), np.uint32)
+        others = take_terms(self.candidates, kept)
+        places = np.minimum(np.searchsorted(own, others.terms), len(own) - 1)
+        is_common = own[places] == others.terms
+        rows = np.repeat(np.arange(len(kept)), np.diff(others.offsets))[is_common]
+        weights = np.zeros((len(kept), max(len(own), WORDS_SHOWN)))
+        in_title = self.words.queries.kinds[first:end] & IN_TITLE > 0
+        of_terms = self.words.weights(self.query) * np.where(in_title, TITLE_WEIGHT, 1.0)
+        weights[rows, places[is_common]] = of_terms[places[is_common]]
+        heaviest = np.argsort(-weights, axis=1, kind="stable")[:, :WORDS_SHOWN]
+        counts = np.take_along_axis(weights, heaviest, axis=1) > 0
+        return np.where(counts, own[np.minimum(heaviest, len(own) - 1)], np.uint32(0))
+
+    def _texts(self) -> Numbers:
+        bodies = self.candidates.body_hashes
+        has_none = (bodies == 0) | self.words.has_template_body[self.positions]
+        texts = np.where(has_none, NO_TEXT, np.where(bodies == self.body_hash, SAME_TEXT, OWN_TEXT))
+        return np.where(self.candidates.automated, AUTOMATED, texts)
+
+
+def probabilities_of(ordering: Ordering, features: npt.NDArray[np.float32]) -> Floats:
+    """Returns the probability of each candidate that a maintainer would call it a duplicate of the query."""
+    return ordering.probabilities(features).round(DECIMALS)
+
+
+def text_groups(issues: IssueTerms) -> npt.NDArray[np.uint64]:
+    """Returns a number per issue, equal for issues with the same text: with the same body, or with no text in
+    the body and the same title. All reports of programs are one group."""
+    groups = issues.body_hashes.copy()
+    for issue in np.flatnonzero(groups == 0).tolist():
+        terms = issues.terms[issues.offsets[issue] : issues.offsets[issue + 1]]
+        groups[issue] = int.from_bytes(hashlib.blake2b(terms.tobytes(), digest_size=8).digest(), "little")
+    groups[issues.automated] = _AUTOMATED_GROUP
+    return groups

@@ -1,0 +1,206 @@
+"""Finds the two lists of similar older issues of the issues of some days, as rows of similar_issues_v2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.contracts import EVERYWHERE_LIST, REPOSITORY_LIST
+from pipeline.index.comparison import TEXTS, Listed
+from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.queries import Ages, Hits, Queries
+from pipeline.index.release_days import EmbeddingMatrix
+from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
+from pipeline.index.segment import Numbers, Segment, days_since_1970, microseconds
+from pipeline.index.segment_search import hit_rows, search
+from pipeline.index.segment_terms import take_terms
+from pipeline.index.similar_lists import (
+    EVERYWHERE_CANDIDATES,
+    Question,
+    lists_everywhere,
+    lists_in_repository,
+    times_and_ids,
+)
+from pipeline.settings import Index
+from pipeline.text.issue_terms import IssueTerms, term_words
+
+QUERIES_PER_BLOCK = 2048
+"""Number of issues whose candidates' terms are held in memory together."""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The lists of some issues: `listed` has the similar issues of all lists. For each, `queries` says of
+    which issue's list it is, `names` of which of the two, and `ranks` its rank there, from 1."""
+
+    queries: Numbers
+    names: pa.Array
+    ranks: Numbers
+    listed: Listed
+
+
+def find_lists(
+    segments: Sequence[Segment],
+    issues: pa.Table,
+    vectors: EmbeddingMatrix,
+    opened_since: int,
+    count: int,
+    settings: Index,
+) -> Lists:
+    """Finds the lists of some issues, with up to `count` older issues each.
+
+    `issues` have the columns of `read_items`, and `vectors` are (issues, size). All of them are in the
+    segments too. The list of all repositories has only issues that were opened since `opened_since`
+    (microseconds since 1970).
+    """
+    ages = Ages(
+        microseconds(issues.column("created_at")),
+        issues.column("issue_id").to_numpy(),
+        days_since_1970(issues.column("day")),
+    )
+    queries = Queries(vectors.astype(np.float32), None, ages)
+    hits = search(
+        segments, Queries(queries.vectors, opened_since, ages), EVERYWHERE_CANDIDATES * count, settings
+    )
+    in_repositories = list(_in_repositories(segments, issues.column("repo"), queries, hits, count))
+    in_repositories.sort(key=lambda found: found.query)
+    terms = IssueTerms.concatenate([found.terms for found in in_repositories])
+    question = Question(queries, terms, ages.created_at, ages.issue_ids)
+    everywhere: list[Listed] = []
+    for first, end in _blocks(ages.source_days):
+        block = question.take(np.arange(first, end))
+        known = [found.probabilities for found in in_repositories[first:end]]
+        everywhere += lists_everywhere(
+            segments, hits.of_queries(first, end), block, block.terms, known, count, DEFAULT_ORDERING
+        )
+    return _joined([[found.listed, other] for found, other in zip(in_repositories, everywhere, strict=True)])
+
+
+@dataclass(frozen=True)
+class _InRepository:
+    """What the repository of an issue says: the issue's terms, its list there, and the probabilities of
+    candidates, by issue id."""
+
+    query: int
+    terms: IssueTerms
+    listed: Listed
+    probabilities: Mapping[int, float]
+
+
+def _in_repositories(
+    segments: Sequence[Segment], repos: pa.ChunkedArray, queries: Queries, hits: Hits, count: int
+) -> Iterator[_InRepository]:
+    """Yields the list of each issue in its own repository, repository by repository, with the probabilities
+    of those candidates of the other list, the `hits`, that are in the repository."""
+    assert queries.ages is not None
+    names = repos.combine_chunks().dictionary_encode()
+    slices = find_repositories(segments, names.dictionary.to_pylist())
+    _, hit_ids = times_and_ids(segments, hits)
+    bounds = np.searchsorted(hits.queries, np.arange(len(queries) + 1)).tolist()
+    for name, of_repository in _groups(names.indices.to_numpy()):
+        repository = read_repository(segments, slices[names.dictionary[name].as_py()])
+        for day, of_day in _groups(queries.ages.source_days[of_repository]):
+            rows = of_repository[of_day]
+            for found in _of_one_day(repository.until(day), queries, rows, count):
+                ids = hit_ids[bounds[found.query] : bounds[found.query + 1]].tolist()
+                known = {each: found.probabilities[each] for each in ids if each in found.probabilities}
+                yield replace(found, probabilities=known)
+
+
+def _blocks(source_days: Numbers) -> Iterator[tuple[int, int]]:
+    """Yields blocks of consecutive issues of one source day: the first of a block, and the first after it.
+
+    The words of a block are counted together, so a block must not depend on the other days.
+    """
+    starts = np.flatnonzero(np.diff(source_days, prepend=-1)).tolist()
+    for start, end in pairwise([*starts, len(source_days)]):
+        for first in range(start, end, QUERIES_PER_BLOCK):
+            yield first, min(first + QUERIES_PER_BLOCK, end)
+
+
+def _groups(numbers: Numbers) -> Iterator[tuple[int, Numbers]]:
+    """Yields each distinct number and the positions that have it."""
+    order = np.argsort(numbers, kind="stable")
+    values, starts = np.unique(numbers[order], return_index=True)
+    if len(numbers):
+        yield from zip(values.tolist(), np.split(order, starts[1:]), strict=True)
+
+
+def _of_one_day(
+    repository: RepositoryItems, queries: Queries, rows: Numbers, count: int
+) -> Iterator[_InRepository]:
+    """Yields the lists of issues of one source day. The repository has its issues up to the end of this day:
+    how rare a word is must not depend on later days, with which the day may be searched or not."""
+    assert repository.terms is not None
+    assert queries.ages is not None
+    ages = queries.ages.take(rows)
+    terms = take_terms(repository.terms, repository.before(ages.issue_ids))
+    question = Question(queries.take(rows), terms, ages.created_at, ages.issue_ids)
+    lists = lists_in_repository(repository, question, count, DEFAULT_ORDERING)
+    for own, (query, (listed, probabilities)) in enumerate(zip(rows.tolist(), lists, strict=True)):
+        yield _InRepository(query, terms.slice(own, own + 1), listed, probabilities)
+
+
+def _joined(lists: Sequence[Sequence[Listed]]) -> Lists:
+    """Joins the two lists of each issue."""
+    lengths = np.array([[len(listed) for listed in of_issue] for of_issue in lists], np.int64).reshape(-1, 2)
+    flat = lengths.ravel()
+    ranks = np.arange(flat.sum()) - np.repeat(np.cumsum(flat) - flat, flat) + 1
+    number = np.repeat(np.tile([0, 1], len(lists)), flat)
+    return Lists(
+        np.repeat(np.arange(len(lists)), lengths.sum(axis=1)),
+        pa.array([REPOSITORY_LIST, EVERYWHERE_LIST]).take(pa.array(number)),
+        ranks,
+        Listed.joined([listed for of_issue in lists for listed in of_issue]),
+    )
+
+
+def neighbour_rows(
+    issues: pa.Table, segments: Sequence[Segment], lists: Lists, near_duplicate_distance: float
+) -> pa.Table:
+    """Returns the rows of similar_issues_v2 for some lists, and their source day in the column `day`. The
+    lists are those of `issues`, with the columns of `read_items` and bodies.
+
+    A neighbour is marked as a near-duplicate if its angular distance is below `near_duplicate_distance`.
+    """
+    listed = lists.listed
+    own = issues.take(pa.array(lists.queries))
+    hits = Hits(lists.queries, listed.segments, listed.items, listed.distances)
+    similar = hit_rows(segments, hits, ["issue_id", "issue_url", "title", "repo"])
+    return pa.table(
+        {
+            "day": own.column("day"),
+            "issue_id": own.column("issue_id"),
+            "issue_url": own.column("issue_url"),
+            "list": lists.names,
+            "rank": lists.ranks,
+            "similar_issue_id": similar.column("issue_id"),
+            "similar_issue_url": similar.column("issue_url"),
+            "similar_title": similar.column("title"),
+            "distance": listed.distances,
+            "same_repo": pc.equal(own.column("repo"), similar.column("repo")),
+            "near_duplicate": listed.distances < near_duplicate_distance,
+            "probability": listed.probabilities,
+            "words_in_common": _words_in_common(issues, lists),
+            "title_overlap": listed.title_overlaps,
+            "age_days": np.floor(listed.ages_in_days).astype(np.int64),
+            "similar_text": pa.array(TEXTS).take(pa.array(listed.texts)),
+            "group_size": listed.group_sizes,
+        }
+    )
+
+
+def _words_in_common(issues: pa.Table, lists: Lists) -> list[str]:
+    """Returns the words that each similar issue has in common with its issue, as they stand in the issue."""
+    titles, bodies = (issues.column(name).to_pylist() for name in ("title", "body"))
+    texts, words, latest = [], dict[int, str](), -1
+    for query, terms in zip(lists.queries.tolist(), lists.listed.terms.tolist(), strict=True):
+        if query != latest:
+            words, latest = term_words(titles[query], bodies[query]), query
+        texts.append(", ".join(words[term] for term in terms if term in words))
+    return texts

@@ -1,0 +1,132 @@
+"""What a search in the index is given, and what it finds: queries, the issues that are compared, and hits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.index.release_days import EmbeddingMatrix
+from pipeline.index.segment import Numbers
+
+Vectors = npt.NDArray[np.float32]
+
+
+class Items(Protocol):
+    """Issues that are compared with a query: those of a segment, or of a repository. The times are
+    microseconds and days since 1970."""
+
+    @property
+    def vectors(self) -> EmbeddingMatrix: ...
+    @property
+    def created_at(self) -> Numbers: ...
+    @property
+    def issue_ids(self) -> Numbers: ...
+    @property
+    def source_days(self) -> Numbers: ...
+    @property
+    def first_created_at(self) -> int: ...
+    @property
+    def last_created_at(self) -> int: ...
+    @property
+    def last_source_day(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Ages:
+    """The age of each query, one value per query in each array. An issue is older than a query if it was
+    opened earlier, or at the same time with a smaller id. `created_at` are microseconds since 1970,
+    `source_days` days since 1970."""
+
+    created_at: Numbers
+    issue_ids: Numbers
+    source_days: Numbers
+
+    def take(self, rows: Numbers) -> Ages:
+        """Returns the ages of some of the queries."""
+        return Ages(self.created_at[rows], self.issue_ids[rows], self.source_days[rows])
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Vectors whose neighbours are to be found, shape (queries, size), and which issues are allowed.
+
+    Issues that were opened before `opened_since` (microseconds since 1970) are not allowed. If `ages` are
+    given, only older issues are allowed, which are no issues of a later source day.
+    """
+
+    vectors: Vectors
+    opened_since: int | None = None
+    ages: Ages | None = None
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def take(self, rows: Numbers) -> Queries:
+        """Returns some of the queries."""
+        return Queries(self.vectors[rows], self.opened_since, self.ages.take(rows) if self.ages else None)
+
+    def allowed(self, rows: Numbers, stored: Items, items: Numbers) -> npt.NDArray[np.bool_]:
+        """Returns for each pair of a query and an item whether the item is allowed for the query. `rows` are
+        positions of queries."""
+        times = stored.created_at[items]
+        is_allowed = np.ones(len(items), dtype=bool)
+        if self.opened_since is not None:
+            is_allowed &= times >= self.opened_since
+        if self.ages is not None:
+            own_times = self.ages.created_at[rows]
+            ties = (times == own_times) & (stored.issue_ids[items] < self.ages.issue_ids[rows])
+            is_allowed &= (times < own_times) | ties
+            is_allowed &= stored.source_days[items] <= self.ages.source_days[rows]
+        return is_allowed
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What a search found: one entry per query and neighbour, sorted by query and then by distance.
+
+    `segments` are positions in the list of the segments that were searched, `items` are items of the segment,
+    and `distances` are angular distances: sqrt(2 (1 - cosine)), from 0 to 2.
+    """
+
+    queries: Numbers
+    segments: Numbers
+    items: Numbers
+    distances: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @property
+    def ranks(self) -> Numbers:
+        """The rank of each entry among those of its query, from 0."""
+        starts: Numbers = np.searchsorted(self.queries, self.queries)
+        return np.arange(len(self.queries)) - starts
+
+    def of_queries(self, first: int, end: int) -> Hits:
+        """Returns the entries of the queries from `first` up to, but without, `end`, which are numbered from
+        0."""
+        start, stop = np.searchsorted(self.queries, (first, end)).tolist()
+        own = slice(start, stop)
+        return Hits(self.queries[own] - first, self.segments[own], self.items[own], self.distances[own])
+
+    def shifted(self, count: int) -> Hits:
+        """Returns the same entries, for queries whose numbers are higher by `count`."""
+        return replace(self, queries=self.queries + count)
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Hits]) -> Hits:
+        """Returns the entries of all blocks. The queries of a block come after those of the block before."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+
+
+def months_before(day: str, months: int) -> int:
+    """Returns the first moment of the month that is `months` before the month of `day`, in microseconds since
+    1970."""
+    month = np.datetime64(date.fromisoformat(day), "M") - months
+    return int(month.astype("datetime64[us]").astype(np.int64))

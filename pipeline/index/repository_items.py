@@ -1,0 +1,106 @@
+"""All issues of one repository, read from the segments of an index.
+
+A repository is a slice of each segment that has it, so reading one costs what the repository has, however
+large the segments are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.index.release_days import EmbeddingMatrix
+from pipeline.index.segment import Numbers, Segment
+from pipeline.index.segment_terms import take_terms
+from pipeline.text.issue_terms import IssueTerms
+
+Slices = Sequence[tuple[int, range]]
+"""Where the issues of a repository are: positions of segments, and the items of each."""
+
+
+@dataclass(frozen=True)
+class RepositoryItems:
+    """The n issues of a repository, in the order in which they were opened: by source day, time and id.
+
+    `segments` and `items` say where an issue is stored. `vectors` are (n, size). `terms` is None if a segment
+    of an earlier version of Titler has some of the issues.
+    """
+
+    segments: Numbers
+    items: Numbers
+    created_at: Numbers
+    issue_ids: Numbers
+    source_days: Numbers
+    vectors: EmbeddingMatrix
+    terms: IssueTerms | None
+
+    def __len__(self) -> int:
+        return len(self.issue_ids)
+
+    def until(self, source_day: int) -> RepositoryItems:
+        """Returns the issues up to the end of a source day, which is a number of days since 1970."""
+        end = int(np.searchsorted(self.source_days, source_day, side="right"))
+        return RepositoryItems(
+            self.segments[:end],
+            self.items[:end],
+            self.created_at[:end],
+            self.issue_ids[:end],
+            self.source_days[:end],
+            self.vectors[:end],
+            self.terms.slice(0, end) if self.terms else None,
+        )
+
+    def before(self, issue_ids: Numbers) -> Numbers:
+        """Returns how many issues of the repository were opened before each of some of its issues. For an
+        issue that is not in the repository, these are all."""
+        order = np.argsort(self.issue_ids)
+        places = np.searchsorted(self.issue_ids, issue_ids, sorter=order)
+        positions = order[np.minimum(places, len(self) - 1)]
+        return np.where(self.issue_ids[positions] == issue_ids, positions, len(self))
+
+    @cached_property
+    def first_created_at(self) -> int:
+        return int(self.created_at.min())
+
+    @cached_property
+    def last_created_at(self) -> int:
+        return int(self.created_at.max())
+
+    @cached_property
+    def last_source_day(self) -> int:
+        return int(self.source_days.max())
+
+
+def find_repositories(segments: Sequence[Segment], repos: Sequence[str]) -> Mapping[str, Slices]:
+    """Returns where the issues of each repository are. Each segment is asked once. Leaves out repositories
+    without issues."""
+    names, slices = pa.array(repos, pa.string()), dict[str, list[tuple[int, range]]]()
+    for position, segment in enumerate(segments):
+        for repo, items in segment.of_repositories(names).items():
+            slices.setdefault(repos[repo], []).append((position, items))
+    return slices
+
+
+def read_repository(segments: Sequence[Segment], slices: Slices) -> RepositoryItems:
+    """Reads the issues of a repository. There must be some. Raises LakeError if a file is damaged."""
+    of_segments = [(segments[position], slice(items.start, items.stop)) for position, items in slices]
+    source_days, created_at, issue_ids = (
+        np.concatenate([getattr(segment, name)[own] for segment, own in of_segments])
+        for name in ("source_days", "created_at", "issue_ids")
+    )
+    order = np.lexsort((issue_ids, created_at, source_days))
+    has_terms = all(segment.has_terms for segment, _ in of_segments)
+    terms = [segment.terms.slice(own.start, own.stop) for segment, own in of_segments] if has_terms else []
+    return RepositoryItems(
+        np.repeat([position for position, _ in slices], [len(items) for _, items in slices])[order],
+        np.concatenate([np.arange(items.start, items.stop) for _, items in slices])[order],
+        created_at[order],
+        issue_ids[order],
+        source_days[order],
+        np.concatenate([segment.vectors[own] for segment, own in of_segments])[order],
+        take_terms(IssueTerms.concatenate(terms), order) if has_terms else None,
+    )

@@ -1,0 +1,171 @@
+"""Finds the two lists of similar issues: of a repository, and of all repositories.
+
+The candidates of the first list are the nearest issues by vector and the nearest by words, among all issues
+of the repository. Those of the second are the nearest by vector, among the issues of the last months.
+`Comparison` chooses the list from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from pipeline.index.comparison import Comparison, Floats, Listed, probabilities_of
+from pipeline.index.ordering import Ordering
+from pipeline.index.queries import Hits, Queries
+from pipeline.index.repository_items import RepositoryItems
+from pipeline.index.repository_words import RepositoryWords
+from pipeline.index.segment import Numbers, Segment
+from pipeline.index.segment_search import exact_cosines, search_exactly
+from pipeline.index.segment_terms import take_terms
+from pipeline.text.issue_terms import IssueTerms
+
+CANDIDATES = 100
+"""Number of issues of a repository that are compared with a query, by vector and by words each. For a longer
+list it is as many as the list has."""
+EVERYWHERE_CANDIDATES = 3
+"""Number of issues of all repositories that are compared with a query, per issue of its list."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """n issues or texts whose lists are wanted: their vectors, their terms, when they were opened, in
+    microseconds since 1970, and their ids, which are 0 for texts."""
+
+    queries: Queries
+    terms: IssueTerms
+    opened_at: Numbers
+    issue_ids: Numbers
+
+    def take(self, rows: Numbers) -> Question:
+        """Returns some of the issues."""
+        return Question(
+            self.queries.take(rows),
+            take_terms(self.terms, rows),
+            self.opened_at[rows],
+            self.issue_ids[rows],
+        )
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+def lists_in_repository(
+    repository: RepositoryItems, question: Question, count: int, ordering: Ordering
+) -> Iterator[tuple[Listed, Mapping[int, float]]]:
+    """Yields the list of each query in a repository, with up to `count` issues, and the probabilities of all
+    its candidates, by issue id. The repository must have terms."""
+    assert repository.terms is not None
+    candidates = max(CANDIDATES, count)
+    older_only = question.queries.ages is not None
+    before = repository.before(question.issue_ids) if older_only else np.full(len(question), len(repository))
+    words = RepositoryWords(repository.terms, question.terms)
+    hits = search_exactly(repository, question.queries, candidates + 1)  # the query itself may be among them
+    for query, own in enumerate(_slices(hits, len(question))):
+        by_words = words.best(query, int(before[query]), candidates + 1)
+        positions, cosines = _candidates(repository, question, query, by_words, hits, own)
+        comparison = Comparison(
+            words,
+            query,
+            int(question.terms.body_hashes[query]),
+            int(question.opened_at[query]),
+            positions,
+            take_terms(repository.terms, positions),
+            repository.segments[positions],
+            repository.items[positions],
+            cosines,
+            repository.created_at[positions],
+            repository.issue_ids[positions],
+        )
+        features = comparison.features()
+        probabilities = probabilities_of(ordering, features)
+        by_id = dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
+        yield comparison.chosen(features, probabilities, count), by_id
+
+
+def _candidates(
+    repository: RepositoryItems, question: Question, query: int, by_words: Numbers, hits: Hits, own: slice
+) -> tuple[Numbers, Floats]:
+    """Returns the nearest issues by vector, which are `hits` in the slice `own`, and those `by_words` that
+    are allowed: their positions in the repository, and their cosines. Leaves out the query itself."""
+    rows = np.full(len(by_words), query)
+    by_words = by_words[question.queries.allowed(rows, repository, by_words)]
+    others = np.setdiff1d(by_words, hits.items[own])
+    cosines = exact_cosines(repository, others, question.queries, rows[: len(others)])
+    positions = np.concatenate([hits.items[own], others])
+    is_other = repository.issue_ids[positions] != question.issue_ids[query]
+    all_cosines = np.concatenate([1 - hits.distances[own] ** 2 / 2, cosines])
+    return positions[is_other], all_cosines[is_other]
+
+
+def lists_everywhere(
+    segments: Sequence[Segment],
+    hits: Hits,
+    question: Question,
+    background: IssueTerms,
+    known: Sequence[Mapping[int, float]],
+    count: int,
+    ordering: Ordering,
+) -> Iterator[Listed]:
+    """Yields the list of each query in all repositories, with up to `count` of its candidates, the `hits`.
+
+    How rare a word is, is counted among all candidates and the issues of `background`. The candidates of one
+    query would not do, because they share what the query is about. `known` has the probabilities of each
+    query's candidates in its own repository, by issue id. They are preferred: there, words are compared with
+    those of the whole repository. The segments must have terms.
+    """
+    terms, rows = _terms_of_hits(segments, hits)
+    created_at, issue_ids = times_and_ids(segments, hits)
+    words = RepositoryWords(IssueTerms.concatenate([terms, background]), question.terms)
+    for query, own in enumerate(_slices(hits, len(question))):
+        here = own.start + np.flatnonzero(issue_ids[own] != question.issue_ids[query])
+        comparison = Comparison(
+            words,
+            query,
+            int(question.terms.body_hashes[query]),
+            int(question.opened_at[query]),
+            rows[here],
+            take_terms(terms, rows[here]),
+            hits.segments[here],
+            hits.items[here],
+            1 - hits.distances[here] ** 2 / 2,
+            created_at[here],
+            issue_ids[here],
+        )
+        features = comparison.features()
+        pairs = zip(comparison.issue_ids.tolist(), probabilities_of(ordering, features).tolist(), strict=True)
+        probabilities = np.array([known[query].get(issue_id, other) for issue_id, other in pairs])
+        yield comparison.chosen(features, probabilities, count)
+
+
+def _slices(hits: Hits, queries: int) -> list[slice]:
+    """Returns which hits belong to each query."""
+    bounds = np.searchsorted(hits.queries, np.arange(queries + 1)).tolist()
+    return [slice(start, end) for start, end in pairwise(bounds)]
+
+
+def _terms_of_hits(segments: Sequence[Segment], hits: Hits) -> tuple[IssueTerms, Numbers]:
+    """Returns the terms of the issues of some hits, and the row of each hit in them. The terms of each issue
+    are read once."""
+    rows, parts, read = np.empty(len(hits), np.int64), [], 0
+    for position in np.unique(hits.segments).tolist():
+        own = np.flatnonzero(hits.segments == position)
+        items, inverse = np.unique(hits.items[own], return_inverse=True)
+        parts.append(take_terms(segments[position].terms, items))
+        rows[own] = inverse + read
+        read += len(items)
+    return IssueTerms.concatenate(parts), rows
+
+
+def times_and_ids(segments: Sequence[Segment], hits: Hits) -> tuple[Numbers, Numbers]:
+    """Returns when the issues of some hits were opened, in microseconds since 1970, and their ids."""
+    created_at, issue_ids = (np.empty(len(hits), np.int64) for _ in range(2))
+    for position in np.unique(hits.segments).tolist():
+        own = np.flatnonzero(hits.segments == position)
+        items = hits.items[own]
+        created_at[own] = segments[position].created_at[items]
+        issue_ids[own] = segments[position].issue_ids[items]
+    return created_at, issue_ids

@@ -1,0 +1,76 @@
+"""Recognises the address of an issue in the forms in which people write it."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.errors import UsageError
+
+_OWNER, _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*", r"[A-Za-z0-9._-]+"
+_REPOSITORY = rf"(?P<repo>{_OWNER}/{_NAME})"
+_SCHEME, _WWW = r"(?:https?://)?", r"(?:www\.)?"
+_END = r"(?:[/?#]\S*)?"
+_FORMS = tuple(
+    re.compile(form, re.IGNORECASE)
+    for form in (
+        rf"{_SCHEME}{_WWW}github\.com/{_REPOSITORY}/(?:issues|pull)/(?P<number>\d+){_END}",
+        rf"{_SCHEME}api\.github\.com/repos/{_REPOSITORY}/(?:issues|pulls)/(?P<number>\d+){_END}",
+        rf"{_REPOSITORY}/(?:issues|pull)/(?P<number>\d+)",
+        rf"{_REPOSITORY}#(?P<number>\d+)",
+    )
+)
+"""An issue's page, its address in GitHub's API, and two short forms. Issues and pull requests share their
+numbers, and GitHub leads from one form of the address to the other."""
+_MARKDOWN_LINK = re.compile(r"\[[^\n]*\]\(\s*<?(?P<target>[^\s<>]+?)>?(?:\s+[\"'][^\n]*[\"'])?\s*\)")
+_ENCLOSED = re.compile(r"<(?P<a>[^\s<>]+)>|\"(?P<b>[^\s\"]+)\"|'(?P<c>[^\s']+)'|`(?P<d>[^\s`]+)`")
+_OTHER_ADDRESS = re.compile(
+    rf"[a-z][a-z0-9+.-]*://\S*|{_WWW}(?:[a-z0-9-]+\.)*github\.com(?:[/?#]\S*)?|www\.\S+|#\d+|GH-\d+",
+    re.IGNORECASE,
+)
+_REPOSITORY_ADDRESS = re.compile(rf"(?:{_SCHEME}{_WWW}github\.com/)?{_REPOSITORY}/?", re.IGNORECASE)
+
+
+def issue_url(text: str) -> str | None:
+    """Returns the URL of the issue whose address `text` is, as GH Archive writes it:
+    https://github.com/OWNER/NAME/issues/NUMBER. Returns None if `text` is not an address.
+
+    The letter case of owner and name stays as it is. An address with http or https whose form is unknown is
+    returned without query string, fragment and trailing slash: an hour file may have issues of another
+    server. Raises UsageError for any other address that names no issue, such as that of a repository.
+    """
+    address = _unwrapped(text)
+    for form in _FORMS:
+        if match := form.fullmatch(address):
+            return f"https://github.com/{match['repo']}/issues/{int(match['number'])}"
+    if not _OTHER_ADDRESS.fullmatch(address):
+        return None
+    other = re.fullmatch(r"https?://(?P<path>[^\s?#]+)\S*", address, re.IGNORECASE)
+    if other and not re.match(rf"{_WWW}(?:api\.)?github\.com(?:/|$)", other["path"], re.IGNORECASE):
+        return f"https://{other['path'].rstrip('/')}"
+    raise UsageError(
+        f"{address} is not the address of an issue.",
+        "Give it as https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER.",
+    )
+
+
+def repository_name(text: str) -> str:
+    """Returns the repository that `text` names: OWNER/NAME, which may be written as an address on GitHub.
+    Raises UsageError if `text` has another form."""
+    match = _REPOSITORY_ADDRESS.fullmatch(_unwrapped(text))
+    if match is None:
+        raise UsageError(
+            f"--repo {text}: this is not the name of a repository.",
+            "Give it as OWNER/REPO, for example: --repo rust-lang/rust",
+        )
+    return match["repo"]
+
+
+def _unwrapped(text: str) -> str:
+    """Returns the text without what may enclose an address: white space, a Markdown link, angle brackets,
+    quotation marks, and a punctuation mark at its end."""
+    stripped = text.strip()
+    if match := _MARKDOWN_LINK.fullmatch(stripped):
+        return match["target"]
+    if match := _ENCLOSED.fullmatch(stripped):
+        return next(group for group in match.groups() if group)
+    return re.sub(r"(?<=[\w/])[.,;:]$", "", stripped)

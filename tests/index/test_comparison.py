@@ -1,0 +1,117 @@
+"""A list of similar issues: its order, one issue per group of equal texts, and why an issue is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from pipeline.index.comparison import TEXTS, Comparison, Listed, text_groups
+from pipeline.index.ordering import FEATURES
+from pipeline.index.repository_words import RepositoryWords
+from pipeline.text.issue_terms import issue_terms, term_words
+
+DAY = 86_400_000_000
+QUERY = ("Parser crashes on an empty file", "It panics while reading zero bytes.")
+
+
+def compared(
+    issues: Sequence[tuple[str, str | None]],
+    cosines: Sequence[float] | None = None,
+    created_at: Sequence[int] | None = None,
+) -> Comparison:
+    """The comparison of the query, opened on day 10, with issues (title and body)."""
+    terms = issue_terms([title for title, _ in issues], [body for _, body in issues])
+    query = issue_terms([QUERY[0]], [QUERY[1]])
+    count = len(issues)
+    return Comparison(
+        RepositoryWords(terms, query),
+        0,
+        int(query.body_hashes[0]),
+        10 * DAY,
+        np.arange(count),
+        terms,
+        np.zeros(count, np.int64),
+        np.arange(count),
+        np.array(cosines or [0.5] * count),
+        np.array(created_at or [DAY] * count),
+        np.arange(count) + 100,
+    )
+
+
+def chosen(comparison: Comparison, probabilities: Sequence[float], count: int = 10) -> Listed:
+    return comparison.chosen(comparison.features(), np.array(probabilities), count)
+
+
+def test_the_most_probable_issue_comes_first_and_then_the_nearest_and_the_oldest() -> None:
+    titles = [("one", "a b"), ("two", "c d"), ("three", "e f"), ("four", "g h")]
+    comparison = compared(titles, [0.1, 0.2, 0.2, 0.3], [4 * DAY, 3 * DAY, 2 * DAY, DAY])
+    assert chosen(comparison, [0.9, 0.5, 0.5, 0.5]).items.tolist() == [0, 3, 2, 1]
+    assert chosen(comparison, [0.9, 0.5, 0.5, 0.5], 2).items.tolist() == [0, 3]
+
+
+def test_of_issues_with_the_same_body_only_the_most_probable_is_listed() -> None:
+    same = "The nightly job failed with code 3."
+    listed = chosen(
+        compared([("a", same), ("b", "other text"), ("c", same), ("d", same)]), [0.1, 0.2, 0.4, 0.3]
+    )
+    assert (listed.items.tolist(), listed.group_sizes.tolist()) == ([2, 1], [3, 1])
+
+
+def test_issues_without_a_body_are_one_group_if_their_titles_are_the_same() -> None:
+    titles = ["It crashes", "It crashes", "Menu is empty", "", ""]
+    groups = text_groups(issue_terms(titles, [None] * 5)).tolist()
+    assert groups[0] == groups[1]
+    assert groups[3] == groups[4]
+    assert len(set(groups)) == 3
+
+
+def test_the_reports_of_programs_are_one_group() -> None:
+    titles = ["Bump lodash from 4.17.1 to 4.17.2", "Nightly build failed", "It crashes"]
+    groups = text_groups(issue_terms(titles, ["log a", "log b", "log c"])).tolist()
+    assert groups[0] == groups[1] != groups[2]
+
+
+@pytest.mark.parametrize(
+    ("issue", "text"),
+    [
+        (("Reader panics", "With a file of zero bytes."), "own"),
+        (("Another title", QUERY[1].upper()), "same"),
+        (("Reader panics", None), "none"),
+        (("Bump lodash from 4.17.1 to 4.17.2", "See the release notes."), "automated"),
+    ],
+)
+def test_a_listed_issue_says_what_its_body_has(issue: tuple[str, str | None], text: str) -> None:
+    assert TEXTS[chosen(compared([issue]), [0.5]).texts[0]] == text
+
+
+def test_a_body_that_many_issues_have_is_no_text_of_their_own() -> None:
+    many = [(f"title {number}", "The same words in every issue.") for number in range(6)]
+    listed = chosen(compared([*many, ("Reader panics", "Its own words.")]), [0.5] * 7)
+    assert [TEXTS[text] for text in listed.texts.tolist()] == ["none", "own"]
+
+
+def test_a_listed_issue_has_the_most_telling_words_in_common_first() -> None:
+    others = [(f"Menu {letter}", f"A parser and zero bytes {letter}") for letter in "abcdefgh"]
+    listed = chosen(compared([("Parser panics", "Reading zero bytes"), *others]), [0.9, *[0.1] * 8], 1)
+    words = term_words(*QUERY)
+    named = [words[term] for term in listed.terms[0].tolist() if term]
+    assert set(named[:2]) == {"panics", "reading"}  # no other issue has them
+    assert named[2] == "parser"  # it stands in the title
+    assert set(named[3:]) == {"zero", "bytes"}
+
+
+def test_issues_without_a_word_in_common_have_none() -> None:
+    assert chosen(compared([("Menu", "Font")]), [0.5]).terms.tolist() == [[0, 0, 0, 0, 0]]
+
+
+def test_a_listed_issue_has_its_age_its_distance_and_the_overlap_of_the_titles() -> None:
+    comparison = compared([("Parser crashes on an empty file", "x y")], [0.5], [DAY])
+    listed = chosen(comparison, [0.5])
+    assert (listed.ages_in_days.tolist(), listed.distances.tolist()) == ([9.0], [1.0])
+    assert listed.title_overlaps[0] == comparison.features()[0, FEATURES.index("title_overlap")] > 0
+
+
+def test_without_candidates_the_list_is_empty() -> None:
+    assert len(chosen(compared([]), [])) == 0
