@@ -168,6 +168,7 @@ class _ReleaseFacts(KnownKeys):
     predictor_digest: str = ABSENT
     neighbours: int = ABSENT
     near_duplicate_distance: float = ABSENT
+    min_probability: float = ABSENT
     embedding: _EmbeddingFact = ABSENT
     kept_titles: dict[str, BatchFolder] = ABSENT
     titles_withheld: str = ABSENT

@@ -24,6 +24,7 @@ from pipeline.contracts import (
     EMBEDDINGS,
     ISSUES,
     PREDICTOR,
+    REPOSITORY_LIST,
     SIMILAR_ISSUES,
     TITLE_PREDICTIONS,
     TOKENS,
@@ -275,7 +276,7 @@ class IssueHistory:
         return pa.table({**columns, **repeated, "probability": pa.nulls(count, pa.float64())})
 
     def _neighbours(self, first: int, count: int, day: str) -> pa.Table:
-        """Returns the rows of similar_issues_v1 of `count` issues, whose numbers begin with `first`."""
+        """Returns the rows of similar_issues_v2 of `count` issues, whose numbers begin with `first`."""
         start = max(0, first - NEIGHBOURS)
         known = self._opened(np.arange(start, first + count), day).drop_columns("body")
         own = np.repeat(np.arange(first, first + count), NEIGHBOURS)
@@ -287,6 +288,7 @@ class IssueHistory:
             {
                 "issue_id": issues["issue_id"],
                 "issue_url": issues["issue_url"],
+                "list": pa.repeat(REPOSITORY_LIST, len(ranks)),
                 "rank": ranks,
                 "similar_issue_id": similar["issue_id"],
                 "similar_issue_url": similar["issue_url"],
@@ -294,6 +296,12 @@ class IssueHistory:
                 "distance": 0.5 + ranks / (2 * NEIGHBOURS),
                 "same_repo": pc.equal(issues["repo"], similar["repo"]),
                 "near_duplicate": pa.repeat(False, len(ranks)),
+                "probability": 0.5 - ranks / (4 * NEIGHBOURS),
+                "words_in_common": pa.repeat("crash, window", len(ranks)),
+                "title_overlap": pa.repeat(0.5, len(ranks)),
+                "age_days": pa.repeat(30, len(ranks)),
+                "similar_text": pa.repeat("own", len(ranks)),
+                "group_size": pa.repeat(1, len(ranks)),
             }
         )
 

@@ -72,7 +72,7 @@ def test_the_job_names_the_files_and_the_rows_have_their_day_and_batch(
     assert warehouse.tables.all_rows("title_predictions_v1") == [
         {**prediction(1), "batch_id": titles.batch_id}
     ]
-    assert warehouse.tables.all_rows("similar_issues_v1") == [
+    assert warehouse.tables.all_rows("similar_issues_v2") == [
         {**neighbour(2, 1), "source_day": DAY, "batch_id": similar.batch_id}
     ]
 
