@@ -52,6 +52,7 @@ MODELS_OWN = {
     "predicted_after",
     "confidence",
     "distance",
+    "probability",
     "vocabulary",
 }  # columns that no two trainings agree on
 RUNS_OWN = {"release_id", "issues_batch"}

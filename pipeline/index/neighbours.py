@@ -7,7 +7,7 @@ similar_issues_v2:
   far as `similar.recompute_days` reaches back
 - the number of neighbours per list, the distance of near-duplicates, and how many months the search of all
   repositories looks back
-- the version of the ordering, which estimates the probabilities
+- the versions of the ordering, which estimates the probabilities, and of the terms, which it compares
 
 `similar.min_probability` is not among them: whether a neighbour is suggested is decided when it is shown.
 
@@ -35,6 +35,7 @@ from pipeline.index.ordering import DEFAULT_ORDERING
 from pipeline.index.queries import months_before
 from pipeline.index.release_days import IndexedDay, read_items
 from pipeline.index.segment import Segment
+from pipeline.index.segment_terms import TERMS_VERSION
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Index
@@ -98,6 +99,7 @@ def plan_neighbours(
                     "near_duplicate_distance": parameters.near_duplicate_distance,
                     "months": parameters.months,
                     "ordering": DEFAULT_ORDERING.version,
+                    "terms": TERMS_VERSION,
                     "superseded": {each.day: list(each.superseded) for each in window if each.superseded},
                 },
                 {

@@ -10,6 +10,7 @@ import pytest
 from pipeline.index import neighbours
 from pipeline.index.neighbours import NeighbourDay, SearchParameters, group_days, plan_neighbours
 from pipeline.index.ordering import DEFAULT_MIN_PROBABILITY, DEFAULT_ORDERING
+from pipeline.index.segment_terms import TERMS_VERSION
 from pipeline.settings import Similar
 from tests.index.test_segment_plan import day
 
@@ -39,6 +40,7 @@ def test_they_depend_on_the_duplicate_openings_of_these_days() -> None:
         "near_duplicate_distance": 0.7,
         "months": 24,
         "ordering": DEFAULT_ORDERING.version,
+        "terms": TERMS_VERSION,
         "superseded": {"2015-01-02": [2], "2015-01-03": [3]},
     }
 

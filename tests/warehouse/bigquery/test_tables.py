@@ -66,14 +66,14 @@ def test_a_table_has_its_contracts_columns_prose_partition_and_clusters(
     bigquery_warehouse.tables.ensure(SIMILAR_ISSUES)
     table = stored_table(bigquery_warehouse, "similar_issues_v2")
     assert [(field.name, field.field_type, field.mode) for field in table.schema[-3:]] == [
-        ("near_duplicate", "BOOL", "REQUIRED"),
+        ("group_size", "INT64", "REQUIRED"),
         ("source_day", "DATE", "REQUIRED"),
         ("batch_id", "STRING", "REQUIRED"),
     ]
     assert table.schema[0].description == "GitHub's id of the issue, unique among all issues"
     assert (table.description, table.labels) == (SIMILAR_ISSUES.prose, {"app": "titler"})
     assert table.time_partitioning.field == "source_day"
-    assert table.clustering_fields == ["batch_id", "issue_id", "rank"]
+    assert table.clustering_fields == ["batch_id", "issue_id", "list", "rank"]
 
 
 @pytest.mark.parametrize(
