@@ -28,6 +28,8 @@ WITH held AS (
     COUNT(*) AS found
   FROM
     similar_issues_v2
+  WHERE
+    source_day IN UNNEST(@days)
   GROUP BY
     batch_id
   UNION ALL
