@@ -143,8 +143,8 @@ def _generated_texts() -> pa.Table:
                     event = json.loads(line)
                     issue = event["payload"]["issue"]
                     if event["type"] == "IssuesEvent" and issue["title"]:
-                        texts = (event["repo"]["name"], issue["title"], issue["body"] or "")
-                        rows.append([text.encode(errors="replace").decode() for text in texts])
+                        values = (event["repo"]["name"], issue["title"], issue["body"] or "")
+                        rows.append([text.encode(errors="replace").decode() for text in values])
     repos, titles, bodies = zip(*rows, strict=True)
     return pa.table({"repo": repos, "title": titles, "body": bodies})
 
