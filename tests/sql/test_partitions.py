@@ -30,6 +30,7 @@ DAYS = {
 def inlined(sql: str) -> list[str]:
     """A statement with its WITH clause in place. If that is a UNION ALL, one statement for each part."""
     statement = sqlglot.parse_one(sql, read="bigquery")
+    assert isinstance(statement, exp.Query)
     if not statement.ctes:
         return [sql]
     (common,) = statement.ctes
