@@ -18,7 +18,7 @@ from pipeline.index.repository_words import TITLE_WEIGHT, RepositoryWords
 from pipeline.index.segment import Numbers
 from pipeline.index.segment_search import distances_of
 from pipeline.index.segment_terms import take_terms
-from pipeline.text.issue_terms import IN_TITLE, IssueTerms
+from pipeline.text.issue_terms import IDENTIFIER, IN_TITLE, IssueTerms
 
 WORDS_SHOWN = 5
 """Largest number of words in common that are listed."""
@@ -31,7 +31,6 @@ template's, or the report of a program."""
 TEXTS = ("own", "same", "none", "automated")
 """The values of the column `similar_text`, by these numbers."""
 _TITLE_OVERLAP = FEATURES.index("title_overlap")
-_AUTOMATED_GROUP = 1
 Floats = npt.NDArray[np.float64]
 
 
@@ -109,7 +108,9 @@ class Comparison:
         oldest."""
         order = np.lexsort((self.issue_ids, self.created_at, -self.cosines, -probabilities))
         _, first, group_sizes = np.unique(
-            text_groups(self.candidates)[order], return_index=True, return_counts=True
+            text_groups(self.candidates, self._has_template_body)[order],
+            return_index=True,
+            return_counts=True,
         )
         leading = np.argsort(first)[:count]
         kept = order[first[leading]]
@@ -145,9 +146,13 @@ class Comparison:
         counts = np.take_along_axis(weights, heaviest, axis=1) > 0
         return np.where(counts, own[np.minimum(heaviest, len(own) - 1)], np.uint32(0))
 
+    @property
+    def _has_template_body(self) -> npt.NDArray[np.bool_]:
+        return self.words.has_template_body[self.positions]
+
     def _texts(self) -> Numbers:
         bodies = self.candidates.body_hashes
-        has_none = (bodies == 0) | self.words.has_template_body[self.positions]
+        has_none = (bodies == 0) | self._has_template_body
         texts = np.where(has_none, NO_TEXT, np.where(bodies == self.body_hash, SAME_TEXT, OWN_TEXT))
         return np.where(self.candidates.automated, AUTOMATED, texts)
 
@@ -157,12 +162,21 @@ def probabilities_of(ordering: Ordering, features: npt.NDArray[np.float32]) -> F
     return ordering.probabilities(features).round(DECIMALS)
 
 
-def text_groups(issues: IssueTerms) -> npt.NDArray[np.uint64]:
-    """Returns a number per issue, equal for issues with the same text: with the same body, or with no text in
-    the body and the same title. All reports of programs are one group."""
+def text_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """Returns a number per issue, equal for issues with the same text.
+
+    That is the same body. If the body is short, it is the same title and body; if it is a template's, the
+    same title; and of programs' reports, the same title but for its identifiers, such as versions and dates.
+    `has_template_body` says whether an issue has a template's body.
+    """
     groups = issues.body_hashes.copy()
-    for issue in np.flatnonzero(groups == 0).tolist():
-        terms = issues.terms[issues.offsets[issue] : issues.offsets[issue + 1]]
+    by_terms = (groups == 0) | has_template_body | issues.automated
+    for issue in np.flatnonzero(by_terms).tolist():
+        own = slice(issues.offsets[issue], issues.offsets[issue + 1])
+        terms, kinds = issues.terms[own], issues.kinds[own]
+        if issues.automated[issue]:
+            terms = terms[(kinds & IN_TITLE > 0) & (kinds & IDENTIFIER == 0)]
+        elif has_template_body[issue]:
+            terms = terms[kinds & IN_TITLE > 0]
         groups[issue] = int.from_bytes(hashlib.blake2b(terms.tobytes(), digest_size=8).digest(), "little")
-    groups[issues.automated] = _AUTOMATED_GROUP
     return groups

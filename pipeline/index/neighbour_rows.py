@@ -119,8 +119,8 @@ def _blocks(source_days: Numbers) -> Iterator[tuple[int, int]]:
     """
     starts = np.flatnonzero(np.diff(source_days, prepend=-1)).tolist()
     for start, end in pairwise([*starts, len(source_days)]):
-        for first in range(start, end, QUERIES_PER_BLOCK):
-            yield first, min(first + QUERIES_PER_BLOCK, end)
+        parts = -(-(end - start) // QUERIES_PER_BLOCK)  # of equal size: a block of a few has few words
+        yield from pairwise(np.linspace(start, end, parts + 1).astype(int).tolist())
 
 
 def _groups(numbers: Numbers) -> Iterator[tuple[int, Numbers]]:

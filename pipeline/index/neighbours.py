@@ -93,7 +93,7 @@ def plan_neighbours(
         planned.append(
             NeighbourDay(
                 day,
-                tuple(each.embeddings.digest for each in window),
+                tuple(digest for each in window for digest in (each.issues.digest, each.embeddings.digest)),
                 {
                     "neighbours": parameters.neighbours,
                     "near_duplicate_distance": parameters.near_duplicate_distance,

@@ -1,6 +1,6 @@
 """The features of a pair of issues, and the probability that a maintainer would call them duplicates.
 
-`words_in_repository` finds candidates by their words; the vectors find others. `pair_features` compares an
+`RepositoryWords.best` finds candidates by their words; the vectors find others. `pair_features` compares an
 issue with its candidates, and `Ordering` turns the features into a probability, by which they are ordered.
 
 Every feature is bounded and relative to the issue itself, so that the same weights work for another
@@ -140,7 +140,7 @@ class _Shared:
         return self.shared_sums(values * self._query_weights()[self.found])
 
     def own_bm25(self) -> float:
-        """Returns the BM25 of the query with itself, without terms that stand nowhere else."""
+        """Returns the BM25 of the query with itself."""
         lengths = np.full(len(self.weights), len(self.weights) / self.words.mean_length)
         values = saturation(self.query_counts, self.query_kinds, lengths)
         return max(float(values @ self._query_weights()), _NO_WEIGHT)

@@ -64,11 +64,13 @@ class RepositoryWords:
             weights = np.where(self.queries.kinds[first:end] & IN_TITLE, weights, 0.0)
         return weights
 
-    def best(self, query: int, before: int, count: int) -> NDArray[np.int64]:
+    def best(
+        self, query: int, before: int, count: int, kept: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int64]:
         """Returns the positions of the issues with the highest BM25 among the first `before` issues.
 
-        There are at most `count`, best first; issues without a common word are left out. Of issues with the
-        same score, the older ones come first.
+        There are at most `count`, best first; issues without a common word are left out, and so are those
+        where `kept` is false. Of issues with the same score, the older ones come first.
         """
         first, end = self.queries.offsets[query : query + 2]
         in_title = self.queries.kinds[first:end] & IN_TITLE > 0
@@ -86,7 +88,7 @@ class RepositoryWords:
             [self._values[run] * weights[term] for run, term in zip(runs, counted, strict=True)]
         )
         scores = np.bincount(rows, values, minlength=len(self.issues))[:before]
-        positions = np.flatnonzero(scores)
+        positions = np.flatnonzero(scores if kept is None else scores * kept[:before])
         if len(positions) > count:
             limit = np.partition(scores[positions], len(positions) - count)[len(positions) - count]
             positions = positions[scores[positions] >= limit]

@@ -188,6 +188,8 @@ class SegmentedIndex:
 
     def _sample(self) -> IssueTerms:
         """Returns the terms of some issues of the latest segment, which say how rare a word is."""
+        if not self._segments:
+            return IssueTerms.concatenate([])
         latest = self._segments[-1]
         items = np.arange(0, latest.items, max(1, latest.items // SAMPLE_SIZE))[:SAMPLE_SIZE]
         return take_terms(latest.terms, items)

@@ -8,12 +8,13 @@ of the repository. Those of the second are the nearest by vector, among the issu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.index.comparison import Comparison, Floats, Listed, probabilities_of
+from pipeline.index.comparison import Comparison, Floats, Listed, probabilities_of, text_groups
 from pipeline.index.ordering import Ordering
 from pipeline.index.queries import Hits, Queries
 from pipeline.index.repository_items import RepositoryItems
@@ -26,6 +27,9 @@ from pipeline.text.issue_terms import IssueTerms
 CANDIDATES = 100
 """Number of issues of a repository that are compared with a query, by vector and by words each. For a longer
 list it is as many as the list has."""
+GROUP_CANDIDATES = 10
+"""Number of issues of a repository with the same text that are candidates: the oldest. Further ones would
+take the places of others."""
 EVERYWHERE_CANDIDATES = 3
 """Number of issues of all repositories that are compared with a query, per issue of its list."""
 
@@ -63,9 +67,10 @@ def lists_in_repository(
     older_only = question.queries.ages is not None
     before = repository.before(question.issue_ids) if older_only else np.full(len(question), len(repository))
     words = RepositoryWords(repository.terms, question.terms)
-    hits = search_exactly(repository, question.queries, candidates + 1)  # the query itself may be among them
+    kept = _first_of_groups(repository.terms, words.has_template_body)
+    hits = _nearest(repository, question.queries, candidates + 1, kept)  # the query may be among them
     for query, own in enumerate(_slices(hits, len(question))):
-        by_words = words.best(query, int(before[query]), candidates + 1)
+        by_words = words.best(query, int(before[query]), candidates + 1, kept)
         positions, cosines = _candidates(repository, question, query, by_words, hits, own)
         comparison = Comparison(
             words,
@@ -84,6 +89,26 @@ def lists_in_repository(
         probabilities = probabilities_of(ordering, features)
         by_id = dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
         yield comparison.chosen(features, probabilities, count), by_id
+
+
+def _first_of_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Returns whether each issue of a repository is one of the first GROUP_CANDIDATES with its text."""
+    groups = text_groups(issues, has_template_body)
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=~groups[order][:1]))
+    places = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
+    kept = np.empty(len(order), np.bool_)
+    kept[order] = places < GROUP_CANDIDATES
+    return kept
+
+
+def _nearest(repository: RepositoryItems, queries: Queries, count: int, kept: npt.NDArray[np.bool_]) -> Hits:
+    """Returns the nearest issues of each query among those of the repository that are `kept`."""
+    if kept.all():
+        return search_exactly(repository, queries, count)
+    positions = np.flatnonzero(kept)
+    hits = search_exactly(repository.take(positions), queries, count)
+    return replace(hits, items=positions[hits.items])
 
 
 def _candidates(

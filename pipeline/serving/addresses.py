@@ -8,15 +8,15 @@ from pipeline.errors import UsageError
 
 _OWNER, _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*", r"[A-Za-z0-9._-]+"
 _REPOSITORY = rf"(?P<repo>{_OWNER}/{_NAME})"
-_SCHEME, _WWW = r"(?:https?://)?", r"(?:www\.)?"
+_SCHEME, _WWW = r"(?:(?:https?:)?//)?", r"(?:www\.)?"
 _END = r"(?:[/?#]\S*)?"
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
         rf"{_SCHEME}{_WWW}github\.com/{_REPOSITORY}/(?:issues|pull)/(?P<number>\d+){_END}",
         rf"{_SCHEME}api\.github\.com/repos/{_REPOSITORY}/(?:issues|pulls)/(?P<number>\d+){_END}",
-        rf"{_REPOSITORY}/(?:issues|pull)/(?P<number>\d+)",
-        rf"{_REPOSITORY}#(?P<number>\d+)",
+        rf"{_REPOSITORY}/(?:issues|pull)/(?P<number>\d+){_END}",
+        rf"{_REPOSITORY}#(?P<number>\d+){_END}",
     )
 )
 """An issue's page, its address in GitHub's API, and two short forms. Issues and pull requests share their
@@ -66,11 +66,12 @@ def repository_name(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """Returns the text without what may enclose an address: white space, a Markdown link, angle brackets,
-    quotation marks, and a punctuation mark at its end."""
-    stripped = text.strip()
+    """Returns the text without what may enclose an address: white space, a Markdown link, brackets, quotation
+    marks, emphasis, and punctuation at its end."""
+    stripped = re.sub(r"(?<=[\w/)>])[.,;:!?]+$", "", text.strip())
+    stripped = re.sub(r"^([*_(]{1,3})(\S+?)([*_)]{1,3})$", r"\2", stripped)
     if match := _MARKDOWN_LINK.fullmatch(stripped):
         return match["target"]
     if match := _ENCLOSED.fullmatch(stripped):
         return next(group for group in match.groups() if group)
-    return re.sub(r"(?<=[\w/])[.,;:]$", "", stripped)
+    return stripped

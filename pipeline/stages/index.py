@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.compute.cluster import map_shards
-from pipeline.contracts import SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
+from pipeline.contracts import INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
 from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
@@ -65,7 +65,8 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     has not run for the release. Raises StoppedError, and stores no neighbours, if the recall of the index or
     of a segment is below `index.min_recall`.
     """
-    if SIMILAR_ISSUES_V1.name in release.members:
+    is_indexed = INDEX in release.members or release.notes[INDEX_FIGURES] is not None
+    if SIMILAR_ISSUES_V1.name in release.members and is_indexed:
         has_segments = SEGMENTS.name in release.members  # Titler 0.1 made none
         stored = tuple(release.members[SEGMENTS.name]) if has_segments else ()
         return IndexOutcome(stored, index_figures(release))

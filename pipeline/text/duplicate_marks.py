@@ -14,7 +14,8 @@ Precision counts more than recall, because marks teach what a duplicate is. Thes
 the marked one. The marked issue may be newer than the commented one. English is read best. Of some other
 languages, only the plain phrases are.
 
-Each pattern is bounded, so that the time is linear in the length of any comment.
+Each pattern is bounded, so that the time is linear in the length of any comment. Of a comment, the first
+MAX_CHARACTERS are read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+MAX_CHARACTERS: Final = 20_000
 VERSION: Final = 1
 """Part of the parameters of a batch of marks. Increase it when `find_mark` reads comments differently."""
 
@@ -40,7 +42,7 @@ def find_mark(body: str, repo: str, number: int) -> IssueReference | None:
     `body` is the text of the comment, in Markdown. `repo` (owner/name) and `number` are those of the
     commented issue. A reference without a repository is to an issue of `repo`.
     """
-    text, references = _with_tokens(_own_words(body), repo)
+    text, references = _with_tokens(_own_words(body[:MAX_CHARACTERS]), repo)
     for line in text.split("\n"):
         for index in (*_named_after(line), *_named_before(line)):
             found = references[index]
@@ -58,7 +60,7 @@ _ELEMENT: Final = re.compile(
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 _INLINE_CODE: Final = re.compile(r"(`{1,3})[^`\n]+\1|~~[^~\n]+~~")
 _LINK: Final = re.compile(r"!?\[([^\[\]\n]{0,300})\]\(\s*<?([^()<>\s]{1,500})>?[^()\n]{0,200}\)")
-_EMPHASIS: Final = re.compile(r"\*+|(?<!\w)_+|_+(?!\w)")
+_EMPHASIS: Final = re.compile(r"\*++|(?<!\w)_++|(?<!_)_++(?!\w)")
 _WRAPPED: Final = re.compile(r"\n(?=[ \t]*(?:[a-z#]|https?:))")
 _LIST_FOLLOWS: Final = re.compile(r"\b(of|to|as):?[ \t]*\n\s*(?:[-*+]\s)?")
 
