@@ -55,10 +55,11 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
     }
 
 
-def next_budget(now: datetime) -> datetime:
+def next_budget(now: datetime, is_backfill: bool) -> datetime:
     """Returns when the byte budget of the next UTC day can be used: a minute after midnight, because the
-    clocks of two machines may differ."""
-    return datetime.combine(now.date() + timedelta(days=1), time(0, 1), UTC)
+    clocks of two machines may differ. A backfill leaves the budget to the night, which has its last hour by
+    noon, or goes on without."""
+    return datetime.combine(now.date() + timedelta(days=1), time(12 if is_backfill else 0, 1), UTC)
 
 
 class TitlerOperator(BashOperatorWithLineage):
@@ -66,8 +67,9 @@ class TitlerOperator(BashOperatorWithLineage):
     in the settings start there.
 
     If the command exits with code 99, the task is skipped. After code 4, the task is deferred to the next UTC
-    day, and then runs the command again; until then, it uses no task slot. With any other code except 0, the
-    task fails. After the codes 2 and 3 the task is not retried, because a retry cannot help.
+    day, in a backfill to its noon, and then runs the command again. Until then, it uses no task slot. With
+    any other code except 0, the task fails. After the codes 2 and 3 the task is not retried, because a retry
+    cannot help.
     """
 
     @property
@@ -82,7 +84,8 @@ class TitlerOperator(BashOperatorWithLineage):
             raise
         except AirflowException as error:
             if self.exit_code == DEFERRED_CODE:
-                continues_at = next_budget(datetime.now(UTC))
+                is_backfill = context["dag_run"].run_type == "backfill"
+                continues_at = next_budget(datetime.now(UTC), is_backfill)
                 self.log.info("The task continues at %s.", continues_at)
                 self.defer(trigger=DateTimeTrigger(continues_at), method_name="execute")
             if self.exit_code in NO_RETRY_CODES:

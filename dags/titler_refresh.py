@@ -7,7 +7,7 @@
 | `embed` | computes an embedding, 300 numbers, for each new issue | 15 s for 23,000 issues on two cores | clear the task; finished days, and finished files of a day, are reused |
 | `predict` | writes a title and its confidence for each new issue | 3 minutes for 23,000 issues on two cores | clear the task; finished days, and finished files of a day, are reused |
 | `index` | builds the segment of the month, measures the recall of the index, stores the neighbours of the new issues | seconds; a new embedding network or a backfill, minutes | if the recall is too low, the end of the log says which settings to change; it is not retried. Otherwise clear the task |
-| `publish` | checks the release, then makes it current in one step | seconds; with BigQuery, loads are free, and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. Otherwise clear the task |
+| `publish` | checks the release, then makes it current in one step | seconds; with BigQuery, loads are free, and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. If BigQuery's byte budget of the day is spent, the task goes on after midnight UTC by itself. Otherwise clear the task |
 | `collect` | removes old releases and the files that nothing uses any more | seconds | clear the task; the new release is already current |
 
 The DAG runs at 04:00 UTC and whenever `titler_ingest` has finished a day. Only one run is active at a time:

@@ -21,7 +21,7 @@ from email.utils import localtime, make_msgid
 from http.client import HTTPMessage
 from typing import IO, Any
 
-from pipeline.errors import LakeError, TitlerError
+from pipeline.errors import ExitCode, LakeError, TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.json_documents import Document, delete_and_repeat
 from pipeline.settings import Alerts
@@ -81,8 +81,13 @@ def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
 
 def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
     """Sends an alert about an error, unless an alert about the event `error.event` was sent before. If
-    `error.event` is empty, no alert is sent."""
+    `error.event` is empty, no alert is sent.
+
+    An Airflow task that is deferred goes on in the same attempt. If it then fails, Airflow sends an alert.
+    """
     if error.event:
+        if error.exit_code == ExitCode.DEFERRED:
+            alerts = alerts.model_copy(update={"task": ""})
         send_once(lake, alerts, Message(error.message, time_text(), alerts.link, error.hint), error.event)
 
 

@@ -59,7 +59,7 @@ SIMILAR_ISSUES = Table(
                 "similar_text",
                 pa.string(),
                 "what the similar issue's body has: own (a text of its own), same (the text of the issue's "
-                "body), none (no text, or only a template's), automated (a robot's report)",
+                "body), none (hardly any text, or only a template's), automated (a program's report)",
             ),
             column(
                 "group_size",

@@ -278,7 +278,7 @@ def run(
     )
     extracted = [result for result in results if isinstance(result, ExtractedDay)]
     refused = [result for result in results if isinstance(result, RefusedDay)]
-    refusal = _refusal(refused) if refused else None
+    refusal = _refusal(refused, len(days), again) if refused else None
     if refusal and not extracted:
         raise refusal
     history = VerdictHistory(CurrentHealth(lake))
@@ -296,14 +296,17 @@ def run(
     return Outcome(manifests, made, unchanged, refusal=refusal), health
 
 
-def _refusal(refused: Sequence[RefusedDay]) -> BudgetError:
-    """Returns the error about days that were not extracted because the budget does not suffice. It names the
-    days, and the command that continues."""
+def _refusal(refused: Sequence[RefusedDay], days: int, again: bool) -> BudgetError:
+    """Returns the error about those of `days` days that were not extracted because the budget does not
+    suffice. It names the days, and the command that continues. With `again`, the same command would extract
+    the other days once more."""
     error, first, last = refused[0].error, refused[0].day, refused[-1].day
-    if len(refused) == 1:
+    if days == 1:
         return error
-    return type(error)(
-        f"{error.message} {len(refused)} days are left.",
-        f"{error.hint}\nTo continue with the days that are left: titler extract --from {first} --to {last}",
-        event=error.event,
-    )
+    command = f"titler extract --from {first} --to {last}{' --again' if again else ''}"
+    which = "To continue with the days that are left"
+    hint = f"{error.hint}\n{which}: {command}"
+    if again:
+        hint = f"{which}, type this command, after midnight UTC or with a larger budget: {command}"
+    left = f"{len(refused)} days are left." if len(refused) > 1 else "1 day is left."
+    return type(error)(f"{error.message} {left}", hint, event=error.event)

@@ -32,7 +32,7 @@ IN_TITLE: Final = 1
 IDENTIFIER: Final = 2
 """The bit in `IssueTerms.kinds` of an identifier, a number or a version."""
 MAX_COUNT: Final = 255
-MIN_BODY_TERMS: Final = 8
+MIN_BODY_TERMS: Final = 4
 MAX_BODY_CHARACTERS: Final = 20_000
 """Number of characters of a body that are read. The rest of a longer body is a log in nearly all cases."""
 _FUNCTION_WORDS: Final = frozenset(
@@ -151,7 +151,7 @@ _AUTOMATED: Final = re.compile(
     r"|cve-\d{4}-\d+ \((?:critical|high|medium|low)\)"
     r"|(?:scheduled|nightly|daily|weekly|automated) (?:\S{1,30} ){0,3}"
     r"(?:build|tests?|run|job|workflow|ci)(?: has| have| is| are| was)? (?:failed|failing|failures?|fails)"
-    r"(?: on| for| at)?[\W\d]*\Z"
+    r"(?: (?:on|for|at) \S+)?[\W\d]*\Z"
     r"|(?:build|workflow|pipeline) \S{1,60} (?:failed|is failing) *\Z)",
     re.IGNORECASE,
 )

@@ -152,7 +152,10 @@ class ReleaseTables:
             if row["release_id"] == self.current and (row["table_name"], row["batch_id"]) not in checked
         ]
         days, batches = ({row[name] for row in new} for name in ("day", "batch_id"))
-        checks = Query.folder("checks", release=self.current, days=sorted(days), batches=sorted(batches))
+        first_day = min(days, default=date.max)
+        checks = Query.folder(
+            "checks", release=self.current, days=sorted(days), first_day=first_day, batches=sorted(batches)
+        )
         return [check for check in checks if new or "batches" not in parameters_of(check.sql)]
 
 

@@ -1,7 +1,7 @@
 -- Grain: one row per neighbour in a new batch that was opened later than its issue. Neighbours must be older.
 --
--- Reads the opening times of the days that have new batches, and no other day: a neighbour of an earlier day
--- is older. If an opening was recorded twice, the earliest one counts, as everywhere in the release.
+-- Reads the opening times since the first day that has a new batch: a neighbour of an earlier day is older.
+-- If an opening was recorded twice, the earliest one counts, as everywhere in the release.
 WITH opened AS (
   SELECT
     t.issue_id,
@@ -17,7 +17,7 @@ WITH opened AS (
     ON o.release_id = m.release_id AND o.day = t.source_day AND o.issue_id = t.issue_id
   WHERE
     m.release_id = @release
-    AND t.source_day IN UNNEST(@days)
+    AND t.source_day >= @first_day
     AND o.issue_id IS NULL
 )
 SELECT

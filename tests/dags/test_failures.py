@@ -110,7 +110,11 @@ def impatient(folder: Path) -> Path:
             '"max_wait": timedelta(days=3), "poll_interval": timedelta(seconds=3)',
         ),
         ("titler_refresh.py", "deadline_after(hours=3)", "deadline_after(seconds=1)"),
-        ("_titler_task.py", "next_budget(datetime.now(UTC))", "datetime.now(UTC) + timedelta(seconds=1)"),
+        (
+            "_titler_task.py",
+            "next_budget(datetime.now(UTC), is_backfill)",
+            "datetime.now(UTC) + timedelta(seconds=1)",
+        ),
     ):
         assert before in texts[name]
         texts[name] = texts[name].replace(before, after)
@@ -153,7 +157,8 @@ def test_a_task_whose_budget_is_spent_continues_on_the_next_utc_day_in_the_same_
     assert attempts(night, "late").count("extract/2") == 2
     assert (night["folder"] / "deferred").exists()
     evening = datetime(2015, 1, 31, 23, 59, 59, tzinfo=UTC)
-    assert next_budget(evening) == datetime(2015, 2, 1, 0, 1, tzinfo=UTC)
+    assert next_budget(evening, is_backfill=False) == datetime(2015, 2, 1, 0, 1, tzinfo=UTC)
+    assert next_budget(evening, is_backfill=True) == datetime(2015, 2, 1, 12, 1, tzinfo=UTC)
 
 
 def test_the_asset_event_names_the_day(night: dict[str, Any]) -> None:

@@ -52,31 +52,44 @@ def test_the_most_probable_issue_comes_first_and_then_the_nearest_and_the_oldest
 
 
 def test_of_issues_with_the_same_body_only_the_most_probable_is_listed() -> None:
-    same = "The nightly job failed with code 3."
+    same = "The parser ended early because the last block of a large archive was empty."
     listed = chosen(
         compared([("a", same), ("b", "other text"), ("c", same), ("d", same)]), [0.1, 0.2, 0.4, 0.3]
     )
     assert (listed.items.tolist(), listed.group_sizes.tolist()) == ([2, 1], [3, 1])
 
 
+def grouped(titles: list[str], bodies: list[str | None], is_template: bool = False) -> list[int]:
+    """The number of the group of each issue: that of the first issue with the same text."""
+    groups = text_groups(issue_terms(titles, bodies), np.full(len(titles), is_template)).tolist()
+    return [groups.index(group) for group in groups]
+
+
 def test_issues_without_a_body_are_one_group_if_their_titles_are_the_same() -> None:
-    titles = ["It crashes", "It crashes", "Menu is empty", "", ""]
-    groups = text_groups(issue_terms(titles, [None] * 5)).tolist()
-    assert groups[0] == groups[1]
-    assert groups[3] == groups[4]
-    assert len(set(groups)) == 3
+    assert grouped(["It crashes", "It crashes", "Menu is empty", "", ""], [None] * 5) == [0, 0, 2, 3, 3]
 
 
-def test_the_reports_of_programs_are_one_group() -> None:
-    titles = ["Bump lodash from 4.17.1 to 4.17.2", "Nightly build failed", "It crashes"]
-    groups = text_groups(issue_terms(titles, ["log a", "log b", "log c"])).tolist()
-    assert groups[0] == groups[1] != groups[2]
+@pytest.mark.parametrize("body", ["See title", "As above", "![image](https://example.com/1.png)"])
+def test_a_short_body_makes_no_group(body: str) -> None:
+    assert grouped(["It crashes", "Menu is empty", "It crashes"], [body] * 3) == [0, 1, 0]
+
+
+def test_a_template_that_nobody_filled_in_makes_no_group() -> None:
+    body = "Please describe what happened, what you expected, and which version of the program you use."
+    titles = ["It crashes", "Menu is empty", "It crashes"]
+    assert grouped(titles, [body] * 3, is_template=True) == [0, 1, 0]
+
+
+def test_the_reports_of_a_program_are_one_group_whatever_their_versions_and_dates() -> None:
+    titles = ["Bump lodash from 4.17.1 to 4.17.2", "Bump lodash from 4.17.2 to 5.0", "Nightly build failed"]
+    titles += ["Nightly build failed on 2024-01-01", "Nightly build failed on 2024-01-02"]
+    assert grouped(titles, ["log a", "log b", "log c", "log d", "log e"]) == [0, 0, 2, 2, 2]
 
 
 @pytest.mark.parametrize(
     ("issue", "text"),
     [
-        (("Reader panics", "With a file of zero bytes."), "own"),
+        (("Reader panics", "With a large file of zero bytes."), "own"),
         (("Another title", QUERY[1].upper()), "same"),
         (("Reader panics", None), "none"),
         (("Bump lodash from 4.17.1 to 4.17.2", "See the release notes."), "automated"),
@@ -87,8 +100,8 @@ def test_a_listed_issue_says_what_its_body_has(issue: tuple[str, str | None], te
 
 
 def test_a_body_that_many_issues_have_is_no_text_of_their_own() -> None:
-    many = [(f"title {number}", "The same words in every issue.") for number in range(6)]
-    listed = chosen(compared([*many, ("Reader panics", "Its own words.")]), [0.5] * 7)
+    many = [("It crashes", "Nobody replaced these same words.")] * 6
+    listed = chosen(compared([*many, ("Reader panics", "With a large file of zero bytes.")]), [0.5] * 7)
     assert [TEXTS[text] for text in listed.texts.tolist()] == ["none", "own"]
 
 

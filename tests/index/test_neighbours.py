@@ -27,9 +27,9 @@ def planned(days: Mapping[str, int], recompute_days: int = 31, months: int = 24)
 def test_the_neighbours_of_a_day_depend_on_the_days_up_to_recompute_days_before_it() -> None:
     days = planned({"2015-01-01": 1, "2015-01-03": 1, "2015-01-04": 1}, recompute_days=2)
     assert [days[name].inputs for name in days] == [
-        ("e2015-01-01",),
-        ("e2015-01-01", "e2015-01-03"),
-        ("e2015-01-03", "e2015-01-04"),
+        ("i2015-01-01", "e2015-01-01"),
+        ("i2015-01-01", "e2015-01-01", "i2015-01-03", "e2015-01-03"),
+        ("i2015-01-03", "e2015-01-03", "i2015-01-04", "e2015-01-04"),
     ]
 
 

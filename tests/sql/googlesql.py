@@ -65,6 +65,7 @@ PARAMETERS: dict[str, pa.DataType] = {
     "before": pa.string(),
     "after": pa.string(),
     "days": pa.list_(pa.date32()),
+    "first_day": pa.date32(),
     "batches": pa.list_(pa.string()),
     "day": pa.date32(),
     "run": pa.string(),

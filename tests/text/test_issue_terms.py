@@ -118,9 +118,19 @@ def test_a_template_without_an_answer_has_no_terms_and_no_body():
 
 def test_bodies_that_differ_in_template_case_and_white_space_have_the_same_hash():
     hashes = issue_terms(
-        [None] * 3, [TEMPLATE.format("It  hangs"), "it hangs\n", "it hangs here"]
+        [None] * 3,
+        [
+            TEMPLATE.format("The  window hangs at midnight after login"),
+            "the window hangs\nat midnight after login",
+            "the window hangs at noon after login",
+        ],
     ).body_hashes
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_body_of_a_few_words_has_no_hash():
+    bodies = ["See title", "https://example.com/1", "![image](https://example.com/2.png)", "TODO", None]
+    assert issue_terms([None] * 5, bodies).body_hashes.tolist() == [0] * 5
 
 
 def test_long_numbers_hashes_and_dates_of_a_body_are_no_terms():
@@ -140,6 +150,8 @@ def test_issues_without_text_have_no_terms():
         "An in-range update of babel is breaking the build \U0001f6a8",
         "Dependency Dashboard",
         "Nightly build failed on main",
+        "Scheduled CI run failed #123",
+        "Weekly tests have failed on 2024-01-01",
         "CVE-2021-1234 (High) detected in lodash",
     ],
 )
@@ -149,7 +161,16 @@ def test_reports_of_programs_are_automated(title):
 
 @pytest.mark.parametrize(
     "title",
-    ["Update from 1.2 to 1.3 breaks login", "Build fails", "Bump allocator crashes", "Add a dashboard"],
+    [
+        "Update from 1.2 to 1.3 breaks login",
+        "Build fails",
+        "Bump allocator crashes",
+        "Add a dashboard",
+        "Update README to Markdown",
+        "Upgrade Java to 17",
+        "Nightly build broken on Windows",
+        "Nightly tests are passing even if they fail",
+    ],
 )
 def test_reports_of_people_are_not_automated(title):
     assert not is_automated(title)

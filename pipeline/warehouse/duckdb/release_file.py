@@ -97,7 +97,7 @@ def copies_folder(path: Path) -> Path:
     """Returns the folder into which the lake's files are copied if the lake is a bucket. It is beside the
     DuckDB file `path`.
 
-    The path of a copy in this folder is TABLE/day=DAY/BATCH/FILE. Titler 0.1 wrote TABLE/BATCH/FILE.
+    The path of a copy in this folder is TABLE/day=DAY/BATCH/FILE. Earlier versions wrote TABLE/BATCH/FILE.
     """
     return path.with_name(f"{path.name}.files")
 

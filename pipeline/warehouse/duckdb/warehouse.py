@@ -197,10 +197,13 @@ class DuckDBWarehouse:
             if _is_abandoned(temporary):
                 temporary.unlink(missing_ok=True)
         copies = copies_folder(self.path)
-        copies_of_0_1 = [folder for folder in copies.glob("*/*") if not folder.name.startswith("day=")]
-        for batch in [*copies.glob("*/day=*/*"), *copies_of_0_1]:
+        # Earlier versions wrote TABLE/BATCH. The current file may still read these copies.
+        without_day = [folder for folder in copies.glob("*/*") if not folder.name.startswith("day=")]
+        for batch in [*copies.glob("*/day=*/*"), *without_day]:
             table = batch.relative_to(copies).parts[0]
-            is_read = batch.parent.name != table and batch.name in retained_batches.get(table, ())
+            is_read = batch.name in retained_batches.get(table, ())
+            if batch.parent.name == table:
+                is_read = is_read and not any(batch.parent.glob(f"day=*/{batch.name}"))
             if not is_read and _is_abandoned(batch):
                 shutil.rmtree(batch)
         return 0
