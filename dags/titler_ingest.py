@@ -53,7 +53,7 @@ with DAG(
 ) as dag:
     limits = {"max_wait": timedelta(hours=12), "execution_timeout": timedelta(minutes=10)}
     wait = titler_task("ready", f"--day {DAY}", WaitForSourceOperator, task_id="wait", **limits)
-    extract = titler_task("extract", f"--day {DAY} --fail-if-missing")
+    extract = titler_task("extract", f"--fail-if-missing --day {DAY}")
     clean = titler_task("clean", f"--day {DAY}", outlets=[INGESTED_DAYS])
     wait >> extract >> clean
     add_task_docs(dag)

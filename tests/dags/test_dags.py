@@ -37,7 +37,7 @@ HEAVY = [
 COMMANDS = {
     "titler_ingest": [
         "titler ready --day 2015-01-03",
-        "titler extract --day 2015-01-03 --fail-if-missing",
+        "titler extract --fail-if-missing --day 2015-01-03",
         "titler clean --day 2015-01-03",
     ],
     "titler_train": [
@@ -116,7 +116,7 @@ def test_a_run_comes_to_these_commands(airflow_dags, dag_id):
 def test_the_day_of_a_run(airflow_dags, times, day):
     assert rendered(airflow_dags["titler_ingest"], times) == [
         f"titler ready --day {day}",
-        f"titler extract --day {day} --fail-if-missing",
+        f"titler extract --fail-if-missing --day {day}",
         f"titler clean --day {day}",
     ]
 

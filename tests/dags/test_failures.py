@@ -185,7 +185,7 @@ def test_a_day_that_the_source_does_not_have_is_a_failed_run_that_is_not_retried
 ) -> None:
     assert attempts(night, "no-source") == ["extract/1"]
     assert night["no_source_tasks"] == {"wait": "success", "extract": "failed", "clean": "upstream_failed"}
-    assert night["no_source"]["next"] == "titler extract --day 2015-01-03 --fail-if-missing"
+    assert night["no_source"]["next"] == "titler extract --fail-if-missing --day 2015-01-03"
 
 
 def about(night: dict[str, Any], words: str) -> list[dict[str, Any]]:

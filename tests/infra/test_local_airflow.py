@@ -136,9 +136,9 @@ def test_a_backfill_ingests_the_first_and_the_last_day_and_retries_a_killed_task
     assert ingested == [
         ["clean", "--day", "2015-01-01"],
         ["clean", "--day", "2015-01-02"],
-        ["extract", "--day", "2015-01-01"],
-        ["extract", "--day", "2015-01-02"],
-        ["extract", "--day", "2015-01-02"],
+        ["extract", "--fail-if-missing", "--day", "2015-01-01"],
+        ["extract", "--fail-if-missing", "--day", "2015-01-02"],
+        ["extract", "--fail-if-missing", "--day", "2015-01-02"],
     ]
 
 
