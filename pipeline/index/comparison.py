@@ -20,6 +20,9 @@ from pipeline.index.segment_search import distances_of
 from pipeline.index.segment_terms import take_terms
 from pipeline.text.issue_terms import IDENTIFIER, IN_TITLE, IssueTerms
 
+MIN_BODY_TERMS = 3
+"""A body with fewer terms that are not in the title says nothing about which issues are the same, for example
+"See title"."""
 WORDS_SHOWN = 5
 """Largest number of words in common that are listed."""
 DECIMALS = 6
@@ -152,7 +155,7 @@ class Comparison:
 
     def _texts(self) -> Numbers:
         bodies = self.candidates.body_hashes
-        has_none = (bodies == 0) | self._has_template_body
+        has_none = (bodies == 0) | self._has_template_body | _has_short_body(self.candidates)
         texts = np.where(has_none, NO_TEXT, np.where(bodies == self.body_hash, SAME_TEXT, OWN_TEXT))
         return np.where(self.candidates.automated, AUTOMATED, texts)
 
@@ -170,7 +173,7 @@ def text_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) ->
     `has_template_body` says whether an issue has a template's body.
     """
     groups = issues.body_hashes.copy()
-    by_terms = (groups == 0) | has_template_body | issues.automated
+    by_terms = (groups == 0) | has_template_body | issues.automated | _has_short_body(issues)
     for issue in np.flatnonzero(by_terms).tolist():
         own = slice(issues.offsets[issue], issues.offsets[issue + 1])
         terms, kinds = issues.terms[own], issues.kinds[own]
@@ -180,3 +183,9 @@ def text_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) ->
             terms = terms[kinds & IN_TITLE > 0]
         groups[issue] = int.from_bytes(hashlib.blake2b(terms.tobytes(), digest_size=8).digest(), "little")
     return groups
+
+
+def _has_short_body(issues: IssueTerms) -> npt.NDArray[np.bool_]:
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(issues.kinds & IN_TITLE == 0)])[issues.offsets]
+    result: npt.NDArray[np.bool_] = np.diff(ends) < MIN_BODY_TERMS
+    return result

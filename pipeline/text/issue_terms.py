@@ -32,7 +32,6 @@ IN_TITLE: Final = 1
 IDENTIFIER: Final = 2
 """The bit in `IssueTerms.kinds` of an identifier, a number or a version."""
 MAX_COUNT: Final = 255
-MIN_BODY_TERMS: Final = 4
 MAX_BODY_CHARACTERS: Final = 20_000
 """Number of characters of a body that are read. The rest of a longer body is a log in nearly all cases."""
 _FUNCTION_WORDS: Final = frozenset(
@@ -61,8 +60,8 @@ class IssueTerms:
     kinds: NDArray[np.uint8]
     """(total,): the bits IN_TITLE and IDENTIFIER"""
     body_hashes: NDArray[np.uint64]
-    """(n,): a hash of the author's text in the body, without case, white space and addresses; 0 if it has
-    fewer than MIN_BODY_TERMS terms. Texts like "See title" say nothing about which issues are the same"""
+    """(n,): a hash of the author's text in the body, without case, white space and addresses; 0 if there is
+    none"""
     automated: NDArray[np.bool_]
     """(n,): whether the title is that of a program's report, such as an update of a dependency"""
 
@@ -103,14 +102,14 @@ def issue_terms(titles: Sequence[str | None], bodies: Sequence[str | None]) -> I
     body_hashes, automated = [], []
     for title, body in zip(titles, bodies, strict=True):
         text = author_text((body or "")[:MAX_BODY_CHARACTERS])
-        found, body_terms = _terms(title or "", text)
+        found = _terms(title or "", text)
         for term in sorted(found):
             count, kind = found[term]
             terms.append(term)
             counts.append(min(count, MAX_COUNT))
             kinds.append(kind)
         offsets.append(len(terms))
-        body_hashes.append(_body_hash(text) if body_terms >= MIN_BODY_TERMS else 0)
+        body_hashes.append(_body_hash(text))
         automated.append(is_automated(title or ""))
     return IssueTerms(
         np.array(offsets, np.int64),
@@ -181,18 +180,15 @@ def _body_hash(text: str) -> int:
     return int.from_bytes(digest, "little") or 1
 
 
-def _terms(title: str, body_text: str) -> tuple[dict[int, tuple[int, int]], int]:
-    """Returns how often each term occurs, with the bits of its kind, and the number of terms in the body."""
+def _terms(title: str, body_text: str) -> dict[int, tuple[int, int]]:
+    """Returns how often each term occurs, and the bits of its kind."""
     found: dict[int, tuple[int, int]] = {}
-    in_body: set[int] = set()
     for text, in_title in ((_title_text(title), IN_TITLE), (body_text, 0)):
         for word in _words(text):
             for term, kind, _ in _terms_of_word(word, bool(in_title)):
                 count, bits = found.get(term, (0, 0))
                 found[term] = (count + 1, bits | kind | in_title)
-                if not in_title:
-                    in_body.add(term)
-    return found, len(in_body)
+    return found
 
 
 _WORD: Final = re.compile(r"\w+(?:(?:[.\-+']|::)\w+)*(?:\+\+|#)?")

@@ -83,7 +83,7 @@ def test_a_row_says_why_the_issue_is_similar(tmp_path: Path) -> None:
         "words_in_common": "parser, file, crash, panics, empty",
         "title_overlap": pytest.approx(1.0),
         "age_days": 3,
-        "similar_text": "own",
+        "similar_text": "none",
         "group_size": 1,
     }
 

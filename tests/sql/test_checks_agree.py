@@ -122,7 +122,8 @@ def rows(engine: Engine, check: str, release_id: str) -> list[dict[str, Any]]:
     """What a check finds if all batches of a release are new."""
     new = [row for row in WORLD[RELEASE_MEMBERS.name] if row["release_id"] == release_id]
     days, batches = (sorted({row[name] for row in new}) for name in ("day", "batch_id"))
-    return engine.rows(Query.from_file(check).sql, WORLD, release=release_id, days=days, batches=batches)
+    values = {"release": release_id, "days": days, "first_day": days[0], "batches": batches}
+    return engine.rows(Query.from_file(check).sql, WORLD, **values)
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -128,11 +128,6 @@ def test_bodies_that_differ_in_template_case_and_white_space_have_the_same_hash(
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_a_body_of_a_few_words_has_no_hash():
-    bodies = ["See title", "https://example.com/1", "![image](https://example.com/2.png)", "TODO", None]
-    assert issue_terms([None] * 5, bodies).body_hashes.tolist() == [0] * 5
-
-
 def test_long_numbers_hashes_and_dates_of_a_body_are_no_terms():
     assert words(None, "at 2024-01-02 pid 1234567 commit 1a2b3c4d5e0f 0xdeadbeef11") == {"pid", "commit"}
 
