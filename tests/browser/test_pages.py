@@ -177,6 +177,5 @@ def test_a_dag_page_shows_its_tasks_in_a_grid(site, browser):
 
 def test_a_task_log_ends_with_what_the_verb_did(site, browser):
     address = f"{site['airflow']}/dags/titler_ingest/runs/{DAY_RUN}/tasks/extract"
-    browser.open(
-        address, "titler extract --day 2024-01-01", "extract: 80 rows", "Command exited with return code 0"
-    )
+    command = "titler extract --fail-if-missing --day 2024-01-01"
+    browser.open(address, command, "extract: 80 rows", "Command exited with return code 0")

@@ -23,8 +23,8 @@ PATIENCE = 180  # seconds until the runs of the schedule must be done
 # nothing is new. `publish` leaves a child behind in its own session, as a task's worker processes may.
 SCRIPT = """
 echo "${TITLER_ALERTS__TASK:--} $*" >> "$CALLS"
-case "$1 $3" in
-  "extract 2015-01-02") mkdir "$CALLS.killed" && kill -KILL $PPID ;;
+case "$*" in
+  "extract --fail-if-missing --day 2015-01-02") mkdir "$CALLS.killed" && kill -KILL $PPID ;;
 esac
 case "$TITLER_ALERTS__TASK" in
   titler_refresh/first/publish/*) setsid sleep 600 </dev/null >/dev/null 2>&1 & ;;
