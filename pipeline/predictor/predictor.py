@@ -9,15 +9,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import NonNegativeInt, PositiveInt
 
 from pipeline.errors import LakeError, TitlerError
 from pipeline.evaluation.probability import Curve
-from pipeline.lake.json_documents import ABSENT, Document, KnownKeys, object_with
 from pipeline.networks.shape import REPLACE_OR_RETRAIN, Description, Floats, Ids
 from pipeline.networks.variants import VARIANTS, require_libraries, variant_of
 from pipeline.text.engine import Engine, tokenizer
@@ -242,7 +240,9 @@ class Predictor(Model):
 
         Raises LakeError if a file is missing or damaged, or if the files are of different models.
         """
-        fields = _PredictorFile.read(directory)
+        from pipeline.predictor.predictor_file import PredictorFile  # a GPU machine may lack pydantic
+
+        fields = PredictorFile.read(directory / FILE)
         network = _load_network(directory)
         return cls(network=network, vocabularies=Vocabularies.load(directory), **vars(fields))
 
@@ -277,78 +277,9 @@ class LightPredictor(Model):
 
         Raises LakeError if a file is missing or damaged, or if the files are of different models.
         """
-        fields = _PredictorFile.read(directory)
         from pipeline.networks.in_numpy.network import LightNetwork
+        from pipeline.predictor.predictor_file import PredictorFile
 
+        fields = PredictorFile.read(directory / FILE)
         network = LightNetwork.load(directory)
         return cls(network=network, vocabularies=Vocabularies.load(directory), **vars(fields))
-
-
-@dataclass(frozen=True)
-class _PredictorFile:
-    """The content of the file predictor.json, which has the name and the settings of a predictor."""
-
-    name: str
-    engine: Engine
-    abstain_below: float
-    batch_size: int
-    beam_width: int
-    abstain_probability: float
-    calibration: Curve | None
-
-    @classmethod
-    def read(cls, directory: Path) -> _PredictorFile:
-        """Reads the file predictor.json in a folder. Raises LakeError if it is missing or damaged, and
-        UsageError if it needs a text engine that is not installed."""
-        try:
-            content = (directory / FILE).read_bytes()
-        except OSError as error:
-            raise LakeError(
-                f"The file {directory / FILE} is missing or cannot be read: {error}.", REPLACE_OR_RETRAIN
-            ) from None
-        values = _DOCUMENT.parse(content, str(directory), FILE)
-        tokenizer(values["engine"])
-        curve = values.get("calibration")
-        try:
-            calibration = None if curve is None else Curve.from_json(curve)
-        except TitlerError as error:
-            raise LakeError(
-                f"The file {directory / FILE} is damaged: {error.message}", REPLACE_OR_RETRAIN
-            ) from None
-        return cls(
-            name=values["name"],
-            engine=values["engine"],
-            abstain_below=float(values["abstain_below"]),
-            batch_size=values["batch_size"],
-            beam_width=values.get("beam_width", 1),  # older files lack it: greedy decoding
-            # Files of models without a calibration lack the next two fields.
-            abstain_probability=float(values.get("abstain_probability", 0.0)),
-            calibration=calibration,
-        )
-
-
-class _CurveKeys(KnownKeys):
-    method: str
-    slope: float
-    intercept: float
-    confidences: list[float]
-    probabilities: list[float]
-
-
-class _FileKeys(KnownKeys):
-    """The keys of predictor.json. Older files lack those with a default."""
-
-    name: str
-    engine: Engine
-    abstain_below: float
-    batch_size: PositiveInt
-    beam_width: NonNegativeInt = ABSENT
-    abstain_probability: float = ABSENT
-    calibration: _CurveKeys | None = None
-
-
-_DOCUMENT: Document[dict[str, Any]] = Document(
-    object_with(_FileKeys),
-    "the settings of a predictor: an object with the keys name, engine, abstain_below and batch_size",
-    lambda root, relative: REPLACE_OR_RETRAIN,
-)

@@ -70,9 +70,9 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
 
     If a stage of the release has not run yet, the release has no batches of the stage's table. Then a
     UsageError is raised if `complete` is true; it names the command to run. If `complete` is false, this
-    table is left out. The table of duplicate marks is always left out if the release has none, because
-    earlier versions of Titler planned releases without it. A release of an earlier version may have an
-    earlier table in place of one of `tables`.
+    table is left out. A published release whose folder was deleted has no content. The table of duplicate
+    marks is always left out if the release has none, because earlier versions of Titler planned releases
+    without it. A release of an earlier version may have an earlier table in place of one of `tables`.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
@@ -105,12 +105,16 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
                 )
                 for manifest in manifests
             ]
-    superseded = [
+    return ReleaseContent(members, _superseded(release) if members or complete else [], batches)
+
+
+def _superseded(release: Pinned) -> list[dict[str, Any]]:
+    """Returns the rows of the table superseded_openings_v1 of a release."""
+    return [
         {"release_id": release.name, "day": date.fromisoformat(day), "issue_id": issue_id}
         for day, issue_ids in release.plan.superseded.items()
         for issue_id in issue_ids
     ]
-    return ReleaseContent(members, superseded, batches)
 
 
 def published_releases(
