@@ -9,7 +9,7 @@ are sorted by repository and then by age, so the issues of a repository are cons
     created_at.npy          (items,) int64: when the issue was opened, in microseconds since 1970
     issue_id.npy            (items,) int64
     source_day.npy          (items,) int64: the source day, in days since 1970
-    term_offsets.npy ...    the terms of the issues, see `segment_terms`
+    terms.npy, item_terms.npy    the terms of the issues, see `segment_terms`
     issues.ann              the Annoy index of the vectors; only if the segment is not searched exactly
 
 A later column is another file NAME.npy, or another column of items.parquet.
@@ -204,7 +204,7 @@ class Segment:
     def _items_file(self) -> pq.ParquetFile:
         return pq.ParquetFile(self._path_of(ITEMS_FILE), memory_map=True)
 
-    def _array(self, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def _array(self, name: str, kind: npt.DTypeLike, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         path = self._path_of(name)
         try:
             array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)

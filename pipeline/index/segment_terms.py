@@ -1,7 +1,7 @@
 """The terms of the issues of a segment: how they are stored, and how some of them are taken.
 
-Each array of `IssueTerms` is a file of the segment. The items are sorted by repository, so the terms of a
-repository are a slice of each file.
+There are two files, so that a night sends few requests. One has a record per term, the other one a record per
+item and one more at the end. The items are sorted by repository, so the terms of a repository are a slice.
 """
 
 from __future__ import annotations
@@ -17,31 +17,34 @@ from pipeline.text.issue_terms import IssueTerms
 
 TERMS_VERSION: Final = 1
 """Number of the way in which issues are split into terms. A segment with another number is built again."""
-_FILES: Final = {
-    "offsets": ("term_offsets.npy", np.int64),
-    "terms": ("terms.npy", np.uint32),
-    "counts": ("term_counts.npy", np.uint8),
-    "kinds": ("term_kinds.npy", np.uint8),
-    "body_hashes": ("body_hashes.npy", np.uint64),
-    "automated": ("automated.npy", np.bool_),
-}
-"""The file and the type of each array of `IssueTerms`."""
+TERMS_FILE, ITEM_TERMS_FILE = "terms.npy", "item_terms.npy"
+_TERM: Final = np.dtype([("terms", np.uint32), ("counts", np.uint8), ("kinds", np.uint8)])
+_ITEM: Final = np.dtype([("offsets", np.int64), ("body_hashes", np.uint64), ("automated", np.bool_)])
+"""The records of the two files. Their fields are the arrays of `IssueTerms`."""
 
 
 def write_terms(folder: Path, terms: IssueTerms) -> None:
     """Writes the terms of a segment's items into its folder."""
-    for name, (file, _) in _FILES.items():
-        np.save(folder / file, getattr(terms, name))
+    of_terms, of_items = np.empty(len(terms.terms), _TERM), np.zeros(len(terms) + 1, _ITEM)
+    for name in ("terms", "counts", "kinds"):
+        of_terms[name] = getattr(terms, name)
+    of_items["offsets"] = terms.offsets
+    for name in ("body_hashes", "automated"):
+        of_items[name][:-1] = getattr(terms, name)
+    np.save(folder / TERMS_FILE, of_terms)
+    np.save(folder / ITEM_TERMS_FILE, of_items)
 
 
 def read_terms(
-    array: Callable[[str, type[np.generic], tuple[int, ...]], npt.NDArray[Any]], items: int, total: int
+    array: Callable[[str, npt.DTypeLike, tuple[int, ...]], npt.NDArray[Any]], items: int, total: int
 ) -> IssueTerms:
     """Returns the terms of a segment with `items` issues, which have `total` terms. `array` opens a file, and
     raises LakeError if it does not have the type and the shape."""
-    lengths = {"offsets": items + 1, "body_hashes": items, "automated": items}
+    of_terms, of_items = array(TERMS_FILE, _TERM, (total,)), array(ITEM_TERMS_FILE, _ITEM, (items + 1,))
     return IssueTerms(
-        **{name: array(file, kind, (lengths.get(name, total),)) for name, (file, kind) in _FILES.items()}
+        of_items["offsets"],
+        *(of_terms[name] for name in ("terms", "counts", "kinds")),
+        *(of_items[name][:-1] for name in ("body_hashes", "automated")),
     )
 
 

@@ -64,17 +64,13 @@ def test_the_same_issues_give_the_same_bytes_in_whatever_order_they_come(tmp_pat
     }
     assert files["a"] == files["b"]
     assert sorted(files["a"]) == [
-        "automated.npy",
-        "body_hashes.npy",
         "created_at.npy",
         "issue_id.npy",
         "issues.ann",
+        "item_terms.npy",
         "items.parquet",
         "repositories.parquet",
         "source_day.npy",
-        "term_counts.npy",
-        "term_kinds.npy",
-        "term_offsets.npy",
         "terms.npy",
         "vectors.npy",
     ]

@@ -46,6 +46,6 @@ def test_a_segment_has_the_terms_of_its_issues_in_its_own_order(tmp_path: Path) 
 
 def test_a_file_of_terms_that_is_damaged_is_named(tmp_path: Path) -> None:
     stored = segment(tmp_path, [row(1)], [[1, 0]])
-    np.save(tmp_path / "term_counts.npy", np.zeros(7, np.uint8))
-    with pytest.raises(LakeError, match=r"term_counts\.npy is damaged: it has the shape \(7,\)"):
+    np.save(tmp_path / "terms.npy", np.zeros(7, np.uint8))
+    with pytest.raises(LakeError, match=r"terms\.npy is damaged: it has the shape \(7,\)"):
         _ = stored.terms

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -32,6 +33,7 @@ from pipeline.warehouse.protocol import (
 from pipeline.warehouse.query import Query
 from pipeline.warehouse.sql_parser import table_function
 
+FEW_DAYS = 100
 _READ_OPTIONS = (
     "filename = TRUE, hive_partitioning = TRUE, hive_types = {'day': DATE}, hive_types_autocast = FALSE"
 )
@@ -70,7 +72,7 @@ class StagedFile:
     def check(self) -> list[Failure]:
         failures = []
         with open_warehouse_file(self.staged_path) as connection:
-            for query in self.checks:
+            for query in map(_for_many_days, self.checks):
                 rows = run_query(connection, query)
                 if rows.num_rows:
                     failures.append(
@@ -86,6 +88,15 @@ class StagedFile:
         if not self._current:
             os.replace(self.staged_path, self.path)  # a reader that has the old file open keeps reading it
             self._current = True
+
+
+def _for_many_days(check: Query) -> Query:
+    """Returns a check that is as fast for thousands of new days, as in a first publication. DuckDB looks for
+    the day of each file in the array of the days, which is slow if both are long."""
+    sql = check.sql.replace("IN UNNEST(@batches)", "IN (SELECT batch FROM UNNEST(@batches) AS batch)")
+    if len(check.parameters.get("days", ())) > FEW_DAYS:
+        sql = sql.replace("IN UNNEST(@days)", ">= @first_day")
+    return replace(check, sql=sql)
 
 
 def temporary_path(path: Path) -> Path:
