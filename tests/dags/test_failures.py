@@ -99,7 +99,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def impatient(folder: Path) -> Path:
-    """Copies of the DAGs: a refresh is late after a second, the source is checked every three seconds, and
+    """Copies of the DAGs: a refresh is late after a second, the source is checked every eight seconds, and
     the next UTC day begins at once."""
     folder.mkdir()
     texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "dags").glob("*.py")}
@@ -107,7 +107,7 @@ def impatient(folder: Path) -> Path:
         (
             "titler_ingest.py",
             '"max_wait": timedelta(hours=12)',
-            '"max_wait": timedelta(days=3), "poll_interval": timedelta(seconds=3)',
+            '"max_wait": timedelta(days=3), "poll_interval": timedelta(seconds=8)',
         ),
         ("titler_refresh.py", "deadline_after(hours=3)", "deadline_after(seconds=1)"),
         (
