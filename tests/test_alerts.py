@@ -15,7 +15,7 @@ import pytest
 
 from pipeline import alerts, sample, settings
 from pipeline.alerts import Message
-from pipeline.errors import BudgetError, StoppedError, UsageError
+from pipeline.errors import BudgetError, DailyBudgetError, StoppedError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import point_to
@@ -156,6 +156,14 @@ def test_an_alert_that_could_not_be_sent_is_sent_the_next_time(webhook, lake, ca
     assert not alerts.send_once(lake, webhook_settings(webhook.address), MESSAGE, "event")
     webhook.status = 200
     assert alerts.send_once(lake, webhook_settings(webhook.address), MESSAGE, "event")
+    assert len(webhook.all()) == 2
+
+
+def test_if_a_deferred_task_fails_later_in_the_same_attempt_a_second_alert_is_sent(webhook, lake):
+    configured = webhook_settings(webhook.address, task="titler_ingest/run/extract/1")
+    spent = DailyBudgetError("the budget is spent", "wait", event="budget/2015-01-03/x")
+    alerts.alert_about_error(lake, configured, spent)
+    assert alerts.send_once(lake, configured, MESSAGE, configured.task)
     assert len(webhook.all()) == 2
 
 

@@ -68,17 +68,19 @@ def find_lists(
         segments, Queries(queries.vectors, opened_since, ages), EVERYWHERE_CANDIDATES * count, settings
     )
     in_repositories = list(_in_repositories(segments, issues.column("repo"), queries, hits, count))
-    in_repositories.sort(key=lambda found: found.query)
-    terms = IssueTerms.concatenate([found.terms for found in in_repositories])
+    in_repositories.sort(key=lambda own_list: own_list.query)
+    terms = IssueTerms.concatenate([own_list.terms for own_list in in_repositories])
     question = Question(queries, terms, ages.created_at, ages.issue_ids)
     everywhere: list[Listed] = []
     for first, end in _blocks(ages.source_days):
         block = question.take(np.arange(first, end))
-        known = [found.probabilities for found in in_repositories[first:end]]
+        known = [own_list.probabilities for own_list in in_repositories[first:end]]
         everywhere += lists_everywhere(
             segments, hits.of_queries(first, end), block, block.terms, known, count, DEFAULT_ORDERING
         )
-    return _joined([[found.listed, other] for found, other in zip(in_repositories, everywhere, strict=True)])
+    return _joined(
+        [[own_list.listed, other] for own_list, other in zip(in_repositories, everywhere, strict=True)]
+    )
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,10 @@ def _in_repositories(
         repository = read_repository(segments, slices[names.dictionary[name].as_py()])
         for day, of_day in _groups(queries.ages.source_days[of_repository]):
             rows = of_repository[of_day]
-            for found in _of_one_day(repository.until(day), queries, rows, count):
-                ids = hit_ids[bounds[found.query] : bounds[found.query + 1]].tolist()
-                known = {each: found.probabilities[each] for each in ids if each in found.probabilities}
-                yield replace(found, probabilities=known)
+            for own_list in _of_one_day(repository.until(day), queries, rows, count):
+                ids = hit_ids[bounds[own_list.query] : bounds[own_list.query + 1]].tolist()
+                known = {each: own_list.probabilities[each] for each in ids if each in own_list.probabilities}
+                yield replace(own_list, probabilities=known)
 
 
 def _blocks(source_days: Numbers) -> Iterator[tuple[int, int]]:

@@ -71,7 +71,7 @@ def pair_features(
 
     `query` is a position in `words.queries`, and `items` are positions in `words.issues`. `ages_in_days` says
     how much older each item is; NaN if that is unknown. The features of an item depend on the other items
-    only through the highest cosine and the highest BM25.
+    through the highest cosine, and through the six highest BM25.
     """
     shared = _Shared(words, query, items)
     bm25 = shared.bm25() / shared.own_bm25()

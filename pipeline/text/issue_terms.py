@@ -81,18 +81,18 @@ class IssueTerms:
         )
 
     @staticmethod
-    def concatenate(parts: Sequence[IssueTerms]) -> IssueTerms:
-        """Returns the issues of all parts, in order. Without any part there are no issues."""
-        parts = [issue_terms([], []), *parts]
-        starts = np.cumsum([0, *(part.offsets[-1] for part in parts[:-1])])
-        offsets = [part.offsets[1:] + start for part, start in zip(parts, starts, strict=True)]
+    def concatenate(blocks: Sequence[IssueTerms]) -> IssueTerms:
+        """Returns the issues of all blocks, in order. Without any block there are no issues."""
+        blocks = [issue_terms([], []), *blocks]
+        starts = np.cumsum([0, *(block.offsets[-1] for block in blocks[:-1])])
+        offsets = [block.offsets[1:] + start for block, start in zip(blocks, starts, strict=True)]
         return IssueTerms(
             np.concatenate([np.zeros(1, np.int64), *offsets]),
-            np.concatenate([part.terms for part in parts]),
-            np.concatenate([part.counts for part in parts]),
-            np.concatenate([part.kinds for part in parts]),
-            np.concatenate([part.body_hashes for part in parts]),
-            np.concatenate([part.automated for part in parts]),
+            np.concatenate([block.terms for block in blocks]),
+            np.concatenate([block.counts for block in blocks]),
+            np.concatenate([block.kinds for block in blocks]),
+            np.concatenate([block.body_hashes for block in blocks]),
+            np.concatenate([block.automated for block in blocks]),
         )
 
 
@@ -203,7 +203,7 @@ def _words(text: str) -> Iterator[str]:
             yield from (word[at : at + 2] for at in range(max(len(word) - 1, 1)))
 
 
-_PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
+_SUBWORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
 _SIMPLE: Final = re.compile(r"[^\W\d_]+")
 _IDENTIFIER: Final = re.compile(
     r".*\d|.*[^\W_]_+[^\W_]|.*[a-z][A-Z]|.*::|[^\W\d_]+\.[^\W\d_]+\Z|\w(?:\+\+|#)", re.DOTALL
@@ -228,15 +228,21 @@ def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...
     if not in_title and _MACHINE_NUMBER.fullmatch(lower):
         return ()
     if not _IDENTIFIER.match(word.strip("_")):
-        parts = [part for part in _SIMPLE.findall(lower) if len(part) > 1 and part not in _FUNCTION_WORDS]
-        return tuple(_term(stem(part), 0, part) for part in parts)
+        subwords = [
+            subword
+            for subword in _SIMPLE.findall(lower)
+            if len(subword) > 1 and subword not in _FUNCTION_WORDS
+        ]
+        return tuple(_term(stem(subword), 0, subword) for subword in subwords)
     wholes = dict.fromkeys(
         [lower, *(piece.lower() for piece in _PIECES.split(word) if _IDENTIFIER.match(piece))]
     )
-    words = {part.lower() for part in _PART.findall(word) if len(part) > 1 and not part.isdigit()}
+    words = {
+        subword.lower() for subword in _SUBWORD.findall(word) if len(subword) > 1 and not subword.isdigit()
+    }
     return (
         *(_term(whole, IDENTIFIER, whole) for whole in wholes),
-        *(_term(stem(part), 0, part) for part in sorted(words - wholes.keys() - _FUNCTION_WORDS)),
+        *(_term(stem(subword), 0, subword) for subword in sorted(words - wholes.keys() - _FUNCTION_WORDS)),
     )
 
 
