@@ -17,7 +17,7 @@ from pipeline.contracts import (
     Table,
 )
 from pipeline.warehouse import SQL
-from pipeline.warehouse.duckdb import DuckDBWarehouse
+from pipeline.warehouse.duckdb import DuckDBWarehouse, release_file
 from tests.warehouse.events import Lake, embedding, health, mark, neighbour, prediction
 
 NAN = float("nan")
@@ -230,6 +230,17 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.case}")
 def test_a_check_finds_its_fault(tmp_path: Path, fault: Fault) -> None:
     assert fault.check in failed_checks(tmp_path, healthy(tmp_path).add(fault.table, "bad", fault.rows))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.case}")
+def test_a_check_of_many_new_days_in_duckdb_finds_its_fault_and_no_other(
+    tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = failed_checks(tmp_path, healthy(tmp_path).add(fault.table, "bad", fault.rows))
+    monkeypatch.setattr(release_file, "FEW_DAYS", 0)
+    again = healthy(tmp_path / "again").add(fault.table, "bad", fault.rows)
+    assert failed_checks(tmp_path / "again", again) == expected
+    assert fault.check in expected
 
 
 def test_titles_of_an_earlier_champion_are_healthy_if_the_release_names_it_for_their_batch(
