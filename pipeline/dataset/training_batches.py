@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from pipeline.dataset.repository_runs import order_in_runs
-from pipeline.dataset.split import Part, part_of
+from pipeline.dataset.split import Subset, subset_of
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_matrix
 from pipeline.lake.manifest import Manifest
@@ -28,11 +28,11 @@ SHUFFLE_BUFFER = 100_000
 
 
 def read_rows(
-    lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int]
+    lake: Lake, manifests: Sequence[Manifest], plan: Plan, subset: Subset, lengths: tuple[int, int]
 ) -> Iterator[Rows]:
     """Yields three arrays for each Parquet file: bodies, titles and repositories of the issues to read.
 
-    These are the trainable issues in one part of the split (training, validation or test). An issue that is
+    These are the trainable issues in one subset of the split (training, validation or test). An issue that is
     in several days is read only for its earliest day. `manifests` are the manifests of the batches to read,
     from the table vectors_v1. Bodies and titles are arrays of ids; a repository is a number. `lengths` are
     the numbers of ids per body and per title. Raises LakeError if a file is missing or damaged.
@@ -43,8 +43,8 @@ def read_rows(
         # Hashes each repository once per file: a hash per issue took 40% of the time for reading an epoch.
         dictionary = pc.dictionary_encode(table.column("repo")).combine_chunks()
         repos, repo_of_row = dictionary.dictionary.to_pylist(), dictionary.indices.to_numpy()
-        in_part = np.array([part_of(repo) == part for repo in repos], dtype=bool)[repo_of_row]
-        mask = in_part & table.column("trainable").to_numpy() & plan.keep_mask(manifest.day, ids)
+        in_subset = np.array([subset_of(repo) == subset for repo in repos], dtype=bool)[repo_of_row]
+        mask = in_subset & table.column("trainable").to_numpy() & plan.keep_mask(manifest.day, ids)
         if mask.any():
             numbers = np.array([zlib.crc32(repo.encode()) for repo in repos], dtype=np.int64)
             bodies = list_matrix(table.column("body"), lengths[0])
@@ -62,7 +62,7 @@ class TrainingBatches:
     shuffling keeps issues of a repository together in runs of that length.
 
     The function `targets`, if there is one, gets bodies and their authors' titles. It returns the titles to
-    learn, and a boolean mask. In the part `train`, issues whose mask is false are left out.
+    learn, and a boolean mask. In the subset `train`, issues whose mask is false are left out.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TrainingBatches:
         lake: Lake,
         manifests: Sequence[Manifest],
         plan: Plan,
-        part: Part,
+        subset: Subset,
         lengths: tuple[int, int],
         batch_size: int,
         seed: int | None = None,
@@ -80,7 +80,7 @@ class TrainingBatches:
         self._lake = lake
         self._manifests = [manifest for manifest in manifests if manifest.rows]
         self._plan = plan
-        self._part = part
+        self._subset = subset
         self._lengths = lengths
         self._batch_size = batch_size
         self._seed = seed
@@ -94,7 +94,7 @@ class TrainingBatches:
             random = np.random.default_rng([self._seed, epoch])
             manifests = [manifests[position] for position in random.permutation(len(manifests))]
         buffer: list[Rows] = []
-        for file_rows in read_rows(self._lake, manifests, self._plan, self._part, self._lengths):
+        for file_rows in read_rows(self._lake, manifests, self._plan, self._subset, self._lengths):
             buffer.append(self._with_targets(file_rows))
             if sum(len(bodies) for bodies, *_ in buffer) >= SHUFFLE_BUFFER:
                 bodies, titles, repos = self._shuffle(buffer, random)
@@ -109,7 +109,7 @@ class TrainingBatches:
             return rows
         bodies, titles, repos = rows
         titles, learnable = self._targets(bodies, titles)
-        in_batch = learnable if self._part == "train" else np.ones_like(learnable)
+        in_batch = learnable if self._subset == "train" else np.ones_like(learnable)
         return bodies[in_batch], titles[in_batch], repos[in_batch]
 
     def _cut(self, bodies: Ids, titles: Ids) -> Iterator[tuple[Ids, Ids]]:

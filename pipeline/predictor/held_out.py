@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.dataset.split import part_of
+from pipeline.dataset.split import subset_of
 from pipeline.evaluation.title_scores import lead, rouge_l
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
@@ -40,7 +40,7 @@ class HeldOutIssue:
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
     """Yields the issues on which a model is evaluated, day by day.
 
-    These are the trainable issues in the validation part of the split, of all days in the model's plan. An
+    These are the trainable issues in the validation subset of the split, of all days in the model's plan. An
     issue that is in several days is yielded only for its earliest day. Raises LakeError if a file is missing
     or damaged.
     """
@@ -50,7 +50,7 @@ def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
         for file, token_file in zip(issues.files, tokens.files, strict=True):
             cleaned = lake.read_part(tokens, token_file, ["body", "trainable", "repo"])
             repos = cleaned.column("repo").to_pylist()
-            validates = np.array([part_of(repo) == "validation" for repo in repos], dtype=bool)
+            validates = np.array([subset_of(repo) == "validation" for repo in repos], dtype=bool)
             table = lake.read_part(issues, file)
             not_superseded = plan.keep_mask(day.day, table.column("issue_id").to_numpy())
             mask = validates & cleaned.column("trainable").to_numpy() & not_superseded

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.contracts import PREDICTOR
-from pipeline.dataset.split import part_of
+from pipeline.dataset.split import subset_of
 from pipeline.errors import UsageError
 from pipeline.evaluation.downstream_tasks import (
     CLASS_FIGURES,
@@ -167,7 +167,7 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
     reasons = []
     repos = {issue.repo for issue in issues}
     if len(repos) > 1 and "" not in repos:
-        test = np.array([part_of(issue.repo) != "train" for issue in issues], dtype=bool)
+        test = np.array([subset_of(issue.repo) != "train" for issue in issues], dtype=bool)
         if not (reason := shortage(test)):
             return "repository", test, ""
         reasons.append(f"by repository {reason}")

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.contracts import ISSUES
-from pipeline.dataset.split import part_of
+from pipeline.dataset.split import subset_of
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.fingerprint import fingerprint
@@ -50,7 +50,7 @@ class _FileReader:
     issue_ids: set[int] = field(default_factory=set)
     repeated: int = 0
     untrainable: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
-    part_sizes: Counter[str] = field(default_factory=Counter)
+    subset_sizes: Counter[str] = field(default_factory=Counter)
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
         """Yields one row of the table issues_v1 per distinct issue of the file. The issue's id is a hash of
@@ -67,7 +67,7 @@ class _FileReader:
             if reason:
                 self.untrainable[reason] += 1
             else:
-                self.part_sizes[part_of(repo)] += 1
+                self.subset_sizes[subset_of(repo)] += 1
             yield {
                 "issue_id": issue_id,
                 "issue_url": key,
@@ -84,7 +84,7 @@ class _FileReader:
     @property
     def lacks_a_part(self) -> bool:
         """Whether the file has no trainable rows for training, or none for validation."""
-        return not (self.part_sizes["train"] and self.part_sizes["validation"])
+        return not (self.subset_sizes["train"] and self.subset_sizes["validation"])
 
 
 def file_digest(path: Path) -> str:
@@ -154,7 +154,7 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
         if not reader.lacks_a_part:
             figures = {
                 "file": path.name,
-                "trainable": reader.part_sizes.total(),
+                "trainable": reader.subset_sizes.total(),
                 "untrainable": dict(reader.untrainable),
                 "repeated": reader.repeated,
                 "by_row": by_row,
@@ -187,7 +187,7 @@ def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 def _too_few_rows(path: Path, reader: _FileReader) -> str:
     """Returns the error message for a file that has no trainable rows for training, or none for
     validation."""
-    sizes, rows = reader.part_sizes, len(reader.issue_ids)
+    sizes, rows = reader.subset_sizes, len(reader.issue_ids)
     counts = [(name.replace("_", " "), count) for name, count in reader.untrainable.items() if count]
     reasons = ", ".join(f"{count:,} {name}" for name, count in counts)
     return (

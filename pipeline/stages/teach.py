@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.contracts import PREDICTOR, VOCABULARY
-from pipeline.dataset.split import part_of
+from pipeline.dataset.split import subset_of
 from pipeline.dataset.taught_titles import Data, Ids, TaughtTitles, body_keys
 from pipeline.errors import UsageError
 from pipeline.evaluation.title_scores import score_titles
@@ -320,7 +320,7 @@ def _training_bodies(model: Pinned) -> Iterator[str]:
             table = model.lake.read_part(issues, file, ["issue_id", "repo", "body", "trainable"])
             keep = plan.keep_mask(day.day, table.column("issue_id").to_numpy())
             keep &= table.column("trainable").to_numpy()
-            keep &= np.array([part_of(repo) == "train" for repo in table.column("repo").to_pylist()], bool)
+            keep &= np.array([subset_of(repo) == "train" for repo in table.column("repo").to_pylist()], bool)
             yield from (body or "" for body in table.column("body").filter(keep).to_pylist())
 
 

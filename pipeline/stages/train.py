@@ -124,7 +124,7 @@ def _train(
             **_revision_tags(),
         }
         with tracking.training_run(inputs.model.name, parameters, tags) as run:
-            run.log_dataset(data_name, data_digest, **inputs.part_sizes)
+            run.log_dataset(data_name, data_digest, **inputs.subset_sizes)
             history = _fit(inputs, network, run, checkpoint, on_epoch, lesson)
             predictor, calibration = _predictor(inputs, network)
             predictor.save(folder / "predictor")
@@ -143,7 +143,7 @@ def _train(
         "abstain_below": predictor.abstain_below,
         "calibration": calibration.figures() if calibration else None,
         "embedding_model": inputs.taken_network.model if inputs.taken_network else inputs.model.name,
-        **inputs.part_sizes,
+        **inputs.subset_sizes,
         **(lesson.figures if lesson else {}),
     }
 
@@ -285,7 +285,7 @@ def _run_parameters(inputs: TrainingInputs) -> dict[str, Any]:
         "title_vocabulary": shape.title_vocabulary,
         "body_length": shape.body_length,
         "title_length": shape.title_length,
-        **{f"{part}_issues": size for part, size in inputs.part_sizes.items()},
+        **{f"{subset}_issues": size for subset, size in inputs.subset_sizes.items()},
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pipeline.dataset.split import Part
+from pipeline.dataset.split import Subset
 from pipeline.dataset.training_batches import Ids, Targets, TrainingBatches
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import EmbeddingNetwork, taken_network
@@ -63,9 +63,9 @@ class TrainingInputs:
         return load_vocabularies(self.lake, self.vocabulary)
 
     @property
-    def part_sizes(self) -> dict[str, int]:
-        """The number of trainable issues in each part of the split: `train`, `validation` and `test`."""
-        return {part: self.vocabulary.figures[part] for part in ("train", "validation", "test")}
+    def subset_sizes(self) -> dict[str, int]:
+        """The number of trainable issues in each subset of the split: `train`, `validation` and `test`."""
+        return {subset: self.vocabulary.figures[subset] for subset in ("train", "validation", "test")}
 
     @property
     def shape(self) -> Shape:
@@ -100,31 +100,31 @@ class TrainingInputs:
         return self._batches("train", None, 1, title_targets(self.vocabularies))
 
     def batches(
-        self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False
+        self, subset: Subset, label: str, run_length: int = 1, authors_titles: bool = False
     ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
         """Returns a function that takes the number of an epoch and yields the epoch's training batches, as
         ids.
 
-        The issues are those of one `part` of the split; only the part `train` is shuffled. If `run_length` is
-        above 1, that many issues of the same repository follow each other. If `authors_titles` is true, the
-        titles are those that the authors wrote. Otherwise they are the titles that the network learns to
-        write, which may be shorter. Each epoch shows a progress bar with `label`.
+        The issues are those of one `subset` of the split; only the subset `train` is shuffled. If
+        `run_length` is above 1, that many issues of the same repository follow each other. If
+        `authors_titles` is true, the titles are those that the authors wrote. Otherwise they are the titles
+        that the network learns to write, which may be shorter. Each epoch shows a progress bar with `label`.
         """
         settings = self.network_settings
-        seed = settings["seed"] if part == "train" else None
+        seed = settings["seed"] if subset == "train" else None
         targets = None if authors_titles else title_targets(self.vocabularies)
-        batches = self._batches(part, seed, run_length, targets)
-        total = math.ceil(self.part_sizes[part] / settings["batch_size"])
+        batches = self._batches(subset, seed, run_length, targets)
+        total = math.ceil(self.subset_sizes[subset] / settings["batch_size"])
         return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)
 
     def _batches(
-        self, part: Part, seed: int | None, run_length: int, targets: Targets | None
+        self, subset: Subset, seed: int | None, run_length: int, targets: Targets | None
     ) -> TrainingBatches:
         return TrainingBatches(
             self.lake,
             self.vectors,
             self.plan,
-            part,
+            subset,
             (self.vocabularies.body.length, self.vocabularies.title.length),
             self.network_settings["batch_size"],
             seed,

@@ -20,7 +20,7 @@ import pyarrow as pa
 from pipeline.compute.cluster import map_shards
 from pipeline.compute.derived_batches import worth_a_cluster
 from pipeline.contracts import VOCABULARY
-from pipeline.dataset.split import Part, part_of
+from pipeline.dataset.split import Subset, subset_of
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import taken_network
@@ -35,8 +35,8 @@ from pipeline.text.stored_vocabularies import load_vocabularies
 from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
-PartSizes = dict[str, int]
+SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
+SubsetSizes = dict[str, int]
 Result = TypeVar("Result")
 
 
@@ -144,16 +144,16 @@ def _check_preset(network: Mapping[str, Any]) -> None:
         )
 
 
-def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, PartSizes]:
+def count_words(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, SubsetSizes]:
     """Counts the words of the issues for training in one file of tokens. Returns the counts of words in
-    bodies, the counts of words in titles, and the number of trainable issues in each part of the split."""
+    bodies, the counts of words in titles, and the number of trainable issues in each subset of the split."""
     training, sizes = _training_rows(shard, lake, plan, ["body", "title"])
     body, title = (Counts.of(training.column(name).to_pylist()) for name in ("body", "title"))
     return body, title, sizes
 
 
-def size_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> PartSizes:
-    """Returns the number of trainable issues in one file, for each part of the split (train, validation,
+def count_trainable(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> SubsetSizes:
+    """Returns the number of trainable issues in one file, for each subset of the split (train, validation,
     test)."""
     return _training_rows(shard, lake, plan, [])[1]
 
@@ -172,25 +172,25 @@ def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int
 
 def _training_rows(
     shard: tuple[Manifest, File], lake: Lake, plan: Plan, columns: list[str]
-) -> tuple[pa.Table, PartSizes]:
-    """Reads one file of issues or tokens. Returns `columns` of the trainable issues in the training part, and
-    the number of trainable issues in each part of the split."""
+) -> tuple[pa.Table, SubsetSizes]:
+    """Reads one file of issues or tokens. Returns `columns` of the trainable issues in the training subset,
+    and the number of trainable issues in each subset of the split."""
     manifest, file = shard
     table = lake.read_part(manifest, file, ["issue_id", "repo", "trainable", *columns])
     trainable = table.column("trainable").to_numpy(zero_copy_only=False)
     table = table.filter(trainable & plan.keep_mask(manifest.day, table.column("issue_id").to_numpy()))
-    parts = [part_of(repo) for repo in table.column("repo").to_pylist()]
-    sizes: PartSizes = {part: parts.count(part) for part in PARTS}
-    return table.filter(np.array([part == "train" for part in parts], dtype=bool)), sizes
+    subsets = [subset_of(repo) for repo in table.column("repo").to_pylist()]
+    sizes: SubsetSizes = {subset: subsets.count(subset) for subset in SUBSETS}
+    return table.filter(np.array([subset == "train" for subset in subsets], dtype=bool)), sizes
 
 
 def _fit_words(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, tokens: Sequence[Manifest]
-) -> tuple[Vocabularies, PartSizes]:
+) -> tuple[Vocabularies, SubsetSizes]:
     """Builds the model's vocabularies from the most frequent words of its training issues. Returns the
-    vocabularies, and the number of trainable issues in each part of the split."""
+    vocabularies, and the number of trainable issues in each subset of the split."""
     text = Text(**plan.facts["text"])
-    counted = _map_files(count_part, lake, settings, plan, tokens)
+    counted = _map_files(count_words, lake, settings, plan, tokens)
     sizes = _total_sizes(model, plan, [sizes for *_, sizes in counted])
     body, title = (
         Counts.merge(column) for column in zip(*[(body, title) for body, title, _ in counted], strict=True)
@@ -203,9 +203,9 @@ def _fit_words(
 
 def _fit_subwords(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
-) -> tuple[Vocabularies, PartSizes]:
+) -> tuple[Vocabularies, SubsetSizes]:
     """Builds the model's vocabularies of subwords. Returns the vocabularies, and the number of trainable
-    issues in each part of the split.
+    issues in each subset of the split.
 
     The subwords are learned from at most MAX_TRAINING_ISSUES training issues, sampled evenly over the days.
     """
@@ -222,10 +222,10 @@ def _fit_subwords(
 
 def _count_issues(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
-) -> PartSizes:
-    """Returns the number of trainable issues in each part of the split (train, validation, test). If there
+) -> SubsetSizes:
+    """Returns the number of trainable issues in each subset of the split (train, validation, test). If there
     are none for training or none for validation, deletes the model and raises UsageError."""
-    return _total_sizes(model, plan, _map_files(size_part, lake, settings, plan, issues))
+    return _total_sizes(model, plan, _map_files(count_trainable, lake, settings, plan, issues))
 
 
 def _map_files(
@@ -252,11 +252,13 @@ def _map_files(
     )
 
 
-def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes]) -> PartSizes:
-    """Adds up the numbers of trainable issues over all files. Returns one sum for each part of the split
+def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[SubsetSizes]) -> SubsetSizes:
+    """Adds up the numbers of trainable issues over all files. Returns one sum for each subset of the split
     (train, validation, test). If the sum for train or validation is 0, deletes the model and raises
     UsageError."""
-    sizes: PartSizes = {part: sum(shard_sizes[part] for shard_sizes in sizes_by_shard) for part in PARTS}
+    sizes: SubsetSizes = {
+        subset: sum(shard_sizes[subset] for shard_sizes in sizes_by_shard) for subset in SUBSETS
+    }
     if not sizes["train"] or not sizes["validation"]:
         model.delete()
         raise UsageError(

@@ -32,7 +32,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.dataset.split import Part, part_of
+from pipeline.dataset.split import Subset, subset_of
 
 COLUMNS = ("source", "repo", "kind", "url", "title", "body", "created_at")
 GITHUB = "https://github.com/"
@@ -47,7 +47,7 @@ UNDATED = {
 """Sources without dates: a time before which all their issues were opened."""
 MIN_WORDS_TO_DELETE_ONE = 4
 LETTERS = re.compile(r"[^\W\d_]+")
-BY_STRICTNESS: tuple[Part, ...] = ("train", "validation", "test")
+BY_STRICTNESS: tuple[Subset, ...] = ("train", "validation", "test")
 """the strictest part last"""
 
 
@@ -167,7 +167,7 @@ def _parts_of(issues: pa.Table) -> npt.NDArray[np.str_]:
         for repo, url in zip(repos, urls, strict=True)
         if repo and (url is None or url.startswith(GITHUB))
     }:
-        rank[repo.lower()] = max(rank.get(repo.lower(), 0), BY_STRICTNESS.index(part_of(repo)))
+        rank[repo.lower()] = max(rank.get(repo.lower(), 0), BY_STRICTNESS.index(subset_of(repo)))
     return np.array([BY_STRICTNESS[rank.get((repo or "").lower(), 0)] for repo in repos])
 
 

@@ -1,4 +1,4 @@
-"""Training batches have the trainable issues of a part, in an order that depends on the epoch."""
+"""Training batches have the trainable issues of a subset, in an order that depends on the epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.contracts import VECTORS
 from pipeline.dataset import training_batches
-from pipeline.dataset.split import Part
+from pipeline.dataset.split import Subset
 from pipeline.dataset.training_batches import Ids, TrainingBatches
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -78,8 +78,8 @@ def test_targets_replace_titles_and_leave_out_only_training_issues(lake: Lake) -
     def targets(bodies: Ids, titles: Ids) -> tuple[Ids, npt.NDArray[np.bool_]]:
         return titles + 10, bodies[:, 0] == 2
 
-    def epoch(part: Part) -> list[tuple[list[list[int]], list[list[int]]]]:
-        batches = TrainingBatches(lake, [day], EMPTY_PLAN, part, (2, 2), 10, targets=targets)
+    def epoch(subset: Subset) -> list[tuple[list[list[int]], list[list[int]]]]:
+        batches = TrainingBatches(lake, [day], EMPTY_PLAN, subset, (2, 2), 10, targets=targets)
         return [(bodies.tolist(), titles.tolist()) for bodies, titles in batches(1)]
 
     assert epoch("train") == [([[2, 2]], [[12, 12]])]

@@ -163,7 +163,7 @@ def test_the_teachers_titles_are_those_of_the_bodies_and_are_computed_once(
     stored = WorkFolder(Lake(str(tmp_path)), "teacher")
     taught = teach.taught_titles(student, vocabularies, teacher, stored)
     again = teach.taught_titles(student, vocabularies, FileTeacher(folder / "good.csv"), stored)
-    assert len(taught.keys) == request.part_sizes["train"]
+    assert len(taught.keys) == request.subset_sizes["train"]
     assert np.array_equal(taught.titles, again.titles)
     for _, titles in taught.mixed(request.batches("train", ""), weight=1, seed=0)(1):
         assert {vocabularies.title.text_of(ids) for ids in titles} == {"login"}
