@@ -1,10 +1,8 @@
 """Runs a real Airflow on this machine: scheduler, DAG processor, triggerer and API server, on loopback.
 
-    .venv/bin/python infra/local_airflow.py FOLDER        runs until Ctrl-C
-
-Airflow's database is SQLite or another database that Airflow supports. `infra/demo.py` uses this module to
-run the demonstration. When the script stops, it stops every process that it started, including tasks and
-their children.
+Airflow's database is SQLite or another database that Airflow supports. `infra/demo.py` and `infra/up.py` run
+Airflow with this module. At the end, every process that was started is stopped, including tasks and their
+children.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
@@ -318,23 +316,3 @@ def _fetch(method: str, url: str, headers: Mapping[str, str], body: Mapping[str,
 def tail(text: str, lines: int = 30) -> str:
     """Returns the last `lines` lines of a text, for example of a log."""
     return "\n".join(text.rstrip().splitlines()[-lines:])
-
-
-def main(arguments: Sequence[str]) -> int:
-    if len(arguments) != 1:
-        print("Usage: .venv/bin/python infra/local_airflow.py FOLDER", file=sys.stderr)
-        return 2
-    exit_on_signals()
-    try:
-        with LocalAirflow(Path(arguments[0]), {}) as airflow:
-            print(f"Airflow: {airflow.address} (no password; press Ctrl-C to stop it)", flush=True)
-            while True:
-                airflow.check()
-                time.sleep(1)
-    except AirflowError as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psutil
 import pytest
@@ -176,17 +173,6 @@ def test_airflow_listens_on_loopback_only(night):
 
 def test_nothing_that_airflow_started_outlives_it(night):
     assert night["left"] == []
-
-
-def test_ctrl_c_ends_airflow_and_all_its_processes(tmp_path):
-    script = Path(__file__).resolve().parents[2] / "infra" / "local_airflow.py"
-    started = subprocess.Popen([sys.executable, script, tmp_path], stdout=subprocess.PIPE, text=True)
-    assert started.stdout is not None
-    assert started.stdout.readline().startswith("Airflow: http://127.0.0.1:")
-    running = len(LocalAirflow(tmp_path, {}).processes())
-    started.send_signal(2)
-    started.wait(timeout=60)
-    assert (running >= 3, started.returncode, LocalAirflow(tmp_path, {}).processes()) == (True, 130, [])
 
 
 def test_the_days_of_a_folder_are_those_of_its_hour_files(tmp_path):
