@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from pipeline.contracts.similar_issues import DUPLICATE_PAIRS as DUPLICATE_PAIRS
 from pipeline.contracts.similar_issues import EVERYWHERE_LIST as EVERYWHERE_LIST
 from pipeline.contracts.similar_issues import REPOSITORY_LIST as REPOSITORY_LIST
 from pipeline.contracts.similar_issues import SIMILAR_ISSUES as SIMILAR_ISSUES
@@ -305,6 +306,13 @@ RELEASES = Table(
                 "similar.min_probability; NULL if the release has no probabilities",
                 null=True,
             ),
+            column(
+                "cluster_probability",
+                pa.float64(),
+                "smallest probability with which an issue joins a cluster of duplicates: the setting "
+                "similar.cluster_probability; NULL if the release has no clusters",
+                null=True,
+            ),
         ]
     ),
     key=("release_id",),
@@ -387,6 +395,7 @@ TABLES = {
         TITLE_PREDICTIONS,
         SIMILAR_ISSUES,
         SIMILAR_ISSUES_V1,
+        DUPLICATE_PAIRS,
         SEGMENTS,
         RELEASES,
         RELEASE_MEMBERS,
