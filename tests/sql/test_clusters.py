@@ -61,8 +61,8 @@ def test_clusters_only_grow_when_newer_issues_come(given_probabilities: Probabil
 
 
 def test_an_issue_that_is_like_two_clusters_joins_the_older_one_and_merges_none() -> None:
-    rows = [[], [0], [0.9, 0], [0, 0.9, 0], [0.5, 0.9, 0, 0]]
-    assert canonical_issues([[float(each) for each in row] for row in rows]) == {0: 0, 2: 0, 4: 0, 1: 1, 3: 1}
+    rows: Probabilities = [[], [0], [0.9, 0], [0, 0.9, 0], [0.5, 0.9, 0, 0]]
+    assert canonical_issues(rows) == {0: 0, 2: 0, 4: 0, 1: 1, 3: 1}
 
 
 def test_a_long_chain_is_cut_instead_of_failing() -> None:
