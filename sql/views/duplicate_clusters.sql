@@ -5,7 +5,8 @@
 -- while the cluster grows. An issue joins the cluster of the oldest issue that it duplicates with the
 -- probability `cluster_probability` of the release, if it has half of this probability with the canonical
 -- issue. Otherwise it may be the canonical issue of a later cluster. So an issue is in at most one cluster,
--- and clusters are never merged. A canonical issue changes only if an older issue is ingested late.
+-- and clusters are never merged. A canonical issue changes only if an older issue is ingested late. Column
+-- batch_id: the batch of the pair by which the issue joined; NULL for the canonical issue.
 --
 -- Reports of programs are in no cluster. A release of a version of Titler without clusters has none. A query
 -- on some days reads the pairs of all days, which are few. Issues that are linked to the canonical issue
@@ -17,6 +18,7 @@ WITH RECURSIVE pairs AS (
     p.repo,
     p.title,
     p.source_day,
+    p.batch_id,
     p.similar_issue_id,
     p.similar_issue_url,
     p.similar_title,
@@ -89,6 +91,7 @@ members AS (
     p.issue_url,
     p.title,
     p.source_day,
+    p.batch_id,
     p.release_id
   FROM
     joined AS j
@@ -117,7 +120,8 @@ issues AS (
     issue_id,
     issue_url,
     title,
-    source_day
+    source_day,
+    batch_id
   FROM
     members
   UNION ALL
@@ -126,7 +130,8 @@ issues AS (
     canonical_issue_id AS issue_id,
     canonical_url AS issue_url,
     canonical_title AS title,
-    first_day AS source_day
+    first_day AS source_day,
+    CAST(NULL AS STRING) AS batch_id
   FROM
     clusters
 )
@@ -142,6 +147,7 @@ SELECT
   i.issue_url,
   i.title,
   i.source_day,
+  i.batch_id,
   c.release_id
 FROM
   clusters AS c

@@ -164,6 +164,7 @@ def clustered(canonical: int, first_day: date, issues: dict[int, date]) -> list[
             "canonical_title": f"t{canonical}", "repo": "a/b", "size": len(issues), "first_day": first_day,
             "last_day": FOURTH, "issue_id": issue_id, "issue_url": f"{URL}{issue_id}",
             "title": f"t{issue_id}", "source_day": day, "release_id": "r2",
+            "batch_id": None if issue_id == canonical else "p3" if day == THIRD else "p4",
         }
         for issue_id, day in issues.items()
     ]  # fmt: skip
