@@ -1,4 +1,4 @@
-"""The contracts of the tables of similar issues and of probable duplicates."""
+"""The contracts of the tables of similar issues: the one that is written, and the one of earlier versions."""
 
 from __future__ import annotations
 
@@ -69,33 +69,6 @@ SIMILAR_ISSUES = Table(
         ]
     ),
     key=("issue_id", "list", "rank"),
-    partition=("model", "day"),
-    lives_in=("lake", "warehouse"),
-    with_warehouse_columns=True,
-)
-
-DUPLICATE_PAIRS = Table(
-    name="duplicate_pairs_v1",
-    prose="A pair of an issue and an older issue of its repository that a maintainer might call duplicates. "
-    "The clusters of duplicates are made of these pairs. Issues that programs report are left out.",
-    schema=pa.schema(
-        [
-            ISSUE_ID,
-            _ISSUE_URL,
-            column("repo", pa.string(), "owner/name of the repository at the time when the issue was opened"),
-            column("title", pa.string(), "the title as its author wrote it"),
-            column("similar_issue_id", pa.int64(), "GitHub's id of the older issue"),
-            column("similar_issue_url", pa.string(), "the older issue's page on GitHub"),
-            column("similar_title", pa.string(), "the older issue's title"),
-            column("similar_day", pa.date32(), "source day (UTC) that the older issue was read from"),
-            column(
-                "probability",
-                pa.float64(),
-                "probability that a maintainer would call the two issues duplicates, 0.1 to 1",
-            ),
-        ]
-    ),
-    key=("issue_id", "similar_issue_id"),
     partition=("model", "day"),
     lives_in=("lake", "warehouse"),
     with_warehouse_columns=True,

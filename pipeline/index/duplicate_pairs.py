@@ -39,11 +39,12 @@ class Pairs:
         return len(self.queries)
 
     @classmethod
-    def joined(cls, parts: Sequence[Pairs]) -> Pairs:
-        """Returns all pairs, in order."""
+    def joined(cls, blocks: Sequence[Pairs]) -> Pairs:
+        """Returns the pairs of all blocks, in order."""
         numbers = np.empty(0, np.int64)
-        all_parts = [cls(numbers, numbers, numbers, np.empty(0)), *parts]
-        return cls(*(np.concatenate([getattr(part, f.name) for part in all_parts]) for f in fields(cls)))
+        none = cls(numbers, numbers, numbers, np.empty(0))
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(block, name) for block in [none, *blocks]]) for name in names))
 
 
 def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mapping[int, float]) -> Pairs:
