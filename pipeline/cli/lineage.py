@@ -29,6 +29,7 @@ from pipeline.cli.lineage_datasets import (
 )
 from pipeline.contracts import (
     DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     ISSUES,
     PREDICTOR,
@@ -195,8 +196,12 @@ def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result:
     if verb == "vocab":
         return table_of_manifests(lake, [result])
     if verb == "index":
-        neighbours = subject.members.folders(SIMILAR_ISSUES.name)
-        return [*table_of_manifests(lake, result.segments), *tables_of_folders(lake, neighbours)]
+        folders = [
+            folder
+            for table in (SIMILAR_ISSUES, DUPLICATE_PAIRS)
+            for folder in subject.members.folders(table.name)
+        ]
+        return [*table_of_manifests(lake, result.segments), *tables_of_folders(lake, folders)]
     predictor = result if verb == "train" else subject.members[PREDICTOR][0]
     figures = predictor.figures
     version = registered_model(settings, subject.name, figures["version"], figures["mlflow_run"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from pipeline.contracts.duplicates import DUPLICATE_MARKS as DUPLICATE_MARKS
+from pipeline.contracts.duplicates import DUPLICATE_PAIRS as DUPLICATE_PAIRS
 from pipeline.contracts.similar_issues import EVERYWHERE_LIST as EVERYWHERE_LIST
 from pipeline.contracts.similar_issues import REPOSITORY_LIST as REPOSITORY_LIST
 from pipeline.contracts.similar_issues import SIMILAR_ISSUES as SIMILAR_ISSUES
@@ -100,36 +102,6 @@ SOURCE_HEALTH = Table(
         ]
     ),
     key=("day",),
-    partition=("day",),
-    lives_in=("lake", "warehouse"),
-    with_warehouse_columns=True,
-)
-
-DUPLICATE_MARKS = Table(
-    name="duplicate_marks_v1",
-    prose="A comment on an issue in which somebody calls the issue a duplicate of another one.",
-    schema=pa.schema(
-        [
-            column("event_id", pa.string(), "GH Archive's id of the event of the comment"),
-            column("comment_url", pa.string(), "the comment's address on GitHub", null=True),
-            column("issue_id", pa.int64(), "GitHub's id of the issue that was called a duplicate"),
-            column("issue_url", pa.string(), "the page on GitHub of the issue that was called a duplicate"),
-            column("repo", pa.string(), "owner/name of that issue's repository when the comment was written"),
-            column("number", pa.int64(), "number of the issue that was called a duplicate"),
-            column("duplicate_of_repo", pa.string(), "owner/name of the other issue's repository"),
-            column("duplicate_of_number", pa.int64(), "number of the other issue, which may be newer"),
-            column("author", pa.string(), "login of the account that wrote the comment", null=True),
-            column(
-                "said_by",
-                pa.string(),
-                "who wrote the comment: bot, author (of the issue), member (of the project) or other; "
-                "NULL if GH Archive does not say",
-                null=True,
-            ),
-            column("created_at", TIMESTAMP, "when the comment was written"),
-        ]
-    ),
-    key=("event_id",),
     partition=("day",),
     lives_in=("lake", "warehouse"),
     with_warehouse_columns=True,
@@ -305,6 +277,13 @@ RELEASES = Table(
                 "similar.min_probability; NULL if the release has no probabilities",
                 null=True,
             ),
+            column(
+                "cluster_probability",
+                pa.float64(),
+                "smallest probability with which an issue joins a cluster of duplicates: the setting "
+                "similar.cluster_probability; NULL if the release has no clusters",
+                null=True,
+            ),
         ]
     ),
     key=("release_id",),
@@ -387,6 +366,7 @@ TABLES = {
         TITLE_PREDICTIONS,
         SIMILAR_ISSUES,
         SIMILAR_ISSUES_V1,
+        DUPLICATE_PAIRS,
         SEGMENTS,
         RELEASES,
         RELEASE_MEMBERS,

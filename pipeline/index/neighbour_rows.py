@@ -1,4 +1,5 @@
-"""Finds the two lists of similar older issues of the issues of some days, as rows of similar_issues_v2."""
+"""Finds the two lists of similar older issues of the issues of some days, as rows of similar_issues_v2, and
+their probable duplicates."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.contracts import EVERYWHERE_LIST, REPOSITORY_LIST
 from pipeline.index.comparison import TEXTS, Listed
+from pipeline.index.duplicate_pairs import Pairs, probable_pairs
 from pipeline.index.ordering import DEFAULT_ORDERING
 from pipeline.index.queries import Ages, Hits, Queries
 from pipeline.index.release_days import EmbeddingMatrix
@@ -36,12 +38,14 @@ QUERIES_PER_BLOCK = 2048
 @dataclass(frozen=True)
 class Lists:
     """The lists of some issues: `listed` has the similar issues of all lists. For each, `queries` says of
-    which issue's list it is, `names` of which of the two, and `ranks` its rank there, from 1."""
+    which issue's list it is, `names` of which of the two, and `ranks` its rank there, from 1. `pairs` are the
+    issues with their probable duplicates, of which the lists may lack some."""
 
     queries: Numbers
     names: pa.Array
     ranks: Numbers
     listed: Listed
+    pairs: Pairs
 
 
 def find_lists(
@@ -79,19 +83,21 @@ def find_lists(
             segments, hits.of_queries(first, end), block, block.terms, known, count, DEFAULT_ORDERING
         )
     return _joined(
-        [[own_list.listed, other] for own_list, other in zip(in_repositories, everywhere, strict=True)]
+        [[own_list.listed, other] for own_list, other in zip(in_repositories, everywhere, strict=True)],
+        Pairs.joined([own_list.pairs for own_list in in_repositories]),
     )
 
 
 @dataclass(frozen=True)
 class _InRepository:
-    """What the repository of an issue says: the issue's terms, its list there, and the probabilities of
-    candidates, by issue id."""
+    """What the repository of an issue says: the issue's terms, its list there, the probabilities of
+    candidates, by issue id, and its pairs."""
 
     query: int
     terms: IssueTerms
     listed: Listed
     probabilities: Mapping[int, float]
+    pairs: Pairs
 
 
 def _in_repositories(
@@ -145,10 +151,11 @@ def _of_one_day(
     question = Question(queries.take(rows), terms, ages.created_at, ages.issue_ids)
     lists = lists_in_repository(repository, question, count, DEFAULT_ORDERING)
     for own, (query, (listed, probabilities)) in enumerate(zip(rows.tolist(), lists, strict=True)):
-        yield _InRepository(query, terms.slice(own, own + 1), listed, probabilities)
+        pairs = probable_pairs(repository, query, {} if terms.automated[own] else probabilities)
+        yield _InRepository(query, terms.slice(own, own + 1), listed, probabilities, pairs)
 
 
-def _joined(lists: Sequence[Sequence[Listed]]) -> Lists:
+def _joined(lists: Sequence[Sequence[Listed]], pairs: Pairs) -> Lists:
     """Joins the two lists of each issue."""
     lengths = np.array([[len(listed) for listed in of_issue] for of_issue in lists], np.int64).reshape(-1, 2)
     flat = lengths.ravel()
@@ -159,6 +166,7 @@ def _joined(lists: Sequence[Sequence[Listed]]) -> Lists:
         pa.array([REPOSITORY_LIST, EVERYWHERE_LIST]).take(pa.array(number)),
         ranks,
         Listed.joined([listed for of_issue in lists for listed in of_issue]),
+        pairs,
     )
 
 

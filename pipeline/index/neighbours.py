@@ -27,9 +27,11 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.contracts import SIMILAR_ISSUES
+from pipeline.contracts import DUPLICATE_PAIRS, SIMILAR_ISSUES, Table
+from pipeline.index.duplicate_pairs import PAIR_PROBABILITY, pair_rows
 from pipeline.index.neighbour_rows import find_lists, neighbour_rows
 from pipeline.index.ordering import DEFAULT_ORDERING
 from pipeline.index.queries import months_before
@@ -62,16 +64,21 @@ class SearchParameters:
 
 @dataclass(frozen=True)
 class NeighbourDay:
-    """A day whose neighbours a release needs. `inputs` and `parameters` form the key of the day's batch, and
-    `figures` say in which history they are searched."""
+    """A day whose neighbours a release needs. `inputs` and `parameters` form the key of the day's batch of
+    similar_issues_v2, and `figures` say in which history they are searched."""
 
     day: IndexedDay
     inputs: tuple[str, ...]
     parameters: dict[str, Any]
     figures: dict[str, int]
 
+    @property
+    def pair_parameters(self) -> dict[str, Any]:
+        """The parameters of the day's batch of duplicate_pairs_v1."""
+        return {**self.parameters, "pair_probability": PAIR_PROBABILITY}
+
     def partition(self, owner: str) -> dict[str, str]:
-        """The partition of the day's batch. `owner` is the model that trained the embedding network."""
+        """The partition of the day's batches. `owner` is the model that trained the embedding network."""
         return {"model": owner, "day": self.day.day}
 
 
@@ -135,8 +142,9 @@ def store_neighbours(
     size: int,
     segments: Sequence[Manifest],
     settings: Index,
-) -> list[Manifest]:
-    """Finds the neighbours of some days of one month, and writes one batch of similar_issues_v2 per day.
+) -> list[tuple[Manifest, Manifest]]:
+    """Finds the neighbours of some days of one month, and writes one batch of similar_issues_v2 and one of
+    duplicate_pairs_v1 per day.
 
     `owner` is the model that trained the embedding network, `size` the length of a vector, and `segments` are
     all segments of the release.
@@ -147,13 +155,24 @@ def store_neighbours(
     since = months_before(days[0].day.day, parameters["months"])
     lists = find_lists(opened, issues, vectors, since, parameters["neighbours"], settings)
     rows = neighbour_rows(issues, opened, lists, parameters["near_duplicate_distance"])
-    manifests = []
-    for day in days:
-        draft = lake.draft(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters)
-        own = rows.filter(pc.equal(rows.column("day"), date.fromisoformat(day.day.day)))
-        draft.write_table("part-00000.parquet", own.drop_columns("day"), SIMILAR_ISSUES)
-        manifests.append(draft.commit(day.figures))
-    return manifests
+    pairs = pair_rows(issues, opened, lists.pairs)
+    return [
+        (
+            _store(lake, SIMILAR_ISSUES, day, owner, day.parameters, rows),
+            _store(lake, DUPLICATE_PAIRS, day, owner, day.pair_parameters, pairs),
+        )
+        for day in days
+    ]
+
+
+def _store(
+    lake: Lake, table: Table, day: NeighbourDay, owner: str, parameters: dict[str, Any], rows: pa.Table
+) -> Manifest:
+    """Writes the batch of a day. `rows` are those of several days."""
+    draft = lake.draft(table.name, day.partition(owner), day.inputs, parameters)
+    own = rows.filter(pc.equal(rows.column("day"), date.fromisoformat(day.day.day)))
+    draft.write_table("part-00000.parquet", own.drop_columns("day"), table)
+    return draft.commit(day.figures)
 
 
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:

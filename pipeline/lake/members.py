@@ -18,6 +18,7 @@ from pydantic import Discriminator, Field, Tag
 
 from pipeline.contracts import (
     DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     INDEX,
     ISSUES,
@@ -49,6 +50,7 @@ MADE_BY: Mapping[str, str] = MappingProxyType(
         INDEX: "index",
         SEGMENTS.name: "index",
         SIMILAR_ISSUES.name: "index",
+        DUPLICATE_PAIRS.name: "index",
         SIMILAR_ISSUES_V1.name: "index",
     }
 )

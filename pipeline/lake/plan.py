@@ -169,6 +169,7 @@ class _ReleaseFacts(KnownKeys):
     neighbours: int = ABSENT
     near_duplicate_distance: float = ABSENT
     min_probability: float = ABSENT
+    cluster_probability: float = ABSENT
     embedding: _EmbeddingFact = ABSENT
     kept_titles: dict[str, BatchFolder] = ABSENT
     titles_withheld: str = ABSENT

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.contracts import SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import DUPLICATE_PAIRS, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
 from pipeline.releases.abstained_share import ABSTAINED, abstained_share, check_abstention
-from pipeline.releases.index_figures import MIN_PROBABILITY, index_figures
+from pipeline.releases.index_figures import CLUSTER_PROBABILITY, MIN_PROBABILITY, index_figures
 from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD
 from pipeline.settings import Index, Settings
 
@@ -87,11 +87,17 @@ def _segments(index: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _suggestions(release: Pinned, settings: Settings) -> dict[str, float]:
-    """Returns the field of a release's record that says which similar issues are suggested: none for a
-    release whose similar issues have no probability."""
-    if SIMILAR_ISSUES.name not in release.members:
-        return {}
-    return {MIN_PROBABILITY: release.facts.get(MIN_PROBABILITY, settings.similar.min_probability)}
+    """Returns the fields of a release's record that say which similar issues are suggested, and which form
+    clusters. Leaves out a field if the release lacks its table."""
+    of_tables = {
+        SIMILAR_ISSUES.name: (MIN_PROBABILITY, settings.similar.min_probability),
+        DUPLICATE_PAIRS.name: (CLUSTER_PROBABILITY, settings.similar.cluster_probability),
+    }
+    return {
+        name: release.facts.get(name, default)
+        for table, (name, default) in of_tables.items()
+        if table in release.members
+    }
 
 
 def _titles(

@@ -41,6 +41,8 @@ INDEX_FIGURES = Note(
 MIN_PROBABILITY = "min_probability"
 """Name of the fact in a release's plan, and of the field of its record: the setting
 `similar.min_probability`."""
+CLUSTER_PROBABILITY = "cluster_probability"
+"""The same for the setting `similar.cluster_probability`."""
 
 
 def index_figures(release: Pinned) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.contracts import (
     DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     ISSUES,
     SIMILAR_ISSUES,
@@ -28,7 +29,15 @@ from pipeline.releases.records import published_records
 from pipeline.settings import Settings
 from pipeline.warehouse import Batch
 
-PUBLISHED_TABLES = (SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name)
+PUBLISHED_TABLES = (
+    SOURCE_HEALTH.name,
+    DUPLICATE_MARKS.name,
+    TITLE_PREDICTIONS.name,
+    SIMILAR_ISSUES.name,
+    DUPLICATE_PAIRS.name,
+)
+TABLES_OF_LATER_VERSIONS = (DUPLICATE_MARKS.name, DUPLICATE_PAIRS.name)
+"""Published tables that a release may lack, because earlier versions of Titler made releases without them."""
 EARLIER_TABLES = {SIMILAR_ISSUES.name: SIMILAR_ISSUES_V1.name}
 """The tables that releases of earlier versions of Titler have in place of a published table."""
 
@@ -70,16 +79,16 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
 
     If a stage of the release has not run yet, the release has no batches of the stage's table. Then a
     UsageError is raised if `complete` is true; it names the command to run. If `complete` is false, this
-    table is left out. A published release whose folder was deleted has no content. The table of duplicate
-    marks is always left out if the release has none, because earlier versions of Titler planned releases
-    without it. A release of an earlier version may have an earlier table in place of one of `tables`.
+    table is left out. A published release whose folder was deleted has no content. A table of
+    TABLES_OF_LATER_VERSIONS is always left out if the release has none. A release of an earlier version may
+    have an earlier table in place of one of `tables`.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
     for name in (ISSUES.name, *tables):
         earlier = EARLIER_TABLES.get(name, name)
         table = earlier if earlier in release.members else name
-        required = complete and table != DUPLICATE_MARKS.name
+        required = complete and table not in TABLES_OF_LATER_VERSIONS
         manifests = release.members[table] if required or table in release.members else ()
         for manifest in manifests:
             members.append(

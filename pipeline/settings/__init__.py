@@ -140,8 +140,8 @@ class Index(Section):
 
 
 class Similar(Section):
-    """Which similar issues are suggested, how far a search for them looks back, and when stored similar
-    issues are searched again."""
+    """Which similar issues are suggested, which form clusters, how far a search for them looks back, and when
+    stored similar issues are searched again."""
 
     min_probability: float = Field(
         default=0.5,
@@ -149,6 +149,13 @@ class Similar(Section):
         le=1,
         description="smallest probability with which a similar issue is suggested. All similar issues are "
         "stored; `titler similar` shows those below only with --all",
+    )
+    cluster_probability: float = Field(
+        default=0.2,
+        ge=0.2,
+        le=1,
+        description="smallest probability with which an issue joins a cluster of duplicates, in the view "
+        "duplicate_clusters. Another value needs a new release, but nothing is searched again",
     )
     months: int = Field(
         default=24,

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pipeline import warehouse
 from pipeline.contracts import (
     DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     INDEX,
     ISSUES,
@@ -76,6 +77,7 @@ TABLES_BY_OWNER = (
     TITLE_PREDICTIONS.name,
     SIMILAR_ISSUES.name,
     SIMILAR_ISSUES_V1.name,
+    DUPLICATE_PAIRS.name,
     SEGMENTS.name,
     INDEX,
     VOCABULARY,

@@ -4,7 +4,8 @@ issues.
 The index is a list of segments, each with the issues of a month or of a closed year. A segment is built once
 from embeddings_v1. Later releases use it again, so a night builds the segment of its month only. The stage
 measures the recall of the whole index: the share of the exact nearest neighbours that a search finds. Then it
-writes the neighbours to similar_issues_v2, for the days whose neighbours are not stored yet.
+writes the neighbours to similar_issues_v2, and the probable duplicates to duplicate_pairs_v1, for the days
+whose neighbours are not stored yet.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.compute.cluster import map_shards
-from pipeline.contracts import INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
+from pipeline.contracts import DUPLICATE_PAIRS, INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
 from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
@@ -82,8 +83,10 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
         SearchParameters(facts["neighbours"], facts["near_duplicate_distance"], settings.similar.months),
         settings.similar.recompute_days,
     )
-    neighbours, searched = _neighbours(release, owner, size, neighbour_days, segments, settings)
+    of_days, searched = _neighbours(release, owner, size, neighbour_days, segments, settings)
+    neighbours = [similar for similar, _ in of_days]
     figures["days_with_other_history"] = days_with_other_history(neighbour_days, neighbours)
+    release.members.put(DUPLICATE_PAIRS.name, [pairs for _, pairs in of_days])
     release.members.put(SIMILAR_ISSUES.name, neighbours)
     release.members.put(SEGMENTS.name, segments)
     if release.notes[INDEX_FIGURES] != figures:
@@ -193,12 +196,23 @@ def _neighbours(
     days: Sequence[NeighbourDay],
     segments: Sequence[Manifest],
     settings: Settings,
-) -> tuple[list[Manifest], int]:
-    """Returns one batch of similar_issues_v2 per day, and for how many days it is new."""
-    existing = release.find_all(
+) -> tuple[list[tuple[Manifest, Manifest]], int]:
+    """Returns one batch of similar_issues_v2 and one of duplicate_pairs_v1 per day, and for how many days
+    they are new."""
+    lists = release.find_all(
         [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
     )
-    missing = [day for day, manifest in zip(days, existing, strict=True) if manifest is None]
+    pairs = release.find_all(
+        [
+            BatchKey(DUPLICATE_PAIRS.name, day.partition(owner), day.inputs, day.pair_parameters)
+            for day in days
+        ]
+    )
+    existing = [
+        (of_lists, of_pairs) if of_lists and of_pairs else None
+        for of_lists, of_pairs in zip(lists, pairs, strict=True)
+    ]
+    missing = [day for day, stored in zip(days, existing, strict=True) if stored is None]
     groups = map_shards(
         store_neighbours,
         group_days(missing),
@@ -211,5 +225,5 @@ def _neighbours(
         compute=settings.compute,
         worth_a_cluster=sum(day.day.issue_count for day in missing) > ISSUES_WORTH_A_CLUSTER,
     )
-    new = (manifest for group in groups for manifest in group)
-    return [manifest or next(new) for manifest in existing], len(missing)
+    new = (stored for group in groups for stored in group)
+    return [stored or next(new) for stored in existing], len(missing)

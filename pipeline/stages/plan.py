@@ -22,7 +22,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay, Plan
 from pipeline.networks.variants import variant_of
 from pipeline.releases.current import reconcile_current
-from pipeline.releases.index_figures import MIN_PROBABILITY
+from pipeline.releases.index_figures import CLUSTER_PROBABILITY, MIN_PROBABILITY
 from pipeline.releases.kept_titles import kept_titles_facts
 from pipeline.releases.records import published_records
 from pipeline.releases.withheld_titles import stored_gate
@@ -129,6 +129,7 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
         "neighbours": settings.index.neighbours,
         "near_duplicate_distance": settings.index.near_duplicate_distance or default_distance,
         MIN_PROBABILITY: settings.similar.min_probability,
+        CLUSTER_PROBABILITY: settings.similar.cluster_probability,
         **(embedding_network.fact if embedding_network else {}),
         **(gate.facts if gate else {}),
     }
@@ -153,8 +154,9 @@ def _nothing_new(
 def _is_same(release: Pinned, facts: dict[str, Any], update: CatalogueUpdate) -> bool:
     if not release.is_open():
         return False
-    # A release of an earlier version of Titler lacks this fact. That alone is nothing new.
-    known = {name: value for name, value in facts.items() if name in release.facts or name != MIN_PROBABILITY}
+    # A release of an earlier version of Titler lacks these facts. That alone is nothing new.
+    later_facts = {MIN_PROBABILITY, CLUSTER_PROBABILITY} - release.facts.keys()
+    known = {name: value for name, value in facts.items() if name not in later_facts}
     if release.facts != known:
         return False
     if release.day_pages == update.catalogue.days:

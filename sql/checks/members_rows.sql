@@ -65,6 +65,17 @@ WITH held AS (
     source_day IN UNNEST(@days)
   GROUP BY
     batch_id
+  UNION ALL
+  SELECT
+    'duplicate_pairs_v1' AS table_name,
+    batch_id,
+    COUNT(*) AS found
+  FROM
+    duplicate_pairs_v1
+  WHERE
+    source_day IN UNNEST(@days)
+  GROUP BY
+    batch_id
 )
 SELECT
   m.table_name,
@@ -86,6 +97,7 @@ WHERE
     'similar_issues_v2',
     'source_health_v1',
     'embeddings_v1',
-    'duplicate_marks_v1'
+    'duplicate_marks_v1',
+    'duplicate_pairs_v1'
   )
   AND m.rows != COALESCE(h.found, 0)

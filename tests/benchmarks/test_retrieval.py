@@ -14,6 +14,7 @@ import pytest
 from pipeline.evaluation.retrieval import RetrievalScores
 from pipeline.index.ordering import DEFAULT_ORDERING, FEATURES, Ordering
 from tests.benchmarks import ordering_weights, tfidf
+from tests.benchmarks.clusters import largest, pairs_of
 from tests.benchmarks.duplicates import CandidateSearch, Duplicates
 from tests.benchmarks.retrieval import (
     by_tfidf,
@@ -24,6 +25,7 @@ from tests.benchmarks.retrieval import (
     ranks,
     report,
 )
+from tests.support.clusters import clusters_of
 
 VECTORS = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]])
 TITLES = ["crash of the parser", "slow window", "parser crash", "leak in the cache"]
@@ -115,6 +117,18 @@ def test_precision_and_coverage_are_over_all_issues(data):
     assert (everything.precision, everything.coverage, everything.marked_suggested) == (1 / 6, 0.75, 1.0)
     nothing = published(data, VECTORS.astype(np.float32), min_probability=1.0)
     assert (nothing.precision, nothing.coverage, nothing.marked_suggested) == (0.0, 0.0, 0.0)
+
+
+def test_clusters_are_made_of_the_probable_pairs_the_largest_first(data, monkeypatch):
+    monkeypatch.setattr("tests.benchmarks.clusters.DEFAULT_ORDERING", replace(DEFAULT_ORDERING, bias=0.0))
+    pairs = list(pairs_of(data, VECTORS[[0, 2, 0, 1]]))
+    best = max(pairs, key=lambda row: row["probability"])
+    assert (best["issue_url"], best["similar_issue_url"]) == ("o/r#3", "o/r#1")
+    (cluster,) = largest(clusters_of(pairs, best["probability"]), 1)
+    assert [(row["issue_url"], row["title"]) for row in cluster] == [
+        ("o/r#1", TITLES[0]),
+        ("o/r#3", TITLES[2]),
+    ]
 
 
 def test_calibration_of_probabilities_that_are_right_and_wrong():

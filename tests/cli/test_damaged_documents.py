@@ -269,6 +269,7 @@ SAME = [  # the file, and a command that reads it
     ("releases/RELEASE/members/title_predictions_v1.json", "publish --release RELEASE"),
     ("releases/RELEASE/members/segments_v1.json", "similar crash"),
     ("releases/RELEASE/members/similar_issues_v2.json", "publish --release RELEASE"),
+    ("releases/RELEASE/members/duplicate_pairs_v1.json", "publish --release RELEASE"),
     ("models/MODEL/members/vectors_v1.json", "train MODEL"),
     ("models/MODEL/members/predictor.json", "plan"),
     ("days/catalogue.json", "status"),

@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from pipeline.cli import whole_job
 from pipeline.cli.options import Context
 from pipeline.contracts import (
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     ISSUES,
     PREDICTOR,
@@ -95,7 +96,7 @@ def test_only_the_new_day_is_embedded_and_rollback_restores_the_release_before(
     now = Pinned(published, "releases", "20991231T000000Z")
     assert current_release_id(published) == now.name
     first = Pinned(published, "releases", before)
-    for table in (EMBEDDINGS.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name):
+    for table in (EMBEDDINGS.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name):
         assert [m.batch_id for m in now.members[table]][:2] == [m.batch_id for m in first.members[table]]
         assert len(now.members[table]) == 3
     publish.rollback(published, settings, before)
@@ -285,7 +286,7 @@ def test_a_release_of_a_model_with_the_former_champions_embedding_network_embeds
     assert embed.run(trained.lake, trained.settings, release).made == 0
     assert predict.run(trained.lake, trained.settings, release).made == 2
     index.run(trained.lake, release, trained.settings)
-    for table in (EMBEDDINGS.name, SIMILAR_ISSUES.name):
+    for table in (EMBEDDINGS.name, SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name):
         assert release.members.folders(table) == before.members.folders(table)
     publish.run(trained.lake, trained.settings, release, {"abstained": "a test"})
     models = query(trained.settings, "SELECT DISTINCT model FROM title_predictions")

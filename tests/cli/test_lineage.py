@@ -14,6 +14,7 @@ from pipeline.cli.lineage import LineageFile
 from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import (
     DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     ISSUES,
     SEGMENTS,
@@ -66,7 +67,7 @@ class LineageLake:
             "predictor": (self.predictor,),
             "vocabulary": (self.batch("vocabulary", model="m"),),
         }
-        for table in (VECTORS, EMBEDDINGS, TITLE_PREDICTIONS, SIMILAR_ISSUES):
+        for table in (VECTORS, EMBEDDINGS, TITLE_PREDICTIONS, SIMILAR_ISSUES, DUPLICATE_PAIRS):
             owner = {"vocabulary": "v"} if table is VECTORS else {"model": "m"}
             self.members[table.name] = tuple(self.batch(table.name, **owner, day=day.day) for day in pinned)
         segment = {"model": "m", "period": "2015-01", "repositories": "1-of-1"}
@@ -141,12 +142,12 @@ def test_the_verbs_of_a_model(lake: LineageLake, verb: str, inputs: list[str], o
         ("vectorize", ["tokens_v1", "predictor"], ["vectors_v1"]),
         ("embed", ["vectors_v1", "predictor"], ["embeddings_v1"]),
         ("predict", ["vectors_v1", "issues_v1", "predictor"], ["title_predictions_v1"]),
-        ("index", ["embeddings_v1", "issues_v1"], ["segments_v1", "similar_issues_v2"]),
+        ("index", ["embeddings_v1", "issues_v1"], ["segments_v1", "similar_issues_v2", "duplicate_pairs_v1"]),
         (
             "publish",
             [
                 *("issues_v1", "source_health_v1", "duplicate_marks_v1", "title_predictions_v1"),
-                *("similar_issues_v2", "segments_v1"),
+                *("similar_issues_v2", "duplicate_pairs_v1", "segments_v1"),
             ],
             ["releases", "warehouse.duckdb"],
         ),
@@ -259,7 +260,7 @@ def test_a_failed_stage_has_the_inputs_that_were_pinned_and_no_outputs(lake: Lin
     with pytest.raises(UsageError), LineageFile(lake.lake, lake.settings).stage("publish", lake.release):
         raise UsageError("stopped")
     line = json.loads(Path(lake.settings.lineage.file).read_text())
-    assert last_parts(line["inputs"])[-2:] == ["similar_issues_v2", "segments_v1"]
+    assert last_parts(line["inputs"])[-2:] == ["duplicate_pairs_v1", "segments_v1"]
     assert line["outputs"] == []
 
 

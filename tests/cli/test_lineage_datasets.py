@@ -158,16 +158,17 @@ def test_bigquerys_tables_have_bigquerys_columns(release: Pinned) -> None:
         "my-project.titler.duplicate_marks_v1",
         "my-project.titler.title_predictions_v1",
         "my-project.titler.similar_issues_v2",
+        "my-project.titler.duplicate_pairs_v1",
         "my-project.titler.embeddings_v1",
         "my-project.titler.releases_v1",
         "my-project.titler.release_members_v1",
     ]
     assert {table["namespace"] for table in tables} == {"bigquery"}
-    assert [partition["dimensions"] for partition in tables[4]["partitions"]] == [
+    assert [partition["dimensions"] for partition in tables[5]["partitions"]] == [
         {"source_day": "2015-01-01"},
         {"source_day": "2015-01-02"},
     ]
-    assert [(column["name"], column["type"]) for column in tables[4]["schema"]] == [
+    assert [(column["name"], column["type"]) for column in tables[5]["schema"]] == [
         ("issue_id", "INT64"),
         ("embedding", "ARRAY<FLOAT64>"),
         ("source_day", "DATE"),

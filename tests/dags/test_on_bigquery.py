@@ -78,7 +78,7 @@ WAREHOUSE = [
     f"warehouse {table}"
     for table in (
         *("source_health_v1", "duplicate_marks_v1", "title_predictions_v1", "similar_issues_v2"),
-        *("releases_v1", "release_members_v1"),
+        *("duplicate_pairs_v1", "releases_v1", "release_members_v1"),
     )
 ]
 # In a task's log, if its command failed. Airflow would try again five minutes later.

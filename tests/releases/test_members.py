@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.contracts import (
     DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     ISSUES,
     SIMILAR_ISSUES,
@@ -43,7 +44,10 @@ def release(tmp_path: Path) -> Pinned:
 
 
 def test_embeddings_are_published_if_the_setting_says_so() -> None:
-    tables = ("source_health_v1", "duplicate_marks_v1", "title_predictions_v1", "similar_issues_v2")
+    tables = (
+        *("source_health_v1", "duplicate_marks_v1", "title_predictions_v1", "similar_issues_v2"),
+        "duplicate_pairs_v1",
+    )
     assert published_tables(Settings()) == tables
     with_embeddings = Settings(warehouse=WarehouseSettings(embeddings=True))
     assert published_tables(with_embeddings) == (*tables, EMBEDDINGS.name)
@@ -100,9 +104,12 @@ def test_a_table_without_batches_is_refused_if_the_release_must_be_complete(rele
         release_content(release, [TITLE_PREDICTIONS.name], complete=True)
 
 
-def test_a_release_of_an_earlier_version_has_no_duplicate_marks(release: Pinned) -> None:
-    content = release_content(release, [DUPLICATE_MARKS.name], complete=True)
-    assert content.batches == {DUPLICATE_MARKS.name: []}
+@pytest.mark.parametrize("table", [DUPLICATE_MARKS.name, DUPLICATE_PAIRS.name])
+def test_a_release_of_an_earlier_version_has_no_duplicate_marks_and_pairs(
+    release: Pinned, table: str
+) -> None:
+    content = release_content(release, [table], complete=True)
+    assert content.batches == {table: []}
 
 
 def test_a_table_without_batches_is_empty_if_the_release_may_be_incomplete(release: Pinned) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.contracts import (
     DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     SIMILAR_ISSUES,
     SOURCE_HEALTH,
@@ -18,7 +19,7 @@ from pipeline.contracts import (
 )
 from pipeline.warehouse import SQL
 from pipeline.warehouse.duckdb import DuckDBWarehouse, release_file
-from tests.warehouse.events import Lake, embedding, health, mark, neighbour, prediction
+from tests.warehouse.events import DAY, Lake, embedding, health, mark, neighbour, pair, prediction
 
 NAN = float("nan")
 
@@ -35,6 +36,7 @@ def healthy(folder: Path) -> Lake:
         [prediction(1), prediction(2, predicted_title="", abstained=True), prediction(3)],
     )
     lake.add(DUPLICATE_MARKS, "d1", [mark("1"), mark("2", duplicate_of_repo="c/d", duplicate_of_number=2)])
+    lake.add(DUPLICATE_PAIRS, "p1", [pair(2, 1), pair(3, 1, 0.1), pair(3, 2, 1.0)])
     return lake.add(SIMILAR_ISSUES, "s1", [neighbour(2, 1), neighbour(3, 2, 1), neighbour(3, 1, 2)]).add(
         SOURCE_HEALTH, "h1", [health()]
     )
@@ -74,6 +76,12 @@ def ranked(issue_id: int, probability_before: float | None = None, **values: Any
     return by_number(issue_id, list="repository", probability_before=probability_before, **values)
 
 
+def paired(issue_id: int, similar: int, **values: Any) -> dict[str, Any]:
+    """The columns that the check of the order returns for a pair."""
+    row = by_number(issue_id, similar_issue_id=similar, source_day=DAY, similar_day=DAY, probability=0.5)
+    return {**row, **values}
+
+
 FAULTS = [
     Fault(
         "duplicate_marks_key",
@@ -88,6 +96,48 @@ FAULTS = [
         DUPLICATE_MARKS,
         [mark("8", duplicate_of_repo="A/b", duplicate_of_number=2)],
         [{"batch_id": "bad", "event_id": "8", "repo": "a/b", "number": 2}],
+    ),
+    Fault(
+        "duplicate_pairs_key",
+        "twice",
+        DUPLICATE_PAIRS,
+        [pair(9, 8), pair(9, 8, 0.25), pair(9, 7)],
+        [by_number(9, similar_issue_id=8, found=2)],
+    ),
+    Fault(
+        "duplicate_pairs_order",
+        "of itself",
+        DUPLICATE_PAIRS,
+        [pair(9, 9), pair(9, 8)],
+        [paired(9, 9)],
+    ),
+    Fault(
+        "duplicate_pairs_order",
+        "with an issue of a later day",
+        DUPLICATE_PAIRS,
+        [pair(9, 8, similar_day=date(2015, 1, 4))],
+        [paired(9, 8, similar_day=date(2015, 1, 4))],
+    ),
+    Fault(
+        "duplicate_pairs_order",
+        "less probable than what is stored",
+        DUPLICATE_PAIRS,
+        [pair(9, 8, 0.09)],
+        [paired(9, 8, probability=0.09)],
+    ),
+    Fault(
+        "duplicate_pairs_younger",
+        "opened a minute later",
+        DUPLICATE_PAIRS,
+        [pair(1, 2)],
+        [
+            by_number(
+                1,
+                similar_issue_id=2,
+                created_at=datetime(2015, 1, 3, 5, 1, tzinfo=UTC),
+                similar_created_at=datetime(2015, 1, 3, 5, 2, tzinfo=UTC),
+            )
+        ],
     ),
     Fault(
         "title_predictions_key",

@@ -17,6 +17,7 @@ from tests.warehouse.events import (
     health,
     mark,
     neighbour,
+    pair,
     prediction,
     release,
 )
@@ -27,7 +28,7 @@ THIRD, FOURTH, FIFTH = date(2015, 1, 3), date(2015, 1, 4), date(2015, 1, 5)
 
 HEALTH, TITLES, SIMILAR = contracts.SOURCE_HEALTH, contracts.TITLE_PREDICTIONS, contracts.SIMILAR_ISSUES
 OPENED, EARLIER = datetime(2015, 1, 3, 5, tzinfo=UTC), datetime(2015, 1, 3, 4, tzinfo=UTC)
-EMBEDDINGS, MARKS = contracts.EMBEDDINGS, contracts.DUPLICATE_MARKS
+EMBEDDINGS, MARKS, PAIRS = contracts.EMBEDDINGS, contracts.DUPLICATE_MARKS, contracts.DUPLICATE_PAIRS
 WEEKDAY = {"usual_issues": 4, "compared_with": "weekday", "reason": None}
 COUNTED_PER_HOUR = {
     "malformed_issues": 0,
@@ -96,7 +97,25 @@ WORLD: Tables = {
         *batch(MARKS, "d3-old", mark("9")),
         *batch(MARKS, "d4", mark("1", number=7), mark("2", said_by=None), day=FOURTH),
     ],
-    contracts.RELEASES.name: [release("r1", "published"), release("r2", min_probability=0.75)],
+    PAIRS.name: [
+        *batch(PAIRS, "p3", pair(2, 1), pair(3, 1, 0.5)),
+        *batch(PAIRS, "p3-old", pair(2, 9)),
+        # 4 is linked to 2, 5 and 6 to 4, but 6 has less than half of the probability with the canonical 1
+        *batch(
+            PAIRS,
+            "p4",
+            *(pair(4, 2, 0.5), pair(4, 1, 0.25), pair(4, 3, 0.75, similar_day=FOURTH)),
+            *(pair(5, 4, 0.75, similar_day=FOURTH), pair(5, 1, 0.25)),
+            *(pair(6, 4, 0.75, similar_day=FOURTH), pair(6, 1, 0.24), pair(6, 2, 0.25)),
+            *(pair(7, 6, 0.5, similar_day=FOURTH), pair(8, 1, 0.49)),
+            pair(3, 2, 0.75),  # recorded again on the fifth day, which counts
+            day=FOURTH,
+        ),
+    ],
+    contracts.RELEASES.name: [
+        release("r1", "published", cluster_probability=0.5),
+        release("r2", min_probability=0.75, cluster_probability=0.5),
+    ],
     contracts.RELEASE_MEMBERS.name: [
         member("r1", HEALTH, "h3-old"),
         member("r1", TITLES, "t3-old"),
@@ -112,6 +131,9 @@ WORLD: Tables = {
         member("r1", MARKS, "d3-old"),
         member("r2", MARKS, "d3"),
         member("r2", MARKS, "d4", FOURTH),
+        member("r1", PAIRS, "p3-old"),
+        member("r2", PAIRS, "p3"),
+        member("r2", PAIRS, "p4", FOURTH),
         member("r2", SIMILAR, "s3"),
         member("r2", SIMILAR, "s4", FOURTH),
         member("r2", SIMILAR, "s5", FIFTH),
@@ -129,9 +151,24 @@ RELEASED = {
     "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0,
     "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
     "abstained": None, "calibration": None, "segments": None, "days_with_other_history": None,
-    "min_probability": None,
+    "min_probability": None, "cluster_probability": 0.5,
 }  # fmt: skip
 MODEL = {"model": "titler", "model_version": "1", "release_id": "r2"}
+
+
+def clustered(canonical: int, first_day: date, issues: dict[int, date]) -> list[Row]:
+    """The rows of a cluster whose last issue is of the fourth day."""
+    return [
+        {
+            "canonical_issue_id": canonical, "canonical_url": f"{URL}{canonical}",
+            "canonical_title": f"t{canonical}", "repo": "a/b", "size": len(issues), "first_day": first_day,
+            "last_day": FOURTH, "issue_id": issue_id, "issue_url": f"{URL}{issue_id}",
+            "title": f"t{issue_id}", "source_day": day, "release_id": "r2",
+            "batch_id": None if issue_id == canonical else "p3" if day == THIRD else "p4",
+        }
+        for issue_id, day in issues.items()
+    ]  # fmt: skip
+
 
 SHOWN: dict[str, list[Row]] = {
     "source_health": [
@@ -182,6 +219,10 @@ SHOWN: dict[str, list[Row]] = {
     "duplicate_marks": [  # the comment 1 was recorded twice: the earlier day counts
         {**mark("1"), "source_day": THIRD, "batch_id": "d3", "release_id": "r2"},
         {**mark("2", said_by=None), "source_day": FOURTH, "batch_id": "d4", "release_id": "r2"},
+    ],
+    "duplicate_clusters": [
+        *clustered(1, THIRD, {1: THIRD, 2: THIRD, 3: THIRD, 4: FOURTH, 5: FOURTH}),
+        *clustered(6, FOURTH, {6: FOURTH, 7: FOURTH}),
     ],
     "embeddings": [
         {

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
+from pipeline.contracts import (
+    DUPLICATE_PAIRS,
+    EMBEDDINGS,
+    INDEX,
+    SEGMENTS,
+    SIMILAR_ISSUES,
+    SIMILAR_ISSUES_V1,
+)
 from pipeline.errors import StoppedError, UsageError
+from pipeline.index import duplicate_pairs
 from pipeline.index.recall import measure_recall
 from pipeline.index.segment import Segment
 from pipeline.lake.batches import Lake
@@ -86,6 +95,31 @@ def test_an_issue_has_a_list_of_its_own_repository_that_looks_back_over_everythi
     assert neighbours(release, "everywhere") == [(2, 1, 1, True), (4, 1, 3, True)]
 
 
+def test_the_probable_duplicates_of_a_day_are_stored_beside_its_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicate_pairs, "PAIR_PROBABILITY", 0.0)
+    days: Days = {"2015-01-01": {1: [1, 0], 2: [0, 1]}, "2015-01-03": {3: [1, 0.1]}}
+    release = published(Lake(str(tmp_path)), days, days, "r")
+    lists, pairs = (release.members[table.name] for table in (SIMILAR_ISSUES, DUPLICATE_PAIRS))
+    assert [each.partition for each in pairs] == [each.partition for each in lists]
+    rows = release.lake.read(pairs[1], DUPLICATE_PAIRS).to_pylist()
+    assert [(row["issue_id"], row["similar_issue_id"], row["similar_day"]) for row in rows] == [
+        (3, 1, date(2015, 1, 1)),
+        (3, 2, date(2015, 1, 1)),
+    ]
+
+
+def test_a_day_whose_probable_duplicates_are_missing_is_searched_again(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    release = published(lake, DAYS, DAYS, "r")
+    first = release.members.folders(DUPLICATE_PAIRS.name)
+    lake.delete_folder(f"{DUPLICATE_PAIRS.name}/model=m/day=2015-01-02")
+    again = embedded_release(lake, DAYS, "again")
+    assert index.run(lake, again, settings()).days_searched == 1
+    assert again.members.folders(DUPLICATE_PAIRS.name)[0] == first[0]
+
+
 def test_a_rerun_builds_and_searches_nothing(tmp_path: Path) -> None:
     release = embedded_release(Lake(str(tmp_path)), DAYS)
     first = index.run(release.lake, release, Settings())
@@ -102,7 +136,7 @@ def test_a_night_builds_the_segment_of_its_month_and_searches_the_neighbours_of_
     night = embedded_release(lake, days, "night")
     outcome = index.run(lake, night, Settings())
     assert (outcome.segments_built, outcome.days_searched) == (1, 1)
-    for table in (SEGMENTS.name, SIMILAR_ISSUES.name):
+    for table in (SEGMENTS.name, SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name):
         before, now = first.members.folders(table), night.members.folders(table)
         assert [folder in before for folder in now] == [True] * (len(now) - 1) + [False]
 
@@ -179,7 +213,7 @@ def test_two_workers_give_the_same_result_as_one_process(
     lake = Lake(str(tmp_path / "two workers"))
     release = embedded_release(lake, days)
     index.run(lake, release, Settings(compute=Compute(workers=2)))
-    for table in (SEGMENTS.name, SIMILAR_ISSUES.name):
+    for table in (SEGMENTS.name, SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name):
         assert digests(release.members[table]) == digests(expected.members[table])
 
 

@@ -87,6 +87,7 @@ def test_a_release_records_the_champion_the_settings_and_the_batches_of_each_day
         "neighbours": 7,
         "near_duplicate_distance": 0.7,  # of the network `copy`
         "min_probability": Similar().min_probability,
+        "cluster_probability": Similar().cluster_probability,
     }
     assert [day.day for day in release.plan.days] == [ONE, TWO]
     assert release.members.folders(ISSUES.name) == [batch.folder for batch in batches]
@@ -160,11 +161,14 @@ def test_there_is_no_release_if_nothing_is_new_since_the_current_one(nights: Nig
     assert not nights.release("second").is_open()
 
 
-def test_another_probability_from_which_issues_are_suggested_needs_a_release(nights: Nights) -> None:
+@pytest.mark.parametrize("name", ["min_probability", "cluster_probability"])
+def test_another_probability_from_which_issues_are_suggested_or_form_clusters_needs_a_release(
+    nights: Nights, name: str
+) -> None:
     nights.add_day(ONE, CRASH)
     nights.plan("first")
     nights.publish("first")
-    nights.settings = nights.settings.model_copy(update={"similar": Similar(min_probability=0.25)})
+    nights.settings = nights.settings.model_copy(update={"similar": Similar.model_validate({name: 0.25})})
     assert nights.plan("second").plan is not None
 
 
@@ -175,7 +179,7 @@ def test_a_release_of_an_earlier_version_which_knows_no_such_probability_is_not_
     nights.plan("first")
     nights.publish("first")
     stored = json.loads(nights.lake.get("releases/first/plan.json") or b"")
-    del stored["facts"]["min_probability"]
+    del stored["facts"]["min_probability"], stored["facts"]["cluster_probability"]
     nights.lake.put_json("releases/first/plan.json", stored)
     assert nights.plan("second").reason == "nothing is new since release first"
 

@@ -27,6 +27,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from pipeline.contracts import (
     DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     ISSUES,
     SEGMENTS,
@@ -151,7 +152,7 @@ def _open_release(
         table.name: []
         for table in (
             *(ISSUES, SOURCE_HEALTH, DUPLICATE_MARKS, VECTORS, EMBEDDINGS, TITLE_PREDICTIONS),
-            SIMILAR_ISSUES,
+            *(SIMILAR_ISSUES, DUPLICATE_PAIRS),
         )
     }
     days: list[PinnedDay] = []
@@ -201,9 +202,10 @@ def _open_release(
     )
     indexed = _indexed_days(batches)
     for day in plan_neighbours(indexed, parameters, settings.similar.recompute_days):
-        batches[SIMILAR_ISSUES.name].append(
-            _batch(SIMILAR_ISSUES, day.partition(MODEL), day.inputs, day.parameters, day.figures, rows=0)
-        )
+        of_tables = {SIMILAR_ISSUES: day.parameters, DUPLICATE_PAIRS: day.pair_parameters}
+        for made, of_table in of_tables.items():
+            batch = _batch(made, day.partition(MODEL), day.inputs, of_table, day.figures, rows=0)
+            batches[made.name].append(batch)
     pages = write_pages(lake, day_pages(days, {}))
     ids = {
         period: write_ids(
@@ -285,7 +287,7 @@ def _write_segments(lake: Lake, settings: Settings, batches: Mapping[str, list[M
 
 def _write_copies(warehouse: Path, batches: Mapping[str, list[Manifest]]) -> None:
     """Writes the copies of the history's Parquet files that a publication has made beside the warehouse."""
-    for table in (SOURCE_HEALTH, DUPLICATE_MARKS, TITLE_PREDICTIONS, SIMILAR_ISSUES):
+    for table in (SOURCE_HEALTH, DUPLICATE_MARKS, TITLE_PREDICTIONS, SIMILAR_ISSUES, DUPLICATE_PAIRS):
         for manifest in batches[table.name]:
             folder = copies_folder(warehouse) / table.name / f"day={manifest.day}" / manifest.batch_id
             folder.mkdir(parents=True)
@@ -293,7 +295,7 @@ def _write_copies(warehouse: Path, batches: Mapping[str, list[Manifest]]) -> Non
 
 
 def _copy_of(table: Table, manifest: Manifest) -> pa.Table:
-    if table in (DUPLICATE_MARKS, SIMILAR_ISSUES):
+    if table in (DUPLICATE_MARKS, SIMILAR_ISSUES, DUPLICATE_PAIRS):
         return table.empty()
     if table is SOURCE_HEALTH:
         row = {**manifest.figures, "day": date.fromisoformat(manifest.day)}

@@ -150,6 +150,17 @@ def earlier_neighbour(issue_id: int, similar: int, rank: int = 1, **values: Any)
     return {**row, **values}
 
 
+def pair(issue_id: int, similar: int, probability: float = 0.5, **values: Any) -> dict[str, Any]:
+    """A row of duplicate_pairs_v1."""
+    row = {
+        "issue_id": issue_id, "issue_url": f"https://github.com/a/b/issues/{issue_id}", "repo": "a/b",
+        "title": f"t{issue_id}", "similar_issue_id": similar,
+        "similar_issue_url": f"https://github.com/a/b/issues/{similar}", "similar_title": f"t{similar}",
+        "similar_day": DAY, "probability": probability,
+    }  # fmt: skip
+    return {**row, **values}
+
+
 def mark(event_id: str, **values: Any) -> dict[str, Any]:
     """A row of duplicate_marks_v1."""
     row = {
@@ -186,7 +197,7 @@ def release(release_id: str, status: str = "current", **values: Any) -> dict[str
         "issues": 1, "index_items": 1,
         "recall_at_10": 1.0, "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
         "abstained": None, "calibration": None, "segments": None, "days_with_other_history": None,
-        "min_probability": None,
+        "min_probability": None, "cluster_probability": None,
     }  # fmt: skip
     return {**row, **values}
 

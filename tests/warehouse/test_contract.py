@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.contracts import (
     DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     SIMILAR_ISSUES,
     SOURCE_HEALTH,
@@ -31,6 +32,7 @@ from tests.warehouse.events import (
     health,
     mark,
     neighbour,
+    pair,
     prediction,
     publish,
     query_rows,
@@ -70,6 +72,8 @@ def release_to_read(folder: Path) -> Lake:
             neighbour(9, 6, 3, near_duplicate=False),
         ],
     )
+    lake.add(DUPLICATE_PAIRS, "p2", [pair(4, 2)], day=NEXT_DAY)
+    lake.add(DUPLICATE_PAIRS, "p1", [pair(4, 3), pair(8, 7, 0.75), pair(9, 8), pair(9, 7, 0.25)])
     lake.add(DUPLICATE_MARKS, "d2", [mark("500")], day=NEXT_DAY)
     lake.add(
         DUPLICATE_MARKS,
@@ -101,7 +105,7 @@ def published(
         if request.param == "duckdb of a bucket":
             request.getfixturevalue("object_stores")
             patch.setattr(Lake, "bucket", f"s3://{BUCKET}/{uuid.uuid4().hex}")
-        publish(warehouse, release_to_read(folder))
+        publish(warehouse, release_to_read(folder), release("r1", cluster_probability=0.5))
         patch.undo()
         yield warehouse
 
@@ -155,6 +159,15 @@ def test_the_example_says_which_marked_duplicates_are_found(published: Warehouse
     assert [tuple(row[column] for column in columns) for row in rows] == [
         (f"{URL}9", "it fails", f"{URL}8", "member", 1, 0.1),
         (f"{URL}2", "it fails", f"{URL}9", "member", None, None),
+    ]
+
+
+def test_the_example_says_which_problems_were_reported_most(published: Warehouse) -> None:
+    rows = published.query(Query.from_file("examples/most_reported_problems")).to_pylist()
+    reported = {"repo": "a/b", "first_day": DAY, "last_day": DAY}
+    assert rows == [
+        {**reported, "canonical_url": f"{URL}7", "canonical_title": "t7", "reports": 3, "reports_in_all": 3},
+        {**reported, "canonical_url": f"{URL}3", "canonical_title": "t3", "reports": 2, "reports_in_all": 2},
     ]
 
 

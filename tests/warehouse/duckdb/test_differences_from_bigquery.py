@@ -129,6 +129,7 @@ def test_no_argument_has_the_name_of_a_column_because_it_would_hide_it() -> None
 def test_the_examples_parse_too() -> None:
     assert {query.stem: translate(query.sql).parameters for query in Query.folder("examples")} == {
         "marked_duplicates": frozenset(),
+        "most_reported_problems": frozenset(),
         "nearest_issues": {"issue_url"},
     }
 
