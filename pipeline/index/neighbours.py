@@ -27,13 +27,15 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.compute.new_batches import NewBatch, Part
 from pipeline.contracts import SIMILAR_ISSUES
 from pipeline.index.neighbour_rows import find_lists, neighbour_rows
 from pipeline.index.ordering import DEFAULT_ORDERING
 from pipeline.index.queries import months_before
-from pipeline.index.release_days import IndexedDay, read_items
+from pipeline.index.release_days import EmbeddingMatrix, IndexedDay, read_items
 from pipeline.index.segment import Segment
 from pipeline.index.segment_terms import TERMS_VERSION
 from pipeline.lake.batches import Lake
@@ -41,7 +43,10 @@ from pipeline.lake.manifest import Manifest
 from pipeline.settings import Index
 
 ISSUES_PER_TASK = 50_000
-"""Largest number of issues whose neighbours are searched together. One day may have more."""
+"""Largest number of issues of several days whose neighbours are searched together."""
+ISSUES_PER_SHARD = 8192
+"""Largest number of issues of a shard. A day with more issues is divided into shards, one per task. Another
+number would give such a day other words that are counted together, so other neighbours."""
 HISTORY_DAYS, HISTORY_ISSUES = "history_days", "history_issues"
 """Figures of a day's batch: how many days and issues were searched in all repositories, those of the day
 included."""
@@ -73,6 +78,20 @@ class NeighbourDay:
     def partition(self, owner: str) -> dict[str, str]:
         """The partition of the day's batch. `owner` is the model that trained the embedding network."""
         return {"model": owner, "day": self.day.day}
+
+    @property
+    def shards(self) -> int:
+        """The number of shards that the day is divided into."""
+        return max(1, -(-self.day.issue_count // ISSUES_PER_SHARD))
+
+
+@dataclass(frozen=True)
+class NeighbourShard:
+    """One of the shards of a large day: that with the number `number`, from 0, of `shards`."""
+
+    day: NeighbourDay
+    number: int
+    shards: int
 
 
 def plan_neighbours(
@@ -141,12 +160,8 @@ def store_neighbours(
     `owner` is the model that trained the embedding network, `size` the length of a vector, and `segments` are
     all segments of the release.
     """
-    parameters = days[0].parameters
     issues, vectors = read_items(lake, [day.day for day in days], size, with_bodies=True)
-    opened = [Segment.of_batch(lake, manifest) for manifest in segments]
-    since = months_before(days[0].day.day, parameters["months"])
-    lists = find_lists(opened, issues, vectors, since, parameters["neighbours"], settings)
-    rows = neighbour_rows(issues, opened, lists, parameters["near_duplicate_distance"])
+    rows = _rows_of(issues, vectors, days[0], lake, segments, settings)
     manifests = []
     for day in days:
         draft = lake.draft(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters)
@@ -154,6 +169,42 @@ def store_neighbours(
         draft.write_table("part-00000.parquet", own.drop_columns("day"), SIMILAR_ISSUES)
         manifests.append(draft.commit(day.figures))
     return manifests
+
+
+def batch_in_shards(day: NeighbourDay, owner: str) -> NewBatch:
+    """Returns the batch of similar_issues_v2 of a large day, with one file per shard."""
+    shards = [NeighbourShard(day, number, day.shards) for number in range(day.shards)]
+    parts = [Part(f"part-{shard.number:05}.parquet", shard) for shard in shards]
+    return NewBatch(day.partition(owner), day.inputs, day.parameters, tuple(parts), day.figures)
+
+
+def neighbours_of_shard(
+    shard: NeighbourShard, lake: Lake, size: int, segments: Sequence[Manifest], settings: Index
+) -> pa.Table:
+    """Returns the rows of similar_issues_v2 of a shard: of consecutive issues of a day. `size` is the length
+    of a vector, and `segments` are all segments of the release."""
+    day = shard.day
+    issues, vectors = read_items(lake, [day.day], size, with_bodies=True)
+    bounds = np.linspace(0, len(issues), shard.shards + 1).astype(int).tolist()
+    own = slice(bounds[shard.number], bounds[shard.number + 1])
+    issues, vectors = issues.slice(own.start, own.stop - own.start), vectors[own]
+    return _rows_of(issues, vectors, day, lake, segments, settings).drop_columns("day")
+
+
+def _rows_of(
+    issues: pa.Table,
+    vectors: EmbeddingMatrix,
+    day: NeighbourDay,
+    lake: Lake,
+    segments: Sequence[Manifest],
+    settings: Index,
+) -> pa.Table:
+    """Returns the rows of similar_issues_v2 of some issues, and their source day. `day` is any of the days,
+    which are of one month."""
+    opened = [Segment.of_batch(lake, manifest) for manifest in segments]
+    since = months_before(day.day.day, day.parameters["months"])
+    lists = find_lists(opened, issues, vectors, since, day.parameters["neighbours"], settings)
+    return neighbour_rows(issues, opened, lists, day.parameters["near_duplicate_distance"])
 
 
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:

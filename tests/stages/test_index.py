@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.contracts import EMBEDDINGS, INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
 from pipeline.errors import StoppedError, UsageError
+from pipeline.index import neighbours as index_neighbours
 from pipeline.index.recall import measure_recall
 from pipeline.index.segment import Segment
 from pipeline.lake.batches import Lake
@@ -254,6 +255,34 @@ def test_the_similar_issues_and_segments_of_an_earlier_version_stay_as_they_are(
     outcome = index.run(again.lake, again, Settings())
     assert ([segment.folder for segment in outcome.segments], outcome.figures) == (segments, figures)
     assert SIMILAR_ISSUES.name not in again.members
+
+
+@pytest.mark.parametrize("missing", [f"members/{SEGMENTS.name}.json", "index.json"])
+def test_what_is_missing_of_an_earlier_version_is_made_again(tmp_path: Path, missing: str) -> None:
+    release = published(Lake(str(tmp_path)), DAYS, DAYS, "r")
+    earlier = release.members[SIMILAR_ISSUES.name]
+    release.members.put(SIMILAR_ISSUES_V1.name, earlier)
+    for name in (f"members/{SIMILAR_ISSUES.name}.json", missing):
+        release.lake.delete(release.file(name))
+    again = Pinned(release.lake, "releases", "r")
+    outcome = index.run(again.lake, again, Settings())
+    assert outcome.figures["items"] == index_figures(again)["items"] == 3
+    assert again.members.folders(SEGMENTS.name) == release.members.folders(SEGMENTS.name)
+    assert again.members.folders(SIMILAR_ISSUES_V1.name) == [batch.folder for batch in earlier]
+    assert SIMILAR_ISSUES.name not in again.members
+
+
+def test_a_large_day_is_searched_in_shards_with_the_same_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = {**days_of(2, issues=7), "2015-01-03": {8: [0, 0, 0, 0]}}
+    whole = published(Lake(str(tmp_path / "whole")), days, days, "r")
+    monkeypatch.setattr(index_neighbours, "ISSUES_PER_SHARD", 3)
+    release = published(Lake(str(tmp_path / "shards")), days, days, "r")
+    batches = release.members[SIMILAR_ISSUES.name]
+    assert [(len(batch.files), batch.figures["all_days"]) for batch in batches] == [(3, 1), (3, 2), (1, 3)]
+    assert neighbours(release, "repository") == neighbours(whole, "repository")
+    assert neighbours(release) == neighbours(whole)
 
 
 def test_a_release_without_issues_has_no_segments(tmp_path: Path) -> None:
