@@ -44,7 +44,7 @@ from pipeline.settings import Index
 
 ISSUES_PER_TASK = 50_000
 """Largest number of issues of several days whose neighbours are searched together."""
-ISSUES_PER_SHARD = 8192
+ISSUES_PER_SHARD = 4096
 """Largest number of issues of a shard. A day with more issues is divided into shards, one per task. Another
 number would give such a day other words that are counted together, so other neighbours."""
 HISTORY_DAYS, HISTORY_ISSUES = "history_days", "history_issues"
