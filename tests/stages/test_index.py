@@ -275,7 +275,7 @@ def test_what_is_missing_of_an_earlier_version_is_made_again(tmp_path: Path, mis
 def test_a_large_day_is_searched_in_shards_with_the_same_neighbours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    days = {**days_of(2, issues=7), "2015-01-03": {8: [0, 0, 0, 0]}}
+    days: Days = {**days_of(2, issues=7), "2015-01-03": {8: [0, 0, 0, 0]}}
     whole = published(Lake(str(tmp_path / "whole")), days, days, "r")
     monkeypatch.setattr(index_neighbours, "ISSUES_PER_SHARD", 3)
     release = published(Lake(str(tmp_path / "shards")), days, days, "r")
