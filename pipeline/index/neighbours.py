@@ -208,8 +208,9 @@ def _rows_of(
 
 
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:
-    """Returns the number of days whose neighbours were searched among other issues than the release has."""
+    """Returns the number of days whose neighbours were searched among other issues than the release has.
+    Batches of an earlier version of Titler lack some of the figures; these do not count."""
     return sum(
-        any(manifest.figures.get(name) != value for name, value in day.figures.items())
+        any(manifest.figures.get(name, value) != value for name, value in day.figures.items())
         for day, manifest in zip(days, manifests, strict=True)
     )

@@ -81,14 +81,16 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
         segments, built = _segments(release, owner, size, plan_segments(days, settings.index), settings)
     figures, searched = _measured(lake, release, segments, settings), 0
     check_recall(release.name, figures, settings.index)
-    if not is_earlier:
-        parameters = SearchParameters(
-            release.facts["neighbours"], release.facts["near_duplicate_distance"], settings.similar.months
-        )
-        neighbour_days = plan_neighbours(days, parameters, settings.similar.recompute_days)
+    parameters = SearchParameters(
+        release.facts["neighbours"], release.facts["near_duplicate_distance"], settings.similar.months
+    )
+    neighbour_days = plan_neighbours(days, parameters, settings.similar.recompute_days)
+    if is_earlier:
+        neighbours = list(release.members[SIMILAR_ISSUES_V1.name])
+    else:
         neighbours, searched = _neighbours(release, owner, size, neighbour_days, segments, settings)
-        figures["days_with_other_history"] = days_with_other_history(neighbour_days, neighbours)
         release.members.put(SIMILAR_ISSUES.name, neighbours)
+    figures["days_with_other_history"] = days_with_other_history(neighbour_days, neighbours)
     release.members.put(SEGMENTS.name, segments)
     if release.notes[INDEX_FIGURES] != figures:
         release.notes[INDEX_FIGURES] = figures
