@@ -47,6 +47,8 @@ def map_shards(
     Raises TitlerError if the scheduler cannot be reached, if a shard ended several workers, or if all workers
     died. Errors of `work` are raised unchanged. `label` is the text of the progress bar.
     """
+    if not shards:
+        return []
     results: dict[int, Result] = {}
 
     def keep(position: int, result: Result) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -32,12 +32,14 @@ class Part:
 
 @dataclass(frozen=True)
 class NewBatch:
-    """A batch that is to be made. `partition`, `inputs` and `parameters` determine its key."""
+    """A batch that is to be made. `partition`, `inputs` and `parameters` determine its key. `figures` are
+    those of its manifest, besides the counts of its rows."""
 
     partition: dict[str, str]
     inputs: tuple[str, ...]
     parameters: dict[str, Any]
     parts: tuple[Part, ...]
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def no_counts(rows: pa.Table) -> Mapping[str, int]:
@@ -49,8 +51,8 @@ def make_batches(
     lake: Lake,
     contract: Table,
     batches: Sequence[NewBatch],
-    make: Callable[[Any], pa.Table],
-    *,
+    make: Callable[..., pa.Table],
+    *arguments: Any,
     label: str,
     compute: Compute,
     worth_a_cluster: bool,
@@ -58,9 +60,10 @@ def make_batches(
 ) -> list[Manifest]:
     """Makes batches of the table `contract`, and returns their manifests, in the same order.
 
-    Each part is made by one Dask task, which writes the table that `make(part.source)` returns into the lake.
-    Tasks carry only names of files and folders, and return only the files' entries for the manifest. The
-    figures in the manifest of a batch are the sums of `count(rows)` over its parts.
+    Each part is made by one Dask task, which writes the table that `make(part.source, *arguments)` returns
+    into the lake. `arguments` are copied to every worker once. Tasks carry only names of files and folders,
+    and return only the files' entries for the manifest. The figures in the manifest of a batch are its own,
+    and the sums of `count(rows)` over its parts.
 
     A batch is committed as soon as all its parts are written. So little is lost if a process is killed:
 
@@ -80,7 +83,7 @@ def make_batches(
         tasks += [_Task(part, draft.folder, finished) for part in batch.parts]
         positions += [position] * len(batch.parts)
         if not batch.parts:
-            manifests[position] = draft.commit(count(contract.empty()))
+            manifests[position] = draft.commit({**batch.figures, **count(contract.empty())})
 
     def add_file(number: int, finished_part: FinishedPart) -> None:
         position = positions[number]
@@ -88,11 +91,17 @@ def make_batches(
         draft.files.append(finished_part.file)
         counts[position].update(finished_part.counts)
         if len(draft.files) == len(batch.parts):
-            manifests[position] = _commit(draft, counts[position])
+            manifests[position] = _commit(draft, {**batch.figures, **counts[position]})
 
     make_part = functools.partial(_make_part, lake=lake, contract=contract, make=make, count=count)
     map_shards(
-        make_part, tasks, label=label, compute=compute, worth_a_cluster=worth_a_cluster, on_result=add_file
+        make_part,
+        tasks,
+        *arguments,
+        label=label,
+        compute=compute,
+        worth_a_cluster=worth_a_cluster,
+        on_result=add_file,
     )
     return [manifests[position] for position in range(len(batches))]
 
@@ -109,15 +118,16 @@ class _Task:
 
 def _make_part(
     task: _Task,
+    *arguments: Any,
     lake: Lake,
     contract: Table,
-    make: Callable[[Any], pa.Table],
+    make: Callable[..., pa.Table],
     count: Callable[[pa.Table], Mapping[str, int]],
 ) -> FinishedPart:
     """Makes one part, or takes the part that an interrupted command has finished."""
     finished_part = task.finished.take(task.part.name) if task.finished else None
     if finished_part is None:
-        rows = make(task.part.source)
+        rows = make(task.part.source, *arguments)
         file = lake.write_table(task.folder, task.part.name, rows, contract)
         finished_part = FinishedPart(file, dict(count(rows)))
         if task.finished:
@@ -125,8 +135,8 @@ def _make_part(
     return finished_part
 
 
-def _commit(draft: Draft, counts: Mapping[str, int]) -> Manifest:
-    manifest = draft.commit(counts)
+def _commit(draft: Draft, figures: Mapping[str, Any]) -> Manifest:
+    manifest = draft.commit(figures)
     if len(manifest.files) > 1:
         FinishedParts.of(draft).forget(file.name for file in manifest.files)
     return manifest

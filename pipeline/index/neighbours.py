@@ -30,20 +30,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.compute.new_batches import NewBatch, Part
 from pipeline.contracts import DUPLICATE_PAIRS, SIMILAR_ISSUES, Table
+from pipeline.errors import LakeError
 from pipeline.index.duplicate_pairs import PAIR_PROBABILITY, pair_rows
 from pipeline.index.neighbour_rows import find_lists, neighbour_rows
 from pipeline.index.ordering import DEFAULT_ORDERING
 from pipeline.index.queries import months_before
-from pipeline.index.release_days import IndexedDay, read_items
+from pipeline.index.release_days import EmbeddingMatrix, IndexedDay, read_items
 from pipeline.index.segment import Segment
 from pipeline.index.segment_terms import TERMS_VERSION
 from pipeline.lake.batches import Lake
+from pipeline.lake.draft import Draft
+from pipeline.lake.finished_parts import FinishedPart, FinishedParts
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Index
 
 ISSUES_PER_TASK = 50_000
-"""Largest number of issues whose neighbours are searched together. One day may have more."""
+"""Largest number of issues of several days whose neighbours are searched together."""
+ISSUES_PER_SHARD = 4096
+"""Largest number of issues of a shard. A day with more issues is divided into shards, one per task. Another
+number would give such a day other words that are counted together, so other neighbours."""
 HISTORY_DAYS, HISTORY_ISSUES = "history_days", "history_issues"
 """Figures of a day's batch: how many days and issues were searched in all repositories, those of the day
 included."""
@@ -80,6 +87,27 @@ class NeighbourDay:
     def partition(self, owner: str) -> dict[str, str]:
         """The partition of the day's batches. `owner` is the model that trained the embedding network."""
         return {"model": owner, "day": self.day.day}
+
+    @property
+    def shards(self) -> int:
+        """The number of shards that the day is divided into."""
+        return max(1, -(-self.day.issue_count // ISSUES_PER_SHARD))
+
+
+@dataclass(frozen=True)
+class NeighbourShard:
+    """One of the shards of a large day: that with the number `number`, from 0, of `shards`. `pairs` has the
+    records of the finished files of the day's batch of duplicate_pairs_v1."""
+
+    day: NeighbourDay
+    number: int
+    shards: int
+    pairs: FinishedParts
+
+    @property
+    def file(self) -> str:
+        """The name of the shard's file, in both batches of the day."""
+        return f"part-{self.number:05}.parquet"
 
 
 def plan_neighbours(
@@ -149,13 +177,8 @@ def store_neighbours(
     `owner` is the model that trained the embedding network, `size` the length of a vector, and `segments` are
     all segments of the release.
     """
-    parameters = days[0].parameters
     issues, vectors = read_items(lake, [day.day for day in days], size, with_bodies=True)
-    opened = [Segment.of_batch(lake, manifest) for manifest in segments]
-    since = months_before(days[0].day.day, parameters["months"])
-    lists = find_lists(opened, issues, vectors, since, parameters["neighbours"], settings)
-    rows = neighbour_rows(issues, opened, lists, parameters["near_duplicate_distance"])
-    pairs = pair_rows(issues, opened, lists.pairs)
+    rows, pairs = _rows_of(issues, vectors, days[0], lake, segments, settings)
     return [
         (
             _store(lake, SIMILAR_ISSUES, day, owner, day.parameters, rows),
@@ -175,9 +198,77 @@ def _store(
     return draft.commit(day.figures)
 
 
+def draft_of_pairs(lake: Lake, day: NeighbourDay, owner: str) -> Draft:
+    """Returns a draft of the day's batch of duplicate_pairs_v1."""
+    return lake.draft(DUPLICATE_PAIRS.name, day.partition(owner), day.inputs, day.pair_parameters)
+
+
+def batch_in_shards(day: NeighbourDay, owner: str, pairs: Draft) -> NewBatch:
+    """Returns the batch of similar_issues_v2 of a large day, with one file per shard. The files of the
+    batch `pairs` are made with it."""
+    finished = FinishedParts.of(pairs)
+    shards = [NeighbourShard(day, number, day.shards, finished) for number in range(day.shards)]
+    parts = tuple(Part(shard.file, shard) for shard in shards)
+    return NewBatch(day.partition(owner), day.inputs, day.parameters, parts, day.figures)
+
+
+def neighbours_of_shard(
+    shard: NeighbourShard, lake: Lake, size: int, segments: Sequence[Manifest], settings: Index
+) -> pa.Table:
+    """Returns the rows of similar_issues_v2 of a shard: of consecutive issues of a day. `size` is the length
+    of a vector, and `segments` are all segments of the release.
+
+    Writes the shard's file of duplicate_pairs_v1 before it returns. So if the shard's rows are in the lake,
+    its pairs are, too.
+    """
+    day = shard.day
+    issues, vectors = read_items(lake, [day.day], size, with_bodies=True)
+    bounds = np.linspace(0, len(issues), shard.shards + 1).astype(int).tolist()
+    own = slice(bounds[shard.number], bounds[shard.number + 1])
+    issues, vectors = issues.slice(own.start, own.stop - own.start), vectors[own]
+    rows, pairs = _rows_of(issues, vectors, day, lake, segments, settings)
+    file = lake.write_table(shard.pairs.folder, shard.file, pairs.drop_columns("day"), DUPLICATE_PAIRS)
+    shard.pairs.add(FinishedPart(file, {}))
+    return rows.drop_columns("day")
+
+
+def commit_pairs(draft: Draft, similar: Manifest) -> Manifest:
+    """Finishes a day's batch of duplicate_pairs_v1, whose files were made with those of the batch `similar`
+    of similar_issues_v2. Raises LakeError if a file is missing or damaged."""
+    finished = FinishedParts.of(draft)
+    for file in similar.files:
+        part = finished.take(file.name)
+        if part is None:
+            raise LakeError(
+                f"{draft.folder}/{file.name} is missing or damaged.", "Run the same command again."
+            )
+        draft.files.append(part.file)
+    manifest = draft.commit(similar.figures)
+    finished.forget(file.name for file in similar.files)
+    return manifest
+
+
+def _rows_of(
+    issues: pa.Table,
+    vectors: EmbeddingMatrix,
+    day: NeighbourDay,
+    lake: Lake,
+    segments: Sequence[Manifest],
+    settings: Index,
+) -> tuple[pa.Table, pa.Table]:
+    """Returns the rows of similar_issues_v2 and of duplicate_pairs_v1 of some issues, each with their source
+    day. `day` is any of the days, which are of one month."""
+    opened = [Segment.of_batch(lake, manifest) for manifest in segments]
+    since = months_before(day.day.day, day.parameters["months"])
+    lists = find_lists(opened, issues, vectors, since, day.parameters["neighbours"], settings)
+    rows = neighbour_rows(issues, opened, lists, day.parameters["near_duplicate_distance"])
+    return rows, pair_rows(issues, opened, lists.pairs)
+
+
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:
-    """Returns the number of days whose neighbours were searched among other issues than the release has."""
+    """Returns the number of days whose neighbours were searched among other issues than the release has.
+    Batches of an earlier version of Titler lack some of the figures; these do not count."""
     return sum(
-        any(manifest.figures.get(name) != value for name, value in day.figures.items())
+        any(manifest.figures.get(name, value) != value for name, value in day.figures.items())
         for day, manifest in zip(days, manifests, strict=True)
     )

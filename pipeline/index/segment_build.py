@@ -51,7 +51,8 @@ def build_segment(segment: SegmentToBuild, lake: Lake, owner: str, size: int, se
         built = Segment(figures, lambda name: Path(folder, name))
         recall, queries = measure_recall([built], settings)
         for path in sorted(Path(folder).iterdir()):
-            draft.write_file(path.name, path.read_bytes(), len(items) if path.name == ITEMS_FILE else 0)
+            rows = len(items) if path.name == ITEMS_FILE else 0
+            draft.write_file(path.name, path.read_bytes(), rows, keep_copy=True)
     return draft.commit({**figures, "recall_at_10": recall, "recall_queries": queries})
 
 

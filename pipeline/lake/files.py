@@ -117,6 +117,13 @@ class LakeFiles:
         """
         return self.for_each(lambda item: self._get_immutable(*item), list(digests.items()))
 
+    def put_immutable(self, relative: str, data: bytes) -> None:
+        """Writes a file that never changes. If the lake is a bucket, keeps a local copy of the file, because
+        later commands read it."""
+        self.put(relative, data)
+        if self._store.folder is None:
+            self.cache.store(self._name_of_copy(relative), data)
+
     def _get_immutable(self, relative: str, digest: str) -> bytes | None:
         copy = self.cache.path / self._name_of_copy(relative)
         if self._store.folder is None and self.cache.is_checked(copy):
@@ -155,10 +162,13 @@ class LakeFiles:
         file = self.write_file(folder, name, data, len(rows))
         return replace(file, columns=contract.file_columns, rows_sha256=rows_sha256)
 
-    def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
+    def write_file(
+        self, folder: str, name: str, data: bytes, rows: int = 0, *, keep_copy: bool = False
+    ) -> File:
         """Writes the file `name` in `folder`. Returns the file's entry for the manifest. `rows` is 0 if the
-        file is not a table."""
-        self.put(posixpath.join(folder, name), data)
+        file is not a table. `keep_copy` is for a file of a bucket that is opened by its path soon."""
+        put = self.put_immutable if keep_copy else self.put
+        put(posixpath.join(folder, name), data)
         return File(name, rows, len(data), hashlib.sha256(data).hexdigest())
 
 

@@ -119,7 +119,7 @@ def _repeated_ids(lake: Lake, changed: ChangedIds) -> pa.Table:
 
 
 _SCHEMA = pa.schema([("issue_id", pa.int64()), ("day", pa.date32())])
-_EMPTY = _SCHEMA.empty_table()
+_EMPTY = pa.Table.from_batches([], _SCHEMA)  # `empty_table` imports pandas
 
 
 def _dates(days: Iterable[str]) -> list[date]:

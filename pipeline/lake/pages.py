@@ -68,7 +68,7 @@ def write_page(lake: LakeFiles, data: bytes, suffix: str, existing: Collection[s
     """Writes the content of a page unless its name is in `existing`. Returns the name."""
     name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
     if name not in existing:
-        lake.put(posixpath.join(PAGES, name), data)
+        lake.put_immutable(posixpath.join(PAGES, name), data)
     return name
 
 

@@ -6,7 +6,7 @@ the lake, and in the warehouse as a row of the table releases_v1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -71,16 +71,21 @@ def read_record(lake: Lake, release_id: str) -> dict[str, Any] | None:
 
 
 def published_records(
-    lake: Lake, settings: Settings, unreadable: dict[str, LakeError] | None = None
+    lake: Lake,
+    settings: Settings,
+    unreadable: dict[str, LakeError] | None = None,
+    listed: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Returns the records of all published releases, in the order in which the releases last became current.
 
     The names of the releases come from the lake and from the warehouse, because the listing of a bucket may
-    lack the newest release. If a record is damaged, raises LakeError. If `unreadable` is a dict, leaves out
-    the release instead, and adds its name and the error to the dict.
+    lack the newest release. `listed` are those in the lake, if the caller has listed them. If a record is
+    damaged, raises LakeError. If `unreadable` is a dict, leaves out the release instead, and adds its name
+    and the error to the dict.
     """
     rows = warehouse.connect(settings, "status").records(RELEASES)
-    names = sorted({*pinned_names(lake, "releases"), *(str(row["release_id"]) for row in rows)})
+    listed = pinned_names(lake, "releases") if listed is None else listed
+    names = sorted({*listed, *(str(row["release_id"]) for row in rows)})
     records = []
     for name in names:
         try:

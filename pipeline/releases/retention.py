@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pipeline.lake.batches import Lake
-from pipeline.releases.records import published_records
-from pipeline.settings import Settings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
-def retained_releases(lake: Lake, settings: Settings, current: str | None) -> list[str]:
-    """Returns the ids of the releases to keep, at most as many as the setting `release.keep` says.
+def retained_releases(records: Sequence[Mapping[str, Any]], current: str | None, keep: int) -> list[str]:
+    """Returns the ids of the releases to keep, at most `keep`.
 
     The first id is `current`, the id of the current release; it is left out if it is None. The other ids are
-    those of the releases that became current most recently.
+    those of the releases that became current most recently. `records` are those of all published releases, in
+    the order in which the releases last became current.
     """
-    ids = [record["release_id"] for record in published_records(lake, settings)]
+    ids = [str(record["release_id"]) for record in records]
     earlier = [release_id for release_id in ids if release_id != current]
-    return ([current] if current else []) + earlier[::-1][: settings.release.keep - 1]
+    return ([current] if current else []) + earlier[::-1][: keep - 1]

@@ -25,6 +25,7 @@ from pipeline.contracts import (
     ISSUES,
     PREDICTOR,
     QUARANTINE,
+    RELEASES,
     SEGMENTS,
     SIMILAR_ISSUES,
     SIMILAR_ISSUES_V1,
@@ -49,7 +50,7 @@ from pipeline.lake.sweep import is_current, remove_batch, sweep_batches, sweep_u
 from pipeline.progress import say
 from pipeline.releases.current import reconcile_current
 from pipeline.releases.kept_titles import kept_titles
-from pipeline.releases.records import RECORD, read_record
+from pipeline.releases.records import RECORD, published_records
 from pipeline.releases.retention import retained_releases
 from pipeline.settings import Settings
 from pipeline.tracking import open_tracking
@@ -119,7 +120,9 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
             lake.get_json(COLLECTED, COLLECTED_DOCUMENT) is not None,
         )
         with connection.exclusive_lock("publish"):
-            releases, removed_releases = _sort_releases(lake, settings, leases, current_time)
+            current = reconcile_current(lake, settings)
+            published = connection.records(RELEASES)
+            releases, removed_releases = _sort_releases(lake, settings, current, leases, current_time)
             models, removed_models = _sort_models(lake, settings, releases, leases, current_time)
             removed = (*removed_releases, *removed_models)
             begun_before = {folder for folder, began in drafts.items() if began < sparing}
@@ -134,9 +137,12 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
         delete_pages_except(lake, kept.pages, sparing)
         forget_damaged_batches(lake, kept.folders)
         with connection.exclusive_lock("publish"):
-            # Meanwhile another command may have published a release.
-            releases, _ = _sort_releases(lake, settings, leases, current_time)
-            connection.delete_batches_except(_by_table(kept.folders | Kept.of(lake, releases).folders))
+            folders = kept.folders
+            current_meanwhile = reconcile_current(lake, settings)
+            if (current_meanwhile, connection.records(RELEASES)) != (current, published):
+                releases, _ = _sort_releases(lake, settings, current_meanwhile, leases, current_time)
+                folders |= Kept.of(lake, releases).folders
+            connection.delete_batches_except(_by_table(folders))
     return Collected(
         tuple(sorted(release.name for release in removed_releases)),
         tuple(sorted(model.name for model in removed_models)),
@@ -162,10 +168,11 @@ class Kept:
     def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> Kept:
         """Returns what must be kept for these releases and models, and for the next release."""
         catalogue = Catalogue.read(lake) or Catalogue.empty()
+        references = [_references(subject) for subject in subjects]
         return cls(
-            frozenset(folder for subject in subjects for folder in _referenced_folders(subject)),
+            frozenset(folder for folders, _ in references for folder in folders),
             frozenset(_catalogued_folders(lake, catalogue)),
-            frozenset(_referenced_pages(catalogue, subjects)),
+            frozenset(_catalogued_pages(catalogue)).union(*(pages for _, pages in references)),
         )
 
 
@@ -175,7 +182,8 @@ def _remove_subjects(lake: Lake, removed: Iterable[Pinned], kept: Kept) -> None:
     removed = list(removed)
     for subject in removed:
         try:
-            no_longer_used |= _referenced_folders(subject) - kept.referenced
+            folders, _ = _references(subject)
+            no_longer_used |= folders - kept.referenced
         except LakeError as error:
             say(f"    {subject.noun} {subject.name} is removed, but not its batches: {error.message}")
     record_batches(lake, UNUSED, no_longer_used)
@@ -229,20 +237,23 @@ def _is_spared(lake: Lake, folder: str, sparing: datetime) -> bool:
 
 
 def _sort_releases(
-    lake: Lake, settings: Settings, leases: Sequence[Lease], current_time: datetime
+    lake: Lake, settings: Settings, current: str | None, leases: Sequence[Lease], current_time: datetime
 ) -> tuple[list[Pinned], list[Pinned]]:
-    """Returns two lists: the releases to keep and the releases to remove.
+    """Returns two lists: the releases to keep and the releases to remove. `current` is the current release.
 
     A release that was never published is kept while it may still be in the making.
     """
-    retained = set(retained_releases(lake, settings, reconcile_current(lake, settings)))
+    listed = pinned_names(lake, "releases")
+    records = published_records(lake, settings, listed=listed)
+    published = {record["release_id"] for record in records}
+    retained = set(retained_releases(records, current, settings.release.keep))
     shared_pages: SharedPages = {}
     keep: list[Pinned] = []
     remove: list[Pinned] = []
-    for name in sorted({*pinned_names(lake, "releases"), *retained}):
+    for name in sorted({*listed, *retained}):
         release = Pinned(lake, "releases", name, shared_pages)
-        unpublished = read_record(lake, name) is None
-        retain = name in retained or (unpublished and _is_in_the_making(release, leases, current_time))
+        in_the_making = name not in published and _is_in_the_making(release, leases, current_time)
+        retain = name in retained or in_the_making
         (keep if retain else remove).append(release)
     return keep, remove
 
@@ -273,15 +284,15 @@ def _is_in_the_making(pinned: Pinned, leases: Sequence[Lease], current_time: dat
     return modified is not None and current_time - modified < GRACE_PERIOD
 
 
-def _referenced_folders(pinned: Pinned) -> set[str]:
-    """Returns the folders of all batches that a model or a release refers to.
+def _references(pinned: Pinned) -> tuple[set[str], set[str]]:
+    """Returns the folders of all batches that a model or a release refers to, and the names of its pages.
 
     A model that took its embedding network from another model refers to the predictor of that model. So the
     predictor is kept, even if the other model is removed.
     """
     if not pinned.is_open():
-        return set()
-    plan = pinned.plan
+        return set(), set()
+    plan, pages = pinned.plan, set(pinned.day_pages.values())
     folders = {folder for day in plan.days for folder in day.folders}
     if pinned.kind == "releases":
         folders.update([plan.facts["predictor"], *kept_titles(plan).values()])
@@ -289,11 +300,14 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
         folders.add(embedding_network.predictor)
     # Each table's file is read by its name: a bucket's listing may lack files that were just written.
     for table in MEMBER_TABLES[pinned.kind]:
-        folders.update(pinned.members.folders(table))
+        of_table = pinned.members.folders(table)
+        folders.update(of_table)
+        if of_table:  # otherwise the file that does not exist would be looked for again
+            pages.update(pinned.members.pages(table).values())
     if pinned.kind == "releases" and pinned.members.pages(ISSUES.name):
         quarantined = (batch.figures.get(QUARANTINE) for batch in pinned.members[ISSUES.name])
         folders.update(filter(None, quarantined))
-    return folders
+    return folders, pages
 
 
 def _catalogued_folders(lake: Lake, catalogue: Catalogue) -> set[str]:
@@ -305,14 +319,9 @@ def _catalogued_folders(lake: Lake, catalogue: Catalogue) -> set[str]:
     return folders
 
 
-def _referenced_pages(catalogue: Catalogue, subjects: Iterable[Pinned]) -> set[str]:
-    """Returns the names of all pages of the kept models and releases, and of the catalogue of days."""
+def _catalogued_pages(catalogue: Catalogue) -> set[str]:
+    """Returns the names of all pages of the catalogue of days."""
     pages = {*catalogue.days.values(), *(page.page for page in catalogue.ids.values())}
     for of_table in catalogue.manifests.values():
         pages.update(of_table.values())
-    for pinned in subjects:
-        if pinned.is_open():
-            pages.update(pinned.day_pages.values())
-            for table in MEMBER_TABLES[pinned.kind]:
-                pages.update(pinned.members.pages(table).values())
     return pages

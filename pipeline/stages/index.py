@@ -15,12 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.compute.cluster import map_shards
+from pipeline.compute.new_batches import make_batches
 from pipeline.contracts import DUPLICATE_PAIRS, INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
 from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
+    batch_in_shards,
+    commit_pairs,
     days_with_other_history,
+    draft_of_pairs,
     group_days,
+    neighbours_of_shard,
     plan_neighbours,
     store_neighbours,
 )
@@ -62,36 +67,49 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     """Builds the segments that a release needs and that do not exist yet, and stores the neighbours of its
     issues.
 
-    A release that an earlier version of Titler indexed stays as it is. Raises UsageError if the stage `embed`
-    has not run for the release. Raises StoppedError, and stores no neighbours, if the recall of the index or
-    of a segment is below `index.min_recall`.
+    A release of an earlier version of Titler keeps its stored neighbours. Its segments and its figures are
+    made only if they are missing. Raises UsageError if the stage `embed` has not run for the release. Raises
+    StoppedError, and stores no neighbours, if the recall of the index or of a segment is below
+    `index.min_recall`.
     """
-    is_indexed = INDEX in release.members or release.notes[INDEX_FIGURES] is not None
-    if SIMILAR_ISSUES_V1.name in release.members and is_indexed:
-        has_segments = SEGMENTS.name in release.members  # Titler 0.1 made none
-        stored = tuple(release.members[SEGMENTS.name]) if has_segments else ()
-        return IndexOutcome(stored, index_figures(release))
+    is_earlier = SIMILAR_ISSUES_V1.name in release.members
+    if is_earlier and (stored := _stored_index(release)):
+        return stored
     days = days_of_release(release)
-    facts, owner = release.facts, network_of_release(release.plan).model
-    size = int(lake.manifest(facts["predictor"]).figures["hidden_size"])
-    plans = plan_segments(days, settings.index)
-    segments, built = _segments(release, owner, size, plans, settings)
-    figures = _measured(lake, release, segments, settings)
+    owner = network_of_release(release.plan).model
+    size = int(lake.manifest(release.facts["predictor"]).figures["hidden_size"])
+    if is_earlier and SEGMENTS.name in release.members:
+        segments, built = list(release.members[SEGMENTS.name]), 0
+    else:
+        segments, built = _segments(release, owner, size, plan_segments(days, settings.index), settings)
+    figures, searched = _measured(lake, release, segments, settings), 0
     check_recall(release.name, figures, settings.index)
-    neighbour_days = plan_neighbours(
-        days,
-        SearchParameters(facts["neighbours"], facts["near_duplicate_distance"], settings.similar.months),
-        settings.similar.recompute_days,
+    parameters = SearchParameters(
+        release.facts["neighbours"], release.facts["near_duplicate_distance"], settings.similar.months
     )
-    of_days, searched = _neighbours(release, owner, size, neighbour_days, segments, settings)
-    neighbours = [similar for similar, _ in of_days]
+    neighbour_days = plan_neighbours(days, parameters, settings.similar.recompute_days)
+    if is_earlier:
+        neighbours = list(release.members[SIMILAR_ISSUES_V1.name])
+    else:
+        of_days, searched = _neighbours(release, owner, size, neighbour_days, segments, settings)
+        neighbours = [similar for similar, _ in of_days]
+        release.members.put(DUPLICATE_PAIRS.name, [pairs for _, pairs in of_days])
+        release.members.put(SIMILAR_ISSUES.name, neighbours)
     figures["days_with_other_history"] = days_with_other_history(neighbour_days, neighbours)
-    release.members.put(DUPLICATE_PAIRS.name, [pairs for _, pairs in of_days])
-    release.members.put(SIMILAR_ISSUES.name, neighbours)
     release.members.put(SEGMENTS.name, segments)
     if release.notes[INDEX_FIGURES] != figures:
         release.notes[INDEX_FIGURES] = figures
     return IndexOutcome(tuple(segments), figures, built, searched)
+
+
+def _stored_index(release: Pinned) -> IndexOutcome | None:
+    """Returns the index of a release that an earlier version of Titler indexed, or None if its segments or
+    its figures are missing. Releases of Titler 0.1 have no segments."""
+    has_segments = SEGMENTS.name in release.members
+    if INDEX not in release.members and not (has_segments and release.notes[INDEX_FIGURES] is not None):
+        return None
+    segments = tuple(release.members[SEGMENTS.name]) if has_segments else ()
+    return IndexOutcome(segments, index_figures(release))
 
 
 def _segments(
@@ -208,14 +226,16 @@ def _neighbours(
             for day in days
         ]
     )
-    existing = [
-        (of_lists, of_pairs) if of_lists and of_pairs else None
-        for of_lists, of_pairs in zip(lists, pairs, strict=True)
-    ]
-    missing = [day for day, stored in zip(days, existing, strict=True) if stored is None]
+    existing = {
+        day.day.day: (of_lists, of_pairs)
+        for day, of_lists, of_pairs in zip(days, lists, pairs, strict=True)
+        if of_lists and of_pairs
+    }
+    missing = [day for day in days if day.day.day not in existing]
+    small, large = [day for day in missing if day.shards == 1], [day for day in missing if day.shards > 1]
     groups = map_shards(
         store_neighbours,
-        group_days(missing),
+        group_days(small),
         release.lake,
         owner,
         size,
@@ -223,7 +243,23 @@ def _neighbours(
         settings.index,
         label="neighbours",
         compute=settings.compute,
-        worth_a_cluster=sum(day.day.issue_count for day in missing) > ISSUES_WORTH_A_CLUSTER,
+        worth_a_cluster=sum(day.day.issue_count for day in small) > ISSUES_WORTH_A_CLUSTER,
     )
-    new = (stored for group in groups for stored in group)
-    return [stored or next(new) for stored in existing], len(missing)
+    drafts = [draft_of_pairs(release.lake, day, owner) for day in large]
+    in_shards = make_batches(
+        release.lake,
+        SIMILAR_ISSUES,
+        [batch_in_shards(day, owner, draft) for day, draft in zip(large, drafts, strict=True)],
+        neighbours_of_shard,
+        release.lake,
+        size,
+        list(segments),
+        settings.index,
+        label="neighbours of large days",
+        compute=settings.compute,
+        worth_a_cluster=sum(day.day.issue_count for day in large) > ISSUES_WORTH_A_CLUSTER,
+    )
+    new = [stored for group in groups for stored in group]
+    new += [(similar, commit_pairs(draft, similar)) for draft, similar in zip(drafts, in_shards, strict=True)]
+    by_day = existing | {similar.day: (similar, pairs) for similar, pairs in new}
+    return [by_day[day.day.day] for day in days], len(missing)

@@ -3,7 +3,8 @@
 Each training is one run. MLflow has one registered model, and each model that Titler trains is a version of
 it. Nightly releases use the version that has the alias `champion`.
 
-Importing MLflow takes two seconds, so it is imported only when it is first needed.
+Importing MLflow takes two seconds, so it is imported only when it is first needed. Which model is champion is
+read from MLflow's SQLite file without it (`pipeline.tracking.sqlite_aliases`).
 """
 
 from pipeline.tracking.mlflow_environment import MLFLOW_ENVIRONMENT, configure_mlflow

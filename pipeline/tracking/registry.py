@@ -27,6 +27,7 @@ from pipeline.tracking.card import (
 from pipeline.tracking.figures import Row
 from pipeline.tracking.mlflow_errors import check_listening, explain
 from pipeline.tracking.run import Run
+from pipeline.tracking.sqlite_aliases import aliased_version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pipeline.lake.batches import Lake
     from pipeline.settings import Settings
 
+SQLITE = "sqlite:///"
 CHAMPION = "champion"
 PREVIOUS = "previous"
 VARIANT_TAG = "titler.variant"
@@ -264,8 +266,8 @@ class Tracking:
             logging.getLogger(library).setLevel(logging.CRITICAL)
         try:
             check_listening(self.uri)
-            if self.uri.startswith("sqlite:///"):
-                _open_sqlite(Path(self.uri.removeprefix("sqlite:///")))
+            if self.uri.startswith(SQLITE):
+                _open_sqlite(Path(self.uri.removeprefix(SQLITE)))
             client = MlflowClient(self.uri, self.uri)
             client.get_experiment_by_name(self.experiment)
         except Exception as error:  # MlflowException, or any error of the database or the connection
@@ -292,6 +294,12 @@ class Tracking:
         return str(experiment.experiment_id)
 
     def _by_alias(self, alias: str) -> Version | None:
+        if self.uri.startswith(SQLITE):  # spares the import of MLflow
+            stored = aliased_version(Path(self.uri.removeprefix(SQLITE)), self.model_name, alias)
+            if stored is not None and stored.tags.keys() >= {MODEL_TAG, VARIANT_TAG}:
+                return Version(
+                    stored.tags[MODEL_TAG], stored.version, stored.run_id, stored.tags[VARIANT_TAG]
+                )
         client = self._client
         from mlflow.exceptions import MlflowException
 

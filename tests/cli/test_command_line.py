@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -17,6 +18,7 @@ from pipeline.cli import app
 from pipeline.contracts import SOURCE_HEALTH
 from pipeline.lake.batches import Lake
 from pipeline.serving.status import HEALTH_KEYS
+from pipeline.settings import Settings
 from tests.support.titler_in_process import titler
 
 COMMAND = get_command(app)
@@ -31,6 +33,18 @@ VERBS = [
 
 def test_these_are_all_verbs():
     assert sorted(COMMANDS) == sorted(VERBS)
+
+
+def test_status_imports_neither_mlflow_nor_pandas(shared_settings: Settings):
+    program = (
+        "import sys; from pipeline.cli import app; app(args=['status'], standalone_mode=False); "
+        "print({'mlflow', 'pandas'} & sys.modules.keys())"
+    )
+    environment = {**os.environ, "TITLER_LAKE__ROOT": shared_settings.lake.root}
+    command = [sys.executable, "-c", program]
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert ", version 1, variant" in output
+    assert output.endswith("\nset()\n")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -282,6 +282,12 @@ EQUIVALENT = [
     ("models/MODEL/members/vocabulary.json", "vectorize --model MODEL"),
 ]
 """Documents after whose damage a batch is written again."""
+EARLIER = [
+    ("releases/RELEASE/members/segments_v1.json", "similar crash"),
+    ("releases/RELEASE/members/segments_v1.json", "index --release RELEASE"),
+    ("releases/RELEASE/index.json", "index --release RELEASE"),
+]
+"""Documents of a release whose similar issues an earlier version of Titler has stored."""
 
 
 @pytest.fixture(scope="module")
@@ -331,6 +337,18 @@ def test_following_the_error_writes_an_equal_batch(
     commands = Commands(copied_settings)
     damaged_and_mended(commands, pattern, command)
     assert "nothing is new since release" in commands.run("plan").stdout
+
+
+def test_following_the_errors_about_a_release_of_an_earlier_version_restores_its_index(
+    copied_settings: Settings,
+) -> None:
+    commands = Commands(copied_settings)
+    members = commands.root / "releases" / commands.release / "members"
+    (members / "similar_issues_v2.json").rename(members / "similar_issues_v1.json")
+    for pattern, command in EARLIER:
+        path, before = damaged_and_mended(commands, pattern, command)
+        assert json.loads(path.read_bytes()) == before
+    assert not (members / "similar_issues_v2.json").exists()
 
 
 def test_following_the_errors_about_a_model_gives_its_figures_and_the_decision_again(

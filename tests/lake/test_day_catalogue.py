@@ -20,6 +20,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import list_changes
 from pipeline.lake.day_catalogue import CATALOGUE, CatalogueUpdate, CurrentHealth, update_catalogue
 from pipeline.lake.duplicate_openings import duplicate_openings
+from pipeline.lake.local_cache import LocalCache
 from pipeline.lake.members import MANIFEST_PAGE
 from pipeline.lake.pages import read_page_files, read_pages
 from pipeline.lake.pinned import pin_days
@@ -200,12 +201,13 @@ def test_health_comes_from_the_catalogue_and_from_the_days_that_have_changed_sin
     assert CurrentHealth(lake).get("2015-02-01") is None
 
 
-def test_a_damaged_page_is_an_error_and_not_a_catalogue_without_its_days(lake: Lake) -> None:
+def test_a_damaged_page_is_an_error_and_not_a_catalogue_without_its_days(lake: Lake, tmp_path: Path) -> None:
     ingest(lake, ONE, (1, 9))
     (name,) = update(lake).catalogue.days.values()
     lake.put(f"pages/{name}", b"{}")
+    another_machine = Lake(lake.root, LocalCache(str(tmp_path / "another cache")))
     with pytest.raises(LakeError, match="is damaged: its SHA-256"):
-        update(lake)
+        update(another_machine)
 
 
 DAYS = ("2013-06-01", "2014-12-30", "2014-12-31", "2015-01-01", "2015-01-02", "2015-02-01")

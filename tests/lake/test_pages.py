@@ -70,13 +70,22 @@ def test_a_missing_or_damaged_page_is_an_error_until_it_is_restored(
     root: str, tmp_path: Path, content: bytes | None
 ) -> None:
     lake = Lake(root, LocalCache(str(tmp_path / "cache")))
-    (name,) = write_pages(lake, {"2015-01": {"a": 1}}).values()
+    another_machine = Lake(root, LocalCache(str(tmp_path / "another cache")))
+    (name,) = write_pages(another_machine, {"2015-01": {"a": 1}}).values()
     lake.delete(f"pages/{name}")
     if content:
         lake.put(f"pages/{name}", content)
     with pytest.raises(LakeError, match=rf"pages/{name} is missing, or it is damaged.*\n.*titler plan"):
         read_pages(lake, [name], ANY_OBJECT)
     write_pages(lake, {"2015-01": {"a": 1}})
+    assert read_pages(lake, [name], ANY_OBJECT) == [{"a": 1}]
+
+
+def test_a_page_that_this_machine_has_written_is_not_downloaded(root: str, tmp_path: Path) -> None:
+    lake = Lake(root, LocalCache(str(tmp_path / "cache")))
+    (name,) = write_pages(lake, {"2015-01": {"a": 1}}).values()
+    if "://" in root:
+        lake.delete(f"pages/{name}")
     assert read_pages(lake, [name], ANY_OBJECT) == [{"a": 1}]
 
 

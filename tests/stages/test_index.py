@@ -21,6 +21,7 @@ from pipeline.contracts import (
 )
 from pipeline.errors import StoppedError, UsageError
 from pipeline.index import duplicate_pairs
+from pipeline.index import neighbours as index_neighbours
 from pipeline.index.recall import measure_recall
 from pipeline.index.segment import Segment
 from pipeline.lake.batches import Lake
@@ -110,7 +111,11 @@ def test_the_probable_duplicates_of_a_day_are_stored_beside_its_neighbours(
     ]
 
 
-def test_a_day_whose_probable_duplicates_are_missing_is_searched_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("issues_per_shard", [1, 100])
+def test_a_day_whose_probable_duplicates_are_missing_is_searched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issues_per_shard: int
+) -> None:
+    monkeypatch.setattr(index_neighbours, "ISSUES_PER_SHARD", issues_per_shard)
     lake = Lake(str(tmp_path))
     release = published(lake, DAYS, DAYS, "r")
     first = release.members.folders(DUPLICATE_PAIRS.name)
@@ -288,6 +293,41 @@ def test_the_similar_issues_and_segments_of_an_earlier_version_stay_as_they_are(
     outcome = index.run(again.lake, again, Settings())
     assert ([segment.folder for segment in outcome.segments], outcome.figures) == (segments, figures)
     assert SIMILAR_ISSUES.name not in again.members
+
+
+@pytest.mark.parametrize("missing", [f"members/{SEGMENTS.name}.json", "index.json"])
+def test_what_is_missing_of_an_earlier_version_is_made_again(tmp_path: Path, missing: str) -> None:
+    release = published(Lake(str(tmp_path)), DAYS, DAYS, "r")
+    earlier = release.members[SIMILAR_ISSUES.name]
+    release.members.put(SIMILAR_ISSUES_V1.name, earlier)
+    for name in (f"members/{SIMILAR_ISSUES.name}.json", missing):
+        release.lake.delete(release.file(name))
+    again = Pinned(release.lake, "releases", "r")
+    outcome = index.run(again.lake, again, Settings())
+    assert outcome.figures["items"] == index_figures(again)["items"] == 3
+    assert again.members.folders(SEGMENTS.name) == release.members.folders(SEGMENTS.name)
+    assert again.members.folders(SIMILAR_ISSUES_V1.name) == [batch.folder for batch in earlier]
+    assert SIMILAR_ISSUES.name not in again.members
+
+
+def test_a_large_day_is_searched_in_shards_with_the_same_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days: Days = {**days_of(2, issues=7), "2015-01-03": {8: [0, 0, 0, 0]}}
+    monkeypatch.setattr(duplicate_pairs, "PAIR_PROBABILITY", 0.0)
+    whole = published(Lake(str(tmp_path / "whole")), days, days, "r")
+    monkeypatch.setattr(index_neighbours, "ISSUES_PER_SHARD", 3)
+    release = published(Lake(str(tmp_path / "shards")), days, days, "r")
+    batches = release.members[SIMILAR_ISSUES.name]
+    assert [(len(batch.files), batch.figures["all_days"]) for batch in batches] == [(3, 1), (3, 2), (1, 3)]
+    assert neighbours(release, "repository") == neighbours(whole, "repository")
+    assert neighbours(release) == neighbours(whole)
+    pairs, expected = (each.members[DUPLICATE_PAIRS.name] for each in (release, whole))
+    assert [len(batch.files) for batch in pairs] == [3, 3, 1]
+    rows = [release.lake.read(batch, DUPLICATE_PAIRS).to_pylist() for batch in pairs]
+    assert rows == [whole.lake.read(batch, DUPLICATE_PAIRS).to_pylist() for batch in expected]
+    assert [len(of_day) for of_day in rows] == [21, 70, 0]
+    assert list(tmp_path.rglob("*.parquet.json")) == []  # no record of a finished part is left
 
 
 def test_a_release_without_issues_has_no_segments(tmp_path: Path) -> None:

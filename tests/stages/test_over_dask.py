@@ -1,4 +1,4 @@
-"""embed and predict over Dask: the batches have the same bytes, however many workers there are."""
+"""embed, predict and index over Dask: the batches have the same bytes, however many workers there are."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from typing import Any
 
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, ISSUES, TITLE_PREDICTIONS, VECTORS
+from pipeline.contracts import (
+    DUPLICATE_PAIRS,
+    EMBEDDINGS,
+    ISSUES,
+    SIMILAR_ISSUES,
+    TITLE_PREDICTIONS,
+    VECTORS,
+)
+from pipeline.index import neighbours
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_keras import Shape, build
 from pipeline.predictor.predictor import Predictor
-from pipeline.settings import Compute, Settings
-from pipeline.stages import embed, predict
+from pipeline.settings import Compute, Index, Settings
+from pipeline.stages import embed, index, predict
 from tests.predictor.small_predictors import SUBWORDS
 from tests.stages.literal_issues import issue
 from tests.stages.literal_releases import vectorized_release
@@ -37,7 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lake = Lake(str(tmp_path_factory.mktemp("lake")))
     draft = lake.draft("predictor", {"model": "m"}, ["over dask"])
     draft.write_folder(folder)
-    stored = draft.commit()
+    stored = draft.commit({"hidden_size": 24})
 
     words, dice = ["the", "a", "crash", "of", "window", "closes", "when", "theme"], random.Random(1)
     issues: dict[str, list[dict[str, Any]]] = {}
@@ -56,20 +64,23 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def digests(root: Path, copy: Path, compute: Compute) -> list[str]:
-    """The digests of the batches that embed and predict make in a copy of the lake."""
+    """The digests of the batches that embed, predict and index make in a copy of the lake."""
     shutil.copytree(root, copy)
-    lake, settings = Lake(str(copy)), Settings(compute=compute)
+    lake, settings = Lake(str(copy)), Settings(compute=compute, index=Index(min_recall=0))
     release = Pinned(lake, "releases", "r")
     manifests = [
         *embed.run(lake, settings, release).manifests,
         *predict.run(lake, settings, release).manifests,
     ]
+    index.run(lake, release, settings)
+    similar, pairs = release.members[SIMILAR_ISSUES.name], release.members[DUPLICATE_PAIRS.name]
+    assert [len(batch.files) for batch in similar] == [len(batch.files) for batch in pairs] == [3, 1, 1]
     assert [(manifest.table, len(manifest.files)) for manifest in manifests] == [
         *((EMBEDDINGS.name, files) for files in (3, 1, 1)),
         *((TITLE_PREDICTIONS.name, files) for files in (3, 1, 1)),
     ]
     assert [manifest.rows for manifest in manifests] == [*DAYS.values(), *DAYS.values()]
-    return [manifest.digest for manifest in manifests]
+    return [manifest.digest for manifest in [*manifests, *similar, *pairs]]
 
 
 def test_one_process_and_1_2_and_4_workers_give_the_same_bytes(
@@ -77,6 +88,7 @@ def test_one_process_and_1_2_and_4_workers_give_the_same_bytes(
 ) -> None:
     for stage in (embed, predict):
         monkeypatch.setattr(stage, "ROWS_PER_PART", ROWS_PER_PART)
+    monkeypatch.setattr(neighbours, "ISSUES_PER_SHARD", ROWS_PER_PART)
     expected = digests(root, tmp_path / "one process", Compute())
     with dask_cluster(workers=1) as cluster:
         for workers in (1, 2, 4):

@@ -14,7 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -323,9 +323,11 @@ def _copy_of(table: Table, manifest: Manifest) -> pa.Table:
 
 @dataclass
 class Requests:
-    """The requests to the bucket that are counted, by verb and kind."""
+    """The requests to the bucket that are counted, by verb and kind, and the paths of them all: each entry
+    of `paths` is a verb, a kind and a path."""
 
     of_verb: dict[str, Counter[Request]]
+    paths: list[tuple[str, Request, str]] = field(default_factory=list)
     verb: str = ""
 
     @contextmanager
@@ -372,6 +374,7 @@ def count_requests(patch: pytest.MonkeyPatch) -> Requests:
                     inside.call = False
                     if requests.verb:
                         requests.of_verb[requests.verb][kinds[method]] += max(1, -(-listed // 1000))
+                        requests.paths.append((requests.verb, kinds[method], str(arguments[0])))
 
         return counted
 

@@ -19,7 +19,7 @@ from pipeline.networks.in_keras.contrastive_training import ContrastFigures
 from pipeline.networks.in_keras.training import EpochFigures, fit
 from pipeline.predictor.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
-from pipeline.tracking import Tracking, Version
+from pipeline.tracking import Tracking, Version, sqlite_aliases
 from pipeline.tracking.card import LANGUAGES, PRIVATE_DATA, TEMPLATES, USES
 from pipeline.tracking.figures import Row, confidence, wilson_interval
 from tests.support.checkpoint_folder import CheckpointFolder
@@ -470,6 +470,26 @@ def test_promoting_moves_both_aliases_forward_and_back(registry: Registry) -> No
     assert moves == [("1", ["m1"]), ("2", ["m2", "m1"]), ("2", ["m2", "m1"]), ("1", ["m1", "m2"])]
     assert tracking.champion() == Version("m1", "1", registry.runs["m1"], "gru")
     assert registry.client.get_model_version("titler", "2").tags["titler.promoted_because"] == "holiday"
+
+
+def test_the_champion_in_a_sqlite_file_is_read_without_importing_mlflow(registry: Registry) -> None:
+    registry.tracking.promote("m1")
+    command = (
+        "import sys; from pipeline.tracking import Tracking; "
+        "print(Tracking(sys.argv[1], 'titler', 'titler', '/nowhere').champion(), 'mlflow' in sys.modules)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", command, registry.tracking.uri], capture_output=True, text=True, check=True
+    )
+    assert process.stdout == f"{Version('m1', '1', registry.runs['m1'], 'gru')} False\n"
+
+
+def test_mlflow_itself_answers_if_its_sqlite_file_has_other_tables(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.tracking.promote("m1")
+    monkeypatch.setattr(sqlite_aliases, "_QUERY", "SELECT a FROM another_table WHERE b = ? AND c = ?")
+    assert registry.tracking.champion() == Version("m1", "1", registry.runs["m1"], "gru")
 
 
 def test_a_version_says_that_its_titles_are_withheld_until_they_are_accepted(registry: Registry) -> None:

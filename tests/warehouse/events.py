@@ -16,6 +16,8 @@ from pipeline.lake.stores import open_store
 from pipeline.warehouse import Batch, Query, ReleaseTables, Warehouse
 
 DAY = date(2015, 1, 3)
+MODEL = "titler"
+"""The model of the release. The files of its tables are in a folder that is named after it."""
 THRESHOLDS = {
     "min_body_words": 6,
     "min_title_words": 3,
@@ -122,7 +124,7 @@ def prediction(issue_id: int, **values: Any) -> dict[str, Any]:
         "title": "it fails",
         "predicted_title": "it fails", "confidence": 0.5, "abstained": False,
         "created_at": datetime(2015, 1, 3, 5, issue_id % 60, tzinfo=UTC), "source_day": DAY,
-        "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run",
+        "model": MODEL, "model_version": "1", "vocabulary": "v1", "mlflow_run": "run",
         "issues_batch": "i1", "probability": None,
     }  # fmt: skip
     return {**row, **values}
@@ -193,7 +195,7 @@ def release(release_id: str, status: str = "current", **values: Any) -> dict[str
     row = {
         "release_id": release_id, "status": status, "published_at": datetime(2015, 1, 4, tzinfo=UTC),
         "published_by": "someone",
-        "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run", "days": 1,
+        "model": MODEL, "model_version": "1", "vocabulary": "v1", "mlflow_run": "run", "days": 1,
         "issues": 1, "index_items": 1,
         "recall_at_10": 1.0, "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
         "abstained": None, "calibration": None, "segments": None, "days_with_other_history": None,
@@ -227,7 +229,8 @@ class Lake:
         model: str | None = None,
     ) -> Lake:
         """Adds a batch with these rows to a release. `model` is the model that the release names for it."""
-        path = self.folder / table.name / f"day={day}" / batch_id / "part-0.parquet"
+        partition = [f"model={model or MODEL}"] if "model" in table.partition else []
+        path = Path(self.folder, table.name, *partition, f"day={day}", batch_id, "part-0.parquet")
         path.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
         address = str(path)

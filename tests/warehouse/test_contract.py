@@ -445,6 +445,19 @@ def test_a_release_has_its_own_days_and_each_issue_once(warehouse: Warehouse, tm
     ]
 
 
+def test_the_current_release_is_whole_while_another_is_staged_without_it(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)])
+    again = [prediction(1, source_day=NEXT_DAY)]
+    publish(warehouse, lake.add(TITLE_PREDICTIONS, "t2", again, day=NEXT_DAY).supersede(1, NEXT_DAY))
+    # A rollback past a release whose files cannot be read.
+    before = Lake(tmp_path / "2").add(TITLE_PREDICTIONS, "t1", [prediction(1)], release_id="r0")
+    with warehouse.stage(*before.release(release("r0"))):
+        sql = "SELECT issue_id, batch_id FROM title_predictions"
+        assert query_rows(warehouse, sql) == [{"issue_id": 1, "batch_id": "t1"}]
+
+
 def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path) -> None:
     silent: dict[str, Any] = {"predicted_title": "", "abstained": True}
     rows_of_r1 = [

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -37,6 +37,7 @@ class PublishingWarehouse(Protocol):
     def create_views(self) -> None: ...
     def create_vector_index(self) -> None: ...
     def current_release(self) -> str | None: ...
+    def records(self, table: contracts.Table) -> list[dict[str, Any]]: ...
     def forget_published(self) -> None: ...
 
 
@@ -45,7 +46,7 @@ class StagedTables:
 
     Until the release is current, its queries read the staging tables instead of the tables `releases_v1` and
     `release_members_v1`. The rows of `superseded_openings_v1` are replaced at once. Readers see no change,
-    because the rows of a release never change.
+    because the rows of a release never change, and those of releases that readers see now are retained.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
     lost, another publication may write its rows into the staging tables. Such rows have another `stage_id`,
@@ -60,7 +61,8 @@ class StagedTables:
         self.checks = checks
         self.stage_id = secrets.token_hex(8)
         self._current = False
-        warehouse.tables.replace_rows(contracts.SUPERSEDED_OPENINGS, tables.superseded, self.stage_id)
+        superseded = pa.concat_tables([tables.superseded, self._superseded_of_others(tables)])
+        warehouse.tables.replace_rows(contracts.SUPERSEDED_OPENINGS, superseded, self.stage_id)
         for table, rows in zip(RELEASE_TABLES, (tables.releases, tables.members), strict=True):
             warehouse.tables.overwrite(f"staged_{table.name}", table, rows, self.stage_id)
 
@@ -71,6 +73,16 @@ class StagedTables:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Does nothing: no reader sees the staging tables, and the next publication overwrites them."""
+
+    def _superseded_of_others(self, tables: ReleaseTables) -> pa.Table:
+        """Returns the rows of `superseded_openings_v1` of releases that readers see until `make_current`, but
+        that are not among `tables`: their files in the lake cannot be read. The next publication deletes
+        these rows."""
+        published = {row["release_id"] for row in self.warehouse.records(contracts.RELEASES)}
+        others = published - set(tables.releases.column("release_id").to_pylist())
+        stored = self.warehouse.records(contracts.SUPERSEDED_OPENINGS) if others else []
+        rows = [row for row in stored if row["release_id"] in others]
+        return pa.Table.from_pylist(rows, contracts.SUPERSEDED_OPENINGS.schema)
 
     @cached_property
     def _replacements(self) -> dict[str, str]:

@@ -37,6 +37,9 @@ FEW_DAYS = 100
 _READ_OPTIONS = (
     "filename = TRUE, hive_partitioning = TRUE, hive_types = {'day': DATE}, hive_types_autocast = FALSE"
 )
+_OWN_COLUMNS = "filename = TRUE, hive_partitioning = FALSE"
+"""With hive_partitioning, the value in a file's path replaces the column of the same name in the file."""
+_DAY_OF_PATH = "CAST(SUBSTR(PARSE_PATH(filename)[-3], LENGTH('day=') + 1) AS DATE)"
 
 
 class StagedFile:
@@ -52,6 +55,11 @@ class StagedFile:
     ) -> None:
         self.path = path
         self.checks = checks
+        self._views_of_own_columns = [
+            _view_of_files(contracts.TABLES[name], path, of_table, own_columns=True)
+            for name, of_table in batches.items()
+            if _is_shadowed(contracts.TABLES[name])
+        ]
         self.staged_path = temporary_path(path)
         self._current = False
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +80,8 @@ class StagedFile:
     def check(self) -> list[Failure]:
         failures = []
         with open_warehouse_file(self.staged_path) as connection:
+            for view in self._views_of_own_columns:
+                connection.execute(view)
             for query in map(_for_many_days, self.checks):
                 rows = run_query(connection, query)
                 if rows.num_rows:
@@ -164,14 +174,29 @@ def _write(
         connection.close()
 
 
-def _view_of_files(table: contracts.Table, path: Path, batches: Sequence[Batch]) -> str:
+def _is_shadowed(table: contracts.Table) -> bool:
+    """Returns whether the path of a file of the table replaces one of the file's own columns, besides the
+    day."""
+    return any(name in table.schema.names for name in table.partition if name != "day")
+
+
+def _view_of_files(
+    table: contracts.Table, path: Path, batches: Sequence[Batch], *, own_columns: bool = False
+) -> str:
     """Returns the CREATE VIEW statement for a table that is stored in the Parquet files of `batches`.
+
+    If `own_columns` is true, the view is a temporary one for checks: its columns are those of the files, even
+    if a column has the name of a partition in their path. DuckDB skips fewer files then, because a join with
+    a table of days does not tell it which files it needs.
 
     The view takes the batch id and the source day of a row from the path of its file,
     .../day=2015-01-01/BATCH/FILE. So if a query selects days, DuckDB opens the files of these days only, and
     the first file of the list. If files may lack columns, DuckDB opens all of them, to look at their columns.
     """
-    of_path = {table.day_column: "day", "batch_id": "PARSE_PATH(filename)[-2]"}
+    options, day, kind = _READ_OPTIONS, "day", "VIEW"
+    if own_columns:
+        options, day, kind = _OWN_COLUMNS, _DAY_OF_PATH, "TEMPORARY VIEW"
+    of_path = {table.day_column: day, "batch_id": "PARSE_PATH(filename)[-2]"}
     columns = ", ".join(
         f"{of_path[field.name]} AS {field.name}" if field.name in of_path else _cast_column(field)
         for field in table.warehouse_schema
@@ -185,19 +210,19 @@ def _view_of_files(table: contracts.Table, path: Path, batches: Sequence[Batch])
             for file in batch.files
         ]
         if files:
-            rows.append(f"SELECT {columns} FROM {_read_files(table, files, has_all_columns)}")
+            rows.append(f"SELECT {columns} FROM {_read_files(table, files, options, has_all_columns)}")
     if not rows:
         rows = [f"SELECT {', '.join(_null_column(field) for field in table.warehouse_schema)} WHERE FALSE"]
-    return f"CREATE VIEW {table.name} AS {' UNION ALL '.join(rows)}"
+    return f"CREATE {kind} {table.name} AS {' UNION ALL '.join(rows)}"
 
 
-def _read_files(table: contracts.Table, files: Sequence[str], has_all_columns: bool) -> str:
+def _read_files(table: contracts.Table, files: Sequence[str], options: str, has_all_columns: bool) -> str:
     """Returns the relation with the rows of Parquet files, and with their nullable columns even if all files
     lack them."""
     nullable = [field for field in table.schema if field.nullable]
     if has_all_columns or not nullable:
-        return f"READ_PARQUET([{', '.join(files)}], {_READ_OPTIONS})"
-    rows = f"SELECT * FROM READ_PARQUET([{', '.join(files)}], {_READ_OPTIONS}, union_by_name = TRUE)"
+        return f"READ_PARQUET([{', '.join(files)}], {options})"
+    rows = f"SELECT * FROM READ_PARQUET([{', '.join(files)}], {options}, union_by_name = TRUE)"
     nulls = ", ".join(_null_column(field) for field in nullable)
     return f"({rows} UNION ALL BY NAME SELECT {nulls} WHERE FALSE)"
 
