@@ -29,6 +29,8 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.plan import PinnedDay
 from pipeline.settings import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model, Settings
 from pipeline.source import issue_files
+from pipeline.source.file_rows import FORMATS
+from pipeline.source.issue_files import parse_time
 from pipeline.source.trainable import REASONS, thresholds, untrainable_reason
 
 FORMAT = 1
@@ -49,12 +51,14 @@ class _FileReader:
     by_row: bool
     issue_ids: set[int] = field(default_factory=set)
     repeated: int = 0
+    unreadable_times: int = 0
     untrainable: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
     part_sizes: Counter[str] = field(default_factory=Counter)
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
         """Yields one row of the table issues_v1 per distinct issue of the file. The issue's id is a hash of
-        its URL. If the issue has no URL, the id is a hash of its title and body."""
+        its URL. If the issue has no URL, the id is a hash of its title and body. Training does not use the
+        column `created_at`, so it is NO_DATE if the file's value is missing or is not a time."""
         for issue in issue_files.read(path):
             key = issue.url or _sha256(issue.title + "\0" + issue.body)
             issue_id = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
@@ -68,6 +72,9 @@ class _FileReader:
                 self.untrainable[reason] += 1
             else:
                 self.part_sizes[part_of(repo)] += 1
+            created_at = parse_time(issue.columns.get("created_at"))
+            if created_at is None and issue.columns.get("created_at"):
+                self.unreadable_times += 1
             yield {
                 "issue_id": issue_id,
                 "issue_url": key,
@@ -76,7 +83,7 @@ class _FileReader:
                 "author": None,
                 "title": issue.title,
                 "body": issue.body or None,
-                "created_at": issue.time("created_at") or NO_DATE,
+                "created_at": created_at or NO_DATE,
                 "event_id": "",
                 "trainable": not reason,
             }
@@ -95,7 +102,7 @@ def file_digest(path: Path) -> str:
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror or error}.",
-            f"Give a file of {issue_files.FORMATS} with a title and a body.",
+            f"Give a file of issues with a title and a body: {FORMATS}.",
         ) from None
 
 
@@ -157,6 +164,7 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
                 "trainable": reader.part_sizes.total(),
                 "untrainable": dict(reader.untrainable),
                 "repeated": reader.repeated,
+                "unreadable_times": reader.unreadable_times,
                 "by_row": by_row,
             }
             return draft.commit(figures), True
