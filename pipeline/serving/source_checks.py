@@ -9,12 +9,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from pipeline import warehouse
-from pipeline.contracts import DUPLICATE_MARKS, ISSUES
+from pipeline.contracts import DUPLICATE_MARKS
 from pipeline.lake.batches import Lake
 from pipeline.progress import track
 from pipeline.settings import Settings
 from pipeline.source import hour_files
 from pipeline.stages.extract import batch_parameters, extraction_query
+from pipeline.stages.recounted_words import find_extracted
 from pipeline.warehouse.price import usd
 
 CONNECTIONS = 8
@@ -70,7 +71,7 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = Fal
     def estimate(day: date) -> dict[str, Any]:
         table, existing = connection.source_day(day), None
         if table is not None:
-            existing = lake.find(ISSUES.name, {"day": str(day)}, (), batch_parameters(query, table))
+            existing = find_extracted(lake, {"day": str(day)}, batch_parameters(query, table))
         is_free = table is None or (existing is not None and not again)
         size = 0 if is_free else connection.estimate(query, day)
         return {

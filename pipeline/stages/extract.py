@@ -32,9 +32,10 @@ from pipeline.lake.draft import Draft
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Settings
 from pipeline.source import hour_files
-from pipeline.source.trainable import REASONS, count_untrainable, thresholds
+from pipeline.source.trainable import REASONS, WORD, count_untrainable, thresholds
 from pipeline.source.verdict_history import VerdictHistory, judge_day
 from pipeline.stages.extract_marks import make_marks_current, write_marks
+from pipeline.stages.recounted_words import reuse_extracted
 
 ROWS_PER_PART = 100_000
 DAYS_WORTH_A_CLUSTER = 29
@@ -96,12 +97,12 @@ def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
     made from, and `available` describes what the source has now. If they have different queries or kinds of
     source, they cannot be compared, and the result is also an empty string.
     """
-    counted = ("hours", "table_rows")
+    ignored = ("hours", "table_rows", WORD)  # words can be counted again without the source
     other_before, other_now = (
-        {name: value for name, value in parameters.items() if name not in counted}
+        {name: value for name, value in parameters.items() if name not in ignored}
         for parameters in (stored, available)
     )
-    if other_before != other_now or {*stored} != {*available}:
+    if other_before != other_now or ("hours" in stored) != ("hours" in available):
         return ""
     if "hours" in available:
         hours_before, hours_now = (
@@ -128,11 +129,11 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
     if not again:
         if current is not None and (available := lost_data(current.parameters, parameters)):
             return ExtractedDay(current, False, available)
-        existing = lake.reuse(ISSUES.name, partition, (), parameters)
-        if existing is not None:
-            if current is None or current.batch_id != existing.batch_id:
-                make_marks_current(lake, existing)
-            return ExtractedDay(existing, False)
+        reused = reuse_extracted(lake, partition, parameters)
+        if reused is not None:
+            if current is None or current.batch_id != reused.manifest.batch_id:
+                make_marks_current(lake, reused.manifest)
+            return ExtractedDay(*reused)
 
     if run_id in _REFUSALS:
         raise _REFUSALS[run_id]
