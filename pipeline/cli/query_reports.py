@@ -167,10 +167,10 @@ def _budgets(value: Mapping[str, Any]) -> None:
         limit = value[setting]
         budget = f"warehouse.{setting} = {limit:,} bytes ({format_bytes(limit)})"
         if oversized := [day["day"] for day in value["days"] if day["bytes"] > limit]:
-            more = f" and {len(oversized) - DAYS_LISTED} more" if len(oversized) > DAYS_LISTED else ""
+            suffix = f" and {len(oversized) - DAYS_LISTED} more" if len(oversized) > DAYS_LISTED else ""
             say(
                 f"    These days would be refused, because each alone needs more than {budget}: "
-                f"{', '.join(oversized[:DAYS_LISTED])}{more}"
+                f"{', '.join(oversized[:DAYS_LISTED])}{suffix}"
             )
         elif value["bytes"] > limit:
             say(f"    The extraction would be refused, because BigQuery would bill more than {budget}")

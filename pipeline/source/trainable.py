@@ -41,9 +41,9 @@ def word_pattern(characters_per_word: int) -> str:
     `characters_per_word` characters of Chinese or Japanese, or after twice as many characters of Thai, Lao,
     Burmese or Khmer. Other characters that touch these, such as punctuation, are part of the same word.
     """
-    other = f"[^{_WHITE_SPACE}{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]"
+    spaced = f"[^{_WHITE_SPACE}{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]"
     unit = f"(?:[{_EAST_ASIAN}]|[{_SOUTH_EAST_ASIAN}]{{1,2}})"
-    return f"{other}*(?:{unit}{other}*){{1,{characters_per_word}}}|{other}+"
+    return f"{spaced}*(?:{unit}{spaced}*){{1,{characters_per_word}}}|{spaced}+"
 
 
 def thresholds(text: Text) -> dict[str, Any]:

@@ -323,6 +323,6 @@ def _refusal(refused: Sequence[RefusedDay], days: int, again: bool) -> BudgetErr
         error = oversized[0].error
     messages += [day.error.message for day in oversized[:OVERSIZED_DAYS_LISTED]]
     hints += [day.error.hint for day in oversized[:OVERSIZED_DAYS_LISTED]]
-    if more := oversized[OVERSIZED_DAYS_LISTED:]:
-        messages.append(f"The same holds for {len(more)} more days, the last of them {more[-1].day}.")
+    if unlisted := oversized[OVERSIZED_DAYS_LISTED:]:
+        messages.append(f"The same holds for {len(unlisted)} more days, the last of them {unlisted[-1].day}.")
     return type(error)("\n".join(messages), "\n".join(hints), event=error.event)

@@ -103,7 +103,7 @@ class SpendLedger:
         for budget in budgets:
             if budget.total > budget.bytes:
                 self.record_billed(reservation, 0)
-                if source_day and count + billed_before > min(other.bytes for other in budgets):
+                if source_day and count + billed_before > min(limit.bytes for limit in budgets):
                     raise self._oversized_day(source_day, count + billed_before, budgets)
                 raise self._exceeded(budget, count, source_day, today)
         remaining_bytes = min(budget.bytes - budget.total for budget in budgets)
