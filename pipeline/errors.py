@@ -99,6 +99,11 @@ class DailyBudgetError(BudgetError):
     exit_code = ExitCode.DEFERRED
 
 
+class OversizedDayError(BudgetError):
+    """Raised instead of starting a BigQuery job for a source day that alone costs more than a whole budget.
+    Other days may cost less."""
+
+
 class StoppedError(TitlerError):
     """Raised if a release fails its checks and is therefore not published."""
 

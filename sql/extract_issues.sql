@@ -3,12 +3,12 @@
 -- Text is as its author wrote it: JSON_VALUE returns a string without JSON's quotes and escapes, and NULL for
 -- a JSON null. Numbers are read with JSON_QUERY, which returns a string with its quotes, so that a string is
 -- not accepted as a number. The result has all opened issues. The parameters min_* and max_* only decide
--- which of them are `trainable`. An event that lacks a required value is in the result of
--- extract_malformed.sql instead, and so is one with a number where text belongs, or with a time that does not
--- fit into nanoseconds since 1970, which readers of Parquet files use. The regular expressions match the complement of Unicode's White_Space,
--- because RE2's \S knows white space in ASCII only. An issue with a `pull_request` is a pull request as the
--- issues API shows it. GH Archive should have none under IssuesEvent. The wildcard must not be `day.*`: the
--- data set has views, and a wildcard that matches a view fails.
+-- which of them are `trainable`. @word is a regular expression that matches each word of a text. An event that
+-- lacks a required value is in the result of extract_malformed.sql instead, and so is one with a number where
+-- text belongs, or with a time that does not fit into nanoseconds since 1970, which readers of Parquet files
+-- use. An issue with a `pull_request` is a pull request as the issues API shows it. GH Archive should have none
+-- under IssuesEvent. The wildcard must not be `day.*`: the data set has views, and a wildcard that matches a
+-- view fails.
 WITH opened AS (
   SELECT
     SAFE_CAST(JSON_QUERY(payload, '$.issue.id') AS INT64) AS issue_id,
@@ -41,8 +41,8 @@ SELECT
   created_at,
   event_id,
   body IS NOT NULL
-  AND ARRAY_LENGTH(REGEXP_EXTRACT_ALL(COALESCE(body, ''), r'[^\t-\r\x{85}\p{Z}]+')) >= @min_body_words
-  AND ARRAY_LENGTH(REGEXP_EXTRACT_ALL(title, r'[^\t-\r\x{85}\p{Z}]+')) >= @min_title_words
+  AND ARRAY_LENGTH(REGEXP_EXTRACT_ALL(COALESCE(body, ''), @word)) >= @min_body_words
+  AND ARRAY_LENGTH(REGEXP_EXTRACT_ALL(title, @word)) >= @min_title_words
   AND LENGTH(title) <= @max_title_characters
   AND LENGTH(COALESCE(body, '')) <= @max_body_characters AS trainable
 FROM

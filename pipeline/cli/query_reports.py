@@ -129,8 +129,8 @@ def ready(value: dict[str, Any], as_json: bool) -> None:
 
 
 def cost(settings: Settings, value: dict[str, Any], as_json: bool, *, again: bool = False) -> None:
-    """Prints what extracting days from BigQuery would cost, in total and for each day. `again` says that days
-    in the lake would be extracted, too."""
+    """Prints what extracting days from BigQuery would cost, in total, for each day and for each era. `again`
+    says that days in the lake would be extracted, too."""
     if as_json:
         print_json(value)
         return
@@ -144,19 +144,36 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool, *, again: boo
     say(f"cost: BigQuery would bill {price} for {count(len(days) - in_lake, 'day')}{also}")
     for day in days[:DAYS_LISTED]:
         price = (
-            format_price(warehouse, day["bytes"]) if day["bytes"] else "nothing: GH Archive lacks this day"
+            f"{format_price(warehouse, day['bytes'])}; the table has {format_bytes(day['table_bytes'] or 0)}"
+            if day["bytes"]
+            else "nothing: GH Archive lacks this day"
         )
         say(f"    {day['day']}  {'in the lake' if day['in_lake'] and not again else price}")
     if len(days) > DAYS_LISTED:
         say(f"    {len(days) - DAYS_LISTED} more days are not shown. To see them, use --json")
+    for era in value["eras"]:
+        say(
+            f"    {era['span']} ({era['era']}): {count(era['days'], 'day')}, "
+            f"{format_price(warehouse, era['bytes'])}; 365 such days cost ${era['usd_per_year']:,.2f}"
+        )
     if not again:
         mark_reports.cost([day["day"] for day in days if day["lacks_marks"]])
+    _budgets(value)
+
+
+def _budgets(value: Mapping[str, Any]) -> None:
+    """Prints which days alone need more than a whole budget, and whether all days together do."""
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):
-        if value["bytes"] > (limit := value[setting]):
+        limit = value[setting]
+        budget = f"warehouse.{setting} = {limit:,} bytes ({format_bytes(limit)})"
+        if oversized := [day["day"] for day in value["days"] if day["bytes"] > limit]:
+            suffix = f" and {len(oversized) - DAYS_LISTED} more" if len(oversized) > DAYS_LISTED else ""
             say(
-                "    The extraction would be refused, because BigQuery would bill more than "
-                f"warehouse.{setting} = {limit:,} bytes ({format_bytes(limit)})"
+                f"    These days would be refused, because each alone needs more than {budget}: "
+                f"{', '.join(oversized[:DAYS_LISTED])}{suffix}"
             )
+        elif value["bytes"] > limit:
+            say(f"    The extraction would be refused, because BigQuery would bill more than {budget}")
 
 
 def title(value: dict[str, Any], as_json: bool) -> None:

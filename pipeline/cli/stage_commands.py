@@ -133,7 +133,7 @@ def train(
         typer.Option(
             "--from-file",
             metavar="FILE",
-            help="Create a model and train it on a file of JSON lines, Parquet or CSV.",
+            help="Create a model and train it on a file of JSON, Parquet, CSV or TSV.",
         ),
     ] = None,
     variant: Variant = None,
@@ -207,7 +207,7 @@ def evaluate(
         typer.Option(
             "--from-file",
             metavar="FILE",
-            help="File of issues (JSON lines, Parquet or CSV) to evaluate the model on, instead of the "
+            help="File of issues (JSON, Parquet, CSV or TSV) to evaluate the model on, instead of the "
             "issues that were held out from training.",
         ),
     ] = None,

@@ -116,6 +116,11 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
             f"    left out {count(figures['repeated'], 'row')}, because an earlier row has the same URL or "
             "the same text"
         )
+    if unreadable := figures.get("unreadable_times"):  # the figure is missing in batches of Titler 0.1
+        say(
+            f"    {count(unreadable, 'row')} with a created_at that is not a time. This does not matter for "
+            "training, which uses no dates"
+        )
     if figures["by_row"]:
         say(
             "    Training and validation rows may be of the same repository, because the file has too few "

@@ -12,6 +12,7 @@ from pipeline.cli import stage_reports, stage_runs
 from pipeline.cli.options import Context
 from pipeline.lake.pinned import Pinned, new_id
 from pipeline.lake.plan import PinnedDay
+from pipeline.source.trainable import WORD
 from pipeline.tracking import open_tracking
 
 if TYPE_CHECKING:
@@ -85,10 +86,13 @@ def train_from_file(
     request = ModelRequest(variant=variant, epochs=epochs, file=digest, embedding=embedding)
     request.check_variant()
     taught_by = teacher.identity(context.lake) if teacher else None
-    derived_name = extract_file.model_name(context.settings, digest, variant, epochs, taught_by, embedding)
-    model = context.model(name or derived_name)
     context.timed = True
     issues = stage_runs.extract_file(context, path)
+    word = issues.parameters.get(WORD, "")
+    derived_name = extract_file.model_name(
+        context.settings, digest, variant, epochs, taught_by, embedding, word
+    )
+    model = context.model(name or derived_name)
     tokens = stage_runs.clean_file(context, issues)
     _train(context, model, request, [extract_file.pinned_file(issues, tokens)], teacher)
     stage_reports.next_after_training(model.name)

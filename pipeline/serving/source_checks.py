@@ -3,21 +3,24 @@ cost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from pipeline import warehouse
-from pipeline.contracts import DUPLICATE_MARKS, ISSUES
+from pipeline.contracts import DUPLICATE_MARKS
 from pipeline.lake.batches import Lake
 from pipeline.progress import track
 from pipeline.settings import Settings
 from pipeline.source import hour_files
+from pipeline.source.eras import ERAS, era_of
 from pipeline.stages.extract import batch_parameters, extraction_query
+from pipeline.stages.recounted_words import find_extracted
 from pipeline.warehouse.price import usd
 
 CONNECTIONS = 8
+DAYS_PER_YEAR = 365
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
@@ -58,11 +61,12 @@ def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day:
 def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = False) -> dict[str, Any]:
     """Estimates with dry runs how many bytes BigQuery would bill for extracting these days.
 
-    The result has the bytes and their price in USD, per day and in total. A day costs nothing if its issues
-    are already in the lake, unless `again` is true, or if hour files are read instead of BigQuery's tables.
+    The result has the bytes and their price in USD, per day, per era of GH Archive, and in total. A day costs
+    nothing if its issues are already in the lake, unless `again` is true, or if hour files are read instead
+    of BigQuery's tables. `table_bytes` is the size of the day's whole table, or None if there is no table.
     `lacks_marks` says that an earlier version of Titler extracted the day, without duplicate marks. Do not
     rename the keys of the result: the command `titler cost --json` prints them. Raises WarehouseError if
-    BigQuery cannot be reached.
+    BigQuery cannot be reached, and SourceError if it has a day in a form that Titler cannot read.
     """
     connection = warehouse.connect(settings, "cost")
     query = extraction_query(settings)
@@ -70,7 +74,7 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = Fal
     def estimate(day: date) -> dict[str, Any]:
         table, existing = connection.source_day(day), None
         if table is not None:
-            existing = lake.find(ISSUES.name, {"day": str(day)}, (), batch_parameters(query, table))
+            existing = find_extracted(lake, {"day": str(day)}, batch_parameters(query, table))
         is_free = table is None or (existing is not None and not again)
         size = 0 if is_free else connection.estimate(query, day)
         return {
@@ -79,6 +83,7 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = Fal
             "bytes": size,
             "usd": usd(settings.warehouse, size),
             "lacks_marks": existing is not None and DUPLICATE_MARKS.name not in existing.figures,
+            "table_bytes": None if table is None or table.rows is None else table.bytes,
         }
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -90,4 +95,27 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = Fal
         "usd": usd(settings.warehouse, total),
         "max_bytes_per_run": settings.warehouse.max_bytes_per_run,
         "max_bytes_per_day": settings.warehouse.max_bytes_per_day,
+        "eras": _cost_per_era(settings, rows),
     }
+
+
+def _cost_per_era(settings: Settings, days: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the bytes and the price of the days that cost something, per era. `usd_per_year` is the price
+    of 365 such days."""
+    eras = []
+    for era in ERAS:
+        sizes = [
+            day["bytes"] for day in days if day["bytes"] and era_of(date.fromisoformat(day["day"])) == era
+        ]
+        if sizes:
+            eras.append(
+                {
+                    "era": era.name,
+                    "span": era.span,
+                    "days": len(sizes),
+                    "bytes": sum(sizes),
+                    "usd": usd(settings.warehouse, sum(sizes)),
+                    "usd_per_year": usd(settings.warehouse, sum(sizes)) / len(sizes) * DAYS_PER_YEAR,
+                }
+            )
+    return eras

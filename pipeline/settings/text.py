@@ -68,14 +68,22 @@ class Text(Section):
     min_body_words: int = Field(
         default=6,
         ge=0,
-        description="minimum number of words, separated by white space, in the body of an issue. Issues with "
-        "fewer words are not used for training",
+        description="minimum number of words in the body of an issue. Issues with fewer words are not used "
+        "for training",
     )
     min_title_words: int = Field(
         default=3,
         ge=0,
-        description="minimum number of words, separated by white space, in the title of an issue. Issues "
-        "with fewer words are not used for training",
+        description="minimum number of words in the title of an issue. Issues with fewer words are not used "
+        "for training",
+    )
+    characters_per_word: int = Field(
+        default=2,
+        ge=1,
+        le=20,
+        description="number of Chinese or Japanese characters that count as one word for text.min_body_words "
+        "and text.min_title_words, because these languages have no white space between words. Of Thai, Lao, "
+        "Burmese and Khmer, twice as many count as one word. Other words are separated by white space",
     )
     max_title_characters: int = Field(
         default=400,

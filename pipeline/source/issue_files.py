@@ -1,33 +1,37 @@
-"""Reads a user's file of issues: JSON lines, Parquet or CSV with a title, a body and optional columns.
+"""Reads a user's file of issues: rows with a title, a body and optional columns.
 
-There are two typical files. One is the data set of Hamel Husain's article of 2018: a CSV file with the
-columns issue_url, issue_title and body. The other has issues from GitHub's API, as one JSON object per line.
+`pipeline.source.file_rows` lists the formats. There are two typical files. One is the data set of Hamel
+Husain's article of 2018: a CSV file with the columns issue_url, issue_title and body. The other has issues
+from GitHub's API, as one JSON object per line.
 """
 
 from __future__ import annotations
 
 import ast
-import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from pipeline.errors import UsageError
+from pipeline.source.file_rows import FORMATS, read_rows
 
 TITLES, URLS = ("title", "issue_title"), ("issue_url", "html_url", "url")
 """Accepted names of the columns with the title and the address. The first name that has a value counts."""
 COLUMNS = (*TITLES, *URLS, "body", "repo", "kind", "state", "labels", "created_at", "closed_at")
-FORMATS = "JSON lines, Parquet (.parquet) or CSV (.csv)"
 _EXPECTED = f"Give a file of issues with a title and a body: {FORMATS}."
+_CORRECT_FILE = "Correct the file, then run the same command again."
 GITHUB_URL = re.compile(r"https?://github\.com/([^/\s\"]+/[^/\s\"]+)/(issues|pull)/(\d+)", re.IGNORECASE)
-ROWS_IN_MEMORY = 10_000
-MAX_FIELD_BYTES = 2**31 - 1
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
+"""Readers of Parquet files use nanoseconds since 1970, which end in 2262."""
+_EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e8, 1e11
+"""The smallest numbers that are read as seconds and as milliseconds since 1970. Both are in March 1973."""
+_EPOCH = re.compile(r"\d{9,}(?:\.\d*)?|\d\.\d+[eE]\+?\d{1,2}")
+_ZONE = re.compile(r"\s+(?:UTC|GMT|Z|([+-]\d\d:?\d\d))$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -94,32 +98,76 @@ class FileIssue:
         - a list of GitHub's label objects
         - a text that contains such a list
         - a text with names separated by commas or semicolons
+
+        Raises UsageError if the column has another form.
         """
         labels = self.columns.get("labels")
         if isinstance(labels, str):
             labels = _parse_list(labels)
+        if labels is not None and not isinstance(labels, (list, tuple)):
+            raise UsageError(
+                f"{self.place}: labels is {reprlib.repr(labels)}; expected a list of names, or a text with "
+                "names separated by commas.",
+                _CORRECT_FILE,
+            )
         names = (label.get("name") if isinstance(label, dict) else label for label in labels or ())
         return tuple(str(name) for name in names if name)
 
     def time(self, name: str) -> datetime | None:
-        """Returns the time in the column `name`, or None if the column is empty.
+        """Returns the time in the column `name`, or None if the column is empty or missing.
 
-        A time without a time zone counts as UTC. Raises UsageError if the time is not in ISO 8601.
+        A time without a time zone counts as UTC. Raises UsageError if the value is not a time in one of the
+        forms of `parse_time`.
         """
         value = self.columns.get(name)
         if value is None or value == "":
             return None
-        try:
-            if isinstance(value, datetime):
-                time = value
-            else:
-                time = datetime.fromisoformat(value.isoformat() if isinstance(value, date) else value)
-        except (TypeError, ValueError):
+        time = parse_time(value)
+        if time is None:
             raise UsageError(
-                f"{self.place}: {name} is {value!r:.60}; expected a time like 2015-01-01T12:00:00Z.",
-                "Correct the file, then run the same command again.",
-            ) from None
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
+                f"{self.place}: {name} is {reprlib.repr(value)}; expected a time like 2015-01-01T12:00:00Z, "
+                "or seconds or milliseconds since 1970.",
+                _CORRECT_FILE,
+            )
+        return time
+
+
+def parse_time(value: Any) -> datetime | None:
+    """Returns the time that a value stands for, with a time zone. Returns None if it is not a time.
+
+    These forms are times: a datetime or a date; a text in ISO 8601; the same with a blank before the time
+    zone, such as `2021-03-01 10:00:00 UTC`, which BigQuery exports; seconds or milliseconds since 1970, as a
+    number or a text. A time without a time zone counts as UTC. Numbers below 10^8 are no times, because a
+    date such as 20210301 would be taken for seconds. Times before EARLIEST or after LATEST are no times.
+    """
+    try:
+        if isinstance(value, str):
+            time = _parse_time_text(value.strip())
+        elif isinstance(value, datetime):
+            time = value
+        elif isinstance(value, date):
+            time = datetime(value.year, value.month, value.day)
+        else:
+            time = _from_epoch(value)
+        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        return time if EARLIEST <= time < LATEST else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _parse_time_text(text: str) -> datetime:
+    if _EPOCH.fullmatch(text):
+        return _from_epoch(float(text))
+    if zone := _ZONE.search(text):
+        text = text[: zone.start()] + (zone[1] or "+00:00")
+    return datetime.fromisoformat(text)
+
+
+def _from_epoch(value: Any) -> datetime:
+    """Raises ValueError or TypeError if `value` is not a number of seconds or milliseconds since 1970."""
+    if isinstance(value, bool) or not value >= _EPOCH_SECONDS:
+        raise ValueError
+    return EARLIEST + timedelta(seconds=float(value) / (1000 if value >= _EPOCH_MILLISECONDS else 1))
 
 
 def _parse_list(text: str) -> list[Any]:
@@ -129,13 +177,15 @@ def _parse_list(text: str) -> list[Any]:
         for parse in (json.loads, ast.literal_eval):
             try:
                 return list(parse(text))
-            except (ValueError, SyntaxError, TypeError):
+            except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
                 continue
     return [part.strip() for part in re.split("[,;]", text)]
 
 
-def read(path: Path) -> Iterator[FileIssue]:
+def read(path: Path, columns: Collection[str] = COLUMNS) -> Iterator[FileIssue]:
     """Yields the rows of a file of issues. The ending of the file's name decides the format.
+
+    `columns` are the columns of a Parquet file that are read.
 
     Each row needs a title (`title` or `issue_title`) and a `body`, which may be empty. Unpaired surrogates
     (halves of a UTF-16 character) in texts are replaced by U+FFFD. Raises UsageError if the file does not
@@ -145,9 +195,9 @@ def read(path: Path) -> Iterator[FileIssue]:
         raise UsageError(f"{path} does not exist or is not a file.", _EXPECTED)
     number = 0
     try:
-        for number, row in enumerate(_rows(path), start=1):
+        for number, row in enumerate(read_rows(path, columns), start=1):
             yield _parse_row(row, f"{path}, row {number}")
-    except (ValueError, OSError, csv.Error) as error:
+    except (ValueError, OSError) as error:
         raise UsageError(f"{path} cannot be read as a file of issues: {error}", _EXPECTED) from None
     if not number:
         raise UsageError(f"{path} has no rows, but one row per issue is expected.", _EXPECTED)
@@ -156,35 +206,14 @@ def read(path: Path) -> Iterator[FileIssue]:
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
     """Yields the title and the body of each row of a file of issues. Raises UsageError in the same cases as
     `read`."""
-    return ((issue.title, issue.body) for issue in read(path))
-
-
-def _rows(path: Path) -> Iterator[Any]:
-    """Yields each row of a file as a dict. The rows are not checked here.
-
-    Reads ROWS_IN_MEMORY rows of a Parquet file at a time. Text files are UTF-8, with or without a byte order
-    mark.
-    """
-    if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
-            names = [name for name in file.schema_arrow.names if name in COLUMNS]
-            for batch in file.iter_batches(ROWS_IN_MEMORY, columns=names):
-                yield from batch.to_pylist()
-    elif path.suffix == ".csv":
-        csv.field_size_limit(MAX_FIELD_BYTES)
-        with path.open(newline="", encoding="utf-8-sig") as text:
-            yield from csv.DictReader(text)
-    else:
-        with path.open(encoding="utf-8-sig") as text:
-            yield from (json.loads(line) for line in text if line.strip())
+    return ((issue.title, issue.body) for issue in read(path, (*TITLES, "body")))
 
 
 def _parse_row(row: object, place: str) -> FileIssue:
     values = row if isinstance(row, dict) else {}
     title = next((values[name] for name in TITLES if values.get(name) is not None), None)
     if title is None or "body" not in values:
-        # csv.DictReader uses the key None for the values of a row that has too many.
-        names = ", ".join(name for name in values if name is not None)
+        names = ", ".join(values)
         raise UsageError(
             f"{place} has {f'the columns {names}' if names else 'no columns'}, but needs a title (in the "
             "column title or issue_title) and a column body.",
@@ -194,8 +223,8 @@ def _parse_row(row: object, place: str) -> FileIssue:
     for name, value in (("title", title), ("body", body)):
         if not isinstance(value, str):
             raise UsageError(
-                f"{place}: the {name} must be text, but is {value!r:.60}.",
-                "Correct the file, then run the same command again.",
+                f"{place}: the {name} must be text, but is {reprlib.repr(value)}.",
+                _CORRECT_FILE,
             )
     column_names = [name for name in COLUMNS if name in values and name not in (*TITLES, "body")]
     columns = {

@@ -6,7 +6,10 @@ trainable issues.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,9 +19,36 @@ REASONS = ("no_body", "short_body", "short_title", "long_title", "long_body")
 """The reasons why an issue is not trainable, in the order in which they are checked."""
 
 
-def thresholds(text: Text) -> dict[str, int]:
+WORD = "word"
+"""The parameter that says what a word is. Batches of earlier versions of Titler lack it: their words were
+separated by white space only."""
+
+_WHITE_SPACE = "\\t-\\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # Unicode's White_Space
+_EAST_ASIAN = (
+    "\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff"
+)
+"""Han, Hiragana and Katakana. Hangul is not among them, because Korean has blanks between words."""
+_SOUTH_EAST_ASIAN = "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u103e\u1780-\u17d3"
+"""Thai, Lao, Burmese and Khmer. They are alphabets, so their words have more characters."""
+_OTHER_THAN_WORDS = re.compile("[\x1c-\x1f]")  # white space for str.split, but not for Unicode
+
+
+def word_pattern(characters_per_word: int) -> str:
+    """Returns a regular expression that matches each word of a text, in the syntax that RE2 and Python share.
+
+    A word is what stands between white space. In scripts without blanks between words, a word ends after
+    `characters_per_word` characters of Chinese or Japanese, or after twice as many characters of Thai, Lao,
+    Burmese or Khmer. Other characters that touch these, such as punctuation, are part of the same word.
+    """
+    spaced = f"[^{_WHITE_SPACE}{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]"
+    unit = f"(?:[{_EAST_ASIAN}]|[{_SOUTH_EAST_ASIAN}]{{1,2}})"
+    return f"{spaced}*(?:{unit}{spaced}*){{1,{characters_per_word}}}|{spaced}+"
+
+
+def thresholds(text: Text) -> dict[str, Any]:
     """Returns the limits on the length of titles and bodies, by name: the settings `text.min_*` and
-    `text.max_*`.
+    `text.max_*`, and WORD, the regular expression of a word.
 
     The parameters of the query `sql/extract_issues.sql` have the same names.
     """
@@ -27,10 +57,40 @@ def thresholds(text: Text) -> dict[str, int]:
         "min_title_words": text.min_title_words,
         "max_title_characters": text.max_title_characters,
         "max_body_characters": text.max_body_characters,
+        WORD: word_pattern(text.characters_per_word),
     }
 
 
-def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
+def without_word(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters that the same batch has if an earlier version of Titler made it."""
+    return {name: value for name, value in parameters.items() if name != WORD}
+
+
+def count_words(text: str, word: str) -> int:
+    """Returns the number of words in a text. `word` is the regular expression of a word."""
+    if text.isascii() and not _OTHER_THAN_WORDS.search(text):
+        return len(text.split())  # the same number, six times as fast
+    return len(_compiled(word).findall(text))
+
+
+@lru_cache(maxsize=8)
+def _compiled(word: str) -> re.Pattern[str]:
+    return re.compile(word)
+
+
+def is_trainable(title: str, body: str | None, limits: Mapping[str, Any]) -> bool:
+    """Returns whether an issue is trainable, as `sql/extract_issues.sql` decides it. `limits` is the return
+    value of `thresholds`."""
+    return (
+        body is not None
+        and len(title) <= limits["max_title_characters"]
+        and len(body) <= limits["max_body_characters"]
+        and count_words(title, limits[WORD]) >= limits["min_title_words"]
+        and count_words(body, limits[WORD]) >= limits["min_body_words"]
+    )
+
+
+def untrainable_reason(title: str, body: str, limits: Mapping[str, Any]) -> str:
     """Returns why an issue is not trainable, for example "short_body". Returns an empty string if it is
     trainable.
 
@@ -39,16 +99,16 @@ def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
     """
     if not body.strip():
         return "no_body"
-    if len(body.split()) < limits["min_body_words"]:
+    if count_words(body, limits[WORD]) < limits["min_body_words"]:
         return "short_body"
-    if len(title.split()) < limits["min_title_words"]:
+    if count_words(title, limits[WORD]) < limits["min_title_words"]:
         return "short_title"
     if len(title) > limits["max_title_characters"]:
         return "long_title"
     return "long_body" if len(body) > limits["max_body_characters"] else ""
 
 
-def count_untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, int]:
+def count_untrainable(issues: pa.Table, limits: Mapping[str, Any]) -> dict[str, int]:
     """Counts the issues that are not trainable. Returns a number for each reason in REASONS, such as
     "short_body".
 

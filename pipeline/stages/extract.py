@@ -25,16 +25,17 @@ from pipeline import warehouse
 from pipeline.compute.cluster import map_shards
 from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, QUARANTINE
-from pipeline.errors import BudgetError
+from pipeline.errors import BudgetError, OversizedDayError
 from pipeline.lake.batches import Lake
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.draft import Draft
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Settings
 from pipeline.source import hour_files
-from pipeline.source.trainable import REASONS, count_untrainable, thresholds
+from pipeline.source.trainable import REASONS, WORD, count_untrainable, thresholds
 from pipeline.source.verdict_history import VerdictHistory, judge_day
 from pipeline.stages.extract_marks import make_marks_current, write_marks
+from pipeline.stages.recounted_words import reuse_extracted
 
 ROWS_PER_PART = 100_000
 DAYS_WORTH_A_CLUSTER = 29
@@ -42,6 +43,7 @@ DAYS_WORTH_A_CLUSTER = 29
 takes more time than the cluster saves."""
 
 
+OVERSIZED_DAYS_LISTED = 5
 _REFUSALS: dict[str, BudgetError] = {}
 """The error of each run of a command, by its id, whose budget did not suffice for a day. The run's other days
 would be refused, too, so BigQuery is not asked about them."""
@@ -96,12 +98,12 @@ def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
     made from, and `available` describes what the source has now. If they have different queries or kinds of
     source, they cannot be compared, and the result is also an empty string.
     """
-    counted = ("hours", "table_rows")
+    ignored = ("hours", "table_rows", WORD)  # words can be counted again without the source
     other_before, other_now = (
-        {name: value for name, value in parameters.items() if name not in counted}
+        {name: value for name, value in parameters.items() if name not in ignored}
         for parameters in (stored, available)
     )
-    if other_before != other_now or {*stored} != {*available}:
+    if other_before != other_now or ("hours" in stored) != ("hours" in available):
         return ""
     if "hours" in available:
         hours_before, hours_now = (
@@ -128,11 +130,11 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
     if not again:
         if current is not None and (available := lost_data(current.parameters, parameters)):
             return ExtractedDay(current, False, available)
-        existing = lake.reuse(ISSUES.name, partition, (), parameters)
-        if existing is not None:
-            if current is None or current.batch_id != existing.batch_id:
-                make_marks_current(lake, existing)
-            return ExtractedDay(existing, False)
+        reused = reuse_extracted(lake, partition, parameters)
+        if reused is not None:
+            if current is None or current.batch_id != reused.manifest.batch_id:
+                make_marks_current(lake, reused.manifest)
+            return ExtractedDay(*reused)
 
     if run_id in _REFUSALS:
         raise _REFUSALS[run_id]
@@ -174,6 +176,8 @@ def extract_or_refuse(
     """Extracts the issues of a day as `extract_day` does, unless the budget does not suffice."""
     try:
         return extract_day(day, lake, settings, again, run_id)
+    except OversizedDayError as error:  # other days may be smaller
+        return RefusedDay(day, error)
     except BudgetError as error:
         _REFUSALS[run_id] = error
         return RefusedDay(day, error)
@@ -299,14 +303,26 @@ def run(
 def _refusal(refused: Sequence[RefusedDay], days: int, again: bool) -> BudgetError:
     """Returns the error about those of `days` days that were not extracted because the budget does not
     suffice. It names the days, and the command that continues. With `again`, the same command would extract
-    the other days once more."""
-    error, first, last = refused[0].error, refused[0].day, refused[-1].day
+    the other days once more. Days that need more than a whole budget are named one by one."""
     if days == 1:
-        return error
-    command = f"titler extract --from {first} --to {last}{' --again' if again else ''}"
-    which = "To continue with the days that are left"
-    hint = f"{error.hint}\n{which}: {command}"
-    if again:
-        hint = f"{which}, type this command, after midnight UTC or with a larger budget: {command}"
-    left = f"{len(refused)} days are left." if len(refused) > 1 else "1 day is left."
-    return type(error)(f"{error.message} {left}", hint, event=error.event)
+        return refused[0].error
+    oversized = [day for day in refused if isinstance(day.error, OversizedDayError)]
+    waiting = [day for day in refused if not isinstance(day.error, OversizedDayError)]
+    messages, hints = [], []
+    if waiting:
+        error, first, last = waiting[0].error, waiting[0].day, waiting[-1].day
+        command = f"titler extract --from {first} --to {last}{' --again' if again else ''}"
+        which = "To continue with the days that are left"
+        left = f"{len(waiting)} days are left." if len(waiting) > 1 else "1 day is left."
+        messages.append(f"{error.message} {left}")
+        if again:
+            hints.append(f"{which}, type this command, after midnight UTC or with a larger budget: {command}")
+        else:
+            hints.append(f"{error.hint}\n{which}: {command}")
+    else:
+        error = oversized[0].error
+    messages += [day.error.message for day in oversized[:OVERSIZED_DAYS_LISTED]]
+    hints += [day.error.hint for day in oversized[:OVERSIZED_DAYS_LISTED]]
+    if unlisted := oversized[OVERSIZED_DAYS_LISTED:]:
+        messages.append(f"The same holds for {len(unlisted)} more days, the last of them {unlisted[-1].day}.")
+    return type(error)("\n".join(messages), "\n".join(hints), event=error.event)

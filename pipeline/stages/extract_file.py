@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.plan import PinnedDay
 from pipeline.settings import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model, Settings
 from pipeline.source import issue_files
-from pipeline.source.trainable import REASONS, thresholds, untrainable_reason
+from pipeline.source.file_rows import FORMATS
+from pipeline.source.issue_files import parse_time
+from pipeline.source.trainable import REASONS, WORD, thresholds, untrainable_reason, without_word
 
 FORMAT = 1
 """Part of the batch's key. Increase it when the conversion changes, so that every file is read again."""
@@ -45,16 +47,18 @@ class _FileReader:
     if it came from a repository of its own.
     """
 
-    limits: dict[str, int]
+    limits: dict[str, Any]
     by_row: bool
     issue_ids: set[int] = field(default_factory=set)
     repeated: int = 0
+    unreadable_times: int = 0
     untrainable: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
     subset_sizes: Counter[str] = field(default_factory=Counter)
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
         """Yields one row of the table issues_v1 per distinct issue of the file. The issue's id is a hash of
-        its URL. If the issue has no URL, the id is a hash of its title and body."""
+        its URL. If the issue has no URL, the id is a hash of its title and body. Training does not use the
+        column `created_at`, so it is NO_DATE if the file's value is missing or is not a time."""
         for issue in issue_files.read(path):
             key = issue.url or _sha256(issue.title + "\0" + issue.body)
             issue_id = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
@@ -68,6 +72,9 @@ class _FileReader:
                 self.untrainable[reason] += 1
             else:
                 self.subset_sizes[subset_of(repo)] += 1
+            created_at = parse_time(issue.columns.get("created_at"))
+            if created_at is None and issue.columns.get("created_at"):
+                self.unreadable_times += 1
             yield {
                 "issue_id": issue_id,
                 "issue_url": key,
@@ -76,7 +83,7 @@ class _FileReader:
                 "author": None,
                 "title": issue.title,
                 "body": issue.body or None,
-                "created_at": issue.time("created_at") or NO_DATE,
+                "created_at": created_at or NO_DATE,
                 "event_id": "",
                 "trainable": not reason,
             }
@@ -95,7 +102,7 @@ def file_digest(path: Path) -> str:
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror or error}.",
-            f"Give a file of {issue_files.FORMATS} with a title and a body.",
+            f"Give a file of issues with a title and a body: {FORMATS}.",
         ) from None
 
 
@@ -106,10 +113,14 @@ def model_name(
     epochs: int | None,
     teacher: Mapping[str, Any] | None = None,
     embedding: str | None = None,
+    word: str = "",
 ) -> str:
     """Returns the name of the model that is trained on a file. It is derived from the file's SHA-256
     (`digest`), the settings, the teacher (if there is one), and the options `variant`, `epochs` and
-    `embedding` of the command. So the same command always resumes or reuses the same model."""
+    `embedding` of the command. So the same command always resumes or reuses the same model.
+
+    `word` is the regular expression of a word in the parameters of the file's batch. It is empty for a batch
+    that an earlier version of Titler made."""
     defaults = Model()
     network = {
         name: value
@@ -123,9 +134,11 @@ def model_name(
         network["learning_rate"] = 0.001
     elif network["learning_rate"] == 0.001:
         network["learning_rate"] = "set to 0.001"
-    made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
+    text = settings.text.model_dump(exclude={"characters_per_word"})
+    made_of = {"text": text, "model": network, "variant": variant, "epochs": epochs}
     made_of |= teacher or {}
     made_of |= {"embedding": embedding} if embedding else {}
+    made_of |= {WORD: word} if word else {}
     return f"file-{fingerprint('models', {'file': digest}, (), made_of)[:12]}"
 
 
@@ -142,7 +155,9 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
     partition = {"file": digest[:16]}
     limits = thresholds(settings.text)
     parameters = {"file_sha256": digest, "form": FORMAT, **limits}
-    existing = lake.reuse(ISSUES.name, partition, (), parameters)
+    existing = lake.reuse(ISSUES.name, partition, (), parameters) or _reuse_earlier(
+        lake, path, partition, parameters
+    )
     if existing is not None:
         return existing, False
     for by_row in (False, True):
@@ -157,6 +172,7 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
                 "trainable": reader.subset_sizes.total(),
                 "untrainable": dict(reader.untrainable),
                 "repeated": reader.repeated,
+                "unreadable_times": reader.unreadable_times,
                 "by_row": by_row,
             }
             return draft.commit(figures), True
@@ -166,6 +182,26 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
         "The settings text.min_* and text.max_* decide which rows are trainable. They are described in "
         "docs/settings.md.",
     )
+
+
+def _reuse_earlier(
+    lake: Lake, path: Path, partition: Mapping[str, str], parameters: Mapping[str, Any]
+) -> Manifest | None:
+    """Returns the batch that an earlier version of Titler made from the file, if this version would make the
+    same rows. Otherwise returns None: other rows are trainable now. Raises UsageError if the file cannot be
+    read as issues: an earlier version may have read it as other rows."""
+    earlier_parameters = without_word(parameters)
+    earlier = lake.find(ISSUES.name, partition, (), earlier_parameters)
+    if earlier is None:
+        return None
+    reader = _FileReader(dict(parameters), earlier.figures["by_row"])
+    for rows, file in zip_longest(_chunks(reader.rows(path)), earlier.files):
+        if rows is None or file is None:
+            return None
+        part = pa.Table.from_pylist(rows, schema=ISSUES.schema)
+        if part != lake.read_part(earlier, file).select(ISSUES.schema.names):
+            return None
+    return lake.reuse(ISSUES.name, partition, (), earlier_parameters)
 
 
 def pinned_file(issues: Manifest, tokens: Manifest) -> PinnedDay:

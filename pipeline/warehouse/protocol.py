@@ -53,12 +53,16 @@ class SourceTable:
     """The BigQuery table in which GH Archive publishes the events of one source day.
 
     `rows` is the table's number of rows, or None if the table does not exist. `changed` is the time at which
-    GH Archive last added rows. GH Archive adds the hours of a day one by one.
+    GH Archive last added rows. GH Archive adds the hours of a day one by one. `bytes` is the size of the
+    whole table; a query is billed for the columns that it reads. `missing_columns` are the columns that the
+    extraction reads and the table lacks.
     """
 
     name: str
     rows: int | None
     changed: datetime | None = None
+    bytes: int = 0
+    missing_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -249,6 +249,7 @@ def test_a_command_that_is_killed_and_then_interrupted_continues_where_it_was(
     [
         ("name,text\na,b\n", [], "row 1 has the columns name, text, but needs a title"),
         ("title,body\nt,b\n", [], "0 of 1 rows can be used (the others cannot, by reason: 1 short body)"),
+        ('title,body\nT,"a \\"\nT2,rest"\n', [], "line 3: the row has a quote in the middle of a field"),
         (None, [], "cannot be read: No such file or directory"),
         ("title,body\n", ["--variant", "none"], "none"),
     ],

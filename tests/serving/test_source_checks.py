@@ -78,7 +78,6 @@ def test_ready_names_the_hour_and_the_source(tmp_path: Path) -> None:
 def test_hour_files_cost_nothing(tmp_path: Path) -> None:
     settings = Settings(lake=LakeSettings(root=str(tmp_path)))
     value = cost(Lake(str(tmp_path)), settings, [date(2015, 1, 1)])
-    assert value["days"] == [
-        {"day": "2015-01-01", "in_lake": False, "bytes": 0, "usd": 0, "lacks_marks": False}
-    ]
-    assert (value["bytes"], value["usd"]) == (0, 0)
+    free = {"in_lake": False, "bytes": 0, "usd": 0, "lacks_marks": False, "table_bytes": None}
+    assert value["days"] == [{"day": "2015-01-01", **free}]
+    assert (value["bytes"], value["usd"], value["eras"]) == (0, 0, [])

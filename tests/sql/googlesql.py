@@ -61,6 +61,7 @@ PARAMETERS: dict[str, pa.DataType] = {
     "min_title_words": pa.int64(),
     "max_title_characters": pa.int64(),
     "max_body_characters": pa.int64(),
+    "word": pa.string(),
     "release": pa.string(),
     "before": pa.string(),
     "after": pa.string(),

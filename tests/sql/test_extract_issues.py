@@ -134,6 +134,21 @@ CASES = [
         ],
         [issue(7, title="es läuft \U0001f600 nicht"), issue(8, title="もし もし \U00020000")],
     ),
+    Case(
+        "text without blanks has words of two characters, in Thai of four",
+        [
+            unescaped(opened(7, title="打开设置页面", body="点击设置,页面没有反应。")),
+            unescaped(opened(8, title="登录失败", body="点击设置,页面没有反应。")),
+            unescaped(opened(9, title="เปิดไฟล์ไม่ได้", body="点击设置,页面没有")),
+            unescaped(opened(10, title="เปิดไฟล์ไม่ได้", body="使用VSCode打开文件时程序崩溃了")),
+        ],
+        [
+            issue(7, title="打开设置页面", body="点击设置,页面没有反应。", trainable=False),
+            issue(8, title="登录失败", body="点击设置,页面没有反应。", trainable=False),
+            issue(9, title="เปิดไฟล์ไม่ได้", body="点击设置,页面没有", trainable=False),
+            issue(10, title="เปิดไฟล์ไม่ได้", body="使用VSCode打开文件时程序崩溃了"),
+        ],
+    ),
     Case("escaped characters", [opened(title="es läuft もし nicht")], [issue(title="es läuft もし nicht")]),
     Case(
         "escaped pairs of surrogates",

@@ -114,6 +114,14 @@ def test_repeated_rows_are_left_out_and_rows_that_are_not_trainable_are_counted(
     }
 
 
+def test_training_needs_no_dates_so_those_that_are_no_times_are_only_counted(tmp_path: Path) -> None:
+    times = ["01/03/2021", "2021-03-01 10:00:00 UTC", None, ""]
+    rows = [{**row, "created_at": time} for row, time in zip(filler(), times, strict=False)]
+    rows, figures = extracted(tmp_path, lines(tmp_path / "a.jsonl", *rows, *filler()))
+    assert [row["created_at"].year for row in rows[:4]] == [1970, 2021, 1970, 1970]
+    assert figures["unreadable_times"] == 1
+
+
 def test_a_file_of_one_repository_is_split_by_row_and_says_so(tmp_path: Path) -> None:
     rows, figures = extracted(
         tmp_path, lines(tmp_path / "a.jsonl", *({**row, "repo": "o/r"} for row in filler()))
@@ -162,12 +170,6 @@ def test_a_file_without_trainable_rows_is_refused_and_leaves_nothing(tmp_path: P
         extract_file.run(lake, SETTINGS, path)
     assert lake.names(ISSUES.name) in ([], [f"file={extract_file.file_digest(path)[:16]}"])
     assert lake.current(ISSUES.name, {"file": extract_file.file_digest(path)[:16]}) is None
-
-
-def test_an_invalid_time_is_refused(tmp_path: Path) -> None:
-    path = lines(tmp_path / "a.jsonl", {"title": "A title here", "body": BODY, "created_at": "yesterday"})
-    with pytest.raises(UsageError, match=r"row 1: created_at is 'yesterday'; expected a time like"):
-        extract_file.run(Lake(str(tmp_path / "lake")), SETTINGS, path)
 
 
 def test_only_the_same_training_has_the_same_model_name() -> None:

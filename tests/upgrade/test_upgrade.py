@@ -20,6 +20,7 @@ from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
+from pipeline.source import hour_files
 from tests.support.unpacked_lake import UnpackedLake, unpack
 from tests.upgrade.write_lake import BODY
 
@@ -48,6 +49,23 @@ def titler(old: UnpackedLake, capsys: pytest.CaptureFixture[str], monkeypatch: p
     return run
 
 
+@pytest.fixture
+def words_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts words so that no other issue of the old lakes is trainable than in the earlier version."""
+    monkeypatch.setenv("TITLER_TEXT__CHARACTERS_PER_WORD", "20")
+
+
+def test_words_of_extracted_days_are_counted_again_without_the_source(
+    old: UnpackedLake, titler: Titler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hour_files, "fetch", None)
+    before = [day["trainable"] for day in old.expected["status"]["days"]]
+    assert "3 days written" in titler("extract --from 2024-01-01 --to 2024-01-03")
+    after = [day["trainable"] for day in json.loads(titler("status --json"))["days"]]
+    assert after == [number + 2 for number in before]  # an issue in Chinese and one in Japanese per day
+
+
+@pytest.mark.usefixtures("words_as_before")
 def test_extracted_and_cleaned_days_are_reused(old: UnpackedLake, titler: Titler) -> None:
     before = old.manifests()
     assert "0 days written, 3 days reused" in titler("extract --from 2024-01-01 --to 2024-01-03")
@@ -97,6 +115,7 @@ def test_a_release_is_reused_stage_by_stage(old: UnpackedLake, titler: Titler) -
     assert current_release_id(lake) == release
 
 
+@pytest.mark.usefixtures("words_as_before")
 def test_a_run_over_the_same_days_creates_no_release(old: UnpackedLake, titler: Titler) -> None:
     before = old.manifests()
     printed = titler("run --from 2024-01-01 --to 2024-01-03")

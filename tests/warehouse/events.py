@@ -13,17 +13,14 @@ import pyarrow.parquet as pq
 
 from pipeline import contracts
 from pipeline.lake.stores import open_store
+from pipeline.settings import Text
+from pipeline.source.trainable import thresholds
 from pipeline.warehouse import Batch, Query, ReleaseTables, Warehouse
 
 DAY = date(2015, 1, 3)
 MODEL = "titler"
 """The model of the release. The files of its tables are in a folder that is named after it."""
-THRESHOLDS = {
-    "min_body_words": 6,
-    "min_title_words": 3,
-    "max_title_characters": 400,
-    "max_body_characters": 2000,
-}
+THRESHOLDS = thresholds(Text())
 EXTRACT = Query.from_file("extract_issues", **THRESHOLDS)
 
 

@@ -9,13 +9,13 @@ and read this table are not counted.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from pipeline.contracts import SPEND
-from pipeline.errors import BudgetError, DailyBudgetError, TitlerError
+from pipeline.errors import BudgetError, DailyBudgetError, OversizedDayError, TitlerError
 from pipeline.provenance import user_name
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.price import format_bytes, format_price, usd
@@ -44,6 +44,24 @@ class Reservation:
     day: date
 
 
+@dataclass(frozen=True)
+class _Budget:
+    """A budget: its setting, its size in bytes, the bytes that are billed or reserved, and what they count
+    for."""
+
+    setting: str
+    bytes: int
+    total: int
+    scope: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} = {self.bytes:,} bytes ({format_bytes(self.bytes)})"
+
+    def raised_to(self, count: int) -> str:
+        """Returns the environment variable that makes this budget suffice for `count` bytes."""
+        return f"TITLER_{self.setting.replace('.', '__').upper()}={_round_up(count)}"
+
+
 class SpendLedger:
     """Records in the table `spend_v1` what queries cost, and refuses queries that would exceed a budget.
 
@@ -59,12 +77,19 @@ class SpendLedger:
         self._execute = execute
 
     def reserve(
-        self, job_id: str, count: int, source_day: date | None, release_id: str | None
+        self,
+        job_id: str,
+        count: int,
+        source_day: date | None,
+        release_id: str | None,
+        billed_before: int = 0,
     ) -> Reservation:
-        """Reserves `count` bytes for the job `job_id`.
+        """Reserves `count` bytes for the job `job_id`. `billed_before` are the bytes that other jobs for the
+        same source day have billed.
 
         Raises BudgetError, which names the setting and its value, if a budget would be exceeded. The error is
-        a DailyBudgetError if the budget of the next UTC day will suffice.
+        a DailyBudgetError if the budget of the next UTC day will suffice, and an OversizedDayError if the
+        source day alone needs more than a whole budget.
         """
         today = datetime.now(UTC).date()
         reservation = Reservation(job_id, count, 0, self.verb, source_day, release_id, today)
@@ -74,34 +99,56 @@ class SpendLedger:
         except TitlerError:
             self.record_billed(reservation, 0)
             raise
-        settings = self.settings
-        budgets = [
-            ("warehouse.max_bytes_per_run", settings.max_bytes_per_run, spent["of_run"], "this command"),
-            ("warehouse.max_bytes_per_day", settings.max_bytes_per_day, spent["of_day"], f"{today} (UTC)"),
-        ]
-        for setting, budget, total, scope in budgets:
-            if total > budget:
+        budgets = self._budgets(spent, today)
+        for budget in budgets:
+            if budget.total > budget.bytes:
                 self.record_billed(reservation, 0)
-                work = f"the command {self.verb}" + (f" (day {source_day})" if source_day else "")
-                remaining = format_bytes(max(budget - total + count, 0))
-                message = (
-                    f"BigQuery would bill {format_price(settings, count)}, for {work}, but only {remaining} "
-                    f"of the budget remains for {scope}. The budget is {setting} = {budget:,} bytes "
-                    f"({format_bytes(budget)}). The query was not run."
-                )
-                larger = f"TITLER_{setting.replace('.', '__').upper()}={_round_up(total)}"
-                event = f"budget/{today}/{setting}"
-                if scope != "this command" and count <= budget:
-                    raise DailyBudgetError(
-                        message,
-                        f"Run the same command again after midnight UTC; Airflow does so by itself. "
-                        f"To continue today, raise the budget: {larger}",
-                        event=event,
-                    )
-                hint = f"Process fewer days, or raise the budget: {larger}"
-                raise BudgetError(message, hint, event=event)
-        remaining_bytes = min(budget - total for _, budget, total, _ in budgets)
+                if source_day and count + billed_before > min(limit.bytes for limit in budgets):
+                    raise self._oversized_day(source_day, count + billed_before, budgets)
+                raise self._exceeded(budget, count, source_day, today)
+        remaining_bytes = min(budget.bytes - budget.total for budget in budgets)
         return replace(reservation, limit=remaining_bytes + count)
+
+    def _budgets(self, spent: Mapping[str, int], today: date) -> list[_Budget]:
+        settings = self.settings
+        return [
+            _Budget(
+                "warehouse.max_bytes_per_run", settings.max_bytes_per_run, spent["of_run"], "this command"
+            ),
+            _Budget(
+                "warehouse.max_bytes_per_day", settings.max_bytes_per_day, spent["of_day"], f"{today} (UTC)"
+            ),
+        ]
+
+    def _exceeded(self, budget: _Budget, count: int, source_day: date | None, today: date) -> BudgetError:
+        """Returns the error for a job of `count` bytes that would exceed a budget."""
+        work = f"the command {self.verb}" + (f" (day {source_day})" if source_day else "")
+        remaining = format_bytes(max(budget.bytes - budget.total + count, 0))
+        message = (
+            f"BigQuery would bill {format_price(self.settings, count)}, for {work}, but only {remaining} "
+            f"of the budget remains for {budget.scope}. The budget is {budget}. The query was not run."
+        )
+        event = f"budget/{today}/{budget.setting}"
+        larger = budget.raised_to(budget.total)
+        if budget.scope != "this command" and count <= budget.bytes:
+            return DailyBudgetError(
+                message,
+                f"Run the same command again after midnight UTC; Airflow does so by itself. "
+                f"To continue today, raise the budget: {larger}",
+                event=event,
+            )
+        return BudgetError(message, f"Process fewer days, or raise the budget: {larger}", event=event)
+
+    def _oversized_day(self, source_day: date, count: int, budgets: Sequence[_Budget]) -> OversizedDayError:
+        """Returns the error for a source day that needs `count` bytes, more than a whole budget."""
+        too_small = [budget for budget in budgets if count > budget.bytes]
+        price, names = format_price(self.settings, count), " and ".join(map(str, too_small))
+        return OversizedDayError(
+            f"{source_day}: BigQuery would bill {price} for this day alone, which is more than the whole "
+            f"budget: {names}. The query was not run.",
+            f"To extract {source_day}, set {' '.join(budget.raised_to(count) for budget in too_small)}",
+            event=f"budget/{source_day}",
+        )
 
     def record_billed(self, reservation: Reservation, billed: int) -> None:
         """Records the bytes that BigQuery billed for a job. They replace the job's reserved bytes."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import pyarrow as pa
+from google.cloud import bigquery
 
 from pipeline import contracts
+from pipeline.errors import SourceError
 from pipeline.warehouse.column_types import in_bigquery
 from pipeline.warehouse.protocol import (
     COMMENT_SCHEMA,
@@ -15,11 +17,14 @@ from pipeline.warehouse.protocol import (
     MALFORMED_PER_FILE,
     MALFORMED_SCHEMA,
     MALFORMED_TEXT_LENGTH,
+    SourceTable,
     timeline_error,
 )
 from pipeline.warehouse.query import Query, table_suffix
 
 SOURCE_TABLES = "githubarchive.day.20"  # a table suffix follows, such as 150131
+SOURCE_COLUMNS = frozenset({"type", "payload", "repo.name", "actor.login", "created_at", "id"})
+"""The columns that the queries read."""
 _FAULT = {"reason": "STRING", "text": "STRING", "malformed_count": "INT64"}
 _COMMENT = {"comment_url": "STRING", "said_by": "STRING"}  # a comment's columns that an issue lacks
 EXTRACTED = [*contracts.ISSUES.schema.names, *_FAULT, *_COMMENT]
@@ -95,6 +100,26 @@ def refuse_timeline(day: date) -> None:
     decides, because reading the events would be billed."""
     if day < FIRST_DAY:
         raise timeline_error(f"The events of {day} in {SOURCE_TABLES}{table_suffix(day)} have")
+
+
+def column_names(schema: Iterable[bigquery.SchemaField]) -> set[str]:
+    """Returns the names of a table's columns. A field of a RECORD is named with its column: `repo.name`."""
+    names = set()
+    for column in schema:
+        names |= {column.name, *(f"{column.name}.{field.name}" for field in column.fields)}
+    return names
+
+
+def refuse_missing_columns(table: SourceTable) -> None:
+    """Raises SourceError if a table lacks a column that the queries read, before a query is paid for."""
+    if table.missing_columns:
+        names = ", ".join(table.missing_columns)
+        raise SourceError(
+            f"The table {table.name} lacks these columns, which the extraction reads: {names}.",
+            "GH Archive may have changed its tables. Read the day from hour files: "
+            "TITLER_WAREHOUSE__KIND=duckdb titler extract --day DAY",
+            final=True,
+        )
 
 
 def _columns(part: int, available: Sequence[str]) -> str:

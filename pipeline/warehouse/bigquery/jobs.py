@@ -146,8 +146,11 @@ class Jobs:
         if failure is not None:
             raise failure
 
-    def query_once(self, key: str, statement: Statement, source_day: date) -> FinishedQuery:
-        """Runs a query as a job whose id contains `key`, and returns the finished query.
+    def query_once(
+        self, key: str, statement: Statement, source_day: date, billed_before: int = 0
+    ) -> FinishedQuery:
+        """Runs a query as a job whose id contains `key`, and returns the finished query. `billed_before` are
+        the bytes that other queries for the same source day have billed.
 
         If an earlier call has started a job with this id, uses that job instead of starting another. So the
         query is paid for only once. A job that failed, or whose result is deleted, is not used.
@@ -158,7 +161,7 @@ class Jobs:
             nonlocal reservation
             if reservation is not None:  # the earlier job failed
                 self.ledger.record_billed(reservation, 0)
-            reservation = self._reserve(job_id, statement, source_day)
+            reservation = self._reserve(job_id, statement, source_day, billed_before)
             return self._start_reserved(job_id, statement, source_day, reservation)
 
         try:
@@ -250,10 +253,12 @@ class Jobs:
             raise failure
         return self.rows(FinishedQuery(job, 0, 0)) if job.statement_type == "SELECT" else []
 
-    def _reserve(self, job_id: str, statement: Statement, source_day: date | None) -> Reservation:
+    def _reserve(
+        self, job_id: str, statement: Statement, source_day: date | None, billed_before: int = 0
+    ) -> Reservation:
         count = self.estimate(statement)
         say(f"    BigQuery is expected to bill {format_price(self.settings, count)} for {statement.action}")
-        return self.ledger.reserve(job_id, count, source_day, self.release_id)
+        return self.ledger.reserve(job_id, count, source_day, self.release_id, billed_before)
 
     def _start_reserved(
         self, job_id: str, statement: Statement, source_day: date | None, reservation: Reservation

@@ -31,9 +31,12 @@ from pipeline.warehouse.bigquery.gh_archive import (
     EXTRACTED,
     ISSUES_PART,
     MALFORMED_PART,
+    SOURCE_COLUMNS,
     SOURCE_TABLES,
+    column_names,
     day_query,
     malformed_table,
+    refuse_missing_columns,
     refuse_timeline,
 )
 from pipeline.warehouse.bigquery.jobs import FinishedQuery, Jobs, Statement, cost_of, fingerprint
@@ -93,14 +96,18 @@ class BigQueryWarehouse:
         with translated_errors(self.settings, f"looking for {name}"):
             try:
                 table = self.jobs.client.get_table(name, timeout=REQUEST_TIMEOUT)
-                return SourceTable(name, int(table.num_rows or 0), table.modified)
+                missing = tuple(sorted(SOURCE_COLUMNS - column_names(table.schema)))
+                size = int(table.num_bytes or 0)
+                return SourceTable(name, int(table.num_rows or 0), table.modified, size, missing)
             except exceptions.NotFound:
                 return SourceTable(name, None)
 
     def estimate(self, query: Query, day: date) -> int:
         refuse_timeline(day)
-        if self.source_day(day).rows is None:
+        table = self.source_day(day)
+        if table.rows is None:
             return 0
+        refuse_missing_columns(table)
         return sum(self.jobs.estimate(statement) for statement in self._statements(query, day))
 
     def extract(self, query: Query, day: date, files: Sequence[Path] = (), attempt: str = "") -> Extraction:
@@ -108,8 +115,9 @@ class BigQueryWarehouse:
         table = self.source_day(day)
         if table.rows is None:
             return Extraction(contracts.ISSUES.empty().to_reader(), 0, malformed_table([], table.name))
+        refuse_missing_columns(table)
         self._ensure_ledger()
-        queries = []
+        queries: list[FinishedQuery] = []
         for statement in self._statements(query, day):
             key = fingerprint(
                 self.jobs.dataset,
@@ -119,7 +127,8 @@ class BigQueryWarehouse:
                 sorted(statement.parameters.items()),
                 attempt,
             )
-            queries.append(self.jobs.query_once(f"{day:%Y%m%d}_{key}", statement, day))
+            billed = sum(query.billed for query in queries)
+            queries.append(self.jobs.query_once(f"{day:%Y%m%d}_{key}", statement, day, billed))
         hours_query, issues_query = queries
         hour_rows = self.jobs.rows(hours_query)
         with translated_errors(self.settings, f"reading the issues of {day}"):

@@ -45,6 +45,20 @@ def billing(count: int, words: str) -> Intervention:
     return intervene
 
 
+def source_tables(**properties: Any) -> Intervention:
+    """The tables of GH Archive have these properties in BigQuery's description of a table."""
+
+    def intervene(request: Request, forward: Callable[[], Answer]) -> Answer | None:
+        if request.method != "GET" or "/datasets/day/tables/" not in request.path:
+            return None
+        response = forward()
+        if response.status != 200:
+            return response
+        return replace(response, body=json.dumps({**json.loads(response.body), **properties}).encode())
+
+    return intervene
+
+
 def answer_once(words: str, respond: Callable[[Callable[[], Answer]], Answer]) -> Intervention:
     """`respond(forward)` answers the first query with these words, not counting dry runs."""
     answered: list[Request] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ import pytest
 from pipeline.cli import stage_reports, stage_runs
 from pipeline.cli.options import Context
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH
-from pipeline.errors import BudgetError, DailyBudgetError, SourceError
+from pipeline.errors import DailyBudgetError, SourceError
 from pipeline.lake.batches import Lake
 from pipeline.settings import LakeSettings, Source
 from pipeline.settings import Settings as AllSettings
@@ -25,10 +25,10 @@ from pipeline.settings import Warehouse as Settings
 from pipeline.stages import extract
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.duckdb import DuckDBWarehouse
-from tests.support.emulator import Emulator
-from tests.warehouse.bigquery.conversation import billing, jobs_started
+from tests.support.emulator import Answer, Emulator, Request
+from tests.warehouse.bigquery.conversation import billing, jobs_started, source_tables
 from tests.warehouse.events import DAY, EXTRACT, commented, event, opened, write_hour
-from tests.warehouse.source import load_day
+from tests.warehouse.source import SCHEMA, load_day
 
 MB = 2**20
 READING = "WITH issues AS"  # the start of the query for a day's issues
@@ -237,6 +237,21 @@ def test_a_day_before_2015_is_refused_before_anything_is_paid_for(
     assert jobs_started(emulator, "SELECT") == []
 
 
+def test_a_table_that_lacks_a_column_is_refused_before_anything_is_paid_for(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
+    load_day(emulator, DAY, write_hour(tmp_path, opened(7)))
+    fields = [field.to_api_repr() for field in SCHEMA if field.name not in ("payload", "actor")]
+    with emulator.proxy.intervene(source_tables(schema={"fields": fields})):
+        for request in (bigquery_warehouse.extract, bigquery_warehouse.estimate):
+            with pytest.raises(
+                SourceError, match=r"lacks these columns, .*: actor\.login, payload\."
+            ) as refusal:
+                request(EXTRACT, DAY)
+            assert refusal.value.exit_code == 3
+    assert jobs_started(emulator, "SELECT") == []
+
+
 def test_a_day_has_the_same_verdict_from_a_table_and_from_files(
     settings: AllSettings, emulator: Emulator, tmp_path: Path
 ) -> None:
@@ -312,17 +327,44 @@ def test_a_backfill_that_spends_the_days_budget_keeps_what_it_has_and_names_what
 def test_after_a_refusal_bigquery_is_not_asked_about_the_other_days(
     emulator: Emulator, bigquery_settings: Settings, tmp_path: Path
 ) -> None:
-    days = [DAY, DAY + timedelta(1)]
+    days = [DAY + timedelta(number) for number in range(3)]
     for day in days:
         load_day(emulator, day, write_hour(tmp_path, opened(at=f"{day}T05:00:00Z")))
     configured = AllSettings(
         lake=LakeSettings(root=str(tmp_path / "lake")),
-        warehouse=bigquery_settings.model_copy(update={"max_bytes_per_day": 1}),
+        warehouse=bigquery_settings.model_copy(update={"max_bytes_per_day": 50 * MB}),
     )
-    with emulator.proxy.intervene(billing(40 * MB, "")), pytest.raises(BudgetError, match="2 days are left"):
-        extract.run(Lake(str(tmp_path / "lake")), configured, days)
-    asked = [request for request in emulator.proxy.requests if "dryRun" in str(request.json)]
-    assert len(asked) == 1
+    with emulator.proxy.intervene(billing(40 * MB, READING)):
+        outcome, _ = extract.run(Lake(str(tmp_path / "lake")), configured, days)
+    assert "2 days are left" in str(outcome.refusal)
+    dry_runs = [request.json for request in emulator.proxy.requests if "dryRun" in str(request.json)]
+    assert not [job for job in dry_runs if "150105" in str(job)]  # the third day
+
+
+def test_a_day_that_needs_more_than_the_whole_budget_does_not_stop_smaller_days(
+    emulator: Emulator, bigquery_settings: Settings, tmp_path: Path
+) -> None:
+    days = [DAY + timedelta(number) for number in range(3)]
+    for day in days:
+        load_day(emulator, day, write_hour(tmp_path, opened(at=f"{day}T05:00:00Z")))
+    configured = AllSettings(
+        lake=LakeSettings(root=str(tmp_path / "lake")),
+        warehouse=bigquery_settings.model_copy(update={"max_bytes_per_day": 50 * MB}),
+    )
+
+    def first_day_is_larger(request: Request, forward: Callable[[], Answer]) -> Answer | None:
+        return billing(45 * MB if "150103" in str(request.json) else MB, READING)(request, forward)
+
+    with emulator.proxy.intervene(billing(10 * MB, "EXTRACT(HOUR"), first_day_is_larger):
+        outcome, _ = extract.run(Lake(configured.lake.root), configured, days)
+    assert [manifest.day for manifest in outcome.manifests] == ["2015-01-04", "2015-01-05"]
+    assert str(outcome.refusal) == (
+        "2015-01-03: BigQuery would bill 57.7 MB, under $0.01 for this day alone, which is more than the "
+        "whole budget: warehouse.max_bytes_per_day = 52,428,800 bytes (52.4 MB). The query was not run.\n"
+        "To extract 2015-01-03, set TITLER_WAREHOUSE__MAX_BYTES_PER_DAY=58000000"
+    )
+    assert outcome.refusal is not None
+    assert outcome.refusal.exit_code == 3
 
 
 @contextmanager
