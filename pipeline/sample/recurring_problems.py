@@ -19,7 +19,7 @@ from pipeline.sample.repositories_and_people import World
 Reports = tuple[tuple[str, str], ...]
 """The reports of one problem: title and body of each."""
 
-REPORT_SHARE = 0.5
+REPORT_SHARE = 0.8
 """Share of the suitable issues of these repositories that become reports."""
 
 RECURRING_PROBLEMS: dict[str, tuple[Reports, ...]] = {
