@@ -48,7 +48,7 @@ class Listed:
     """Similar issues of one or several queries, list by list, the most probable first: one value per issue.
 
     `segments` and `items` say where an issue is stored. `ages_in_days` is how much older it is than its
-    query. `texts` are numbers like OWN_TEXT, and `group_sizes` count the candidates with the same text.
+    query. `texts` are numbers like OWN_TEXT, and `group_sizes` count the candidates of the same group.
     `terms` (n, WORDS_SHOWN) are terms of both issues, the most telling first; 0 stands for none.
     """
 
