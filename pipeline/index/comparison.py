@@ -24,11 +24,11 @@ MIN_BODY_TERMS = 3
 """A body with fewer terms that are not in the title says nothing about which issues are the same, for example
 "See title"."""
 NEAR_COPY = 0.9
-"""Two issues are near copies if they share this share of their distinct terms (Jaccard similarity)."""
+"""Two issues are near copies if this share of their distinct terms is in both (Jaccard similarity)."""
 MIN_COPIED_TERMS = 20
 """Issues with fewer distinct terms are no near copies: a different word makes another problem of them."""
-LISTS_OF_COPIES = 2
-"""Near copies are looked for among this many times as many candidates as a list has."""
+COMPARED_CANDIDATES = 20
+"""Near copies are looked for among this many of the most probable candidates."""
 WORDS_SHOWN = 5
 """Largest number of words in common that are listed."""
 DECIMALS = 6
@@ -121,11 +121,12 @@ class Comparison:
             return_index=True,
             return_counts=True,
         )
-        leading = np.argsort(first)[: LISTS_OF_COPIES * count]
-        group_sizes = group_sizes[leading]
-        originals = self._originals(order[first[leading]])
+        by_group = np.argsort(first)
+        originals = np.arange(len(by_group))
+        compared = by_group[:COMPARED_CANDIDATES]
+        originals[: len(compared)] = self._originals(order[first[compared]])
         places = np.unique(originals)[:count]
-        kept = order[first[leading[places]]]
+        kept = order[first[by_group[places]]]
         return Listed(
             self.segments[kept],
             self.items[kept],
@@ -134,7 +135,7 @@ class Comparison:
             features[kept, _TITLE_OVERLAP].astype(np.float64),
             self.ages_in_days[kept],
             self._texts()[kept],
-            np.bincount(originals, group_sizes).astype(np.int64)[places],
+            np.bincount(originals, group_sizes[by_group]).astype(np.int64)[places],
             self._common_terms(kept),
         )
 
