@@ -352,8 +352,8 @@ def test_near_duplicates_use_different_words(two_days: Read) -> None:
 
 
 def test_recurring_problems_are_reported_again_in_other_words(two_days: Read) -> None:
-    problems = [reports for of_kind in RECURRING_PROBLEMS.values() for reports in of_kind]
-    problem_of = {title: number for number, reports in enumerate(problems) for title, _ in reports}
+    problems = [problem for of_kind in RECURRING_PROBLEMS.values() for problem in of_kind]
+    problem_of = {title: number for number, problem in enumerate(problems) for title, _ in problem.reports}
     titles = {issue["html_url"]: issue["title"].removeprefix("[BUG] ") for issue in two_days.issues}
     again = [
         (titles[newer], titles[older])
@@ -366,8 +366,8 @@ def test_recurring_problems_are_reported_again_in_other_words(two_days: Read) ->
 
 def test_every_kind_of_repository_has_recurring_problems_with_several_reports() -> None:
     assert set(RECURRING_PROBLEMS) == set(COMPONENTS)
-    problems = [reports for of_kind in RECURRING_PROBLEMS.values() for reports in of_kind]
-    assert [reports for reports in problems if len({title for title, _ in reports}) < 3] == []
+    problems = [problem for of_kind in RECURRING_PROBLEMS.values() for problem in of_kind]
+    assert [problem for problem in problems if len({title for title, _ in problem.reports}) < 3] == []
 
 
 def test_some_near_duplicates_are_marked_by_people_of_all_kinds(two_days: Read) -> None:
