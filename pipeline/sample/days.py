@@ -14,7 +14,7 @@ from pipeline.sample.duplicate_comments import DuplicateComments
 from pipeline.sample.events import OTHER_EVENTS, Event, Issue, comment_event, issue_event, pull_request
 from pipeline.sample.issue_forms import FORMS, shuffled_forms
 from pipeline.sample.issue_problems import Problem, invent_new_problem, invent_problem
-from pipeline.sample.recurring_problems import RecurringProblems
+from pipeline.sample.recurring_reports import RecurringReports
 from pipeline.sample.repositories_and_people import Repository, World
 
 NUMBERS_PER_DAY = 100  # by this much, the first issue number of a day exceeds that of the day before
@@ -70,7 +70,7 @@ class Calendar:
     day.
 
     There is no event in the hour that begins at `missing`. `duplicate_comments` writes the comments about
-    duplicates, and `recurring_problems` writes reports of problems that several people have. Five attributes
+    duplicates, and `recurring_reports` writes reports of problems that several people have. Five attributes
     list the URLs of generated issues: `duplicates` has pairs (newer URL, older URL), `marks` has (newer URL,
     older URL, who marked it), `opened_twice` and `opened_again_next_day` have URLs, and `by_form` maps the
     form of an issue, such as "null body", to URLs.
@@ -80,7 +80,7 @@ class Calendar:
     world: World
     missing: datetime
     duplicate_comments: DuplicateComments
-    recurring_problems: RecurringProblems
+    recurring_reports: RecurringReports
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     marks: list[tuple[str, str, str]] = field(default_factory=list)
     opened_twice: list[str] = field(default_factory=list)
@@ -184,7 +184,7 @@ class Calendar:
         elif form in FORMS_WITH_DUPLICATES and len(self._duplicate_candidates) < MAX_CANDIDATES:
             self._duplicate_candidates.append(DuplicateCandidate(problem, repo, voice, issue.url))
         elif form == "plain":
-            issue, first_report = self.recurring_problems.rewrite(issue)
+            issue, first_report = self.recurring_reports.rewrite(issue)
             if first_report:
                 self.duplicates.append((issue.url, first_report))
         return issue

@@ -36,7 +36,7 @@ from pipeline.progress import track
 from pipeline.sample.days import IDS_PER_DAY, Calendar
 from pipeline.sample.duplicate_comments import DuplicateComments
 from pipeline.sample.events import Event
-from pipeline.sample.recurring_problems import RecurringProblems
+from pipeline.sample.recurring_reports import RecurringReports
 from pipeline.sample.repositories_and_people import World
 
 MIN_ISSUES_PER_DAY, MAX_ISSUES_PER_DAY = (
@@ -94,7 +94,7 @@ def write(
 
     world = World(Random(seed))
     comments = DuplicateComments(Random(f"{seed}/{first_day}/comments"), world)
-    recurring = RecurringProblems(Random(f"{seed}/{first_day}/recurring"), world)
+    recurring = RecurringReports(Random(f"{seed}/{first_day}/recurring"), world)
     calendar = Calendar(random, world, missing, comments, recurring)
     files = events = 0
     for day in track(dates, "Writing the sample", len(dates)):
