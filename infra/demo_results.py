@@ -15,17 +15,25 @@ FROM title_predictions
 ORDER BY HASH(issue_id)
 LIMIT 5
 """
-# Issues with a suggested duplicate come first.
-NEIGHBOURS = """
-SELECT issue.repo, issue.title, neighbour.similar_title, neighbour.probability, neighbour.suggested,
-  neighbour.words_in_common
+SUGGESTIONS = """
+SELECT issue.repo, issue.title, neighbour.similar_title, neighbour.probability, neighbour.words_in_common
 FROM similar_issues AS neighbour
 JOIN title_predictions AS issue USING (issue_id)
-WHERE neighbour.list = 'repository' AND neighbour.rank <= 3 AND neighbour.issue_id IN (
-  SELECT issue_id FROM similar_issues WHERE list = 'repository' GROUP BY issue_id
-  ORDER BY MAX(suggested::INT) DESC, HASH(issue_id) DESC LIMIT 3
+WHERE neighbour.list = 'repository' AND neighbour.suggested AND neighbour.issue_id IN (
+  SELECT DISTINCT issue_id FROM similar_issues WHERE list = 'repository' AND suggested
+  ORDER BY HASH(issue_id), issue_id LIMIT 3
 )
-ORDER BY HASH(neighbour.issue_id), neighbour.rank
+ORDER BY HASH(neighbour.issue_id), neighbour.issue_id, neighbour.rank
+"""
+NO_SUGGESTION = """
+SELECT issue.repo, issue.title, MAX(neighbour.probability)
+FROM similar_issues AS neighbour
+JOIN title_predictions AS issue USING (issue_id)
+WHERE neighbour.list = 'repository'
+GROUP BY issue.issue_id, issue.repo, issue.title
+HAVING NOT BOOL_OR(neighbour.suggested)
+ORDER BY HASH(issue.issue_id)
+LIMIT 1
 """
 SUGGESTED = """
 SELECT COUNT(DISTINCT issue_id) FILTER (suggested), COUNT(DISTINCT issue_id)
@@ -35,13 +43,15 @@ WHERE list = 'repository'
 
 
 def print_results(lake: Path, airflow: Path) -> None:
-    """Prints five titles, three issues with their nearest neighbours, and the paths of all data.
+    """Prints five titles, three issues with their suggested duplicates, an issue without one, and the paths
+    of all data.
 
     Then prints how to open the pages of Airflow and MLflow.
     """
     with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as warehouse:
         titles = warehouse.execute(TITLES).fetchall()
-        neighbours = warehouse.execute(NEIGHBOURS).fetchall()
+        suggestions = warehouse.execute(SUGGESTIONS).fetchall()
+        without = warehouse.execute(NO_SUGGESTION).fetchall()
         suggested, with_neighbours = warehouse.execute(SUGGESTED).fetchall()[0]
 
     print("\nFive issues: the author's title, the model's title, and the model's confidence in it (0 to 1)")
@@ -49,17 +59,19 @@ def print_results(lake: Path, airflow: Path) -> None:
         model_title = _shorten(predicted) or "(abstained)"
         print(f"\n  {repo}\n    author  {_shorten(title)}\n    model   {model_title}  ({confidence:.2f})")
 
-    print("\nThree issues, each with the older issues of its repository that it most probably repeats,")
-    print("and the probability (0 to 1) that a maintainer would call the two duplicates")
+    if suggestions:
+        print("\nThree issues that probably repeat an older issue of their repository. Under each: the older")
+        print("issue, and the probability (0 to 1) that a maintainer would call the two duplicates")
     previous = ("", "")
-    for repo, title, similar, probability, is_suggested, words in neighbours:
+    for repo, title, similar, probability, words in suggestions:
         if (repo, title) != previous:
             print(f"\n  {repo}: {_shorten(title)}")
         previous = (repo, title)
-        mark = "  (suggested)" if is_suggested else ""
-        print(f"    {probability:.2f}  {_shorten(similar)}{mark}")
-        if is_suggested and words:
-            print(f"          words in common: {words}")
+        print(f"    {probability:.2f}  {_shorten(similar)}")
+        print(f"          words in common: {words}")
+    for repo, title, probability in without:
+        print("\nAn issue that probably repeats none")
+        print(f"\n  {repo}: {_shorten(title)}\n    nothing similar enough (best: {probability:.2f})")
     print(f"\nA duplicate is suggested for {suggested:,} of {with_neighbours:,} issues")
 
     lake_path, airflow_path = shlex.quote(str(lake)), shlex.quote(str(airflow))

@@ -64,7 +64,8 @@ SIMILAR_ISSUES = Table(
             column(
                 "group_size",
                 pa.int64(),
-                "number of candidates that this row stands for: itself, and those with the same text",
+                "number of candidates that this row stands for: itself, and those with the same or nearly "
+                "the same text",
             ),
         ]
     ),

@@ -1,7 +1,7 @@
 """Compares a query with candidates, and chooses its list of similar issues from them.
 
-Issues with the same text form a group, and a list has only the most probable issue of a group. So the reports
-that a robot opens every night do not take the places of others.
+Issues with the same or nearly the same text form a group, and a list has only the most probable issue of a
+group. So the reports that a robot opens every night do not take the places of others.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ from pipeline.text.issue_terms import IDENTIFIER, IN_TITLE, IssueTerms
 MIN_BODY_TERMS = 3
 """A body with fewer terms that are not in the title says nothing about which issues are the same, for example
 "See title"."""
+NEAR_COPY = 0.9
+"""Two issues are near copies if this share of their distinct terms is in both (Jaccard similarity)."""
+MIN_COPIED_TERMS = 20
+"""Issues with fewer distinct terms are no near copies: a different word makes another problem of them."""
+COMPARED_CANDIDATES = 20
+"""Near copies are looked for among this many of the most probable candidates."""
 WORDS_SHOWN = 5
 """Largest number of words in common that are listed."""
 DECIMALS = 6
@@ -42,7 +48,7 @@ class Listed:
     """Similar issues of one or several queries, list by list, the most probable first: one value per issue.
 
     `segments` and `items` say where an issue is stored. `ages_in_days` is how much older it is than its
-    query. `texts` are numbers like OWN_TEXT, and `group_sizes` count the candidates with the same text.
+    query. `texts` are numbers like OWN_TEXT, and `group_sizes` count the candidates of the same group.
     `terms` (n, WORDS_SHOWN) are terms of both issues, the most telling first; 0 stands for none.
     """
 
@@ -107,16 +113,20 @@ class Comparison:
 
     def chosen(self, features: npt.NDArray[np.float32], probabilities: Floats, count: int) -> Listed:
         """Returns the list of the query: up to `count` candidates, the most probable first, and of each group
-        of equal texts only the first. Of equally probable candidates, the nearest comes first, then the
-        oldest."""
+        of equal texts or near copies only the first. Of equally probable candidates, the nearest comes first,
+        then the oldest."""
         order = np.lexsort((self.issue_ids, self.created_at, -self.cosines, -probabilities))
         _, first, group_sizes = np.unique(
             text_groups(self.candidates, self._has_template_body)[order],
             return_index=True,
             return_counts=True,
         )
-        leading = np.argsort(first)[:count]
-        kept = order[first[leading]]
+        by_group = np.argsort(first)
+        originals = np.arange(len(by_group))
+        compared = by_group[:COMPARED_CANDIDATES]
+        originals[: len(compared)] = self._originals(order[first[compared]])
+        places = np.unique(originals)[:count]
+        kept = order[first[by_group[places]]]
         return Listed(
             self.segments[kept],
             self.items[kept],
@@ -125,9 +135,29 @@ class Comparison:
             features[kept, _TITLE_OVERLAP].astype(np.float64),
             self.ages_in_days[kept],
             self._texts()[kept],
-            group_sizes[leading],
+            np.bincount(originals, group_sizes[by_group]).astype(np.int64)[places],
             self._common_terms(kept),
         )
+
+    def _originals(self, candidates: Numbers) -> Numbers:
+        """Returns, for each of some candidates, the place of the first one of which it is a near copy, or its
+        own place. Of a body that is a template's, the terms do not count."""
+        terms = take_terms(self.candidates, candidates)
+        rows = np.repeat(np.arange(len(candidates)), np.diff(terms.offsets))
+        counted = ~self._has_template_body[candidates][rows] | (terms.kinds & IN_TITLE > 0)
+        rows, (distinct, columns) = rows[counted], np.unique(terms.terms[counted], return_inverse=True)
+        has_term = np.zeros((len(candidates), len(distinct)), np.bool_)
+        has_term[rows, columns] = True
+        bits = np.packbits(has_term, axis=1)  # a product of floats would start threads, which cost more
+        shared = np.bitwise_count(bits[:, None] & bits).sum(axis=2, dtype=np.int64)
+        counts = shared.diagonal()
+        is_copy = shared >= NEAR_COPY * np.maximum(counts[:, None] + counts - shared, MIN_COPIED_TERMS)
+        originals = np.arange(len(candidates))
+        for place in np.flatnonzero(np.tril(is_copy, -1).any(axis=1)).tolist():
+            earlier = np.flatnonzero(is_copy[place, :place] & (originals[:place] == np.arange(place)))
+            if len(earlier):
+                originals[place] = earlier[0]
+        return originals
 
     def _common_terms(self, kept: Numbers) -> npt.NDArray[np.uint32]:
         """Returns terms that the query and each of some candidates have in common, (kept, WORDS_SHOWN), those

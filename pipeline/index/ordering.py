@@ -44,7 +44,9 @@ FEATURES: Final = (
 - crowd: mean bm25 of the five candidates after the best. It is high if the issue is one of a series that
   somebody wrote from a pattern
 - title_overlap: share of the issue's title, by weight of its terms, that stands in the other title
-- title_conflict: high if the titles share a lot, but each has terms that the other has not
+- title_conflict: high if the titles share a lot, but each has a rare term that the other issue has nowhere,
+  as in "Parser fails on start" and "Calendar fails on start". It is title_overlap, times the weight of the
+  heaviest such term divided by that of the heaviest term of its title; of the two titles, the lower value
 - same_title: 1 if both titles have the same terms
 - identifiers: share of the issue's identifiers, by weight, that stand in the other issue
 - missing_identifiers: share of the title's weight that identifiers have that the other issue has not;
@@ -117,7 +119,7 @@ class _Shared:
         self.rows = np.repeat(np.arange(len(items)), self.lengths)
         begins = np.cumsum(self.lengths) - self.lengths
         places = np.repeat(issues.offsets[items] - begins, self.lengths) + np.arange(len(self.rows))
-        self.kinds, self.counts = issues.kinds[places], issues.counts[places]
+        self.places, self.kinds, self.counts = places, issues.kinds[places], issues.counts[places]
         self.counted = ~words.has_template_body[items][self.rows] | (self.kinds & IN_TITLE > 0)
         terms = queries.terms[first:end]
         found = np.searchsorted(terms, issues.terms[places])
@@ -160,7 +162,6 @@ class _Shared:
         title_terms = np.maximum(self.sums(item_in_title), 1)
         overlap = self.shared_sums(shared_weights * in_titles) / title_weight
         shared_titles = self.shared_sums(in_titles)
-        overlap_back = shared_titles / title_terms
         same = (shared_titles == title_terms) & (shared_titles == in_title.sum())
         title_identifiers = in_title & is_identifier
         missing = self.weights[title_identifiers].sum() - self.shared_sums(
@@ -169,12 +170,33 @@ class _Shared:
         added = item_in_title & (self.kinds & IDENTIFIER > 0) & ~self.is_shared
         return {
             "title_overlap": overlap,
-            "title_conflict": np.minimum(1 - overlap, 1 - overlap_back) * overlap,
+            "title_conflict": overlap * np.minimum(self._rarest_missing(in_title), self._rarest_added()),
             "same_title": same,
             "identifiers": self.shared_sums(shared_weights * is_identifier[self.found]) / identifier_weight,
             "missing_identifiers": missing / title_weight,
             "added_identifiers": self.sums(added) / title_terms,
         }
+
+    def _rarest_missing(self, in_title: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Returns the weight of the heaviest term of the query's title that each item has nowhere, divided by
+        that of the heaviest term of the title: 0 to 1."""
+        weights = np.where(in_title, self.weights, 0.0)
+        is_missing = np.ones((len(self.items), len(weights)), np.bool_)
+        is_missing[self.rows[self.is_shared], self.found] = False
+        heaviest = max(float(weights.max(initial=0.0)), _NO_WEIGHT)
+        missing: NDArray[np.float64] = (is_missing[:, in_title] * weights[in_title]).max(axis=1, initial=0.0)
+        return missing / heaviest
+
+    def _rarest_added(self) -> NDArray[np.float64]:
+        """Returns the weight of the heaviest term of each item's title that the query has nowhere, divided by
+        that of the heaviest term of the title: 0 to 1."""
+        of_titles = np.flatnonzero(self.kinds & IN_TITLE)
+        weights = self.words.weights_of_issues(self.places[of_titles])
+        rows, is_added = self.rows[of_titles], ~self.is_shared[of_titles]
+        added, heaviest = np.zeros(len(self.items)), np.full(len(self.items), _NO_WEIGHT)
+        np.maximum.at(added, rows[is_added], weights[is_added])
+        np.maximum.at(heaviest, rows, weights)
+        return added / heaviest
 
     def same_body(self) -> NDArray[np.bool_]:
         """Returns whether each item has the query's body. Templates that nobody filled in do not count."""
@@ -230,27 +252,27 @@ class Ordering:
 
 DEFAULT_ORDERING: Final = Ordering.from_json(
     {
-        "version": "1",
+        "version": "2",
         "weights": {
-            "cosine": 4.439,
-            "cosine_gap": 2.219,
-            "bm25": 1.877,
-            "bm25_of_best": 1.862,
-            "bm25_lead": 0.071,
-            "crowd": -3.305,
-            "title_overlap": 0.0,
-            "title_conflict": -0.71,
-            "same_title": 0.264,
+            "cosine": 4.664,
+            "cosine_gap": 2.435,
+            "bm25": 1.571,
+            "bm25_of_best": 2.116,
+            "bm25_lead": 0.0,
+            "crowd": -2.922,
+            "title_overlap": 0.068,
+            "title_conflict": -2.0,
+            "same_title": 0.0,
             "identifiers": 0.0,
             "missing_identifiers": -1.5,
             "added_identifiers": -1.5,
             "same_body": 0.0,
-            "age": -4.149,
-            "same_day": -2.033,
+            "age": -3.971,
+            "same_day": -1.724,
         },
-        "bias": -5.626,
+        "bias": -5.82,
     }
 )
 """The weights for repositories without enough marks. docs/quality.md says how they were fitted."""
-DEFAULT_MIN_PROBABILITY: Final = 0.5
+DEFAULT_MIN_PROBABILITY: Final = 0.35
 """From this probability on, a pair is suggested. docs/quality.md says what other values would suggest."""

@@ -32,7 +32,9 @@ MAX_OCCURRENCES: Final = 50_000
 """A search by words looks at about this many occurrences, those of the weightiest terms first."""
 MIN_SAME_BODY: Final = 5
 """A body of which this many issues have the same is a template: the words in it count nothing."""
-_TABLE_BITS: Final = 20
+_BUCKETS: Final = 1 << 20
+_BUCKET: Final = np.uint32(_BUCKETS - 1)
+"""The last bits of a term's hash, which are the number of its bucket."""
 
 
 class RepositoryWords:
@@ -49,11 +51,11 @@ class RepositoryWords:
         self.has_template_body = np.isin(issues.body_hashes, template_bodies, kind="sort")
         self._query_has_template_body = np.isin(queries.body_hashes, template_bodies, kind="sort")
         self._most = min(max(MAX_SHARE * len(issues), MIN_COMMON), MAX_COMMON)
+        self._bucket_sizes = np.bincount(issues.terms & _BUCKET, minlength=_BUCKETS)
         vocabulary, self._columns = np.unique(queries.terms, return_inverse=True)
         places, columns, is_common = self._occurrences(vocabulary)
         frequency = np.bincount(columns, minlength=len(vocabulary))
-        idf = np.log(1 + (len(issues) - frequency + 0.5) / (frequency + 0.5))
-        self._weights = np.where(is_common, 0.0, idf**RARITY_POWER)
+        self._weights = np.where(is_common, 0.0, self._rarity(frequency))
         self._set_postings(places, columns, len(vocabulary))
 
     def weights(self, query: int) -> NDArray[np.float64]:
@@ -63,6 +65,22 @@ class RepositoryWords:
         if self._query_has_template_body[query]:
             weights = np.where(self.queries.kinds[first:end] & IN_TITLE, weights, 0.0)
         return weights
+
+    def weights_of_issues(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Returns the weight of some terms of the issues, given their places in `issues.terms`.
+
+        The frequency of a term is that of all terms with the same last bits of their hash, so that nothing
+        has to be sorted. Few terms share them with another one that is not rare.
+        """
+        frequency = self._bucket_sizes[self.issues.terms[places] & _BUCKET]
+        weights: NDArray[np.float64] = np.where(frequency > self._most, 0.0, self._rarity(frequency))
+        return weights
+
+    def _rarity(self, frequency: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Returns the weight of terms that stand in so many issues."""
+        count = len(self.issues)
+        rarity: NDArray[np.float64] = np.log(1 + np.maximum(count - frequency + 0.5, 0) / (frequency + 0.5))
+        return rarity**RARITY_POWER
 
     def best(
         self, query: int, before: int, count: int, kept: NDArray[np.bool_] | None = None
@@ -108,20 +126,18 @@ class RepositoryWords:
         """
         if not len(vocabulary):
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_)
-        mask = np.uint32((1 << _TABLE_BITS) - 1)
-        number_in_table = np.full(1 << _TABLE_BITS, -1, np.int32)
-        number_in_table[vocabulary & mask] = np.arange(len(vocabulary))
-        buckets = self.issues.terms & mask
+        number_in_table = np.full(_BUCKETS, -1, np.int32)
+        number_in_table[vocabulary & _BUCKET] = np.arange(len(vocabulary))
+        is_common = self._bucket_sizes > self._most
+        number_in_table[is_common] = -1
+        buckets = self.issues.terms & _BUCKET
         places = np.flatnonzero(number_in_table[buckets] >= 0)
         buckets = buckets[places]
-        is_common = np.bincount(buckets, minlength=len(number_in_table)) > self._most
-        rare = ~is_common[buckets]
-        places, buckets = places[rare], buckets[rare]
         terms, columns = self.issues.terms[places], number_in_table[buckets].astype(np.int64)
         others = np.flatnonzero(vocabulary[columns] != terms)
         columns[others] = np.minimum(np.searchsorted(vocabulary, terms[others]), len(vocabulary) - 1)
         known = vocabulary[columns] == terms
-        return places[known], columns[known], is_common[vocabulary & mask]
+        return places[known], columns[known], is_common[vocabulary & _BUCKET]
 
     def _set_postings(self, places: NDArray[np.int64], columns: NDArray[np.int64], words: int) -> None:
         """Sorts occurrences by word: the issues of word w are `_rows[_starts[w] : _starts[w + 1]]`."""

@@ -14,6 +14,7 @@ from pipeline.sample.duplicate_comments import DuplicateComments
 from pipeline.sample.events import OTHER_EVENTS, Event, Issue, comment_event, issue_event, pull_request
 from pipeline.sample.issue_forms import FORMS, shuffled_forms
 from pipeline.sample.issue_problems import Problem, invent_new_problem, invent_problem
+from pipeline.sample.recurring_reports import RecurringReports
 from pipeline.sample.repositories_and_people import Repository, World
 
 NUMBERS_PER_DAY = 100  # by this much, the first issue number of a day exceeds that of the day before
@@ -69,15 +70,17 @@ class Calendar:
     day.
 
     There is no event in the hour that begins at `missing`. `duplicate_comments` writes the comments about
-    duplicates. Five attributes list the URLs of generated issues: `duplicates` has pairs (newer URL, older
-    URL), `marks` has (newer URL, older URL, who marked it), `opened_twice` and `opened_again_next_day` have
-    URLs, and `by_form` maps the form of an issue, such as "null body", to URLs.
+    duplicates, and `recurring_reports` writes reports of problems that several people have. Five attributes
+    list the URLs of generated issues: `duplicates` has pairs (newer URL, older URL), `marks` has (newer URL,
+    older URL, who marked it), `opened_twice` and `opened_again_next_day` have URLs, and `by_form` maps the
+    form of an issue, such as "null body", to URLs.
     """
 
     random: Random
     world: World
     missing: datetime
     duplicate_comments: DuplicateComments
+    recurring_reports: RecurringReports
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     marks: list[tuple[str, str, str]] = field(default_factory=list)
     opened_twice: list[str] = field(default_factory=list)
@@ -180,6 +183,10 @@ class Calendar:
             self.duplicates.append((issue.url, older.url))
         elif form in FORMS_WITH_DUPLICATES and len(self._duplicate_candidates) < MAX_CANDIDATES:
             self._duplicate_candidates.append(DuplicateCandidate(problem, repo, voice, issue.url))
+        elif form == "plain":
+            issue, first_report = self.recurring_reports.rewrite(issue)
+            if first_report:
+                self.duplicates.append((issue.url, first_report))
         return issue
 
     def _follow(self, issue: Issue) -> Iterable[Event]:

@@ -17,7 +17,7 @@ MARKED_SHARE = 0.8
 """Share of the near-duplicates with a comment that are marked. As in real trackers, others are overlooked."""
 MENTION_SHARE = 0.1
 """Share of the other comments that mention an issue without calling it a duplicate."""
-SAID_BY = {"member": 5, "author": 2, "bot": 2, "other": 1}
+SAID_BY = {"member": 5, "author": 2, "bot": 2, "other": 2}
 """Who marks duplicates, with weights."""
 ASSOCIATIONS = {"member": "MEMBER", "author": "NONE", "bot": "NONE", "other": "CONTRIBUTOR"}
 MARKS = (

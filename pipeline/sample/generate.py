@@ -8,7 +8,7 @@ near-duplicates, malformed lines and other faults that were planted in them. Tes
 Titler finds. Its keys:
 
 - `days`: the days, as YYYY-MM-DD
-- `duplicates`: near-duplicates as (newer URL, older URL)
+- `duplicates`: near-duplicates, and further reports of a recurring problem, as (newer URL, older URL)
 - `marks`: comments that call a near-duplicate a duplicate, as (newer URL, older URL, who says so: member,
   author, bot or other). Further comments only mention an issue
 - `missing_hours`, `malformed_hours`: hours without a file or with malformed lines, such as "2024-01-01-13"
@@ -36,6 +36,7 @@ from pipeline.progress import track
 from pipeline.sample.days import IDS_PER_DAY, Calendar
 from pipeline.sample.duplicate_comments import DuplicateComments
 from pipeline.sample.events import Event
+from pipeline.sample.recurring_reports import RecurringReports
 from pipeline.sample.repositories_and_people import World
 
 MIN_ISSUES_PER_DAY, MAX_ISSUES_PER_DAY = (
@@ -93,7 +94,8 @@ def write(
 
     world = World(Random(seed))
     comments = DuplicateComments(Random(f"{seed}/{first_day}/comments"), world)
-    calendar = Calendar(random, world, missing, comments)
+    recurring = RecurringReports(Random(f"{seed}/{first_day}/recurring"), world)
+    calendar = Calendar(random, world, missing, comments, recurring)
     files = events = 0
     for day in track(dates, "Writing the sample", len(dates)):
         hours = _lines(

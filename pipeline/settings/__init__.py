@@ -144,7 +144,7 @@ class Similar(Section):
     stored similar issues are searched again."""
 
     min_probability: float = Field(
-        default=0.5,
+        default=0.35,
         ge=0,
         le=1,
         description="smallest probability with which a similar issue is suggested. All similar issues are "

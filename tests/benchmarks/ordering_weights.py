@@ -34,7 +34,7 @@ REGULARISATION: Final = 1e-3
 PRECISION: Final = 2 / 3
 AT_MOST: Final = {
     "crowd": 0.0,
-    "title_conflict": 0.0,
+    "title_conflict": -2.0,
     "missing_identifiers": -1.5,
     "added_identifiers": -1.5,
     "age": 0.0,

@@ -59,6 +59,21 @@ def test_of_issues_with_the_same_body_only_the_most_probable_is_listed() -> None
     assert (listed.items.tolist(), listed.group_sizes.tolist()) == ([2, 1], [3, 1])
 
 
+def test_of_near_copies_only_the_most_probable_is_listed() -> None:
+    words = [f"{first}{second}" for first in ("ab", "cd", "ef", "gh", "ij") for second in "klmnopqr"]
+    report = "The nightly job of the archive ended early: " + " ".join(words)
+    other = report.replace("abk", "xyz").replace("abl", "zyx").replace("abm", "yxz")
+    issues = [("Job", report), ("Job", report + " tuesday"), ("Job", other), ("Job", report + " friday")]
+    listed = chosen(compared(issues), [0.1, 0.2, 0.3, 0.4])
+    assert (listed.items.tolist(), listed.group_sizes.tolist()) == ([3, 2], [3, 1])
+
+
+@pytest.mark.parametrize("body", ["The parser fails as soon as the file has more lines than pages.", ""])
+def test_a_short_text_with_another_word_is_no_near_copy(body: str) -> None:
+    issues = [("Parser fails", body), ("Calendar fails", body.replace("parser", "calendar"))]
+    assert sorted(chosen(compared(issues), [0.1, 0.2]).items.tolist()) == [0, 1]
+
+
 def grouped(titles: list[str], bodies: list[str | None], is_template: bool = False) -> list[int]:
     """The number of the group of each issue: that of the first issue with the same text."""
     groups = text_groups(issue_terms(titles, bodies), np.full(len(titles), is_template)).tolist()

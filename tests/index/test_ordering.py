@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from pipeline.errors import TitlerError
-from pipeline.index.ordering import DEFAULT_ORDERING, FEATURES, Ordering, pair_features
+from pipeline.index.ordering import (
+    DEFAULT_MIN_PROBABILITY,
+    DEFAULT_ORDERING,
+    FEATURES,
+    Ordering,
+    pair_features,
+)
 from pipeline.index.repository_words import RepositoryWords
 from pipeline.text.issue_terms import issue_terms
 
@@ -60,6 +66,29 @@ def probability(query: tuple[str, str], item: tuple[str, str], cosine: float = 0
 )
 def test_one_letter_apart_is_not_the_same(title, other):
     assert probability((title, ""), (other, "")) < 0.5 * probability((title, ""), (title, ""))
+
+
+@pytest.mark.parametrize(
+    ("title", "word", "other_word"),
+    [
+        ("The {} fails on large files", "parser", "calendar"),
+        ("Document the {}", "cache", "scheduler"),
+        ("Der {} stürzt beim Start ab", "Parser", "Kalender"),
+        ("Adicionar modo escuro para o {}", "servidor", "painel"),
+        ("Add dark mode to the {}", "search box", "dashboard"),
+        ("Implement the iterator of {}", "maps", "sets"),
+        ("Port {} to the new interface", "lexer", "linker"),
+        ("Timeout in {} behind a proxy", "checkout", "login"),
+        ("{} is not read on start", "config.toml", "secrets.toml"),
+        ("Cannot load the model {}", "resnet50", "resnet101"),
+        ("Crash after the update to {}", "2.1.0", "2.1.1"),
+        ("Driver of the {} is missing", "GTX 1080", "GTX 1070"),
+    ],
+)
+def test_an_issue_of_the_same_pattern_about_something_else_is_not_suggested(title, word, other_word):
+    body = "It is about the {}, as the title says. Version 3 on Linux."
+    issue, other = ((title.format(each), body.format(each)) for each in (word, other_word))
+    assert probability(issue, other, cosine=0.9) < DEFAULT_MIN_PROBABILITY < probability(issue, issue, 0.98)
 
 
 @pytest.mark.parametrize("prefix", ["[Bug]: ", "[WinUI] ", "\U0001f41b ", ":bug: "])

@@ -39,6 +39,14 @@ def test_a_word_in_more_than_a_share_of_the_issues_counts_nothing():
     assert len(best(titles[1:], "template", count=100)) == MIN_COMMON
 
 
+def test_a_term_of_the_issues_weighs_more_the_rarer_it_is():
+    issues = issue_terms(["crash", "crash", "hang"], [""] * 3)
+    crash, _, hang = RepositoryWords(issues, issue_terms(["crash"], NOTHING)).weights_of_issues(np.arange(3))
+    assert 0 < crash < hang
+    common = issue_terms(["crash"] * (MIN_COMMON + 1), NOTHING * (MIN_COMMON + 1))
+    assert RepositoryWords(common, common).weights_of_issues(np.arange(2)).tolist() == [0, 0]
+
+
 def test_the_body_of_many_issues_is_a_template():
     titles = [f"hang {letter}" * 2 for letter in "abcdefgh"][:MIN_SAME_BODY]
     assert best(titles, "parser", bodies=["uses the parser"] * MIN_SAME_BODY) == []

@@ -44,11 +44,30 @@ def test_an_abstention_says_so(capsys, lake):
     assert "    author  Question\n    model   (abstained)  (0.01)\n" in printed(capsys, lake)
 
 
-def test_the_issues_of_its_repository_stand_under_an_issue_the_most_probable_first(capsys, lake):
-    assert (
-        "  ada/engine: It crashes on start\n    0.88  Crash at start  (suggested)\n"
-        "          words in common: crash, start\n    0.25  Crash\n"
-    ) in printed(capsys, lake)
+def test_the_suggested_issues_of_its_repository_stand_under_an_issue(capsys, lake):
+    lines = printed(capsys, lake).splitlines()
+    start = lines.index("  ada/engine: It crashes on start")
+    assert lines[start + 1 : start + 4] == [
+        "    0.88  Crash at start",
+        "          words in common: crash, start",
+        "",
+    ]
+
+
+def test_an_issue_without_a_suggestion_says_so(capsys, lake):
+    lines = printed(capsys, lake).splitlines()
+    start = lines.index("An issue that probably repeats none")
+    assert lines[start + 1 : start + 4] == [
+        "",
+        "  ada/engine: Question",
+        "    nothing similar enough (best: 0.12)",
+    ]
+
+
+def test_without_any_suggestion_none_is_announced(capsys, lake):
+    with duckdb.connect(str(lake / "warehouse.duckdb")) as warehouse:
+        warehouse.execute("UPDATE similar_issues SET suggested = false")
+    assert "that probably repeat an older" not in printed(capsys, lake)
 
 
 def test_it_says_for_how_many_issues_a_duplicate_is_suggested(capsys, lake):

@@ -27,6 +27,7 @@ from pipeline.sample.english_phrases import CIRCUMSTANCES, COMPONENTS, EXTRAS, W
 from pipeline.sample.english_symptoms import SYMPTOMS
 from pipeline.sample.issue_forms import FORMS, shuffled_forms
 from pipeline.sample.issue_problems import Writer, invent_problem
+from pipeline.sample.recurring_problems import RECURRING_PROBLEMS
 from pipeline.sample.repositories_and_people import LANGUAGES, World
 from pipeline.stages.extract_marks import find_marks
 from pipeline.warehouse.duckdb import DuckDBWarehouse
@@ -348,6 +349,25 @@ def test_near_duplicates_use_different_words(two_days: Read) -> None:
     for newer, older in two_days.planted["duplicates"]:
         assert texts[newer][0] != texts[older][0]
         assert texts[newer][1] != texts[older][1]
+
+
+def test_recurring_problems_are_reported_again_in_other_words(two_days: Read) -> None:
+    problems = [problem for of_kind in RECURRING_PROBLEMS.values() for problem in of_kind]
+    problem_of = {title: number for number, problem in enumerate(problems) for title, _ in problem.reports}
+    titles = {issue["html_url"]: issue["title"].removeprefix("[BUG] ") for issue in two_days.issues}
+    again = [
+        (titles[newer], titles[older])
+        for newer, older in two_days.planted["duplicates"]
+        if titles[newer] in problem_of
+    ]
+    assert len(again) >= 8
+    assert [pair for pair in again if problem_of[pair[0]] != problem_of[pair[1]] or pair[0] == pair[1]] == []
+
+
+def test_every_kind_of_repository_has_recurring_problems_with_several_reports() -> None:
+    assert set(RECURRING_PROBLEMS) == set(COMPONENTS)
+    problems = [problem for of_kind in RECURRING_PROBLEMS.values() for problem in of_kind]
+    assert [problem for problem in problems if len({title for title, _ in problem.reports}) < 3] == []
 
 
 def test_some_near_duplicates_are_marked_by_people_of_all_kinds(two_days: Read) -> None:

@@ -1,0 +1,64 @@
+"""Decides which issues of the sample report a recurring problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from pipeline.sample.code_and_logs import fence
+from pipeline.sample.english_phrases import EXTRAS, SYSTEMS
+from pipeline.sample.events import Issue
+from pipeline.sample.issue_problems import capital, fill
+from pipeline.sample.recurring_problems import RECURRING_PROBLEMS
+from pipeline.sample.repositories_and_people import World
+
+REPORT_SHARE = 0.8
+"""Share of a repository's plain issues that become reports, as long as it has reports left."""
+
+
+@dataclass
+class RecurringReports:
+    """Rewrites some issues of a sample, so that they report a recurring problem.
+
+    `random` is used for nothing else, so that all other issues are those of a sample without it.
+    """
+
+    random: Random
+    world: World
+    _reports: dict[str, Iterator[tuple[str, str, bool]]] = field(default_factory=dict)
+    _first_urls: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind, problems in RECURRING_PROBLEMS.items():
+            repo = next(repo for repo in self.world.repositories if repo.kind == kind)
+            self._reports[repo.name] = iter(
+                [
+                    (title, f"{body}\n\n{fence(problem.output)}", place == 0)
+                    for problem in self.random.sample(problems, len(problems))
+                    for place, (title, body) in enumerate(
+                        self.random.sample(problem.reports, len(problem.reports))
+                    )
+                ]
+            )
+
+    def rewrite(self, issue: Issue) -> tuple[Issue, str | None]:
+        """Returns the issue, perhaps as a report of a recurring problem. If it is not the first report of the
+        problem, also returns the URL of the first."""
+        name = issue.repo.name
+        if name not in self._reports or self.random.random() >= REPORT_SHARE:
+            return issue, None
+        report = next(self._reports[name], None)
+        if report is None:
+            return issue, None
+        title, body, is_first = report
+        if is_first:
+            self._first_urls[name] = issue.url
+        tag = "[BUG] " if issue.repo.habit == "tagged" else ""
+        extra = fill(self.random, self.random.choice(EXTRAS), **self._slots())
+        rewritten = replace(issue, title=tag + title, body=f"{body}\n\n{capital(extra)}")
+        return rewritten, None if is_first else self._first_urls[name]
+
+    def _slots(self) -> dict[str, str]:
+        version = f"{self.random.randint(1, 6)}.{self.random.randint(1, 19)}"
+        return {"old": "the last release", "v": version, "os": self.random.choice(SYSTEMS)}
