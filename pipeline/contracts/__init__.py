@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from pipeline.contracts.similar_issues import EVERYWHERE_LIST as EVERYWHERE_LIST
@@ -14,6 +16,13 @@ from pipeline.contracts.table import Table as Table
 from pipeline.contracts.table import column as column
 
 REPO = column("repo", pa.string(), "owner/name of the repository at the time when the issue was opened")
+SOURCE = column(
+    "source",
+    pa.string(),
+    "folder or address of the hour files, or table in BigQuery, that the event was read from; NULL if an "
+    "earlier version extracted the day",
+    null=True,
+)
 
 ISSUES = Table(
     name="issues_v1",
@@ -40,12 +49,16 @@ ISSUES = Table(
                 pa.bool_(),
                 "whether title and body are neither too short nor too long for training (settings text.*)",
             ),
+            SOURCE,
         ]
     ),
     key=("issue_id",),
     partition=("day",),
     lives_in=("lake",),
 )
+
+EXTRACTED_ISSUES = replace(ISSUES, schema=ISSUES.schema.remove(len(ISSUES.schema) - 1))
+"""The rows of issues_v1 before the stage `extract` adds where they are from."""
 
 SOURCE_HEALTH = Table(
     name="source_health_v1",
@@ -97,6 +110,26 @@ SOURCE_HEALTH = Table(
                 "events of the hours 0 to 23 (UTC); NULL or empty if an earlier version extracted the day",
                 null=True,
             ),
+            column(
+                "hour_sources",
+                pa.list_(pa.string()),
+                "for the hours 0 to 23 (UTC), the folder or address that the hour was taken from, or its table "
+                "in BigQuery; empty text for an hour without an event; NULL if an earlier version extracted it",
+                null=True,
+            ),
+            column(
+                "hour_digests",
+                pa.list_(pa.string()),
+                "for the hours 0 to 23 (UTC), the SHA-256 of the hour's file; empty text if it has none",
+                null=True,
+            ),
+            column(
+                "late_hours_missing",
+                pa.list_(pa.int64()),
+                "hours that may have late events of the day but were not read, counted from the start of the "
+                "day: 24 is the first hour of the next day",
+                null=True,
+            ),
         ]
     ),
     key=("day",),
@@ -127,6 +160,7 @@ DUPLICATE_MARKS = Table(
                 null=True,
             ),
             column("created_at", TIMESTAMP, "when the comment was written"),
+            SOURCE,
         ]
     ),
     key=("event_id",),

@@ -22,7 +22,7 @@ from pipeline.warehouse.query import Query, table_suffix
 SOURCE_TABLES = "githubarchive.day.20"  # a table suffix follows, such as 150131
 _FAULT = {"reason": "STRING", "text": "STRING", "malformed_count": "INT64"}
 _COMMENT = {"comment_url": "STRING", "said_by": "STRING"}  # a comment's columns that an issue lacks
-EXTRACTED = [*contracts.ISSUES.schema.names, *_FAULT, *_COMMENT]
+EXTRACTED = [*contracts.EXTRACTED_ISSUES.schema.names, *_FAULT, *_COMMENT]
 
 # One statement, because all parts read the payload: BigQuery then bills each column once.
 _DAY = """
@@ -82,7 +82,7 @@ def day_query(query: Query) -> str:
         issues=query.sql,
         malformed=Query.from_file("extract_malformed").sql,
         comments=Query.from_file("extract_duplicate_marks").sql,
-        of_issues=_columns(ISSUES_PART, contracts.ISSUES.schema.names),
+        of_issues=_columns(ISSUES_PART, contracts.EXTRACTED_ISSUES.schema.names),
         of_malformed=_columns(MALFORMED_PART, ["event_id", *_FAULT]),
         of_comments=_columns(COMMENTS_PART, COMMENT_SCHEMA.names),
         text_length=MALFORMED_TEXT_LENGTH,
@@ -99,7 +99,11 @@ def refuse_timeline(day: date) -> None:
 
 def _columns(part: int, available: Sequence[str]) -> str:
     """Returns the columns that one part of the result selects. Those that it lacks are NULL."""
-    kinds = {field.name: in_bigquery(field.type) for field in contracts.ISSUES.schema} | _FAULT | _COMMENT
+    kinds = (
+        {field.name: in_bigquery(field.type) for field in contracts.EXTRACTED_ISSUES.schema}
+        | _FAULT
+        | _COMMENT
+    )
     columns = [name if name in available else f"CAST(NULL AS {kinds[name]}) AS {name}" for name in EXTRACTED]
     return ",\n  ".join([f"{part} AS part", *columns])
 
