@@ -138,6 +138,7 @@ OTHER_JSON = {  # module -> the JSON that it reads, which is not a document of t
     "networks/pretrained/t5_checkpoint": "files of Hugging Face",
     "networks/shape": "shape.json, which must be readable without pydantic",
     "releases/audit": "columns of a record, whose form was checked when it was read",
+    "settings/source": "a list in an environment variable",
     "source/hour_files": "lines of hour files",
     "source/issue_files": "a user's file",
     "text/subwords": "a vocabulary, and what the tokenizers library returns",
