@@ -29,7 +29,7 @@ from pipeline.errors import BudgetError
 from pipeline.lake.batches import Lake
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.draft import Draft
-from pipeline.lake.manifest import Manifest
+from pipeline.lake.manifest import RECHECKED, Manifest
 from pipeline.settings import Settings
 from pipeline.source.day_verdict import DAY, is_thin, usual_counts
 from pipeline.source.hour_choice import HourChoice, needs_another_base
@@ -178,6 +178,7 @@ def extract_day(
         "malformed_issues": extraction.malformed_issues,
         "trainable": trainable,
         "untrainable": untrainable,
+        **({RECHECKED: True} if request.recheck else {}),
     }
     if current is not None and not again:
         available = _lost_events(current, parameters, figures)

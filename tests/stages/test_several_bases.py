@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pipeline.cli import stage_reports
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES
 from pipeline.lake.batches import Lake
 from pipeline.serving.source_checks import ready
 from pipeline.settings import Compute, HourBase, LakeSettings, Settings, Source
 from pipeline.source.verdict_history import VerdictHistory, judge_day
-from pipeline.stages import extract
+from pipeline.stages import clean, extract
 from tests.warehouse.events import commented, event, opened
 
 DAY = date(2015, 1, 10)
@@ -38,9 +39,11 @@ class Bases(NamedTuple):
         return self.settings.source.bases[rank].base
 
     def extract(self, *days: date, again: bool = False) -> list[dict[str, Any]]:
-        """Extracts days. Returns their rows of source_health_v1."""
+        """Extracts days, and reports it. Returns their rows of source_health_v1."""
         lake = Lake(self.settings.lake.root)
-        return extract.run(lake, self.settings, days or [DAY], again=again)[1]
+        outcome, health = extract.run(lake, self.settings, days or [DAY], again=again)
+        stage_reports.extracted(lake, self.settings, outcome, health)
+        return health
 
     def rows(self, table: Any) -> list[dict[str, Any]]:
         lake = Lake(self.settings.lake.root)
@@ -182,11 +185,15 @@ def test_an_event_belongs_to_the_day_of_its_own_time(bases: Bases) -> None:
     )
 
 
-def test_days_that_are_not_complete_are_checked_again(bases: Bases) -> None:
+def test_days_that_are_not_complete_are_checked_again(
+    bases: Bases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = Lake(bases.settings.lake.root)
     (bases.archive / f"{DAY}-4.json.gz").unlink()
     (bases.crawled / f"{DAY}-4.json.gz").unlink()
     (row,) = bases.extract()
     assert (row["verdict"], row["hours_missing"]) == ("partial", [4])
+    clean.run(lake, bases.settings, [str(DAY)])
     for hour in range(24):
         write(bases.archive, NEXT, hour, watched(24 + hour, 1))
     assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]  # nothing has arrived
@@ -195,6 +202,23 @@ def test_days_that_are_not_complete_are_checked_again(bases: Bases) -> None:
     assert [(row["day"], row["verdict"]) for row in rows] == [(DAY, "complete"), (NEXT, "complete")]
     assert rows[0]["hour_sources"][4] == bases.name(1)
     assert [issue["issue_id"] for issue in bases.rows(ISSUES)] == [4]
+    printed = capsys.readouterr().out
+    assert "    2015-01-10: extracted again, because the source may have more of this day now\n" in printed
+    assert f"    2015-01-10: hour 4 taken from {bases.name(1)}\n" in printed
+    cleaned = clean.run(lake, bases.settings, [str(NEXT)])
+    assert [(manifest.day, manifest.rows) for manifest in cleaned.manifests] == [
+        ("2015-01-10", 1),
+        ("2015-01-11", 0),
+    ]
+
+
+def test_a_file_under_another_name_is_reported(bases: Bases, capsys: pytest.CaptureFixture[str]) -> None:
+    (bases.archive / f"{DAY}-4.json.gz.part").touch()
+    bases.extract()
+    assert (
+        f"    2015-01-10: not read, because of their names: {bases.name(0)}/2015-01-10-4.json.gz.part. "
+        "Expected names like 2015-01-01-3.json.gz, and one file per hour\n"
+    ) in capsys.readouterr().out
 
 
 def test_a_thin_hour_is_replaced_by_a_better_one_but_never_by_a_worse_one(bases: Bases) -> None:
