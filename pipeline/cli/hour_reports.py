@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.lake.manifest import RECHECKED, Manifest
 from pipeline.progress import say
@@ -11,6 +11,12 @@ from pipeline.source.hour_names import EXAMPLE
 
 DAYS_LISTED = 20
 FILES_LISTED = 5
+
+
+def unchecked(days: Mapping[str, str]) -> None:
+    """Prints which days could not be checked again. `days` says why, by day."""
+    for day, reason in list(days.items())[:DAYS_LISTED]:
+        say(f"    {day} is not complete, and could not be checked again: {reason}")
 
 
 def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
@@ -28,8 +34,10 @@ def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
                     numbers = ", ".join(map(str, hours))
                     say(f"    {manifest.day}: hour{'s' * (len(hours) > 1)} {numbers} taken from {base}")
         if other_names := figures.get("other_names"):
-            others = len(other_names) - FILES_LISTED
-            listed = ", ".join(other_names[:FILES_LISTED]) + (f" and {others:,} others" if others > 0 else "")
+            unlisted = len(other_names) - FILES_LISTED
+            listed = ", ".join(other_names[:FILES_LISTED]) + (
+                f" and {unlisted:,} others" if unlisted > 0 else ""
+            )
             say(
                 f"    {manifest.day}: not read, because of their names: {listed}. Expected names like "
                 f"{EXAMPLE}, and one file per hour"

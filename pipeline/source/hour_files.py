@@ -157,23 +157,23 @@ def _web_infos(
     """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
 
-        def ask(names: Mapping[str, int]) -> dict[int, dict[str, Any]]:
+        def request_infos(names: Mapping[str, int]) -> dict[int, dict[str, Any]]:
             answers = pool.map(lambda name: _web_info(filesystem, base, f"{root}/{name}"), names)
             answered = [(hour, info) for hour, info in zip(names.values(), answers, strict=True) if info]
             return dict(reversed(answered))  # the first name of an hour counts
 
-        infos = ask({standard_name(day, hour): hour for hour in hours})
+        infos = request_infos({standard_name(day, hour): hour for hour in hours})
         missing = [hour for hour in hours if hour not in infos]
         standard = name_forms(day)[0]
         if infos:
             padded = {names_of(standard, day, hour)[-1]: hour for hour in missing if hour < 10}
-            return infos | ask(padded)
+            return infos | request_infos(padded)
         probed_hours = missing[::PROBED_HOURS]
         other_names = {name: hour for hour, name in all_names(day) if hour in probed_hours}
-        answered = {info["name"].removeprefix(f"{root}/") for info in ask(other_names).values()}
+        answered = {info["name"].removeprefix(f"{root}/") for info in request_infos(other_names).values()}
         for form in name_forms(day):
             if any(answered.intersection(names_of(form, day, hour)) for hour in probed_hours):
-                return ask({name: hour for hour in hours for name in names_of(form, day, hour)})
+                return request_infos({name: hour for hour in hours for name in names_of(form, day, hour)})
         return {}
 
 

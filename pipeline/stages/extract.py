@@ -25,7 +25,7 @@ from pipeline import warehouse
 from pipeline.compute.cluster import map_shards
 from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, QUARANTINE
-from pipeline.errors import BudgetError
+from pipeline.errors import BudgetError, SourceError
 from pipeline.lake.batches import Lake
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.draft import Draft
@@ -63,10 +63,10 @@ class DayRequest(NamedTuple):
     recheck: bool = False
 
     def expected(self, current: Manifest | None) -> list[int]:
-        """Returns the usual events of the hours, or those of the batch `current` if they are more. Empty if
-        none are known."""
-        before = (current.figures.get("events_per_hour") if current else None) or [0] * len(HOURS)
-        return [max(pair) for pair in zip(self.usual_per_hour or [0] * len(HOURS), before, strict=True)]
+        """Returns the usual events of the hours, or those of the batch `current` if they are more; 0 if none
+        are known."""
+        stored = (current.figures.get("events_per_hour") if current else None) or [0] * len(HOURS)
+        return [max(pair) for pair in zip(self.usual_per_hour or [0] * len(HOURS), stored, strict=True)]
 
 
 class RefusedDay(NamedTuple):
@@ -74,6 +74,13 @@ class RefusedDay(NamedTuple):
 
     day: date
     error: BudgetError
+
+
+class UncheckedDay(NamedTuple):
+    """A day that could not be checked again, and the error that says why. It stays as it is."""
+
+    day: date
+    error: SourceError
 
 
 class ExtractedDay(NamedTuple):
@@ -232,13 +239,18 @@ def _lost_events(current: Manifest, parameters: Mapping[str, Any], figures: Mapp
 
 def extract_or_refuse(
     request: DayRequest, lake: Lake, settings: Settings, again: bool, run_id: str
-) -> ExtractedDay | RefusedDay:
-    """Extracts the issues of a day as `extract_day` does, unless the budget does not suffice."""
+) -> ExtractedDay | RefusedDay | UncheckedDay:
+    """Extracts the issues of a day as `extract_day` does, unless the budget does not suffice. If the day is
+    to be checked again, an unreachable source is no error: new days must not wait for it."""
     try:
         return extract_day(request, lake, settings, again, run_id)
     except BudgetError as error:
         _REFUSALS[run_id] = error
         return RefusedDay(request.day, error)
+    except SourceError as error:
+        if not request.recheck:
+            raise
+        return UncheckedDay(request.day, error)
 
 
 def _with_found_hours(parameters: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,21 +327,25 @@ def run(
     history = VerdictHistory(CurrentHealth(lake))
     health = {day: judge_day(lake, extracted[day].manifest, history) for day in sorted(extracted)}
     rechecks = recheck_requests(settings, days, history)
+    unchecked = {}
     for result in _extract_days(rechecks, lake, settings, again=False):
         if isinstance(result, ExtractedDay) and result.is_new:
             extracted[result.manifest.day] = result
+        elif isinstance(result, UncheckedDay):
+            unchecked[str(result.day)] = result.error.message
     for day in sorted(extracted):
         if any(date.fromisoformat(day) == request.day for request in rechecks):
             health[day] = judge_day(lake, extracted[day].manifest, history)
     unchanged = {day: result.still_available for day, result in extracted.items() if result.still_available}
     manifests = tuple(result.manifest for result in extracted.values())
     made = sum(result.is_new for result in extracted.values())
-    return Outcome(manifests, made, unchanged, refusal=refusal), [health[day] for day in sorted(health)]
+    outcome = Outcome(manifests, made, unchanged, refusal=refusal, unchecked_days=unchecked)
+    return outcome, [health[day] for day in sorted(health)]
 
 
 def _extract_days(
     requests: Sequence[DayRequest], lake: Lake, settings: Settings, again: bool
-) -> list[ExtractedDay | RefusedDay]:
+) -> list[ExtractedDay | RefusedDay | UncheckedDay]:
     return map_shards(
         extract_or_refuse,
         list(requests),

@@ -34,11 +34,11 @@ class HoursRead(NamedTuple):
     def with_source(self, rows: pa.Table) -> pa.Table:
         """Adds the column `source` to issues or comments: where each row's event was read from."""
         labels = self.extraction.labels
-        sources = [
-            self.bases[labels[event_id]] if event_id in labels else self.source
-            for event_id in rows.column("event_id").to_pylist()
-        ]
-        return rows.append_column("source", pa.array(sources, pa.string()))
+        sources = pa.repeat(pa.scalar(self.source, pa.string()), len(rows))
+        if labels:
+            event_ids = rows.column("event_id").to_pylist()
+            sources = pa.array([self.bases[labels[event_id]] for event_id in event_ids], pa.string())
+        return rows.append_column("source", sources)
 
 
 def read_hours(
@@ -109,9 +109,9 @@ def _figures(
     extraction: warehouse.Extraction,
     paths: Mapping[str, Path],
 ) -> dict[str, Any]:
-    taken = [hour.file if hour.events else None for hour in hours]
+    chosen_files = [hour.file if hour.events else None for hour in hours]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        digests = list(pool.map(lambda file: _digest(paths[file.label]) if file else "", taken))
+        digests = list(pool.map(lambda file: _digest(paths[file.label]) if file else "", chosen_files))
     events_per_hour = [hour.events for hour in hours]
     late_unreadable = {
         file.number
@@ -123,7 +123,7 @@ def _figures(
         **_hours_found(events_per_hour),
         "hours_unreadable": [hour.hour for hour in hours if hour.file and not hour.events],
         "events_per_hour": events_per_hour,
-        "hour_sources": [file.base if file else "" for file in taken],
+        "hour_sources": [file.base if file else "" for file in chosen_files],
         "hour_digests": digests,
         "late_hours_missing": sorted({*choice.late_hours_missing, *(late_unreadable - own_hours)}),
         "events": sum(events_per_hour),

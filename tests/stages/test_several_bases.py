@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.cli import stage_reports
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES
+from pipeline.errors import SourceError
 from pipeline.lake.batches import Lake
 from pipeline.serving.source_checks import ready
 from pipeline.settings import Compute, HourBase, LakeSettings, Settings, Source
@@ -210,6 +211,22 @@ def test_days_that_are_not_complete_are_checked_again(
         ("2015-01-10", 1),
         ("2015-01-11", 0),
     ]
+
+
+def test_a_base_that_cannot_be_reached_fails_a_new_day_but_not_a_later_check(
+    bases: Bases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (bases.archive, bases.crawled):
+        (folder / f"{DAY}-4.json.gz").unlink()
+    bases.extract()
+    for hour in range(24):
+        write(bases.archive, NEXT, hour, watched(24 + hour, 1))
+    bases.crawled.rename(bases.crawled.with_name("gone"))
+    assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
+    message = f"2015-01-10 is not complete, and could not be checked again: {bases.name(1)} is not a folder"
+    assert message in capsys.readouterr().out
+    with pytest.raises(SourceError, match="crawled is not a folder or does not exist"):
+        bases.extract()
 
 
 def test_a_file_under_another_name_is_reported(bases: Bases, capsys: pytest.CaptureFixture[str]) -> None:

@@ -368,10 +368,10 @@ def _repair_lines(file: _Lines, lines: npt.NDArray[np.int64]) -> Iterator[tuple[
 def _groups(files: Sequence[SourceFile]) -> Iterator[tuple[_Group, list[SourceFile]]]:
     """Yields the files in order, in groups of at most GROUP_BYTES that are read alike. A larger file forms
     its own group."""
-    for common, alike in itertools.groupby(files, key=_group_of):
+    for common, files_read_alike in itertools.groupby(files, key=_group_of):
         group: list[SourceFile] = []
         total = 0
-        for file in alike:
+        for file in files_read_alike:
             size = file.path.stat().st_size
             if group and total + size > GROUP_BYTES:
                 yield common, group
