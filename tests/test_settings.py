@@ -149,7 +149,8 @@ def test_public_settings_contain_no_credentials():
         "**********",
     )
     assert "secret" not in json.dumps(public)
-    several = settings.Source(hours=({"base": "https://me:secret@mirror", "kind": "crawl-time"}, "hours"))
+    mirror = settings.HourBase(base="https://me:secret@mirror", kind="crawl-time")
+    several = settings.Source(hours=(mirror, settings.HourBase(base="hours")))
     assert settings.Settings(source=several).public()["source"]["hours"] == [
         {"base": "https://mirror", "kind": "crawl-time"},
         {"base": "hours", "kind": "gharchive"},
