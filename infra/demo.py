@@ -33,7 +33,7 @@ LAKE = DEMO / "lake"
 SAMPLE = DEMO / "hours"
 TRAINING_BATCH = 16  # issues per training batch; far below the default, which suits larger data
 TRAINING_STEPS = 500  # with 500 steps, the whole demonstration takes about two minutes on two cores
-HOUR_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})-\d{1,2}\.json\.gz")
+HOUR_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})-\d{1,2}\.json(\.gz|\.zst)?")
 
 
 class DagWatcher:
@@ -107,7 +107,7 @@ def parse_day(text: str) -> str:
 
 def days_in(folder: Path) -> list[str]:
     """Returns the days that have hour files in `folder`, in order. Raises AirflowError if there are none."""
-    matches = (HOUR_FILE.fullmatch(path.name) for path in folder.glob("*.json.gz"))
+    matches = (HOUR_FILE.fullmatch(path.name) for path in folder.rglob("*.json*"))
     days = sorted({match[1] for match in matches if match})
     if not days:
         raise AirflowError(

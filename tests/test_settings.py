@@ -60,6 +60,39 @@ def test_the_error_for_an_unknown_variable_names_the_nearest_setting(monkeypatch
         settings.load()
 
 
+@pytest.mark.parametrize(
+    ("hours", "bases"),
+    [
+        ("2024", [("2024", "gharchive")]),  # a folder's name
+        ('["/hours", "https://mirror"]', [("/hours", "gharchive"), ("https://mirror", "gharchive")]),
+        (
+            '["/hours", {"base": "https://mirror", "kind": "crawl-time"}]',
+            [("/hours", "gharchive"), ("https://mirror", "crawl-time")],
+        ),
+    ],
+)
+def test_a_variable_names_one_base_of_hour_files_or_several(monkeypatch, hours, bases):
+    monkeypatch.setenv("TITLER_SOURCE__HOURS", hours)
+    assert [(base.base, base.kind) for base in settings.load().source.bases] == bases
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("hours = []", "the list is empty; expected at least one folder or address"),
+        ("hours = ['a', 'a/']", "the list has a more than once"),
+        ("hours = '[1'", "the list is not JSON"),
+        ("hours = 3", "expected a text, or a list of bases"),
+        ("hours = [{base = 'a', kind = 'crawled'}]", "'kind': 'crawled'} is not a base; expected a text, or"),
+    ],
+)
+def test_a_list_of_bases_that_is_not_one_is_refused(tmp_path, toml, message):
+    file = tmp_path / "s.toml"
+    file.write_text(f"[source]\n{toml}\n")
+    with pytest.raises(UsageError, match=rf"source\.hours = .*{message}"):
+        settings.load(file)
+
+
 @pytest.mark.parametrize("name", ["TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"])
 def test_the_variables_of_the_tests_are_allowed(monkeypatch, name):
     monkeypatch.setenv(name, "x")
@@ -116,6 +149,12 @@ def test_public_settings_contain_no_credentials():
         "**********",
     )
     assert "secret" not in json.dumps(public)
+    mirror = settings.HourBase(base="https://me:secret@mirror", kind="crawl-time")
+    several = settings.Source(hours=(mirror, settings.HourBase(base="hours")))
+    assert settings.Settings(source=several).public()["source"]["hours"] == [
+        {"base": "https://mirror", "kind": "crawl-time"},
+        {"base": "hours", "kind": "gharchive"},
+    ]
 
 
 def test_the_page_of_settings_is_up_to_date():

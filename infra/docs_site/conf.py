@@ -25,6 +25,7 @@ NAVIGATION = {
     "Start here": ["README", "docs/querying", "docs/glossary"],
     "Operate": [
         "docs/operations",
+        "docs/sources",
         "docs/airflow",
         "docs/bigquery",
         "docs/lake",

@@ -18,7 +18,7 @@ from pipeline import warehouse
 from pipeline.compute import cluster
 from pipeline.errors import Finding, TitlerError
 from pipeline.lake.batches import Lake
-from pipeline.settings import Settings
+from pipeline.settings import Settings, public_address
 from pipeline.source import hour_files
 from pipeline.tracking import open_tracking
 
@@ -114,10 +114,10 @@ def _check_source(settings: Settings) -> Iterator[Finding]:
     if settings.warehouse.kind == "bigquery":
         return  # issues come from BigQuery's own tables
     yesterday = date.today() - timedelta(days=1)
-    day = hour_files.find_hours(settings.source.hours, yesterday)
-    yield Finding(
-        "source", True, f"{settings.source.hours} has {len(day.files)} of 24 hour files of {yesterday}"
-    )
+    for base in settings.source.bases:
+        day = hour_files.find_hours(base.base, yesterday)
+        name = public_address(base.base)
+        yield Finding("source", True, f"{name} has {len(day.files)} of 24 hour files of {yesterday}")
 
 
 def _check_compute(settings: Settings) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from pipeline.cli.lineage_datasets import (
     Partition,
     lake_table,
     registered_model,
-    source_day,
+    source_days,
     split_address,
     table_of_manifests,
     tables_of_folders,
@@ -147,10 +147,18 @@ def inputs(
         return [Dataset(*split_address(str(subject)))]
     if not isinstance(subject, Pinned):
         if verb == "extract":
-            parameters = (
-                {manifest.day: manifest.parameters for manifest in result.manifests} if result else {}
-            )
-            return [source_day(settings, day, parameters.get(str(day))) for day in subject]
+            from pipeline.stages.extract_hours import files_read
+
+            hours_read = {
+                manifest.day: files_read(manifest.figures, manifest.parameters)
+                for manifest in (result.manifests if result else ())
+            }
+            days = sorted({*map(str, subject), *hours_read})
+            return [
+                dataset
+                for day in days
+                for dataset in source_days(settings, date.fromisoformat(day), hours_read.get(day))
+            ]
         if result:
             return tables_of_folders(lake, [source.folder for source in result.sources])
         return [lake_table(lake, ISSUES.name, [Partition({"day": str(day)}) for day in subject])]

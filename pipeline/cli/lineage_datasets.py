@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.members import published_tables
 from pipeline.settings import Settings
+from pipeline.source.day_verdict import HOURS_PER_DAY
 from pipeline.warehouse.column_types import in_bigquery
 
 PARTITIONS_LISTED = 31
@@ -183,18 +184,27 @@ def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Datase
     return [lake_table(lake, manifests[0].table, partitions, statistics)]
 
 
-def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | None = None) -> Dataset:
-    """Returns the dataset of one day of GH Archive: BigQuery's table, or the hour files.
+def source_days(
+    settings: Settings, day: date, hours_read: Sequence[Sequence[Any]] | None = None
+) -> list[Dataset]:
+    """Returns the datasets of one day of GH Archive: BigQuery's table, or the hour files. These are one
+    dataset per base and day.
 
-    `parameters` are stored with the issues that were extracted from the day. They include the hours that had
-    a file. None means that the hours are unknown.
+    `hours_read` are the hour files that the day was extracted from, as `files_read` returns them. They are
+    listed under GH Archive's names. None means that they are unknown.
     """
     if settings.warehouse.kind == "bigquery":
-        return Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")
-    base = settings.source.hours.rstrip("/")
-    namespace, name = split_address(f"{base}/{day}")
-    files = tuple(f"{name}-{hour}.json.gz" for hour, *_ in (parameters or {}).get("hours", ()))
-    return Dataset(namespace, name, locations=files)
+        return [Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")]
+    preferred = settings.source.bases[0].base.rstrip("/")
+    files: dict[tuple[str, date], list[int]] = {}
+    for number, _, _, *base in hours_read or ():
+        days, hour = divmod(number, HOURS_PER_DAY)
+        files.setdefault((base[0] if base else preferred, day + timedelta(days)), []).append(hour)
+    datasets = []
+    for (base_name, of_day), hours in (files or {(preferred, day): []}).items():
+        namespace, name = split_address(f"{base_name}/{of_day}")
+        datasets.append(Dataset(namespace, name, locations=tuple(f"{name}-{hour}.json.gz" for hour in hours)))
+    return datasets
 
 
 def registered_model(settings: Settings, model: str, version: str, run: str) -> Dataset:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.alerts import describe_day
-from pipeline.cli import mark_reports
+from pipeline.cli import hour_reports, mark_reports
 from pipeline.cli.console import DAYS_LISTED, count, counts, print_json, some_days
 from pipeline.contracts import SEGMENTS
 from pipeline.lake.batches import Lake
@@ -74,6 +74,8 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
     )
     _untrainable(outcome.manifests)
     mark_reports.extracted(settings, outcome.manifests)
+    hour_reports.extracted(settings, outcome.manifests)
+    hour_reports.unchecked(outcome.unchecked_days)
     for manifest in outcome.manifests:
         if manifest.figures["malformed"]:
             lines = count(manifest.figures["malformed"], "malformed line")

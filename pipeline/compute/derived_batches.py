@@ -31,6 +31,8 @@ class Outcome:
     `unchanged_days` is about days whose data the source has partly lost. `extract` does not extract such a
     day again. The keys are the days, and the values say what the source still has.
 
+    `unchecked_days` are days that `extract` could not check again. The values say why.
+
     `refusal` is the error to raise after the result was reported, or None: the budget for BigQuery did not
     suffice for all days of `extract`.
     """
@@ -40,6 +42,7 @@ class Outcome:
     unchanged_days: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Manifest, ...] = ()
     refusal: TitlerError | None = None
+    unchecked_days: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from pipeline.contracts.duplicates import DUPLICATE_MARKS as DUPLICATE_MARKS
@@ -10,7 +12,9 @@ from pipeline.contracts.similar_issues import EVERYWHERE_LIST as EVERYWHERE_LIST
 from pipeline.contracts.similar_issues import REPOSITORY_LIST as REPOSITORY_LIST
 from pipeline.contracts.similar_issues import SIMILAR_ISSUES as SIMILAR_ISSUES
 from pipeline.contracts.similar_issues import SIMILAR_ISSUES_V1 as SIMILAR_ISSUES_V1
+from pipeline.contracts.source_health import SOURCE_HEALTH as SOURCE_HEALTH
 from pipeline.contracts.table import ISSUE_ID as ISSUE_ID
+from pipeline.contracts.table import SOURCE as SOURCE
 from pipeline.contracts.table import TIMESTAMP as TIMESTAMP
 from pipeline.contracts.table import Table as Table
 from pipeline.contracts.table import column as column
@@ -42,6 +46,7 @@ ISSUES = Table(
                 pa.bool_(),
                 "whether title and body are neither too short nor too long for training (settings text.*)",
             ),
+            SOURCE,
         ]
     ),
     key=("issue_id",),
@@ -49,63 +54,8 @@ ISSUES = Table(
     lives_in=("lake",),
 )
 
-SOURCE_HEALTH = Table(
-    name="source_health_v1",
-    prose="How complete GH Archive's data of a source day is: a verdict, and the counts that it is based on.",
-    schema=pa.schema(
-        [
-            column("day", pa.date32(), "the source day (UTC)"),
-            column("hours_found", pa.int64(), "number of hours from which an event was read, at most 24"),
-            column("hours_missing", pa.list_(pa.int64()), "hours without an event, each 0 to 23 (UTC)"),
-            column("events", pa.int64(), "number of events of all types"),
-            column("malformed", pa.int64(), "number of lines quarantined because they are malformed"),
-            column("issues", pa.int64(), "number of distinct issues opened"),
-            column("trainable", pa.int64(), "number of these issues that are trainable"),
-            column(
-                "usual_events",
-                pa.int64(),
-                "median number of events per comparison day; NULL if there were too few such days",
-                null=True,
-            ),
-            column("verdict", pa.string(), "complete, partial, collapsed or missing"),
-            column(
-                "usual_issues",
-                pa.int64(),
-                "median number of issues per comparison day; NULL if there were too few such days",
-                null=True,
-            ),
-            column(
-                "compared_with",
-                pa.string(),
-                "which days are compared: weekday (same weekday) or month (28 days before); NULL if too few",
-                null=True,
-            ),
-            column("reason", pa.string(), "why the day is not complete; NULL if it is complete", null=True),
-            column(
-                "malformed_issues",
-                pa.int64(),
-                "number of malformed lines that open an issue; NULL if an earlier version extracted the day",
-                null=True,
-            ),
-            column(
-                "hours_unreadable",
-                pa.list_(pa.int64()),
-                "hours whose file has no readable event, each 0 to 23 (UTC); they are in hours_missing, too",
-                null=True,
-            ),
-            column(
-                "events_per_hour",
-                pa.list_(pa.int64()),
-                "events of the hours 0 to 23 (UTC); NULL or empty if an earlier version extracted the day",
-                null=True,
-            ),
-        ]
-    ),
-    key=("day",),
-    partition=("day",),
-    lives_in=("lake", "warehouse"),
-    with_warehouse_columns=True,
-)
+EXTRACTED_ISSUES = replace(ISSUES, schema=ISSUES.schema.remove(len(ISSUES.schema) - 1))
+"""The rows of issues_v1 before the stage `extract` adds where they are from."""
 
 TOKENS = Table(
     name="tokens_v1",

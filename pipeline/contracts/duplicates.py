@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.contracts.table import ISSUE_ID, TIMESTAMP, Table, column
+from pipeline.contracts.table import ISSUE_ID, SOURCE, TIMESTAMP, Table, column
 
 DUPLICATE_MARKS = Table(
     name="duplicate_marks_v1",
@@ -28,6 +28,7 @@ DUPLICATE_MARKS = Table(
                 null=True,
             ),
             column("created_at", TIMESTAMP, "when the comment was written"),
+            SOURCE,
         ]
     ),
     key=("event_id",),

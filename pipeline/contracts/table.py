@@ -128,3 +128,10 @@ def column(name: str, kind: pa.DataType, prose: str, *, null: bool = False) -> p
 
 
 ISSUE_ID = column("issue_id", pa.int64(), "GitHub's id of the issue, unique among all issues")
+SOURCE = column(
+    "source",
+    pa.string(),
+    "folder or address of the hour files, or table in BigQuery, that the event was read from; NULL if an "
+    "earlier version extracted the day",
+    null=True,
+)

@@ -16,6 +16,9 @@ from pipeline.lake.json_documents import AnyObject, Name
 MANIFEST = "manifest.json"
 CURRENT = "current.json"
 KEYS = "keys"
+RECHECKED = "rechecked"
+"""A figure of issues that were extracted because their day was checked again. The stage `clean` cleans such a
+day together with the next one."""
 PARTS = "parts"
 """The folder of a partition with the records of `pipeline.lake.finished_parts`."""
 

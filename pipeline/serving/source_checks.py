@@ -12,9 +12,10 @@ from pipeline import warehouse
 from pipeline.contracts import DUPLICATE_MARKS
 from pipeline.lake.batches import Lake
 from pipeline.progress import track
-from pipeline.settings import Settings
+from pipeline.settings import Settings, public_address
 from pipeline.source import hour_files
 from pipeline.source.eras import ERAS, era_of
+from pipeline.source.hour_names import HOURS
 from pipeline.stages.extract import batch_parameters, extraction_query
 from pipeline.stages.recounted_words import find_extracted
 from pipeline.warehouse.price import usd
@@ -25,37 +26,41 @@ DAYS_PER_YEAR = 365
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
     """Checks whether the source (GH Archive) already has the last hour of a day. The other hours arrive
-    earlier.
+    earlier. If there are several bases of hour files, one of them must have the hour. In a base of the kind
+    crawl-time, this is the last hour that may have late events of the day.
 
     Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says where the
     hour was looked for, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
     `titler ready --json` prints them. Raises SourceError or WarehouseError if the source cannot be reached.
     """
-    day_source = warehouse.connect(settings, "ready").source_day(day) or hour_files.find_hours(
-        settings.source.hours, day
-    )
-    place = day_source.name if isinstance(day_source, warehouse.SourceTable) else settings.source.hours
-    return {
-        "day": str(day),
-        "ready": has_last_hour(day_source, day),
-        "source": f"hour {hour_files.HOURS[-1]} in {place}",
-    }
+    table = warehouse.connect(settings, "ready").source_day(day)
+    if table is not None:
+        return {
+            "day": str(day),
+            "ready": has_last_hour(table, day),
+            "source": f"hour {HOURS[-1]} in {table.name}",
+        }
+    places = []
+    for base in settings.source.bases:
+        late = settings.source.late_hours if base.kind == "crawl-time" else 0
+        last_day, last_hour = (day + timedelta(days=1), late - 1) if late else (day, HOURS[-1])
+        files = hour_files.find_hours(base.base, last_day, (last_hour,)).files
+        places.append(f"hour {last_hour}{' of the next day' if late else ''} in {public_address(base.base)}")
+        if any(map(hour_files.has_event, files)):
+            return {"day": str(day), "ready": True, "source": places[-1]}
+    return {"day": str(day), "ready": False, "source": ", or ".join(places)}
 
 
-def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day: date) -> bool:
-    """Returns whether the source has the last hour of `day`, as an hour file or in the table of the day.
+def has_last_hour(table: warehouse.SourceTable, day: date) -> bool:
+    """Returns whether the table of `day` in BigQuery has the day's last hour.
 
-    An event must be readable from the hour file. GH Archive adds each hour to the day's table in BigQuery
-    after the hour is over. So the table has the last hour if it has rows, and if the last of them were added
-    after the end of the day. Raises SourceError if the hour file cannot be reached.
+    GH Archive adds each hour to the table after the hour is over. So the table has the last hour if it has
+    rows, and if the last of them were added after the end of the day.
     """
-    if isinstance(day_source, hour_files.SourceDay):
-        last = [file for file in day_source.files if file.hour == hour_files.HOURS[-1]]
-        return any(map(hour_files.has_event, last))
-    if not day_source.rows:
+    if not table.rows:
         return False
     end_of_day = datetime.combine(day, time(), UTC) + timedelta(days=1)
-    return day_source.changed is not None and day_source.changed >= end_of_day
+    return table.changed is not None and table.changed >= end_of_day
 
 
 def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = False) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pipeline.errors import UsageError
 from pipeline.settings.lake import LakeSettings
 from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Model
 from pipeline.settings.section import Section
+from pipeline.settings.source import HourBase, Source
 from pipeline.settings.text import Text
 from pipeline.settings.warehouse import Warehouse
 
@@ -30,6 +31,7 @@ __all__ = [
     "PRESET_SETTINGS",
     "Alerts",
     "Compute",
+    "HourBase",
     "Index",
     "LakeSettings",
     "Lineage",
@@ -42,21 +44,12 @@ __all__ = [
     "Tracking",
     "Warehouse",
     "load",
+    "public_address",
 ]
 PREFIX = "TITLER_"
 DOCUMENTED = "docs/settings.md lists all settings and their defaults."
 TEST_VARIABLES = {"TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"}  # only the tests read these
 SECRET = "alerts.webhook_url"  # anybody who knows this address can post to the channel
-
-
-class Source(Section):
-    """Where GH Archive's hour files are read from. An hour file has one hour of public events on GitHub."""
-
-    hours: str = Field(
-        default="https://data.gharchive.org",
-        description="path of the folder that contains the hour files, or its address, which starts with "
-        "file://, gs:// or https://",
-    )
 
 
 class Tracking(Section):
@@ -322,7 +315,7 @@ class Settings(BaseSettings):
         """Returns all settings by section, as JSON values. Secrets are masked, and URLs have no user,
         password, query or fragment."""
         return {
-            section: {name: _public(value) for name, value in values.items()}
+            section: {name: public_address(value) for name, value in values.items()}
             for section, values in self.model_dump(mode="json").items()
         }
 
@@ -342,8 +335,13 @@ class Settings(BaseSettings):
         return str(Path(root).absolute())
 
 
-def _public(value: Any) -> Any:
-    """Removes user, password, query and fragment from a URL. Returns any other value unchanged."""
+def public_address(value: Any) -> Any:
+    """Removes user, password, query and fragment from a URL, and from all URLs in a list or an object.
+    Returns any other value unchanged."""
+    if isinstance(value, list):
+        return [public_address(element) for element in value]
+    if isinstance(value, dict):
+        return {name: public_address(element) for name, element in value.items()}
     if not isinstance(value, str) or "://" not in value:
         return value
     address = urlsplit(value)

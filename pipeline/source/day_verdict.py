@@ -68,6 +68,8 @@ class DayCounts:
     - `hours_unreadable`: the hours that have a file from which no event could be read.
     - `events_per_hour`: the well-formed events of the hours 0 to 23 (UTC). Empty if they were not counted,
       because an earlier version of Titler extracted the day.
+    - `late_hours_missing`: the hours that may have late events of the day but were not read, counted from the
+      start of the day: 24 is the first hour of the next day.
     """
 
     hours_found: int
@@ -77,6 +79,7 @@ class DayCounts:
     malformed_issues: int = 0
     hours_unreadable: tuple[int, ...] = ()
     events_per_hour: tuple[int, ...] = ()
+    late_hours_missing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
     - `collapsed`: the events or the issues are at most a tenth of their usual count, or at least 9/10 of the
       lines or of the opened issues are malformed.
     - `partial`: fewer than 24 hours were found, the events of an hour are at most a tenth of their usual
-      count, or at least 1/24 of the lines or of the opened issues are malformed.
+      count, hours that may have late events were not read, or at least 1/24 of the lines or of the opened
+      issues are malformed.
     - `complete`: none of these.
     """
     usual = usual_counts(day, history)
@@ -148,7 +152,8 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
     if counts.hours_found < HOURS_PER_DAY:
         missing_hours = (f"{counts.hours_found} of {HOURS_PER_DAY} hours found",)
     malformed = _malformed(counts, MIN_PARTIAL_MALFORMED_SHARE)
-    if partial := (*missing_hours, *unreadable, *_collapsed_hours(counts, usual), *malformed):
+    thin_hours, late_hours = _collapsed_hours(counts, usual), _missing_late_hours(counts)
+    if partial := (*missing_hours, *unreadable, *thin_hours, *late_hours, *malformed):
         return Judgement("partial", partial, usual)
     return Judgement("complete", (), usual)
 
@@ -226,6 +231,12 @@ def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -
             yield f"{count:,} {name}{'' if count == 1 else 's'} where {expected:,} are usual{weekday}"
 
 
+def is_thin(events: int, usual_events: int) -> bool:
+    """Returns whether an hour has at most a tenth of its usual events. False if so few events are usual that
+    chance can cause such a drop."""
+    return usual_events >= MIN_USUAL_PER_HOUR and events / usual_events <= MAX_COLLAPSED_SHARE
+
+
 def _malformed(counts: DayCounts, share: float) -> Iterator[str]:
     """Yields the reason `3 of 30 lines malformed` if at least the share `share` (0 to 1) of the lines is
     malformed, and a second reason if this share of the opened issues is malformed."""
@@ -251,12 +262,20 @@ def _collapsed_hours(counts: DayCounts, usual: UsualCounts | None) -> Iterator[s
     collapsed = {
         hour: (events, expected)
         for hour, (events, expected) in enumerate(pairs)
-        if events and expected >= MIN_USUAL_PER_HOUR and events / expected <= MAX_COLLAPSED_SHARE
+        if events and is_thin(events, expected)
     }
     if collapsed:
         events, expected = (sum(numbers) for numbers in zip(*collapsed.values(), strict=True))
         plural = "" if events == 1 else "s"
         yield f"{events:,} event{plural} in {_hours(collapsed)} where {expected:,} are usual"
+
+
+def _missing_late_hours(counts: DayCounts) -> Iterator[str]:
+    same_day = [hour for hour in counts.late_hours_missing if hour < HOURS_PER_DAY]
+    next_day = [hour - HOURS_PER_DAY for hour in counts.late_hours_missing if hour >= HOURS_PER_DAY]
+    for hours, of_day in ((same_day, ""), (next_day, " of the next day")):
+        if hours:
+            yield f"late events may be missing, because the files of {_hours(hours)}{of_day} were not read"
 
 
 def _hours(hours: Collection[int]) -> str:

@@ -1,12 +1,11 @@
-"""Finds GH Archive's hour files of a day, and downloads them. An hour file has one hour of events on
-GitHub."""
+"""Finds the hour files of a day in GH Archive or in a mirror of it, and downloads them. An hour file has one
+hour of events on GitHub."""
 
 from __future__ import annotations
 
 import json
-import re
-import zlib
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -16,14 +15,25 @@ from typing import Any, BinaryIO
 import fsspec
 from fsspec.core import url_to_fs
 
+from pipeline.decompression import DamagedError, decompressed_chunks
 from pipeline.errors import SourceError
+from pipeline.source.hour_names import (
+    EXAMPLE,
+    HOURS,
+    all_names,
+    choose_names,
+    day_folders,
+    is_day_folder,
+    is_hour_file,
+    name_forms,
+    names_of,
+    standard_name,
+)
 
-HOURS = range(24)
 CONNECTIONS = 8
-EXAMINED_CHUNK = 2**16
+PROBED_HOURS = 3  # a web server is asked for the unusual names of each such hour
 EXAMINED_BYTES = 2**26  # decompressed; an hour file's first event is looked for in this many bytes
 
-_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(1?\d|2[0-3])\.json\.gz")
 _STAMPS = (
     "ETag",
     "etag",
@@ -60,55 +70,121 @@ class HourFile:
 
 @dataclass(frozen=True)
 class SourceDay:
-    """The hour files of a source day (UTC), in the order of the hours, and the hours that have no file."""
+    """The hour files of a source day (UTC), in the order of the hours, and the hours that have no file.
+
+    `other_names` are files that lie beside them and appear to be of the day, but whose names are not those of
+    hour files. They are not read. A web server does not list its files, so there are none.
+    """
 
     day: date
     files: tuple[HourFile, ...]
     missing: tuple[int, ...]
+    other_names: tuple[str, ...] = ()
 
 
-def find_hours(base: str, day: date) -> SourceDay:
+def find_hours(base: str, day: date, hours: Collection[int] = HOURS) -> SourceDay:
     """Finds the hour files of a day in `base`: a folder, or an address with file://, gs://, https:// or
-    http://.
+    http://. Files may have any name of `hour_names`. `hours` are the hours to look for.
 
     Raises SourceError if `base` is an address of another kind, does not exist, cannot be reached, or has no
     hour file of any day. On a web server, only the files of `day` are looked for, and it is no error if there
     are none.
     """
     filesystem, root = _open(base)
-    names = {hour: f"{day:%Y-%m-%d}-{hour}.json.gz" for hour in HOURS}
+    other_names: tuple[str, ...] = ()
     if _is_web(filesystem):
-
-        def web_info(hour: int) -> dict[str, Any] | None:
-            return _web_info(filesystem, base, f"{root}/{names[hour]}")
-
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            infos = dict(zip(HOURS, pool.map(web_info, HOURS), strict=True))
+        infos = _web_infos(filesystem, base, root, day, hours)
     else:
-        # Checks 24 names instead of listing the folder. A folder with years of hour files takes longer to
-        # list than a day takes to read.
-        paths = {hour: f"{root}/{name}" for hour, name in names.items()}
-        infos = {
-            hour: filesystem.info(path) if filesystem.isfile(path) else None for hour, path in paths.items()
-        }
-        if not any(infos.values()):
+        listed = _list_day(filesystem, base, root, day)
+        if not listed:
             _check_folder(filesystem, base, root)
-    files = []
-    for hour, info in infos.items():
-        if info:
-            path = filesystem.unstrip_protocol(f"{root}/{names[hour]}")
-            files.append(HourFile(day, hour, path, int(info.get("size") or 0), _stamp(info)))
-    return SourceDay(day, tuple(files), tuple(hour for hour in HOURS if not infos[hour]))
+        infos = {hour: listed[name] for hour, name in choose_names(listed, day).items() if hour in hours}
+        if {*hours} == {*HOURS}:
+            read = set(choose_names(listed, day).values())
+            other_names = tuple(sorted(listed.keys() - read))
+    files = [
+        HourFile(
+            day, hour, filesystem.unstrip_protocol(info["name"]), int(info.get("size") or 0), _stamp(info)
+        )
+        for hour, info in sorted(infos.items())
+    ]
+    missing = tuple(hour for hour in HOURS if hour in hours and hour not in infos)
+    return SourceDay(day, tuple(files), missing, other_names)
 
 
-def fetch(day: SourceDay, folder: Path) -> list[Path]:
-    """Downloads the day's hour files to `folder` and returns their paths, in the order of the hours.
+def _list_day(
+    filesystem: fsspec.AbstractFileSystem, base: str, root: str, day: date
+) -> dict[str, dict[str, Any]]:
+    """Returns the properties of all files in a folder or a bucket that appear to be of `day`, by their path
+    relative to `root`. Lists only names that begin with the day, and the day's own folders.
+
+    Raises SourceError if the folder cannot be read.
+    """
+    try:
+        if "file" not in filesystem.protocol:
+            listed: dict[str, dict[str, Any]] = filesystem.find(root, prefix=str(day), detail=True)
+            if len(choose_names(_relative(listed, root), day)) < len(HOURS):
+                listed |= filesystem.find(f"{root}/{day_folders(day)[1]}", detail=True)
+            return _relative(listed, root)
+        names = [name for name in _local_names(root) if name.startswith(str(day))]
+        for folder in day_folders(day):
+            names += [f"{folder}{name}" for name in _local_names(f"{root}/{folder}")]
+        paths = [f"{root}/{name}" for name in names if os.path.isfile(f"{root}/{name}")]
+        return _relative({path: filesystem.info(path) for path in paths}, root)
+    except Exception as error:  # every remote file system has exceptions of its own
+        raise SourceError(f"The hour files at {base} cannot be reached: {error}", _CHECK_HINT) from None
+
+
+def _relative(files: Mapping[str, dict[str, Any]], root: str) -> dict[str, dict[str, Any]]:
+    return {path.removeprefix(f"{root}/"): info for path, info in files.items()}
+
+
+def _local_names(folder: str) -> list[str]:
+    """Returns the names in a local folder, or none if it does not exist."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _web_infos(
+    filesystem: fsspec.AbstractFileSystem, base: str, root: str, day: date, hours: Collection[int]
+) -> dict[int, dict[str, Any]]:
+    """Asks a web server for the properties of the hour files of a day.
+
+    Asks for GH Archive's names first. If the server has some of them, only hours with two digits are asked
+    for in addition. If it has none, the other names of every third hour show which form the server uses.
+    """
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+
+        def request_infos(names: Mapping[str, int]) -> dict[int, dict[str, Any]]:
+            answers = pool.map(lambda name: _web_info(filesystem, base, f"{root}/{name}"), names)
+            answered = [(hour, info) for hour, info in zip(names.values(), answers, strict=True) if info]
+            return dict(reversed(answered))  # the first name of an hour counts
+
+        infos = request_infos({standard_name(day, hour): hour for hour in hours})
+        missing = [hour for hour in hours if hour not in infos]
+        standard = name_forms(day)[0]
+        if infos:
+            padded = {names_of(standard, day, hour)[-1]: hour for hour in missing if hour < 10}
+            return infos | request_infos(padded)
+        probed_hours = missing[::PROBED_HOURS]
+        other_names = {name: hour for hour, name in all_names(day) if hour in probed_hours}
+        answered = {info["name"].removeprefix(f"{root}/") for info in request_infos(other_names).values()}
+        for form in name_forms(day):
+            if any(answered.intersection(names_of(form, day, hour)) for hour in probed_hours):
+                return request_infos({name: hour for hour in hours for name in names_of(form, day, hour)})
+        return {}
+
+
+def fetch(files: Collection[HourFile], folder: Path) -> list[Path]:
+    """Downloads hour files of one base to `folder` and returns their paths, in the same order.
 
     Local hour files are not copied; their own paths are returned. Raises SourceError if a file cannot be
     downloaded completely.
     """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return list(pool.map(lambda file: _fetch(file, folder), day.files))
+        return list(pool.map(lambda file: _fetch(file, folder / str(file.day)), files))
 
 
 def has_event(file: HourFile) -> bool:
@@ -120,25 +196,22 @@ def has_event(file: HourFile) -> bool:
     try:
         with filesystem.open(path, "rb") as stream:
             return any(map(_is_event, _first_lines(stream)))
-    except (zlib.error, EOFError):
+    except DamagedError:
         return False
     except Exception as error:  # every remote file system has exceptions of its own
         raise SourceError(f"The hour file {file.path} cannot be reached: {error}", _CHECK_HINT) from None
 
 
 def _first_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yields the lines of a gzip stream until EXAMINED_BYTES of its content are read. Raises zlib.error if
-    the stream is damaged."""
-    member, pending, size = zlib.decompressobj(wbits=31), b"", 0
-    while size < EXAMINED_BYTES and (chunk := stream.read(EXAMINED_CHUNK)):
-        while chunk:
-            if member.eof:
-                member = zlib.decompressobj(wbits=31)
-            data = member.decompress(chunk, EXAMINED_CHUNK)
-            size += len(data)
-            *lines, pending = (pending + data).split(b"\n")
-            yield from lines
-            chunk = member.unused_data if member.eof else member.unconsumed_tail
+    """Yields the lines of an hour file until EXAMINED_BYTES of its content are read. Raises DamagedError if
+    the file is damaged."""
+    pending, size = b"", 0
+    for chunk in decompressed_chunks(stream):
+        size += len(chunk)
+        *lines, pending = (pending + chunk).split(b"\n")
+        yield from lines
+        if size >= EXAMINED_BYTES:
+            break
     yield pending
 
 
@@ -168,7 +241,7 @@ def _is_web(filesystem: fsspec.AbstractFileSystem) -> bool:
 
 
 def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -> None:
-    """Raises SourceError unless the folder `base` exists and has an hour file of any day.
+    """Raises SourceError unless the folder `base` exists and has an hour file, or a folder, of any day.
 
     fsspec caches lists of files. The cache is not used here, because files may have been added since the last
     check.
@@ -183,11 +256,12 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
         ) from None
     except Exception as error:  # every remote file system has exceptions of its own
         raise SourceError(f"The hour files at {base} cannot be reached: {error}", _CHECK_HINT) from None
-    names = {entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"}
-    if not any(_NAME.fullmatch(name) for name in names):
+    names = {entry["name"].rstrip("/").rsplit("/", 1)[-1]: entry["type"] for entry in entries}
+    if not any(is_hour_file(name) if kind == "file" else is_day_folder(name) for name, kind in names.items()):
+        example = f" (such as {min(names)})" if names else ""
         raise SourceError(
-            f"{base} has no hour files. Found {len(entries)} other entries, expected names like "
-            "2015-01-01-3.json.gz.",
+            f"{base} has no hour files. Found {len(entries)} other entries{example}, expected names like "
+            f"{EXAMPLE}.",
             "Set source.hours to a folder with hour files, or create sample hour files: titler sample DIR",
         )
 
@@ -196,7 +270,7 @@ def _web_info(filesystem: fsspec.AbstractFileSystem, base: str, url: str) -> dic
     """Asks a web server for the properties of a file, such as its size. Returns None if the file does not
     exist."""
     try:
-        return dict(filesystem.info(url))
+        return {**filesystem.info(url), "name": url}
     except FileNotFoundError as error:
         # fsspec raises FileNotFoundError for every failure. The actual error is its cause.
         cause = error.__cause__

@@ -19,8 +19,9 @@ from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.manifest import Manifest
 from pipeline.source import day_verdict
 
-OPTIONAL_COUNTS = ("malformed_issues", "hours_unreadable", "events_per_hour")
-"""Columns of the table source_health_v1 that are NULL if an earlier version of Titler extracted the day."""
+OPTIONAL_COUNTS = ("malformed_issues", "hours_unreadable", "events_per_hour", "late_hours_missing")
+HOUR_LINEAGE = ("hour_sources", "hour_digests")
+"""These columns of the table source_health_v1 are NULL if an earlier version of Titler extracted the day."""
 
 
 class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
@@ -76,7 +77,7 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
         "issues": issues.rows,
         "trainable": figures["trainable"],
         **verdict,
-        **{name: figures.get(name) for name in OPTIONAL_COUNTS},
+        **{name: figures.get(name) for name in (*OPTIONAL_COUNTS, *HOUR_LINEAGE)},
     }
     history.add(day, row)
     partition = {"day": issues.day}
@@ -85,7 +86,10 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
         draft = lake.draft(SOURCE_HEALTH.name, partition, (issues.digest,), parameters)
         table = pa.Table.from_pylist([row], schema=SOURCE_HEALTH.schema)
         draft.write_table("part-00000.parquet", table, SOURCE_HEALTH)
-        draft.commit({**row, "day": issues.day})
+        # Nothing reads the lineage in the manifest, and pages of manifests would be twice as large with it.
+        draft.commit(
+            {name: value for name, value in row.items() if name not in HOUR_LINEAGE} | {"day": issues.day}
+        )
     return row
 
 
@@ -128,6 +132,7 @@ def _counts(figures: Mapping[str, Any]) -> day_verdict.DayCounts:
         figures.get("malformed_issues") or 0,
         tuple(figures.get("hours_unreadable") or ()),
         tuple(figures.get("events_per_hour") or ()),
+        tuple(figures.get("late_hours_missing") or ()),
     )
 
 

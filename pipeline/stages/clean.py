@@ -6,6 +6,7 @@ It reads the table issues_v1 and writes the table tokens_v1, with one Dask task 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 
 import pyarrow as pa
 
@@ -13,7 +14,8 @@ from pipeline.compute.derived_batches import Derivation, Outcome, derive_batches
 from pipeline.contracts import ISSUES, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
-from pipeline.lake.manifest import Manifest
+from pipeline.lake.changed_days import list_changes
+from pipeline.lake.manifest import RECHECKED, Manifest
 from pipeline.settings import Settings
 from pipeline.text.engine import Engine, tokenizer
 
@@ -37,14 +39,30 @@ def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
 def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
     """Splits the issues of the given days (YYYY-MM-DD) into tokens. Reads each day's current batch of the
     table issues_v1, and returns one batch of the table tokens_v1 per day. Raises UsageError if a day was not
-    extracted."""
-    batches = []
+    extracted.
+
+    The last days before them that `extract` has checked and extracted again are also split into tokens.
+    """
+    batches = rechecked_batches(lake, settings, days)
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})
         if issues is None:
             raise UsageError(f"{day} was not extracted.", f"Run first: titler extract --day {day}")
         batches.append(issues)
     return clean_batches(lake, settings, batches)
+
+
+def rechecked_batches(lake: Lake, settings: Settings, days: Sequence[str]) -> list[Manifest]:
+    """Returns the issues of the `source.recheck_days` days before `days` that `extract` has extracted again
+    since the last plan."""
+    if not days:
+        return []
+    first = date.fromisoformat(min(days))
+    oldest = str(first - timedelta(days=settings.source.recheck_days))
+    changed = {change.day for change in list_changes(lake) if change.table == ISSUES.name}
+    recent = sorted(day for day in changed if oldest <= day < str(first))
+    current = lake.for_each(lambda day: lake.current(ISSUES.name, {"day": day}), recent)
+    return [issues for issues in current if issues is not None and RECHECKED in issues.figures]
 
 
 def clean_batches(lake: Lake, settings: Settings, batches: Sequence[Manifest]) -> Outcome:

@@ -26,7 +26,8 @@ def find_marks(comments: pa.Table) -> tuple[pa.Table, int]:
     """Returns the marks among comments as rows of the table duplicate_marks_v1, and the number of marks that
     were left out because their event lacks a required value, such as the issue's id.
 
-    `comments` are those that may mark a duplicate, with the columns of sql/extract_duplicate_marks.sql.
+    `comments` are those that may mark a duplicate, with the columns of sql/extract_duplicate_marks.sql. They
+    have the column `source` if it is known where they are from.
     """
     marks, incomplete = [], 0
     for comment in comments.to_pylist():
@@ -38,7 +39,7 @@ def find_marks(comments: pa.Table) -> tuple[pa.Table, int]:
         if any(row[name] is None for name in REQUIRED):
             incomplete += 1
         else:
-            marks.append({name: row[name] for name in DUPLICATE_MARKS.schema.names})
+            marks.append({name: row.get(name) for name in DUPLICATE_MARKS.schema.names})
     return pa.Table.from_pylist(marks, schema=DUPLICATE_MARKS.schema), incomplete
 
 

@@ -65,7 +65,7 @@ def _recount(lake: Lake, earlier: Manifest, limits: Mapping[str, Any]) -> Manife
     draft = lake.draft(ISSUES.name, earlier.partition, (), {**earlier.parameters, **limits})
     trainable, untrainable = 0, Counter(dict.fromkeys(REASONS, 0))
     for file in earlier.files:
-        issues = lake.read_part(earlier, file)
+        issues = ISSUES.add_missing_columns(lake.read_part(earlier, file))
         flags = issues.column(TRAINABLE).to_pylist()
         for row in _more_trainable(issues, limits):
             flags[row] = True

@@ -66,10 +66,35 @@ class SourceTable:
 
 
 @dataclass(frozen=True)
+class SourceFile:
+    """An hour file on this machine.
+
+    - `path`: its path.
+    - `label`: the name under which its events and malformed lines are counted. No other file of the day has
+      the same label.
+    - `base`: the address or the folder that the file is from.
+    - `hours`: the hours of the day (UTC, 0 to 23) whose events are read from the file. An event belongs to
+      the hour in which it was created. None means that all events of the file are read.
+    - `is_following`: whether the file is of an hour after the day. Such a file has late events of the day.
+    """
+
+    path: Path
+    label: str
+    base: str = ""
+    hours: frozenset[int] | None = None
+    is_following: bool = False
+
+    @classmethod
+    def of(cls, file: Path | SourceFile) -> SourceFile:
+        """Returns `file` itself, or for a path the file of which all events are read."""
+        return file if isinstance(file, SourceFile) else cls(file, file.name)
+
+
+@dataclass(frozen=True)
 class Extraction:
     """The result of extracting a source day.
 
-    - `issues`: the day's issues with the columns of the table issues_v1, as record batches. They can be read
+    - `issues`: the day's issues with the columns of EXTRACTED_ISSUES, as record batches. They can be read
       only once.
     - `events`: the number of well-formed events of all types.
     - `malformed`: a table of malformed events with MALFORMED_SCHEMA. It has at most MALFORMED_PER_FILE events
@@ -77,10 +102,14 @@ class Extraction:
       are not counted. If a BigQuery table was read, `file` is the table's name, and `line` is the event's id.
     - `omitted_malformed`: the number of malformed events that `malformed` does not list.
     - `malformed_issues`: how many of the malformed events open an issue.
-    - `events_per_file`: maps the name of each hour file to its number of well-formed events. Empty if a
-      BigQuery table was read.
+    - `events_per_file`: maps the label of each hour file to its number of well-formed events, including those
+      that were not read. Empty if a BigQuery table was read.
+    - `crawled_per_hour`: for each base of which only some hours are read from its files, maps these hours to
+      their number of events. An event that is in several files of a base counts once.
     - `events_per_hour`: maps the hours of the day (UTC) that have events to their number. Empty if hour files
       were read.
+    - `labels`: maps the event ids of issues and comments to the label of the hour file that they are from.
+      Empty if all files are of the same base.
     - `comments`: a table of the comments that may call an issue a duplicate of another, with COMMENT_SCHEMA.
     - `cost`: the values of `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction
       was free.
@@ -92,7 +121,9 @@ class Extraction:
     omitted_malformed: int = 0
     malformed_issues: int = 0
     events_per_file: Mapping[str, int] = field(default_factory=dict)
+    crawled_per_hour: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     events_per_hour: Mapping[int, int] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     comments: pa.Table = field(default_factory=COMMENT_SCHEMA.empty_table)
     cost: Mapping[str, Any] = field(default_factory=dict)
 
@@ -220,15 +251,21 @@ class Warehouse(Protocol):
         """
         ...
 
-    def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
+    def extract(
+        self, query: Query, day: date, files: Sequence[Path | SourceFile], attempt: str = ""
+    ) -> Extraction:
         """Extracts the issues of a source day with `query`, the statement in sql/extract_issues.sql. In the
         same pass, also extracts the comments that may mark duplicates (sql/extract_duplicate_marks.sql).
 
         Sets the parameters @first_suffix and @last_suffix to the table suffix of `day`. The DuckDB warehouse
-        reads the hour files `files`. The BigQuery warehouse reads GH Archive's table of the day. If an
-        earlier call had the same query, day, table and `attempt`, the BigQuery job of that call is reused. So
-        no query is paid for twice. Raises SourceError if the day's events have the format from before 2015,
-        and BudgetError if the query would exceed a budget.
+        reads the hour files `files`, the preferred ones first: if files of several bases have the same event,
+        it is taken from the first of them. A path stands for a file of which all events are read.
+
+        The BigQuery warehouse reads GH Archive's table of the day. If an earlier call had the same query,
+        day, table and `attempt`, the BigQuery job of that call is reused. So no query is paid for twice.
+
+        Raises SourceError if the day's events have the format from before 2015, and BudgetError if the query
+        would exceed a budget.
         """
         ...
 

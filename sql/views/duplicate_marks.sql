@@ -15,6 +15,7 @@ SELECT
   d.author,
   d.said_by,
   d.created_at,
+  d.source,
   d.source_day,
   d.batch_id,
   r.release_id

@@ -15,6 +15,9 @@ SELECT
   h.malformed_issues,
   h.hours_unreadable,
   h.events_per_hour,
+  h.hour_sources,
+  h.hour_digests,
+  h.late_hours_missing,
   h.batch_id,
   r.release_id
 FROM

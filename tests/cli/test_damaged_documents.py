@@ -227,7 +227,7 @@ class Commands:
         (self.model,) = self.lake.names("models")
         self._environment = {
             "TITLER_LAKE__ROOT": settings.lake.root,
-            "TITLER_SOURCE__HOURS": settings.source.hours,
+            "TITLER_SOURCE__HOURS": settings.source.bases[0].base,
             "TITLER_COMPUTE__WORKERS": "1",
             "TITLER_TEXT__SUBWORDS": "600",
             "TITLER_TEXT__BODY_UNITS": "64",

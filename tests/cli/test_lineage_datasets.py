@@ -38,17 +38,35 @@ def test_an_address_is_split_into_namespace_and_name(address: str, namespace: st
     assert lineage_datasets.split_address(address) == (namespace, name)
 
 
-def test_a_source_day_is_its_hour_files() -> None:
-    parameters = {"hours": [[0, 17, "stamp"], [23, 4, "stamp"]]}
-    assert lineage_datasets.source_day(Settings(), date(2015, 1, 1), parameters).to_json() == {
-        "namespace": "https://data.gharchive.org",
-        "name": "2015-01-01",
-        "locations": ["2015-01-01-0.json.gz", "2015-01-01-23.json.gz"],
-    }
+def test_a_source_day_is_its_hour_files_of_each_base() -> None:
+    files = [
+        [0, 17, "stamp"],
+        [23, 4, "stamp"],
+        [5, 9, "stamp", "https://mirror"],
+        [24, 9, "", "https://mirror"],
+    ]
+    datasets = lineage_datasets.source_days(Settings(), date(2015, 1, 1), files)
+    assert [dataset.to_json() for dataset in datasets] == [
+        {
+            "namespace": "https://data.gharchive.org",
+            "name": "2015-01-01",
+            "locations": ["2015-01-01-0.json.gz", "2015-01-01-23.json.gz"],
+        },
+        {
+            "namespace": "https://mirror",
+            "name": "2015-01-01",
+            "locations": ["2015-01-01-5.json.gz"],
+        },
+        {
+            "namespace": "https://mirror",
+            "name": "2015-01-02",
+            "locations": ["2015-01-02-0.json.gz"],
+        },
+    ]
 
 
 def test_a_source_day_in_bigquery_is_its_table() -> None:
-    day = lineage_datasets.source_day(Settings(warehouse=BIGQUERY), date(2015, 1, 1))
+    (day,) = lineage_datasets.source_days(Settings(warehouse=BIGQUERY), date(2015, 1, 1))
     assert day.to_json() == {"namespace": "bigquery", "name": "githubarchive.day.20150101"}
 
 

@@ -38,7 +38,7 @@ def settings(shared_settings: Settings) -> Settings:
 
 @pytest.fixture
 def hours(settings: Settings) -> Path:
-    return Path(settings.source.hours)
+    return Path(settings.source.bases[0].base)
 
 
 @pytest.fixture

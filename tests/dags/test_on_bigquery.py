@@ -284,6 +284,8 @@ def test_a_day_extracted_from_bigquery_is_the_day_of_the_hour_files(night: Night
     extract.run(lake, night.embedded, [DAY])
     from_hours, expected = issues_of(lake)
     from_bigquery, found = issues_of(night.lake)
+    sources = [{row.pop("source") for row in rows} for rows in (found, expected)]
+    assert sources == [{f"githubarchive.day.{DAY:%Y%m%d}"}, {night.embedded.source.bases[0].base}]
     assert found == expected
     assert len(found) == ISSUES_A_DAY
     compared = ["hours_found", "hours_missing", "events", "trainable", "untrainable"]

@@ -181,10 +181,12 @@ def test_the_days_of_a_folder_are_those_of_its_hour_files(tmp_path):
         "2015-01-01-23.json.gz",
         "2015-01-01-3.json.gz",
         "notes.json.gz",
-        "2015-01-03-1.json",
+        "2015-01-03/2015-01-03-01.json.zst",
+        "2015-01-04-1.json.gz.part",
     ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert days_in(tmp_path) == ["2015-01-01", "2015-01-02"]
+    assert days_in(tmp_path) == ["2015-01-01", "2015-01-02", "2015-01-03"]
 
 
 def test_a_folder_without_hour_files_says_what_was_expected(tmp_path):

@@ -14,7 +14,6 @@ from pipeline import sample
 from pipeline.lake.batches import Lake
 from pipeline.serving.source_checks import cost, has_last_hour, ready
 from pipeline.settings import LakeSettings, Settings, Source
-from pipeline.source.hour_files import SourceDay
 from pipeline.warehouse import SourceTable
 from tests.warehouse.events import event
 
@@ -23,19 +22,16 @@ TABLE = "githubarchive.day.20150101"
 
 
 @pytest.mark.parametrize(
-    ("day_source", "has_hour"),
+    ("table", "has_hour"),
     [
-        (SourceDay(date(2015, 1, 1), (), (23,)), False),
         (SourceTable(TABLE, 10, END_OF_DAY + timedelta(minutes=8)), True),
         (SourceTable(TABLE, 10, END_OF_DAY - timedelta(minutes=52)), False),  # the table has hours up to 22
         (SourceTable(TABLE, 0, END_OF_DAY + timedelta(minutes=8)), False),
         (SourceTable(TABLE, None), False),
     ],
 )
-def test_the_last_hour_is_found_as_a_file_or_in_the_table(
-    day_source: SourceDay | SourceTable, has_hour: bool
-) -> None:
-    assert has_last_hour(day_source, date(2015, 1, 1)) is has_hour
+def test_the_last_hour_is_found_in_the_table(table: SourceTable, has_hour: bool) -> None:
+    assert has_last_hour(table, date(2015, 1, 1)) is has_hour
 
 
 EVENT = json.dumps(event("WatchEvent")).encode()
@@ -52,12 +48,12 @@ EVENT = json.dumps(event("WatchEvent")).encode()
         (gzip.compress(b""), False),
         (gzip.compress(EVENT)[:12], False),
         (b"<!doctype html><p>Too many requests", False),
-        (EVENT, False),
+        (EVENT, True),  # a web server has decompressed the file
         (gzip.compress(b"[]\n{}\n\xff"), False),
     ],
     ids=[
         *("one event", "an event after a malformed line", "two members", "cut off late"),
-        *("empty", "gzip of nothing", "cut after 12 bytes", "a web page", "not gzip", "no event"),
+        *("empty", "gzip of nothing", "cut after 12 bytes", "a web page", "not compressed", "no event"),
     ],
 )
 def test_the_last_hour_is_there_if_an_event_can_be_read_from_its_file(

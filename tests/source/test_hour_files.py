@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -12,13 +13,20 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.source.hour_files import fetch, find_hours
+from pipeline.source.hour_files import fetch, find_hours, has_event
 
 DAY = date(2015, 1, 3)
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder. Files below /encoded/ are said to be encoded, so that clients decompress them."""
+
     def log_message(self, format: str, *args: object) -> None: ...
+
+    def end_headers(self) -> None:
+        if self.path.startswith("/encoded/"):
+            self.send_header("Content-Encoding", "gzip")
+        super().end_headers()
 
 
 @pytest.fixture
@@ -30,7 +38,6 @@ def folder(tmp_path: Path) -> Path:
         "2015-01-03-13.json.gz",
         "2015-01-03-3.json.gz",
         "2015-01-04-0.json.gz",
-        "2015-01-03-07.json.gz",
     ):
         (hours / name).write_bytes(name.encode())
     return hours
@@ -39,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def address(folder: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
@@ -50,14 +57,52 @@ def test_a_day_lists_its_existing_and_its_missing_hours(folder: Path) -> None:
     assert day.missing == tuple(hour for hour in range(24) if hour not in (0, 3, 13))
 
 
+NAMES = {
+    "two digits": "2015-01-03-{:02}.json.gz",
+    "not compressed": "2015-01-03-{}.json",
+    "Zstandard": "2015-01-03-{:02}.json.zst",
+    "a folder per day": "2015-01-03/2015-01-03-{}.json.gz",
+    "folders of years, months and days": "2015/01/03/{:02}.json.zst",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern"),
+    [*(("folder", name) for name in NAMES), ("web server", "two digits"), ("web server", "a folder per day")],
+)
+def test_the_names_of_mirrors_are_found(
+    folder: Path, address: str, tmp_path: Path, kind: str, pattern: str
+) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    for hour in (3, 7, 13):
+        path = folder / NAMES[pattern].format(hour)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"hour {hour}")
+    day = find_hours(address if kind == "web server" else str(folder), DAY)
+    assert [file.hour for file in day.files] == [3, 7, 13]
+    contents = [path.read_text() for path in fetch(day.files, tmp_path / "down")]
+    assert contents == ["hour 3", "hour 7", "hour 13"]
+
+
+def test_files_with_other_names_are_listed(folder: Path) -> None:
+    for name in ("2015-01-03-7.json.gz.part", "2015-01-03-24.json.gz", "2015-01-03-03.json.gz", "readme"):
+        (folder / name).write_text("")
+    assert find_hours(str(folder), DAY).other_names == (
+        "2015-01-03-03.json.gz",  # hour 3 has GH Archive's name, too
+        "2015-01-03-24.json.gz",
+        "2015-01-03-7.json.gz.part",
+    )
+
+
 def test_a_file_address_is_read_as_a_folder(folder: Path) -> None:
-    assert fetch(find_hours(folder.as_uri(), DAY), folder / "none") == fetch(
-        find_hours(str(folder), DAY), folder / "none"
+    assert fetch(find_hours(folder.as_uri(), DAY).files, folder / "none") == fetch(
+        find_hours(str(folder), DAY).files, folder / "none"
     )
 
 
 def test_local_files_are_not_copied(folder: Path, tmp_path: Path) -> None:
-    assert fetch(find_hours(str(folder), DAY), tmp_path / "down") == [
+    assert fetch(find_hours(str(folder), DAY).files, tmp_path / "down") == [
         folder / f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)
     ]
     assert not (tmp_path / "down").exists()
@@ -85,7 +130,9 @@ def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
 
 def test_a_folder_without_hour_files_of_any_day_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("")
-    with pytest.raises(SourceError, match="Found 1 other entries, expected names like"):
+    with pytest.raises(
+        SourceError, match=r"Found 1 other entries \(such as readme.txt\), expected names like"
+    ):
         find_hours(str(tmp_path), DAY)
 
 
@@ -107,10 +154,23 @@ def test_each_hour_is_requested_from_a_web_server(address: str) -> None:
 
 
 def test_hour_files_on_a_web_server_are_downloaded(address: str, tmp_path: Path) -> None:
-    paths = fetch(find_hours(f"{address}/", DAY), tmp_path / "down")
+    paths = fetch(find_hours(f"{address}/", DAY).files, tmp_path / "down")
     assert [path.name for path in paths] == [f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)]
     assert [path.read_text() for path in paths] == [path.name for path in paths]
-    assert sorted(path.name for path in (tmp_path / "down").iterdir()) == sorted(path.name for path in paths)
+    assert sorted(path.name for path in (tmp_path / "down" / str(DAY)).iterdir()) == sorted(
+        path.name for path in paths
+    )
+
+
+def test_a_file_that_the_client_has_decompressed_is_downloaded(
+    address: str, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "encoded").mkdir()
+    event = b'{"type": "WatchEvent", "created_at": "2015-01-03T05:00:00Z", "payload": {}}'
+    (folder / "encoded" / "2015-01-03-5.json.gz").write_bytes(gzip.compress(event))
+    day = find_hours(f"{address}/encoded", DAY)
+    assert [path.read_bytes() for path in fetch(day.files, tmp_path / "down")] == [event]
+    assert has_event(day.files[0])
 
 
 def test_a_remote_file_that_disappeared_is_an_error_that_names_the_file(
@@ -119,7 +179,7 @@ def test_a_remote_file_that_disappeared_is_an_error_that_names_the_file(
     day = find_hours(address, DAY)
     (folder / "2015-01-03-3.json.gz").unlink()
     with pytest.raises(SourceError, match=r"2015-01-03-3\.json\.gz was not downloaded completely: "):
-        fetch(day, tmp_path / "down")
+        fetch(day.files, tmp_path / "down")
 
 
 def test_a_day_on_a_web_server_that_does_not_answer_is_not_missing_but_an_error() -> None:

@@ -19,7 +19,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from pipeline import contracts
-from pipeline.warehouse import Query, table_suffix
+from pipeline.warehouse import Query, SourceFile, table_suffix
 from pipeline.warehouse.column_types import in_bigquery
 from pipeline.warehouse.duckdb import DuckDBWarehouse, StagedFile
 from pipeline.warehouse.duckdb.differences_from_bigquery import scan_condition, translate
@@ -87,7 +87,7 @@ class DuckDB:
 
     def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
         table = DuckDBWarehouse("nowhere").extract(query, DAY, self._hour(events)).issues.read_all()
-        assert table.schema == contracts.ISSUES.schema
+        assert table.schema == contracts.EXTRACTED_ISSUES.schema
         return list(table.to_pylist())
 
     def malformed(self, events: Events) -> list[Row]:
@@ -107,7 +107,7 @@ class DuckDB:
         connection.execute("SET TimeZone = 'UTC'")
         condition, query, translation = scan_condition(sql), Query("scan", sql, values), translate(sql)
         HourReader(connection, condition.sql, query.binding(condition.parameters), table_suffix(DAY)).read(
-            self._hour(events)
+            [SourceFile.of(path) for path in self._hour(events)]
         )
         return _plain(
             connection.sql(translation.sql, params=query.binding(translation.parameters))

@@ -43,8 +43,8 @@ def test_an_analysts_query_is_googlesql(googlesql: GoogleSQL, sql: str) -> None:
 
 
 def test_the_extraction_gives_the_columns_of_its_contract(googlesql: GoogleSQL) -> None:
-    assert googlesql.analyse(EXTRACT) == types(contracts.ISSUES.schema)
-    assert types(contracts.ISSUES.schema) == {
+    assert googlesql.analyse(EXTRACT) == types(contracts.EXTRACTED_ISSUES.schema)
+    assert types(contracts.EXTRACTED_ISSUES.schema) == {
         "issue_id": "INT64",
         "issue_url": "STRING",
         "repo": "STRING",
@@ -127,7 +127,7 @@ def test_a_wrong_statement_is_rejected(googlesql: GoogleSQL, case: str, sql: str
 def test_a_wrong_extraction_is_rejected(googlesql: GoogleSQL, right: str, wrong: str) -> None:
     assert right in EXTRACT
     with suppress(WrongSQLError):
-        assert googlesql.analyse(EXTRACT.replace(right, wrong)) != types(contracts.ISSUES.schema)
+        assert googlesql.analyse(EXTRACT.replace(right, wrong)) != types(contracts.EXTRACTED_ISSUES.schema)
 
 
 def test_an_unknown_parameter_is_named(googlesql: GoogleSQL) -> None:

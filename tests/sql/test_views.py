@@ -34,6 +34,9 @@ COUNTED_PER_HOUR = {
     "malformed_issues": 0,
     "hours_unreadable": [],
     "events_per_hour": [5, 5, 5, 5, 0, *[5] * 19],
+    "hour_sources": ["hours", "hours", "hours", "hours", "", *["hours"] * 19],
+    "hour_digests": ["d", "d", "d", "d", "", *["d"] * 19],
+    "late_hours_missing": [],
 }
 # r2 is current and has three days. r1 was current before, with another batch of the third day.
 WORLD: Tables = {

@@ -62,7 +62,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def hour_file(settings: Settings, hour: int) -> Path:
-    return Path(settings.source.hours) / f"2024-01-01-{hour}.json.gz"
+    return Path(settings.source.bases[0].base) / f"2024-01-01-{hour}.json.gz"
 
 
 def current_batch(settings: Settings) -> Manifest:
@@ -131,6 +131,7 @@ def test_a_mark_names_both_issues_and_has_no_text() -> None:
                 "author": "someone",
                 "said_by": "member",
                 "created_at": datetime(2024, 1, 1, tzinfo=UTC),
+                "source": None,
             }
         ],
         0,
@@ -181,7 +182,7 @@ def test_marks_are_extracted_with_the_issues(
 
 
 def test_the_current_marks_are_those_of_the_current_issues(marked_hours: Settings) -> None:
-    lake, hours = Lake(marked_hours.lake.root), Path(marked_hours.source.hours)
+    lake, hours = Lake(marked_hours.lake.root), Path(marked_hours.source.bases[0].base)
     (hours / "2024-01-01-1.json.gz").rename(hours / "late")
     (first,) = extract.run(lake, marked_hours, [DAY])[0].manifests
     (hours / "2024-01-01-0.json.gz").rename(hours / "lost")

@@ -166,7 +166,7 @@ def mark(event_id: str, **values: Any) -> dict[str, Any]:
         "event_id": event_id, "comment_url": "https://github.com/a/b/issues/2#issuecomment-1", "issue_id": 2,
         "issue_url": "https://github.com/a/b/issues/2", "repo": "a/b", "number": 2,
         "duplicate_of_repo": "a/b", "duplicate_of_number": 1, "author": "someone", "said_by": "member",
-        "created_at": datetime(2015, 1, 3, 6, tzinfo=UTC),
+        "created_at": datetime(2015, 1, 3, 6, tzinfo=UTC), "source": "hours",
     }  # fmt: skip
     return {**row, **values}
 
@@ -183,7 +183,8 @@ def health(day: date = DAY) -> dict[str, Any]:
         "trainable": 2,
         "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None,
         "reason": "23 of 24 hours found", "malformed_issues": 0, "hours_unreadable": [],
-        "events_per_hour": [5] * 4 + [0] + [5] * 19,
+        "events_per_hour": [5] * 4 + [0] + [5] * 19, "hour_sources": ["hours"] * 4 + [""] + ["hours"] * 19,
+        "hour_digests": ["d"] * 4 + [""] + ["d"] * 19, "late_hours_missing": [],
     }  # fmt: skip
 
 

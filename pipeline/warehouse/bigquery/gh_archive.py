@@ -27,7 +27,7 @@ SOURCE_COLUMNS = frozenset({"type", "payload", "repo.name", "actor.login", "crea
 """The columns that the queries read."""
 _FAULT = {"reason": "STRING", "text": "STRING", "malformed_count": "INT64"}
 _COMMENT = {"comment_url": "STRING", "said_by": "STRING"}  # a comment's columns that an issue lacks
-EXTRACTED = [*contracts.ISSUES.schema.names, *_FAULT, *_COMMENT]
+EXTRACTED = [*contracts.EXTRACTED_ISSUES.schema.names, *_FAULT, *_COMMENT]
 
 # One statement, because all parts read the payload: BigQuery then bills each column once.
 _DAY = """
@@ -87,7 +87,7 @@ def day_query(query: Query) -> str:
         issues=query.sql,
         malformed=Query.from_file("extract_malformed").sql,
         comments=Query.from_file("extract_duplicate_marks").sql,
-        of_issues=_columns(ISSUES_PART, contracts.ISSUES.schema.names),
+        of_issues=_columns(ISSUES_PART, contracts.EXTRACTED_ISSUES.schema.names),
         of_malformed=_columns(MALFORMED_PART, ["event_id", *_FAULT]),
         of_comments=_columns(COMMENTS_PART, COMMENT_SCHEMA.names),
         text_length=MALFORMED_TEXT_LENGTH,
@@ -124,7 +124,11 @@ def refuse_missing_columns(table: SourceTable) -> None:
 
 def _columns(part: int, available: Sequence[str]) -> str:
     """Returns the columns that one part of the result selects. Those that it lacks are NULL."""
-    kinds = {field.name: in_bigquery(field.type) for field in contracts.ISSUES.schema} | _FAULT | _COMMENT
+    kinds = (
+        {field.name: in_bigquery(field.type) for field in contracts.EXTRACTED_ISSUES.schema}
+        | _FAULT
+        | _COMMENT
+    )
     columns = [name if name in available else f"CAST(NULL AS {kinds[name]}) AS {name}" for name in EXTRACTED]
     return ",\n  ".join([f"{part} AS part", *columns])
 

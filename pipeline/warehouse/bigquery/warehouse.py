@@ -52,6 +52,7 @@ from pipeline.warehouse.protocol import (
     Extraction,
     Purpose,
     ReleaseTables,
+    SourceFile,
     SourceTable,
     validate_table_names,
 )
@@ -110,11 +111,15 @@ class BigQueryWarehouse:
         refuse_missing_columns(table)
         return sum(self.jobs.estimate(statement) for statement in self._statements(query, day))
 
-    def extract(self, query: Query, day: date, files: Sequence[Path] = (), attempt: str = "") -> Extraction:
+    def extract(
+        self, query: Query, day: date, files: Sequence[Path | SourceFile] = (), attempt: str = ""
+    ) -> Extraction:
         refuse_timeline(day)
         table = self.source_day(day)
         if table.rows is None:
-            return Extraction(contracts.ISSUES.empty().to_reader(), 0, malformed_table([], table.name))
+            return Extraction(
+                contracts.EXTRACTED_ISSUES.empty().to_reader(), 0, malformed_table([], table.name)
+            )
         refuse_missing_columns(table)
         self._ensure_ledger()
         queries: list[FinishedQuery] = []
@@ -133,7 +138,7 @@ class BigQueryWarehouse:
         hour_rows = self.jobs.rows(hours_query)
         with translated_errors(self.settings, f"reading the issues of {day}"):
             parts = self._split(issues_query, table.name)
-            issues = pa.RecordBatchReader.from_batches(contracts.ISSUES.schema, parts.issues)
+            issues = pa.RecordBatchReader.from_batches(contracts.EXTRACTED_ISSUES.schema, parts.issues)
         return Extraction(
             issues,
             events=sum(row["events"] for row in hour_rows),
@@ -345,5 +350,7 @@ class BigQueryWarehouse:
         with translated_errors(self.settings, "reading issues"):
             for record_batches in (first, following):
                 for record_batch in record_batches:
-                    rows = pa.Table.from_batches([record_batch]).select(contracts.ISSUES.schema.names)
-                    yield from contracts.ISSUES.conform(rows).to_batches()
+                    rows = pa.Table.from_batches([record_batch]).select(
+                        contracts.EXTRACTED_ISSUES.schema.names
+                    )
+                    yield from contracts.EXTRACTED_ISSUES.conform(rows).to_batches()

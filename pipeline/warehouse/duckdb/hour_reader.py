@@ -9,25 +9,28 @@ the damage are read. A file that is too large for an hour of GH Archive is not r
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.decompression import Compression, DamagedError, compression_of
 from pipeline.errors import TitlerError
+from pipeline.warehouse.duckdb import hour_statements as statements
 from pipeline.warehouse.duckdb.malformed_lines import (
     LONGEST_LINE,
     TIMELINE,
     UNREADABLE,
-    DamagedError,
     OversizedError,
     find_damage,
     opens_issue,
@@ -38,98 +41,15 @@ from pipeline.warehouse.protocol import (
     MALFORMED_PER_FILE,
     MALFORMED_SCHEMA,
     MALFORMED_TEXT_LENGTH,
+    SourceFile,
     timeline_error,
 )
 
 GROUP_BYTES = 128 * 2**20  # compressed bytes of a group of files, which DuckDB reads in parallel
 REPAIRED_FILE = "repaired.jsonl"
+WHOLE_LINES_FILE = "whole_lines.jsonl"
+START_BYTES = 4096  # of a file; they show how it is compressed
 CHECK_THREADS = 4
-
-_EVENTS = """
-CREATE OR REPLACE TEMP TABLE events (
-  file VARCHAR, line BIGINT, id VARCHAR, type VARCHAR, created_at TIMESTAMPTZ, payload JSON,
-  repo STRUCT(id BIGINT, name VARCHAR, url VARCHAR), actor STRUCT(id BIGINT, login VARCHAR, url VARCHAR),
-  _TABLE_SUFFIX VARCHAR
-)
-"""
-
-_REPO = (
-    "{'id': TRY_CAST(raw_repo ->> '$.id' AS BIGINT),"
-    " 'name': CASE WHEN JSON_TYPE(raw_repo, '$.name') = 'VARCHAR' THEN raw_repo ->> '$.name' END,"
-    " 'url': raw_repo ->> '$.url'}"
-)
-_ACTOR = (
-    "{'id': TRY_CAST(raw_actor ->> '$.id' AS BIGINT),"
-    " 'login': CASE WHEN JSON_TYPE(raw_actor, '$.login') = 'VARCHAR' THEN raw_actor ->> '$.login' END,"
-    " 'url': raw_actor ->> '$.url'}"
-)
-
-# One row per line, in the order of the files. CASE computes values only for the selected rows. The inner
-# SELECT has the structs `repo` and `actor`, because the condition may use them. If the condition does not,
-# DuckDB does not compute them.
-_LINES = """
-CREATE OR REPLACE TEMP TABLE lines AS
-SELECT
-  filename,
-  well_formed,
-  CASE WHEN well_formed THEN COALESCE({condition}, FALSE) ELSE FALSE END AS selected,
-  CASE WHEN selected THEN id END AS id,
-  CASE WHEN selected THEN type END AS type,
-  CASE WHEN selected THEN created_at END AS created_at,
-  CASE WHEN selected THEN payload END AS payload,
-  CASE WHEN selected THEN {repo} END AS repo,
-  CASE WHEN selected THEN {actor} END AS actor
-FROM (
-  SELECT
-    filename, id, type, TRY_CAST(created_at AS TIMESTAMPTZ) AS created_at, payload, $suffix AS _TABLE_SUFFIX,
-    raw_repo, {repo} AS repo, raw_actor, {actor} AS actor,
-    -- digits are less than 'A': a number is no type. The times are EARLIEST and LATEST of malformed_lines.
-    COALESCE(
-      id IS NOT NULL AND type >= 'A'
-        AND TRY_CAST(created_at AS TIMESTAMPTZ) > TIMESTAMPTZ '1970-01-01 00:00:00+00'
-        AND TRY_CAST(created_at AS TIMESTAMPTZ) < TIMESTAMPTZ '2262-01-01 00:00:00+00'
-        AND STARTS_WITH(CAST(payload AS VARCHAR), '{{'),
-      FALSE
-    ) AS well_formed
-  FROM
-    READ_JSON(
-      $paths, format = 'newline_delimited', compression = '{compression}', ignore_errors = TRUE,
-      filename = TRUE, maximum_object_size = {longest},
-      columns = {{
-        'id': 'VARCHAR', 'type': 'VARCHAR', 'created_at': 'VARCHAR', 'payload': 'JSON',
-        'repo': 'JSON', 'actor': 'JSON'
-      }}
-    ) AS raw (id, type, created_at, payload, raw_repo, raw_actor, filename)
-)
-"""
-
-_LINE_COUNTS = """
-SELECT filename, COUNT(*), COUNT_IF(NOT well_formed) FROM lines GROUP BY filename
-"""
-
-# A line's number in its file, counted from 1, is the distance of its row from the file's first row, plus 1.
-_MALFORMED_LINES = """
-SELECT rowid - (SELECT MIN(rowid) FROM lines WHERE filename = $path) + 1 AS line
-FROM lines
-WHERE filename = $path AND NOT well_formed
-ORDER BY line
-"""
-
-_INSERT = """
-INSERT INTO events
-SELECT n.file, l.rowid - f.first + 1, l.id, l.type, l.created_at, l.payload, l.repo, l.actor, $suffix
-FROM lines AS l
-JOIN (SELECT filename, MIN(rowid) AS first FROM lines GROUP BY filename) AS f USING (filename)
-JOIN file_names AS n ON n.path = l.filename
-WHERE l.selected
-"""
-
-_INSERT_REPAIRED = """
-INSERT INTO events
-SELECT m.file, m.line, l.id, l.type, l.created_at, l.payload, l.repo, l.actor, $suffix
-FROM lines AS l JOIN repaired AS m ON m.position = l.rowid
-WHERE l.selected
-"""
 
 
 class HourReader:
@@ -139,9 +59,11 @@ class HourReader:
     `condition`, SQL in DuckDB's dialect, are stored. `parameters` has the values of the `$` parameters in
     this condition.
 
-    The attribute `events_per_file` counts the well-formed events of all types, stored or not, per name of a
-    file. `omitted_malformed` counts the malformed lines that `malformed()` does not list, and
-    `malformed_issues` counts those of all malformed lines that open an issue.
+    The attribute `events_per_file` counts the well-formed events of all types, stored or not, per label of a
+    file. `crawled_per_hour` counts, per base and hour of the day, the events of those files of which only
+    some hours are read; an event that is in several files of a base counts once. `omitted_malformed` counts
+    the malformed lines that `malformed()` does not list, and `malformed_issues` counts those of all malformed
+    lines that open an issue.
     """
 
     def __init__(
@@ -156,31 +78,50 @@ class HourReader:
         self.parameters = dict(parameters)
         self.suffix = suffix
         self.events_per_file: Counter[str] = Counter()
+        self.crawled_per_hour: dict[str, dict[int, int]] = {}
         self.omitted_malformed = 0
         self.malformed_issues = 0
         self._malformed: list[dict[str, Any]] = []
         self._malformed_per_file: Counter[str] = Counter()
         self._repaired: list[tuple[str, int]] = []  # file and line of each line of REPAIRED_FILE
+        self._group = _Group("gzip", "", None)
+        self._following: set[str] = set()
 
-    def read(self, files: Sequence[Path]) -> None:
-        """Reads the hour files `files`. Raises SourceError if one of them is from before 2015."""
-        self.connection.execute(_EVENTS)
+    def read(self, files: Sequence[SourceFile]) -> None:
+        """Reads hour files. If several files have an event, it is stored once, from the first of them.
+
+        If only some hours of a file are read, its malformed lines are listed only if the file is of the day.
+        Raises SourceError if one of the files is from before 2015.
+        """
+        self.connection.execute(statements.EVENTS)
+        self.connection.execute(statements.CRAWLED)
+        self._following = {file.label for file in files if file.is_following}
         with (
             tempfile.TemporaryDirectory(prefix="titler-hours-") as name,
             ThreadPoolExecutor(CHECK_THREADS) as pool,
         ):
             folder = Path(name)
-            for group in _groups(files):
-                damages = dict(zip(group, pool.map(find_damage, group), strict=True))
-                intact = {str(path): path.name for path, damage in damages.items() if damage is None}
-                self._read(intact, folder)
+            for self._group, group in _groups(files):
+                labels = {file.path: file.label for file in group}
+                damages = dict(zip(labels, pool.map(find_damage, labels), strict=True))
+                intact = {str(path): labels[path] for path, damage in damages.items() if damage is None}
+                self._read(intact, folder, self._group.compression)
                 for path, damage in damages.items():
                     if isinstance(damage, OversizedError):
-                        self._quarantine(path.name, 1, str(damage), b"")
+                        self._quarantine(labels[path], 1, str(damage), b"")
                     elif damage is not None:
-                        self._read_whole_lines(str(path), path.name, folder)
+                        self._read_whole_lines(str(path), labels[path], folder)
                 self._read_repaired(folder)
         self.connection.execute("DROP TABLE IF EXISTS lines")
+        if len({file.base for file in files}) > 1 or any(file.hours is not None for file in files):
+            self._delete_repeated(files)
+        for base, hour, events in self.connection.execute(statements.COUNT_CRAWLED).fetchall():
+            self.crawled_per_hour.setdefault(base, {})[hour] = events
+        self.connection.execute("DROP TABLE crawled")
+
+    def labels(self) -> dict[str, str]:
+        """Returns the label of the file of each stored event, by the event's id."""
+        return dict(self.connection.execute("SELECT id, file FROM events").fetchall())
 
     def malformed(self) -> pa.Table:
         """Returns the malformed lines as a table with MALFORMED_SCHEMA, sorted by file and line.
@@ -190,17 +131,19 @@ class HourReader:
         rows = sorted(self._malformed, key=lambda row: (row["file"], row["line"]))
         return pa.Table.from_pylist(rows, schema=MALFORMED_SCHEMA)
 
-    def _read(self, names: Mapping[str, str], folder: Path, compression: str = "gzip") -> None:
+    def _read(
+        self, names: Mapping[str, str], folder: Path, compression: Compression, *, rewritten: bool = False
+    ) -> None:
         """Adds the events of hour files to the table `events`. `names` maps the path of each hour file to the
-        name that is stored with its events."""
+        label that is stored with its events. `rewritten` says that `_read_whole_lines` wrote the files."""
         if not names:
             return
         try:
             self._fill_lines(list(names), compression)
         except duckdb.Error as error:
-            self._read_refused(names, folder, compression, error)
+            self._read_refused(names, folder, compression, error, rewritten)
             return
-        counts = self.connection.execute(_LINE_COUNTS).fetchall()
+        counts = self.connection.execute(statements.LINE_COUNTS).fetchall()
         line_counts = {path: lines for path, lines, _ in counts}
         with_malformed = {path for path, _, malformed in counts if malformed}
         events, saved_state = Counter(line_counts), self._save_state(folder)
@@ -208,24 +151,33 @@ class HourReader:
             if path not in with_malformed:
                 continue
             lines = np.asarray(
-                self.connection.execute(_MALFORMED_LINES, {"path": path}).fetchnumpy()["line"], dtype=np.int64
+                self.connection.execute(statements.MALFORMED_LINES, {"path": path}).fetchnumpy()["line"],
+                dtype=np.int64,
             )
             try:
-                self._repair_or_quarantine(Path(path), name, lines, line_counts[path], compression, folder)
+                self._repair_or_quarantine(
+                    _Lines(Path(path), name, compression, rewritten, line_counts[path]), lines, folder
+                )
             except DamagedError:
                 self._restore_state(saved_state, folder)
                 self._read_whole_lines(path, name, folder)
                 remaining = {file: name for file, name in names.items() if file != path}
-                self._read(remaining, folder)
+                self._read(remaining, folder, compression)
                 return
             events[path] -= len(lines)
         for path, name in names.items():
             self.events_per_file[name] += events[path]
         file_names = pa.table({"path": list(names), "file": list(names.values())})
-        self._insert(_INSERT, "file_names", file_names)
+        self._insert(statements.INSERT, "file_names", file_names)
+        self._count_crawled()
 
     def _read_refused(
-        self, names: Mapping[str, str], folder: Path, compression: str, error: duckdb.Error
+        self,
+        names: Mapping[str, str],
+        folder: Path,
+        compression: Compression,
+        error: duckdb.Error,
+        rewritten: bool,
     ) -> None:
         """Reads hour files again after DuckDB could not read at least one of them. Reads each file alone, to
         find out which one it was.
@@ -241,20 +193,12 @@ class HourReader:
         if len(names) > 1:  # read them one by one to find the refused file
             for path, name in names.items():
                 self._read({path: name}, folder, compression)
-        elif compression == "gzip":
+        elif not rewritten:
             self._read_whole_lines(*next(iter(names.items())), folder)
         else:
             self._quarantine(next(iter(names.values())), 1, f"{UNREADABLE}: {error}", b"")
 
-    def _repair_or_quarantine(
-        self,
-        path: Path,
-        name: str,
-        lines: npt.NDArray[np.int64],
-        line_count: int,
-        compression: str,
-        folder: Path,
-    ) -> None:
+    def _repair_or_quarantine(self, file: _Lines, lines: npt.NDArray[np.int64], folder: Path) -> None:
         """Repairs lines of a file and appends them to REPAIRED_FILE. Lines that cannot be repaired are
         quarantined, that is, listed as malformed.
 
@@ -262,12 +206,12 @@ class HourReader:
         and SourceError if most of its lines are from before 2015.
         """
         with (folder / REPAIRED_FILE).open("ab") as repaired_file:
-            for line, text, repaired, reason in _repair_lines(path, name, lines, line_count, compression):
+            for line, text, repaired, reason in _repair_lines(file, lines):
                 if repaired:
                     repaired_file.write(repaired + b"\n")
-                    self._repaired.append((name, line))
+                    self._repaired.append((file.label, line))
                 else:
-                    self._quarantine(name, line, reason, text)
+                    self._quarantine(file.label, line, reason, text)
 
     def _save_state(self, folder: Path) -> tuple[int, Counter[str], int, int, int, int]:
         repaired_file = folder / REPAIRED_FILE
@@ -292,18 +236,18 @@ class HourReader:
     def _read_whole_lines(self, path: str, name: str, folder: Path) -> None:
         """Reads an hour file line by line, because it is damaged or DuckDB cannot read it. If the last line
         is incomplete, it is listed as malformed."""
-        whole_lines_file = folder / f"{name}.ndjson"
+        whole_lines_file = folder / WHOLE_LINES_FILE
         count = 0
         with whole_lines_file.open("wb") as file:
             try:
-                for line in whole_lines(Path(path), "gzip"):
+                for line in whole_lines(Path(path), self._group.compression):
                     count += 1
                     # a line that is too long for DuckDB is cut, so that it is quarantined as malformed
                     file.write((line if len(line) < LONGEST_LINE else line[:MALFORMED_TEXT_LENGTH]) + b"\n")
             except DamagedError as damage:
                 self._quarantine(name, count + 1, damage.reason, damage.remainder)
         if count:
-            self._read({str(whole_lines_file): name}, folder, "none")
+            self._read({str(whole_lines_file): name}, folder, "none", rewritten=True)
         whole_lines_file.unlink()
 
     def _read_repaired(self, folder: Path) -> None:
@@ -323,14 +267,26 @@ class HourReader:
                     self._quarantine(name, line, UNREADABLE, text.rstrip(b"\n"))
         self.events_per_file.update(row["file"] for row in rows)
         schema = pa.schema([("position", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
-        self._insert(_INSERT_REPAIRED, "repaired", pa.Table.from_pylist(rows, schema=schema))
+        self._insert(statements.INSERT_REPAIRED, "repaired", pa.Table.from_pylist(rows, schema=schema))
+        self._count_crawled()
         path.unlink()
         self._repaired.clear()
 
-    def _fill_lines(self, paths: list[str], compression: str) -> None:
+    def _fill_lines(self, paths: list[str], compression: Compression) -> None:
         """Replaces the temporary table `lines` with the lines of the files `paths`."""
-        sql = _LINES.format(
-            condition=self.condition, compression=compression, longest=LONGEST_LINE, repo=_REPO, actor=_ACTOR
+        hour, in_window = "NULL", "TRUE"
+        if self._group.hours is not None:
+            start = datetime.strptime(f"20{self.suffix}+0000", "%Y%m%d%z").timestamp()
+            hours = ", ".join(map(str, sorted(self._group.hours))) or "NULL"
+            hour, in_window = statements.HOUR.format(start=int(start), hours=hours), "hour IS NOT NULL"
+        sql = statements.LINES.format(
+            condition=self.condition,
+            compression=compression,
+            longest=LONGEST_LINE,
+            repo=statements.REPO,
+            actor=statements.ACTOR,
+            hour=hour,
+            in_window=in_window,
         )
         self.connection.execute(sql, {**self.parameters, "suffix": self.suffix, "paths": paths})
 
@@ -341,7 +297,19 @@ class HourReader:
         self.connection.execute(sql, {"suffix": self.suffix})
         self.connection.unregister(name)
 
+    def _count_crawled(self) -> None:
+        if self._group.hours is not None:
+            self.connection.execute(statements.INSERT_CRAWLED, {"base": self._group.base})
+
+    def _delete_repeated(self, files: Sequence[SourceFile]) -> None:
+        ranks = {"file": [file.label for file in files], "rank": list(range(len(files)))}
+        self.connection.register("file_ranks", pa.table(ranks))
+        self.connection.execute(statements.DELETE_REPEATED)
+        self.connection.unregister("file_ranks")
+
     def _quarantine(self, name: str, line: int, reason: str, text: bytes) -> None:
+        if name in self._following:
+            return
         self.malformed_issues += opens_issue(text)
         if self._malformed_per_file[name] == MALFORMED_PER_FILE:
             self.omitted_malformed += 1
@@ -351,9 +319,26 @@ class HourReader:
         self._malformed.append({"file": name, "line": line, "reason": reason, "text": start})
 
 
-def _repair_lines(
-    path: Path, name: str, lines: npt.NDArray[np.int64], line_count: int, compression: str
-) -> Iterator[tuple[int, bytes, bytes, str]]:
+class _Group(NamedTuple):
+    """What files that are read together have in common."""
+
+    compression: Compression
+    base: str
+    hours: frozenset[int] | None
+
+
+class _Lines(NamedTuple):
+    """A file of lines. `line_count` is the number of lines that DuckDB read from it. `rewritten` says that
+    `_read_whole_lines` wrote the file."""
+
+    path: Path
+    label: str
+    compression: Compression
+    rewritten: bool
+    line_count: int
+
+
+def _repair_lines(file: _Lines, lines: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes, bytes, str]]:
     """Tries to repair some lines of a file. `lines` has the numbers of these lines, in ascending order.
 
     Yields four values per line:
@@ -363,34 +348,39 @@ def _repair_lines(
     - its repaired text, or b"" if the repair failed
     - why the repair failed, or "" if it succeeded
 
-    Raises DamagedError if the file is damaged. `line_count` is the number of all lines of the file. Raises
-    SourceError if most of them are from before 2015.
+    Raises DamagedError if the file is damaged. Raises SourceError if most of its lines are from before 2015.
     """
     timeline_count = number = 0
     numbers = iter(lines.tolist())
     next_number = next(numbers)
-    for number, text in enumerate(whole_lines(path, compression), 1):
+    for number, text in enumerate(whole_lines(file.path, file.compression), 1):
         if number == next_number:
             repaired, reason = repair(text)
             timeline_count += reason == TIMELINE
             yield number, text, repaired, reason
             next_number = next(numbers, 0)
-    if 2 * timeline_count > line_count:
-        raise timeline_error(f"Most events of {name} have")
-    if number != line_count and compression == "gzip":
-        raise DamagedError(f"DuckDB read {line_count} lines, but the file has {number} lines")
+    if 2 * timeline_count > file.line_count:
+        raise timeline_error(f"Most events of {file.label} have")
+    if number != file.line_count and not file.rewritten:
+        raise DamagedError(f"DuckDB read {file.line_count} lines, but the file has {number} lines")
 
 
-def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yields the files in order, in groups of at most GROUP_BYTES. A larger file forms its own group."""
-    group: list[Path] = []
-    total = 0
-    for path in files:
-        size = path.stat().st_size
-        if group and total + size > GROUP_BYTES:
-            yield group
-            group, total = [], 0
-        group.append(path)
-        total += size
-    if group:
-        yield group
+def _groups(files: Sequence[SourceFile]) -> Iterator[tuple[_Group, list[SourceFile]]]:
+    """Yields the files in order, in groups of at most GROUP_BYTES that are read alike. A larger file forms
+    its own group."""
+    for common, files_read_alike in itertools.groupby(files, key=_group_of):
+        group: list[SourceFile] = []
+        total = 0
+        for file in files_read_alike:
+            size = file.path.stat().st_size
+            if group and total + size > GROUP_BYTES:
+                yield common, group
+                group, total = [], 0
+            group.append(file)
+            total += size
+        yield common, group
+
+
+def _group_of(file: SourceFile) -> _Group:
+    with file.path.open("rb") as stream:
+        return _Group(compression_of(stream.read(START_BYTES)), file.base, file.hours)

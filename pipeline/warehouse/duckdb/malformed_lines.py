@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pipeline.decompression import Compression, DamagedError, decompressed_chunks
 
 TIMELINE = "an event of the Timeline API, GH Archive's form before 2015-01-01"
 UNREADABLE = "JSON that DuckDB does not read"
@@ -27,9 +27,7 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo
 """An event's time must be between these. Times in nanoseconds since 1970, which readers of Parquet files use,
 end in 2262."""
 
-_CHUNK = 16 * 1024
-_PIECE = 64  # compressed bytes; at most so many intact bytes before the damage are lost
-_DECOMPRESSED = 2**20
+_CHUNK = 2**20
 _BOM = b"\xef\xbb\xbf"
 # Matches every escape in turn, so that the second backslash of `\\ud83d` is not read as the start of
 # `\ud83d`.
@@ -45,24 +43,12 @@ class OversizedError(Exception):
     """Raised for a file that is too large to be an hour of GH Archive."""
 
 
-class DamagedError(Exception):
-    """Raised for a file whose compressed stream is cut off or broken.
-
-    `reason` says what is wrong. `remainder` has the bytes after the last complete line.
-    """
-
-    def __init__(self, reason: str, remainder: bytes = b"") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remainder = remainder
-
-
 def check_file(path: Path) -> None:
-    """Decompresses a gzip file to its end and discards the content.
+    """Decompresses a file to its end and discards the content.
 
     Raises OversizedError if the content is too large. So a small file with an enormous content is refused
-    before the content is loaded into memory. Raises DamagedError if the file is cut off or broken, or if
-    gzip's checksum is wrong.
+    before the content is loaded into memory. Raises DamagedError if the file is cut off or broken, or if its
+    checksum is wrong.
     """
     compressed = path.stat().st_size
     limit = min(LARGEST_HOUR, max(ALWAYS_ALLOWED, MOST_COMPRESSION * compressed))
@@ -82,7 +68,7 @@ def check_file(path: Path) -> None:
 
 
 def find_damage(path: Path) -> OversizedError | DamagedError | None:
-    """Returns the error that `check_file` raises for a gzip file, or None if the file is intact."""
+    """Returns the error that `check_file` raises for a file, or None if the file is intact."""
     try:
         check_file(path)
     except (OversizedError, DamagedError) as damage:
@@ -90,8 +76,8 @@ def find_damage(path: Path) -> OversizedError | DamagedError | None:
     return None
 
 
-def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
-    """Yields the lines of a file, without line ends. Skips blank lines. `compression` is gzip or none.
+def whole_lines(path: Path, compression: Compression) -> Iterator[bytes]:
+    """Yields the lines of a file, without line ends. Skips blank lines.
 
     A line longer than LONGEST_LINE bytes is cut to about that length. If the file is damaged, first yields
     its complete lines, then raises DamagedError.
@@ -99,7 +85,7 @@ def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
     pending: list[bytes] = []
     length = 0
     try:
-        for chunk in _decompressed_chunks(path) if compression == "gzip" else _chunks(path):
+        for chunk in _chunks(path) if compression == "none" else _decompressed_chunks(path):
             first, *following = chunk.split(b"\n")
             if length <= LONGEST_LINE:
                 pending.append(first)
@@ -204,48 +190,10 @@ def _kind(value: Any) -> str:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while chunk := file.read(_DECOMPRESSED):
+        while chunk := file.read(_CHUNK):
             yield chunk
 
 
 def _decompressed_chunks(path: Path) -> Iterator[bytes]:
-    """Yields the content of a gzip file, which may have several members.
-
-    Raises DamagedError if the file is cut off or broken.
-    """
     with path.open("rb") as file:
-        member, size = zlib.decompressobj(wbits=31), 0
-        while chunk := file.read(_CHUNK):
-            while chunk:
-                if member.eof:
-                    chunk = chunk.lstrip(b"\0")  # padding after the last member is allowed
-                    if not chunk:
-                        break
-                    member = zlib.decompressobj(wbits=31)
-                undamaged = member.copy()
-                try:
-                    data = member.decompress(chunk, _DECOMPRESSED)
-                except zlib.error as error:
-                    yield from _up_to_damage(undamaged, chunk)
-                    is_not_gzip = not size and "header check" in str(error)
-                    raise DamagedError(
-                        f"the file is {'not in gzip format' if is_not_gzip else 'damaged'}: {error}"
-                    ) from None
-                size += len(data)
-                if data:
-                    yield data
-                chunk = member.unused_data if member.eof else member.unconsumed_tail
-        if not member.eof:
-            raise DamagedError(
-                "the file is cut off: the end of its gzip stream is missing"
-                if file.tell()
-                else "the file is empty: it has no gzip stream"
-            )
-
-
-def _up_to_damage(member: Any, chunk: bytes) -> Iterator[bytes]:
-    """Decompresses `chunk`, a part of a damaged gzip file, in small pieces. Yields the content before the
-    damage."""
-    with suppress(zlib.error):
-        for start in range(0, len(chunk), _PIECE):
-            yield member.decompress(chunk[start : start + _PIECE])
+        yield from decompressed_chunks(file)

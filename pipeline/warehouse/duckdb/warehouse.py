@@ -36,6 +36,7 @@ from pipeline.warehouse.protocol import (
     Extraction,
     Purpose,
     ReleaseTables,
+    SourceFile,
     timeline_error,
 )
 from pipeline.warehouse.query import Query, table_suffix
@@ -85,7 +86,9 @@ class DuckDBWarehouse:
         """Returns 0, because reading hour files costs nothing."""
         return 0
 
-    def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
+    def extract(
+        self, query: Query, day: date, files: Sequence[Path | SourceFile], attempt: str = ""
+    ) -> Extraction:
         if self._memory is None:
             self._memory = open_in_memory()
         connection = self._memory
@@ -96,7 +99,8 @@ class DuckDBWarehouse:
         condition = " OR ".join(sorted({f"({condition.sql})" for condition in conditions}))
         names = frozenset().union(*(condition.parameters for condition in conditions))
         reader = HourReader(connection, condition, query.binding(names, **bounds), table_suffix(day))
-        reader.read(files)
+        source_files = [SourceFile.of(file) for file in files]
+        reader.read(source_files)
         malformed_sql = translate(malformed_query.sql)
         issues = _run_extraction(connection, query, bounds)
         comments = COMMENT_SCHEMA.empty_table()
@@ -106,6 +110,7 @@ class DuckDBWarehouse:
             _MALFORMED_EVENTS.format(sql=malformed_sql.sql),
             params=malformed_query.binding(malformed_sql.parameters, **bounds),
         ).to_arrow_table()
+        labels = reader.labels() if len({file.base for file in source_files}) > 1 else {}
         opened, timeline = connection.execute(_OPENED_ISSUES).fetchall()[0]
         connection.execute("DROP TABLE events")
         if 2 * timeline > opened:
@@ -114,13 +119,17 @@ class DuckDBWarehouse:
         omitted = reader.omitted_malformed + total - len(malformed_events)
         malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)
         malformed = pa.concat_tables([reader.malformed(), malformed_events])
+        whole_files = [file.label for file in source_files if file.hours is None]
+        crawled = sum(sum(hours.values()) for hours in reader.crawled_per_hour.values())
         return Extraction(
-            contracts.ISSUES.conform(issues).to_reader(ROWS_PER_RECORD_BATCH),
-            reader.events_per_file.total(),
+            contracts.EXTRACTED_ISSUES.conform(issues).to_reader(ROWS_PER_RECORD_BATCH),
+            sum(reader.events_per_file[label] for label in whole_files) + crawled,
             malformed.sort_by([("file", "ascending"), ("line", "ascending")]),
             omitted,
             malformed_issues=reader.malformed_issues + total,
             events_per_file=dict(reader.events_per_file),
+            crawled_per_hour=reader.crawled_per_hour,
+            labels=labels,
             comments=comments.cast(COMMENT_SCHEMA),
         )
 

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.cli import stage_reports, stage_runs
 from pipeline.cli.options import Context
-from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH
+from pipeline.contracts import DUPLICATE_MARKS, EXTRACTED_ISSUES, SOURCE_HEALTH
 from pipeline.errors import DailyBudgetError, SourceError
 from pipeline.lake.batches import Lake
 from pipeline.settings import LakeSettings, Source
@@ -52,7 +52,7 @@ def test_issues_come_in_order_and_what_lacks_something_goes_to_quarantine(
     )
     extraction = bigquery_warehouse.extract(EXTRACT, DAY)
     rows = extraction.issues.read_all()
-    assert rows.schema == ISSUES.schema
+    assert rows.schema == EXTRACTED_ISSUES.schema
     assert [(row["issue_id"], row["title"], row["body"]) for row in rows.to_pylist()] == [
         (7, "it does not start", None),
         (9, '"quoted" \\ é 👩‍👩‍👧', "one\r\ntwo"),

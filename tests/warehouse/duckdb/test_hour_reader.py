@@ -227,6 +227,30 @@ def test_a_file_that_is_not_gzip_is_one_quarantined_line_and_spares_the_others(
     assert (values(extraction, "issue_id"), extraction.events) == ([1, 2], 2)
 
 
+def compressed(content: bytes, kind: str) -> bytes:
+    if kind == "Zstandard":
+        return bytes(pa.compress(content, codec="zstd", asbytes=True))
+    return content
+
+
+@pytest.mark.parametrize("kind", ["Zstandard", "not compressed"])
+def test_the_content_decides_how_a_file_is_read(tmp_path: Path, kind: str) -> None:
+    (path,) = write_hour(tmp_path, opened(1), b"broken", rb'{"a": "\ud83d"}', opened(2, title="\ud83d"))
+    path.write_bytes(compressed(gzip.decompress(path.read_bytes()), kind))
+    extraction = extract([path])
+    assert values(extraction, "title") == ["it does not start", "\ufffd"]
+    assert [line for line, _ in broken(extraction)] == [2, 3]
+
+
+def test_a_damaged_zstandard_file_gives_the_lines_before_the_damage(tmp_path: Path) -> None:
+    (path,) = write_hour(tmp_path, *(opened(number, event_id=str(number)) for number in range(500)))
+    content = compressed(gzip.decompress(path.read_bytes()) + b"\n", "Zstandard")
+    path.write_bytes(content + content[:-9])
+    extraction = extract([path])
+    assert values(extraction, "issue_id") == list(range(500))
+    assert broken(extraction)[-1][1] == "the file is cut off: the end of its Zstandard stream is missing"
+
+
 def test_archives_of_several_members_and_of_nothing_are_read(tmp_path: Path) -> None:
     several = tmp_path / f"{DAY}-1.json.gz"
     several.write_bytes(

@@ -1,0 +1,52 @@
+"""Prints which hour files the stage `extract` read, where this is not as usual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.lake.manifest import RECHECKED, Manifest
+from pipeline.progress import say
+from pipeline.settings import Settings, public_address
+from pipeline.source.hour_names import EXAMPLE
+
+DAYS_LISTED = 20
+FILES_LISTED = 5
+
+
+def unchecked(days: Mapping[str, str]) -> None:
+    """Prints which days could not be checked again. `days` says why, by day."""
+    for day, reason in list(days.items())[:DAYS_LISTED]:
+        say(f"    {day} is not complete, and could not be checked again: {reason}")
+
+
+def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
+    """Prints which hours were not taken from the preferred base, which days were extracted again because the
+    source has more of them now, and which files were not read because of their names. `issues` are the
+    manifests of the days' issues."""
+    preferred = str(public_address(settings.source.bases[0].base.rstrip("/")))
+    for manifest in issues[:DAYS_LISTED]:
+        figures = manifest.figures
+        if RECHECKED in figures:
+            say(f"    {manifest.day}: extracted again, because the source may have more of this day now")
+        if settings.warehouse.kind != "bigquery":
+            for base, hours in _hours_by_base(figures.get("hour_sources", ())).items():
+                if base != preferred:
+                    numbers = ", ".join(map(str, hours))
+                    say(f"    {manifest.day}: hour{'s' * (len(hours) > 1)} {numbers} taken from {base}")
+        if other_names := figures.get("other_names"):
+            unlisted = len(other_names) - FILES_LISTED
+            listed = ", ".join(other_names[:FILES_LISTED]) + (
+                f" and {unlisted:,} others" if unlisted > 0 else ""
+            )
+            say(
+                f"    {manifest.day}: not read, because of their names: {listed}. Expected names like "
+                f"{EXAMPLE}, and one file per hour"
+            )
+
+
+def _hours_by_base(hour_sources: Sequence[str]) -> dict[str, list[int]]:
+    hours: dict[str, list[int]] = {}
+    for hour, base in enumerate(hour_sources):
+        if base:
+            hours.setdefault(base, []).append(hour)
+    return hours

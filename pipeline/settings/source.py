@@ -1,0 +1,87 @@
+"""Settings of the source: where hour files are read from."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import NoDecode
+
+from pipeline.settings.section import Section
+
+GH_ARCHIVE = "https://data.gharchive.org"
+
+
+class HourBase(Section):
+    """A folder or an address with hour files. `kind` says in which hour's file an event is: in that of its
+    own hour (`gharchive`), or in that of the hour in which it was crawled (`crawl-time`)."""
+
+    base: str = Field(min_length=1)
+    kind: Literal["gharchive", "crawl-time"] = "gharchive"
+
+
+class Source(Section):
+    """Where GH Archive's hour files are read from. An hour file has one hour of public events on GitHub."""
+
+    hours: Annotated[str | tuple[HourBase, ...], NoDecode] = Field(
+        default=GH_ARCHIVE,
+        description="path of the folder that contains the hour files, or its address, which starts with "
+        "file://, gs:// or https://. Or a list of several, the preferred one first: each is such a text, or "
+        '`{base = "https://...", kind = "crawl-time"}` if an event may be in the file of a later hour than '
+        "its own. An hour that a base lacks, or that has at most a tenth of its usual events there, is taken "
+        "from the next base. In an environment variable, write the list as JSON",
+    )
+    late_hours: int = Field(
+        default=6,
+        ge=0,
+        le=24,
+        description="number of hour files after an hour in which a base of the kind crawl-time may have late "
+        "events of this hour. They are read, too. GitHub's documentation says that an event appears up to 6 "
+        "hours late",
+    )
+    recheck_days: int = Field(
+        default=7,
+        ge=0,
+        description="number of days before the extracted days that `titler extract` checks again if they are "
+        "not complete. If the hour files have more events by then, the day is extracted again. A check sends "
+        "about 24 requests per day and downloads nothing. Does not apply to BigQuery, which would bill it",
+    )
+
+    @field_validator("hours", mode="before")
+    @classmethod
+    def _read_bases(cls, value: Any) -> Any:
+        """Reads a list of bases, which may be JSON. Raises ValueError if it is not one."""
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            try:
+                value = json.loads(value)
+            except ValueError as error:
+                raise ValueError(f"the list is not JSON: {error}") from None
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, list | tuple):
+            raise ValueError("expected a text, or a list of bases")
+        bases = tuple(_read_base(base) for base in value)
+        if not bases:
+            raise ValueError("the list is empty; expected at least one folder or address")
+        names = [base.base.rstrip("/") for base in bases]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"the list has {repeated[0]} more than once")
+        return bases
+
+    @property
+    def bases(self) -> tuple[HourBase, ...]:
+        """The bases of hour files, the preferred one first."""
+        return (HourBase(base=self.hours),) if isinstance(self.hours, str) else self.hours
+
+
+def _read_base(value: Any) -> HourBase:
+    if isinstance(value, HourBase):
+        return value
+    try:
+        return HourBase.model_validate({"base": value} if isinstance(value, str) else value)
+    except ValidationError:
+        raise ValueError(
+            f'{value!r} is not a base; expected a text, or {{base = "...", kind = "gharchive"}} or '
+            '{base = "...", kind = "crawl-time"}'
+        ) from None

@@ -1,0 +1,200 @@
+"""Chooses, for each hour of a source day, the base of hour files that the hour is taken from.
+
+Bases are in order of preference. An hour is first taken from the first base that has a file of it. If that
+file has no event, or at most a tenth of the usual ones, the hour is also read from the next base that has a
+file, and so on. Then the hour counts as taken from the base that has most events of it, and the issues and
+comments that only another of these bases has are kept as well.
+
+In a base of the kind `crawl-time`, an event may be in the file of a later hour than its own. So the files of
+the following hours are read, too, some of which are of the next day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from pipeline.settings import HourBase, Source, public_address
+from pipeline.source.day_verdict import HOURS_PER_DAY, is_thin
+from pipeline.source.hour_files import HourFile, SourceDay, find_hours
+from pipeline.source.hour_names import HOURS
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class ChosenFile:
+    """An hour file to read. `rank` is the number of its base, 0 for the preferred one, and `base` the base as
+    it may be shown.
+
+    `hours` are the hours of the day (UTC) whose events are read from the file; None means all its events.
+    `number` counts the file's hour from the start of the source day: 24 is the first hour of the next day.
+    """
+
+    rank: int
+    base: str
+    file: HourFile
+    number: int
+    hours: frozenset[int] | None
+
+    @property
+    def label(self) -> str:
+        """The name under which the file's events are counted: its own, or its address if the base is not the
+        preferred one."""
+        if self.rank or self.number >= HOURS_PER_DAY:
+            return str(public_address(self.file.path))
+        return self.file.path.rsplit("/", 1)[-1]
+
+    @property
+    def identity(self) -> list[Any]:
+        """Values that change when the file changes. A file of a base of the kind `gharchive` that is the
+        preferred one has no base, as in batches of earlier versions."""
+        identity = [self.number, self.file.size, self.file.stamp]
+        return identity if not self.rank and self.hours is None else [*identity, self.base]
+
+
+class HourChoice:
+    """The bases from which the hours of a source day are read. `hours_of` maps the ranks of bases to these
+    hours.
+
+    Asks a base for its files only when they are needed. Methods raise SourceError if a base cannot be reached
+    or has no hour files.
+    """
+
+    def __init__(self, source: Source, day: date) -> None:
+        self.bases = [HourBase(base=base.base.rstrip("/") or "/", kind=base.kind) for base in source.bases]
+        self.day = day
+        self._late_hours = source.late_hours
+        self._days: dict[int, SourceDay] = {}
+        self._next_days: dict[int, SourceDay] = {}
+        self._ranks: dict[int, list[int]] = {hour: [] for hour in HOURS}
+        self.add(HOURS)
+
+    def add(self, hours: Iterable[int]) -> bool:
+        """Reads each of these hours from one more base: the next that has a file of it. Returns whether there
+        is such a base for any of the hours."""
+        added = False
+        for hour in hours:
+            ranks = self._ranks[hour]
+            for rank in range(ranks[-1] + 1 if ranks else 0, len(self.bases)):
+                if self._file(rank, hour) is not None:
+                    ranks.append(rank)
+                    added = True
+                    break
+        return added
+
+    def add_all(self, hours: Iterable[int]) -> None:
+        """Reads these hours from all bases that have a file of them."""
+        hours = list(hours)
+        while self.add(hours):
+            pass
+
+    @property
+    def files(self) -> list[ChosenFile]:
+        """The files to read: those of the preferred base first, and in the order of the hours."""
+        return [file for rank in range(len(self.bases)) for file in self._files_of(rank)]
+
+    @property
+    def other_names(self) -> list[str]:
+        """The files in the bases that were asked whose names are not those of hour files."""
+        return [
+            f"{public_address(self.bases[rank].base)}/{name}"
+            for rank, day in sorted(self._days.items())
+            for name in day.other_names
+        ]
+
+    @property
+    def late_hours_missing(self) -> list[int]:
+        """The hours without a file in which a base of the kind crawl-time may have late events of the day,
+        counted from the start of the day."""
+        missing: set[int] = set()
+        for rank in range(len(self.bases)):
+            if self._is_crawled(rank):
+                existing = {file.number for file in self._files_of(rank)}
+                missing |= self._numbers(rank) - existing
+        return sorted(missing)
+
+    def taken_from(self, events: Mapping[str, int], crawled: Mapping[str, Mapping[int, int]]) -> list[Hour]:
+        """Returns from which base each hour of the day is taken, and with how many events.
+
+        `events` has the number of events of each file, by its label. `crawled` has the number of events of
+        each hour in the bases of the kind crawl-time, by the base and the hour.
+        """
+        by_hour = {(file.rank, file.number): file for file in self.files}
+        hours = []
+        for hour in HOURS:
+            best = Hour(hour, None, 0)
+            for rank in self._ranks[hour]:
+                file = by_hour[rank, hour]
+                count = events.get(file.label, 0)
+                if count and file.hours is not None:
+                    count = crawled.get(file.base, {}).get(hour, 0)
+                if best.file is None or count > best.events:
+                    best = Hour(hour, file, count)
+            hours.append(best)
+        return hours
+
+    def _files_of(self, rank: int) -> list[ChosenFile]:
+        numbers = self._numbers(rank)
+        if not numbers:
+            return []
+        base = str(public_address(self.bases[rank].base))
+        hours = self._hours(rank) if self._is_crawled(rank) else None
+        by_number = {file.hour: file for file in self._base_day(rank).files}
+        if max(numbers) >= HOURS_PER_DAY:
+            by_number |= {HOURS_PER_DAY + file.hour: file for file in self._next_day(rank).files}
+        return [
+            ChosenFile(rank, base, file, number, hours)
+            for number, file in by_number.items()
+            if number in numbers
+        ]
+
+    def _numbers(self, rank: int) -> set[int]:
+        """Returns the hours whose files are read from a base, counted from the start of the day."""
+        late = self._late_hours if self._is_crawled(rank) else 0
+        return {hour + later for hour in self._hours(rank) for later in range(late + 1)}
+
+    def _hours(self, rank: int) -> frozenset[int]:
+        return frozenset(hour for hour, ranks in self._ranks.items() if rank in ranks)
+
+    def _is_crawled(self, rank: int) -> bool:
+        return self.bases[rank].kind == "crawl-time"
+
+    def _file(self, rank: int, hour: int) -> HourFile | None:
+        return next((file for file in self._base_day(rank).files if file.hour == hour), None)
+
+    def _base_day(self, rank: int) -> SourceDay:
+        if rank not in self._days:
+            self._days[rank] = find_hours(self.bases[rank].base, self.day)
+        return self._days[rank]
+
+    def _next_day(self, rank: int) -> SourceDay:
+        if rank not in self._next_days:
+            following = range(self._late_hours)
+            self._next_days[rank] = find_hours(self.bases[rank].base, self.day + DAY, following)
+        return self._next_days[rank]
+
+
+@dataclass(frozen=True)
+class Hour:
+    """An hour of a source day, the file that it is taken from (None if no base has one), and its number of
+    events."""
+
+    hour: int
+    file: ChosenFile | None
+    events: int
+
+
+def needs_another_base(hours: Sequence[int], usual_per_hour: Sequence[int]) -> list[int]:
+    """Returns the hours without an event, and those with at most a tenth of the usual events.
+
+    `hours` has the events of the hours 0 to 23, and `usual_per_hour` their usual number. It is empty if it is
+    not known.
+    """
+    return [
+        hour
+        for hour, events in enumerate(hours)
+        if not events or (usual_per_hour and is_thin(events, usual_per_hour[hour]))
+    ]

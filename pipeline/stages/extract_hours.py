@@ -1,0 +1,144 @@
+"""Part of the stage `extract`: reads the hour files of a day, from one base or from several."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from pipeline import warehouse
+from pipeline.source import hour_files
+from pipeline.source.hour_choice import ChosenFile, Hour, HourChoice, needs_another_base
+from pipeline.source.hour_names import HOURS
+
+CONNECTIONS = 4
+
+
+class HoursRead(NamedTuple):
+    """What was read from a day: the result of the extraction, the figures of the hours for the batch of
+    issues, and where the rows are from.
+
+    `source` is the base of hour files or the table in BigQuery that the rows are from. If there are several
+    bases, `bases` has the base of each hour file by its label.
+    """
+
+    extraction: warehouse.Extraction
+    figures: dict[str, Any]
+    source: str
+    bases: Mapping[str, str]
+
+    def with_source(self, rows: pa.Table) -> pa.Table:
+        """Adds the column `source` to issues or comments: where each row's event was read from."""
+        labels = self.extraction.labels
+        sources = pa.repeat(pa.scalar(self.source, pa.string()), len(rows))
+        if labels:
+            event_ids = rows.column("event_id").to_pylist()
+            sources = pa.array([self.bases[labels[event_id]] for event_id in event_ids], pa.string())
+        return rows.append_column("source", sources)
+
+
+def read_hours(
+    connection: warehouse.Warehouse,
+    query: warehouse.Query,
+    choice: HourChoice,
+    usual_per_hour: Sequence[int],
+    folder: Path,
+) -> HoursRead:
+    """Extracts the day of `choice` from its hour files. Downloads them to `folder`.
+
+    An hour without an event, or with at most a tenth of its usual events, is also read from the next base
+    that has a file of it. Then the day is extracted again, from all of these files. `usual_per_hour` has the
+    usual events of the hours 0 to 23; it is empty if they are not known.
+    """
+    paths: dict[str, Path] = {}
+    while True:
+        files = choice.files
+        _fetch([file for file in files if file.label not in paths], folder, paths)
+        extraction = connection.extract(query, choice.day, [_source_file(file, paths) for file in files])
+        hours = choice.taken_from(extraction.events_per_file, extraction.crawled_per_hour)
+        incomplete = needs_another_base([hour.events for hour in hours], usual_per_hour)
+        if not choice.add(incomplete):
+            break
+    bases = {file.label: file.base for file in files}
+    source = next(iter(bases.values()), "")
+    return HoursRead(extraction, _figures(choice, files, hours, extraction, paths), source, bases)
+
+
+def files_read(figures: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[list[Any]]:
+    """Returns the identities of the hour files that a batch of issues was read from. A batch of an earlier
+    version of Titler has them only in its parameters."""
+    return list(figures.get("files", parameters.get("hours", ())))
+
+
+def read_table(extraction: warehouse.Extraction, table: str) -> HoursRead:
+    """Returns what was read from a day that was extracted from a BigQuery table."""
+    events_per_hour = [extraction.events_per_hour.get(hour, 0) for hour in HOURS]
+    figures = {
+        **_hours_found(events_per_hour),
+        "hours_unreadable": [],
+        "events_per_hour": events_per_hour,
+        "hour_sources": [table if events else "" for events in events_per_hour],
+        "hour_digests": ["" for _ in HOURS],
+        "late_hours_missing": [],
+        "events": extraction.events,
+    }
+    return HoursRead(extraction, figures, table, {})
+
+
+def _fetch(files: Sequence[ChosenFile], folder: Path, paths: dict[str, Path]) -> None:
+    """Downloads hour files, and adds their paths to `paths`, by label."""
+    for rank in sorted({file.rank for file in files}):
+        of_base = [file for file in files if file.rank == rank]
+        fetched = hour_files.fetch([file.file for file in of_base], folder / str(rank))
+        paths.update(zip((file.label for file in of_base), fetched, strict=True))
+
+
+def _source_file(file: ChosenFile, paths: Mapping[str, Path]) -> warehouse.SourceFile:
+    is_following = file.number not in HOURS
+    return warehouse.SourceFile(paths[file.label], file.label, file.base, file.hours, is_following)
+
+
+def _figures(
+    choice: HourChoice,
+    files: Sequence[ChosenFile],
+    hours: Sequence[Hour],
+    extraction: warehouse.Extraction,
+    paths: Mapping[str, Path],
+) -> dict[str, Any]:
+    chosen_files = [hour.file if hour.events else None for hour in hours]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        digests = list(pool.map(lambda file: _digest(paths[file.label]) if file else "", chosen_files))
+    events_per_hour = [hour.events for hour in hours]
+    late_unreadable = {
+        file.number
+        for file in files
+        if file.hours is not None and not extraction.events_per_file.get(file.label)
+    }
+    own_hours = {file.number for file in files if file.number in (file.hours or HOURS)}
+    return {
+        **_hours_found(events_per_hour),
+        "hours_unreadable": [hour.hour for hour in hours if hour.file and not hour.events],
+        "events_per_hour": events_per_hour,
+        "hour_sources": [file.base if file else "" for file in chosen_files],
+        "hour_digests": digests,
+        "late_hours_missing": sorted({*choice.late_hours_missing, *(late_unreadable - own_hours)}),
+        "events": sum(events_per_hour),
+        **({"files": [file.identity for file in files]} if len(choice.bases) > 1 else {}),
+        **({"other_names": choice.other_names} if choice.other_names else {}),
+    }
+
+
+def _hours_found(events_per_hour: Sequence[int]) -> dict[str, Any]:
+    return {
+        "hours_found": sum(1 for events in events_per_hour if events),
+        "hours_missing": [hour for hour, events in enumerate(events_per_hour) if not events],
+    }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,259 @@
+"""A day is taken from several bases of hour files: GH Archive's, and one that is filed by crawl time."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pipeline.cli import stage_reports
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES
+from pipeline.errors import SourceError
+from pipeline.lake.batches import Lake
+from pipeline.serving.source_checks import ready
+from pipeline.settings import Compute, HourBase, LakeSettings, Settings, Source
+from pipeline.source.verdict_history import VerdictHistory, judge_day
+from pipeline.stages import clean, extract
+from tests.warehouse.events import commented, event, opened
+
+DAY = date(2015, 1, 10)
+NEXT = DAY + timedelta(days=1)
+USUAL = 60  # events per hour of the earlier days
+
+
+class Bases(NamedTuple):
+    """Settings with two bases, and the folders of the bases."""
+
+    settings: Settings
+    archive: Path
+    crawled: Path
+
+    def name(self, rank: int) -> str:
+        return self.settings.source.bases[rank].base
+
+    def extract(self, *days: date, again: bool = False) -> list[dict[str, Any]]:
+        """Extracts days, and reports it. Returns their rows of source_health_v1."""
+        lake = Lake(self.settings.lake.root)
+        outcome, health = extract.run(lake, self.settings, days or [DAY], again=again)
+        stage_reports.extracted(lake, self.settings, outcome, health)
+        return health
+
+    def rows(self, table: Any) -> list[dict[str, Any]]:
+        lake = Lake(self.settings.lake.root)
+        manifest = lake.current(table.name, {"day": str(DAY)})
+        assert manifest is not None
+        return list(lake.read(manifest, table).to_pylist())
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+def settings_of(root: Path | str, lake: Path) -> Settings:
+    """Settings with the bases `archive` and `crawled` below `root`, a folder or an address."""
+    hours = (HourBase(base=f"{root}/archive"), HourBase(base=f"{root}/crawled", kind="crawl-time"))
+    return Settings(
+        source=Source(hours=hours, late_hours=2),
+        lake=LakeSettings(root=str(lake)),
+        compute=Compute(workers=1),
+    )
+
+
+@pytest.fixture
+def bases(tmp_path: Path) -> Bases:
+    """Both bases have all hours, with one event each."""
+    archive, crawled = tmp_path / "archive", tmp_path / "crawled"
+    for folder in (archive, crawled):
+        folder.mkdir()
+        for hour in range(24):
+            write(folder, DAY, hour, watched(hour, 1))
+        for hour in range(6):
+            write(folder, NEXT, hour, watched(24 + hour, 1))
+    return Bases(settings_of(tmp_path, tmp_path / "lake"), archive, crawled)
+
+
+@pytest.fixture
+def served_bases(bases: Bases, tmp_path: Path) -> Iterator[Bases]:
+    """The same bases on a web server."""
+    handler = partial(_QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        yield bases._replace(settings=settings_of(address, tmp_path / "lake"))
+        server.shutdown()
+
+
+def at(hour: int, minute: int = 0) -> str:
+    """A time in an hour, counted from the start of DAY."""
+    return f"{DAY + timedelta(days=hour // 24)}T{hour % 24:02}:{minute:02}:00Z"
+
+
+def watched(hour: int, count: int, first: int = 0) -> list[dict[str, Any]]:
+    """`count` events that open no issue."""
+    return [
+        event("WatchEvent", event_id=f"9{hour:02}{number:03}", at=at(hour, number % 60))
+        for number in range(first, first + count)
+    ]
+
+
+def issue(number: int, hour: int) -> dict[str, Any]:
+    return opened(number, event_id=str(number), at=at(hour), number=number)
+
+
+def write(folder: Path, day: date, hour: int, events: list[dict[str, Any]]) -> None:
+    lines = "\n".join(map(json.dumps, events)).encode()
+    (folder / f"{day}-{hour}.json.gz").write_bytes(gzip.compress(lines, mtime=0))
+
+
+def usual_days(settings: Settings) -> None:
+    """Stores seven complete days before DAY, each with USUAL events in each hour."""
+    lake = Lake(settings.lake.root)
+    history = VerdictHistory({})  # type: ignore[arg-type]  # a mapping without days
+    for number in range(7, 0, -1):
+        draft = lake.draft(ISSUES.name, {"day": str(DAY - timedelta(days=number))})
+        figures = {"hours_found": 24, "hours_missing": [], "malformed": 0, "trainable": 0}
+        manifest = draft.commit(
+            {**figures, "events": 24 * USUAL, "events_per_hour": [USUAL] * 24, "malformed_issues": 0}
+        )
+        judge_day(lake, manifest, history)
+
+
+def test_where_each_hour_is_taken_from(served_bases: Bases) -> None:
+    bases = served_bases
+    usual_days(bases.settings)
+    for hour in range(24):
+        write(bases.archive, DAY, hour, [*watched(hour, USUAL), issue(hour, hour)])
+    (bases.archive / f"{DAY}-4.json.gz").unlink()  # missing
+    write(bases.archive, DAY, 5, [*watched(5, 2), issue(500, 5), issue(5, 5)])  # thin
+    (bases.archive / f"{DAY}-6.json.gz").write_bytes(b"<html>")  # unreadable
+    write(bases.archive, DAY, 7, watched(7, 3))  # thin, and the other base has less
+    write(bases.crawled, DAY, 4, watched(4, 50))
+    write(bases.crawled, DAY, 5, [*watched(4, 10, 45), *watched(5, USUAL), issue(5, 5), issue(501, 5)])
+    write(bases.crawled, DAY, 6, [issue(400, 4), *watched(6, USUAL), issue(600, 6)])
+    mark = commented("Duplicate of #12", event_id="77", at=at(6))
+    write(bases.crawled, DAY, 8, [mark, issue(801, 8)])
+    write(bases.crawled, DAY, 10, watched(6, 1, 70))
+    (row,) = bases.extract()
+    archive, crawled = bases.name(0), bases.name(1)
+    taken = list(zip(row["hour_sources"], row["events_per_hour"], strict=True))
+    assert taken == [
+        *[(archive, 61)] * 4,
+        (crawled, 56),  # hour 4: 50 events in its own file, 5 others an hour and 1 issue two hours later
+        (crawled, 62),
+        (crawled, 62),  # hour 6: a comment was crawled two hours later; an event after four is not read
+        (archive, 3),
+        *[(archive, 61)] * 16,
+    ]
+    assert [len(digest) for digest in row["hour_digests"]] == [64] * 24
+    assert (row["verdict"], row["reason"]) == ("partial", "3 events in hour 7 where 60 are usual")
+    sources = {issue["issue_id"]: issue["source"] for issue in bases.rows(ISSUES)}
+    own = {hour: archive for hour in range(24) if hour not in (4, 6, 7)}
+    assert sources == {**own, 500: archive, 501: crawled, 400: crawled, 600: crawled}
+    assert [(mark["event_id"], mark["source"]) for mark in bases.rows(DUPLICATE_MARKS)] == [("77", crawled)]
+
+
+def test_an_event_belongs_to_the_day_of_its_own_time(bases: Bases) -> None:
+    settings = bases.settings.model_copy(
+        update={"source": Source(hours=(bases.settings.source.bases[1],), late_hours=2)}
+    )
+    bases = bases._replace(settings=settings)
+    write(bases.crawled, DAY, 0, [issue(1, -1), *watched(0, 1)])
+    write(bases.crawled, NEXT, 1, [issue(2, 23), issue(3, 25), *watched(23, 1), {"broken": 1}])
+    (row,) = bases.extract()
+    assert [issue["issue_id"] for issue in bases.rows(ISSUES)] == [2]
+    assert (row["verdict"], row["events"], row["malformed"]) == ("complete", 25, 0)
+
+    assert ready(settings, DAY)["ready"]
+    (bases.crawled / f"{NEXT}-1.json.gz").unlink()
+    assert ready(settings, DAY) == {
+        "day": str(DAY),
+        "ready": False,
+        "source": f"hour 1 of the next day in {bases.name(0)}",
+    }
+    (row,) = bases.extract(again=True)
+    assert (row["verdict"], row["late_hours_missing"], row["reason"]) == (
+        "partial",
+        [25],
+        "late events may be missing, because the files of hour 1 of the next day were not read",
+    )
+
+
+def test_days_that_are_not_complete_are_checked_again(
+    bases: Bases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = Lake(bases.settings.lake.root)
+    (bases.archive / f"{DAY}-4.json.gz").unlink()
+    (bases.crawled / f"{DAY}-4.json.gz").unlink()
+    (row,) = bases.extract()
+    assert (row["verdict"], row["hours_missing"]) == ("partial", [4])
+    clean.run(lake, bases.settings, [str(DAY)])
+    for hour in range(24):
+        write(bases.archive, NEXT, hour, watched(24 + hour, 1))
+    assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]  # nothing has arrived
+    write(bases.crawled, DAY, 4, [issue(4, 4)])
+    rows = bases.extract(NEXT)
+    assert [(row["day"], row["verdict"]) for row in rows] == [(DAY, "complete"), (NEXT, "complete")]
+    assert rows[0]["hour_sources"][4] == bases.name(1)
+    assert [issue["issue_id"] for issue in bases.rows(ISSUES)] == [4]
+    printed = capsys.readouterr().out
+    assert "    2015-01-10: extracted again, because the source may have more of this day now\n" in printed
+    assert f"    2015-01-10: hour 4 taken from {bases.name(1)}\n" in printed
+    cleaned = clean.run(lake, bases.settings, [str(NEXT)])
+    assert [(manifest.day, manifest.rows) for manifest in cleaned.manifests] == [
+        ("2015-01-10", 1),
+        ("2015-01-11", 0),
+    ]
+
+
+def test_a_base_that_cannot_be_reached_fails_a_new_day_but_not_a_later_check(
+    bases: Bases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (bases.archive, bases.crawled):
+        (folder / f"{DAY}-4.json.gz").unlink()
+    bases.extract()
+    for hour in range(24):
+        write(bases.archive, NEXT, hour, watched(24 + hour, 1))
+    bases.crawled.rename(bases.crawled.with_name("gone"))
+    assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
+    message = f"2015-01-10 is not complete, and could not be checked again: {bases.name(1)} is not a folder"
+    assert message in capsys.readouterr().out
+    with pytest.raises(SourceError, match="crawled is not a folder or does not exist"):
+        bases.extract()
+
+
+def test_a_file_under_another_name_is_reported(bases: Bases, capsys: pytest.CaptureFixture[str]) -> None:
+    (bases.archive / f"{DAY}-4.json.gz.part").touch()
+    bases.extract()
+    assert (
+        f"    2015-01-10: not read, because of their names: {bases.name(0)}/2015-01-10-4.json.gz.part. "
+        "Expected names like 2015-01-01-3.json.gz, and one file per hour\n"
+    ) in capsys.readouterr().out
+
+
+def test_a_thin_hour_is_replaced_by_a_better_one_but_never_by_a_worse_one(bases: Bases) -> None:
+    usual_days(bases.settings)
+    for hour in range(24):
+        write(bases.archive, DAY, hour, watched(hour, USUAL))
+        write(bases.archive, NEXT, hour, watched(24 + hour, USUAL))
+    write(bases.archive, DAY, 4, watched(4, 3))
+    for number in range(4, 7):
+        (bases.crawled / f"{DAY}-{number}.json.gz").unlink()
+    (row,) = bases.extract()
+    assert row["reason"] == "3 events in hour 4 where 60 are usual"
+    for number in range(4, 7):
+        write(bases.crawled, DAY, number, watched(number, USUAL))
+    rows = bases.extract(NEXT)
+    assert [(row["day"], row["verdict"]) for row in rows] == [(DAY, "complete"), (NEXT, "complete")]
+    assert rows[0]["hour_sources"][4] == bases.name(1)
+    (bases.crawled / f"{DAY}-4.json.gz").unlink()
+    write(bases.archive, DAY, 4, watched(4, 4))
+    (row,) = bases.extract()
+    assert (row["verdict"], row["events_per_hour"][4]) == ("complete", USUAL)
