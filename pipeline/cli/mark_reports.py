@@ -1,11 +1,14 @@
-"""Prints how many duplicate marks days have, and how days without them get theirs."""
+"""Prints how many duplicate marks days have, how days without them get theirs, and how well similar issues
+agree with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipeline.cli.console import count
 from pipeline.contracts import DUPLICATE_MARKS
+from pipeline.index.marked_duplicates import LIMITS
 from pipeline.lake.manifest import Manifest
 from pipeline.progress import say
 from pipeline.settings import Settings
@@ -32,6 +35,18 @@ def cost(without: Sequence[str]) -> None:
     if without:
         options = _options(sorted(without))
         say(f"    {_without_marks(without)}. What adding them would cost: titler cost {options} --again")
+
+
+def measured(marked: Mapping[str, Any]) -> None:
+    """Prints how well the similar issues of a release agree with duplicate marks. `marked` are the figures of
+    `pipeline.index.marked_duplicates`."""
+    recall = ", ".join(f"recall@{limit} {marked[f'recall_at_{limit}']:.3f}" for limit in LIMITS)
+    say(f"    {count(marked['pairs'], 'pair')} of issues that somebody marked as duplicates: {recall}")
+    if marked["suggested"]:
+        say(
+            f"    suggestions in these repositories: {marked['suggested']:,}, of which "
+            f"{marked['suggested_marked']:,} are marked as duplicates so far ({marked['precision']:.0%})"
+        )
 
 
 def _without_marks(days: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ from pipeline.cli.options import (
 from pipeline.contracts import TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.pinned import new_id
-from pipeline.releases.abstained_share import ABSTAINED
+from pipeline.releases.audit import ACCEPTED_WORDS
 
 if TYPE_CHECKING:
     from pipeline.stages.teach import TeacherRequest
@@ -343,9 +343,10 @@ def publish(
         list[str] | None,
         typer.Option(
             "--accept",
-            metavar="DATE|abstained",
+            metavar="DATE|abstained|recall",
             help="Publish even if this day has lost nearly all of its data. With the word abstained instead "
-            "of a day, publish even if more issues than before have no title. The option may be repeated.",
+            "of a day, publish even if more issues than before have no title. With the word recall, publish "
+            "even if fewer marked duplicates than before are listed. The option may be repeated.",
         ),
     ] = None,
     because: Because = "",
@@ -360,7 +361,7 @@ def publish(
             f'Give both: titler publish --release {release} --accept DAY --because "..."',
         )
     accepted = {
-        what if what == ABSTAINED else parse_day(what, "--accept").isoformat(): because
+        what if what in ACCEPTED_WORDS else parse_day(what, "--accept").isoformat(): because
         for what in accept or []
     }
     stage_runs.publish(context(), context().release(release), accepted)

@@ -19,6 +19,11 @@ class _SegmentKeys(KnownKeys):
     recall_at_10: float
 
 
+class _MarkedKeys(KnownKeys):
+    pairs: NonNegativeInt
+    recall_at_10: float
+
+
 class _FigureKeys(KnownKeys):
     """What Titler reads of the figures. Older figures lack the keys with a default."""
 
@@ -28,6 +33,7 @@ class _FigureKeys(KnownKeys):
     parameters: dict[str, Any]
     segments: list[_SegmentKeys] = ABSENT
     days_with_other_history: NonNegativeInt = ABSENT
+    marked: _MarkedKeys = ABSENT
 
 
 INDEX_FIGURES = Note(
@@ -38,6 +44,9 @@ INDEX_FIGURES = Note(
 )
 """The note with the figures: the file index.json beside the release's plan."""
 
+MARKED = "marked"
+"""Key of the figures that say how well the similar issues agree with duplicate marks
+(`pipeline.index.marked_duplicates`)."""
 MIN_PROBABILITY = "min_probability"
 """Name of the fact in a release's plan, and of the field of its record: the setting
 `similar.min_probability`."""

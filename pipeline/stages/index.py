@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.compute.cluster import map_shards
 from pipeline.contracts import INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
+from pipeline.index.marked_duplicates import measure_release
 from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
@@ -34,7 +35,7 @@ from pipeline.lake.embedding_network import network_of_release
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import BatchKey, Pinned
 from pipeline.releases.audit import check_recall
-from pipeline.releases.index_figures import INDEX_FIGURES, index_figures
+from pipeline.releases.index_figures import INDEX_FIGURES, MARKED, MIN_PROBABILITY, index_figures
 from pipeline.settings import Settings
 
 ITEMS_WORTH_A_CLUSTER = 100_000
@@ -84,6 +85,8 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     )
     neighbours, searched = _neighbours(release, owner, size, neighbour_days, segments, settings)
     figures["days_with_other_history"] = days_with_other_history(neighbour_days, neighbours)
+    if marked := _agreement_with_marks(release, segments, neighbours, settings):
+        figures[MARKED] = marked
     release.members.put(SIMILAR_ISSUES.name, neighbours)
     release.members.put(SEGMENTS.name, segments)
     if release.notes[INDEX_FIGURES] != figures:
@@ -172,6 +175,21 @@ def _measured(
         ],
         "parameters": parameters,
     }
+
+
+def _agreement_with_marks(
+    release: Pinned, segments: Sequence[Manifest], neighbours: Sequence[Manifest], settings: Settings
+) -> dict[str, Any] | None:
+    """Returns how well the stored similar issues agree with duplicate marks, or None if there are none. Marks
+    come late, so this is measured for every release."""
+    similar = settings.similar
+    return measure_release(
+        release,
+        [Segment.of_batch(release.lake, manifest) for manifest in segments],
+        neighbours,
+        similar.marked_months,
+        release.facts.get(MIN_PROBABILITY, similar.min_probability),
+    )
 
 
 def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[float, int] | None:

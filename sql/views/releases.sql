@@ -19,6 +19,7 @@ SELECT
   calibration,
   segments,
   days_with_other_history,
-  min_probability
+  min_probability,
+  marked_duplicates
 FROM
   releases_v1

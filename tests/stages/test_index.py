@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
+from pipeline.contracts import (
+    EMBEDDINGS,
+    INDEX,
+    SEGMENTS,
+    SIMILAR_ISSUES,
+    SIMILAR_ISSUES_V1,
+)
 from pipeline.errors import StoppedError, UsageError
 from pipeline.index.recall import measure_recall
 from pipeline.index.segment import Segment
@@ -21,7 +27,7 @@ from pipeline.releases.index_figures import index_figures
 from pipeline.settings import Compute, Index, Settings, Similar
 from pipeline.stages import index
 from tests.stages.literal_models import add_model
-from tests.stages.literal_releases import Days, embedded_release
+from tests.stages.literal_releases import Days, add_marks, embedded_release
 
 DAYS = {"2015-01-01": {1: [1, 0], 2: [1, 1]}, "2015-01-02": {3: [0, 1], 4: [0, 0]}}
 
@@ -277,3 +283,30 @@ def test_a_release_without_embeddings_is_refused(tmp_path: Path) -> None:
         UsageError, match=rf"r has no {EMBEDDINGS.name} yet\.\nRun first: titler embed --release r"
     ):
         index.run(lake, release, Settings())
+
+
+def test_a_release_says_how_many_marked_duplicates_of_its_last_months_it_lists(tmp_path: Path) -> None:
+    days: Days = {
+        "2014-06-01": {1: [1, 0], 2: [1, 0.1]},
+        "2015-01-01": {3: [1, 0.2], 4: [0, 1]},
+        "2015-01-02": {5: [1, 0.3], 8: [0.1, 1]},
+    }
+    release = embedded_release(Lake(str(tmp_path)), days)
+    marked = {
+        "2014-06-02": [(2, 1)],  # too long ago
+        "2015-01-02": [(5, 3), (3, 5), (8, 7), (98, 1)],  # 7 and 98 are not in the release
+        "2015-02-20": [(8, 1)],  # said later; 4 is nearer, and so is 3, and two are listed
+    }
+    add_marks(release, marked)
+    figures = index.run(release.lake, release, settings(Similar(marked_months=1, min_probability=0))).figures
+    assert figures["marked"] == {
+        "pairs": 2,
+        "pairs_without_older": 1,
+        "recall_at_1": 0.5,
+        "recall_at_5": 0.5,
+        "recall_at_10": 0.5,
+        "suggested": 8,
+        "suggested_marked": 1,
+        "precision": 0.125,
+    }
+    assert figures == index_figures(release)
