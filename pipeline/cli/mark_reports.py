@@ -4,14 +4,18 @@ agree with them."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.console import count
 from pipeline.contracts import DUPLICATE_MARKS
 from pipeline.index.marked_duplicates import LIMITS
+from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.progress import say
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.stages.learn_ordering import OrderingOutcome
 
 
 def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
@@ -47,6 +51,36 @@ def measured(marked: Mapping[str, Any]) -> None:
             f"    suggestions in these repositories: {marked['suggested']:,}, of which "
             f"{marked['suggested_marked']:,} are marked as duplicates so far ({marked['precision']:.0%})"
         )
+
+
+def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -> None:
+    """Prints what `titler learn-ordering` learned, and whether new releases use it."""
+    if outcome.version is None:
+        say(f"learn-ordering: nothing is learned: {outcome.reason}")
+        return
+    figures = outcome.figures
+    learned_from, tested_on = figures["learned_from"], figures["tested_on"]
+    say(f"learn-ordering: ordering {outcome.version} -> {lake.path('orderings')}, {settings.tracking_uri}")
+    say(
+        f"    learned from {count(learned_from['pairs'], 'marked pair')} of {learned_from['repositories']:,} "
+        f"repositories, tested on {tested_on['pairs']:,} of {tested_on['repositories']:,} others"
+    )
+    for label, scores in (("learned", figures["scores"]), ("default", figures["default_scores"])):
+        precision = scores["precision"]
+        say(
+            f"    {label}: recall@10 {scores['recall_at_10']:.3f}, MRR {scores['mrr']:.3f}, Brier score "
+            f"{scores['brier']:.5f}, calibration error {scores['expected_calibration_error']:.5f}, "
+            + ("no suggestion" if precision is None else f"precision of suggestions {precision:.0%}")
+        )
+    if outcome.reason:
+        say(f"    it is not used: {outcome.reason}")
+    else:
+        say("    releases that are planned from now on use it")
+
+
+def default_ordering_used() -> None:
+    """Prints that new releases use the default ordering."""
+    say("learn-ordering: releases that are planned from now on use the default weights")
 
 
 def _without_marks(days: Sequence[str]) -> str:

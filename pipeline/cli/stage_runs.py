@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import alerts, memory
-from pipeline.cli import stage_reports
+from pipeline.cli import mark_reports, stage_reports
 from pipeline.cli.console import some_days
 from pipeline.cli.lineage import StageRecord, Subject
 from pipeline.cli.options import Context
@@ -162,6 +162,25 @@ def promote(context: Context, model: Pinned, *, force_because: str = "", accept_
             accept_because=accept_because,
         )
         stage_reports.promoted(record.result, accept_because)
+
+
+def learn_ordering(context: Context, *, default: bool = False) -> bool:
+    """Runs the stage `learn-ordering` on the current release, and prints the result. If `default` is true,
+    lets new releases use the default ordering instead. Returns whether anything was learned or changed."""
+    from pipeline.index.stored_orderings import use_default_ordering
+    from pipeline.releases.current import require_current
+    from pipeline.stages import learn_ordering as stage
+
+    if default:
+        use_default_ordering(context.lake)
+        mark_reports.default_ordering_used()
+        return True
+    release = require_current(context.lake)
+    with recorded(context, "learn-ordering", release) as record:
+        outcome = stage.run(context.lake, context.settings, release)
+        record.result = outcome
+        mark_reports.ordering_learned(context.lake, context.settings, outcome)
+    return outcome.version is not None
 
 
 def plan(context: Context, release: Pinned) -> PlanOutcome:

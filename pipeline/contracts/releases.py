@@ -47,6 +47,18 @@ RELEASES = Table(
                 null=True,
             ),
             column(
+                "ordering",
+                pa.string(),
+                "version of the ordering that estimates the probabilities of similar issues",
+                null=True,
+            ),
+            column(
+                "ordering_calibration",
+                pa.string(),
+                "JSON: how reliable a learned ordering's probabilities are; NULL if it is the default one",
+                null=True,
+            ),
+            column(
                 "marked_duplicates",
                 pa.string(),
                 "JSON: recall@1, 5 and 10 of duplicates that somebody marked, and precision of suggestions",

@@ -9,6 +9,9 @@ similar_issues_v2:
   repositories looks back
 - the versions of the ordering, which estimates the probabilities, and of the terms, which it compares
 
+A day keeps its ordering if another one is learned later. It gets the new one when it is searched again for
+another reason, and when a new version of Titler changes what an ordering compares.
+
 `similar.min_probability` is not among them: whether a neighbour is suggested is decided when it is shown.
 
 The search also finds issues of earlier days, as the release has them when the batch is made. If such a day is
@@ -20,10 +23,11 @@ issues than it has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,11 +35,12 @@ import pyarrow.compute as pc
 
 from pipeline.contracts import SIMILAR_ISSUES
 from pipeline.index.neighbour_rows import find_lists, neighbour_rows
-from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.ordering import DEFAULT_ORDERING, Ordering
 from pipeline.index.queries import months_before
 from pipeline.index.release_days import IndexedDay, read_items
 from pipeline.index.segment import Segment
 from pipeline.index.segment_terms import TERMS_VERSION
+from pipeline.index.stored_orderings import is_of_this_version
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Index
@@ -53,11 +58,13 @@ repository is searched in all of them."""
 @dataclass(frozen=True)
 class SearchParameters:
     """What the neighbours of a release depend on, besides its issues: `neighbours` per issue, the angular
-    distance below which an issue is a near-duplicate, and the months that the search looks back."""
+    distance below which an issue is a near-duplicate, the months that the search looks back, and the version
+    of the ordering."""
 
     neighbours: int
     near_duplicate_distance: float
     months: int
+    ordering: str = DEFAULT_ORDERING.version
 
 
 @dataclass(frozen=True)
@@ -70,15 +77,23 @@ class NeighbourDay:
     parameters: dict[str, Any]
     figures: dict[str, int]
 
+    def with_ordering(self, version: str) -> NeighbourDay:
+        """Returns the same day, with neighbours in another order."""
+        return replace(self, parameters={**self.parameters, "ordering": version})
+
     def partition(self, owner: str) -> dict[str, str]:
         """The partition of the day's batch. `owner` is the model that trained the embedding network."""
         return {"model": owner, "day": self.day.day}
 
 
 def plan_neighbours(
-    days: Sequence[IndexedDay], parameters: SearchParameters, recompute_days: int
+    days: Sequence[IndexedDay],
+    parameters: SearchParameters,
+    recompute_days: int,
+    earlier_orderings: Mapping[str, str] = MappingProxyType({}),
 ) -> list[NeighbourDay]:
-    """Returns what the neighbours of each day depend on. `days` are all days of the release, in order."""
+    """Returns what the neighbours of each day depend on. `days` are all days of the release, in order.
+    `earlier_orderings` has the versions of the orderings of those days that keep an earlier one."""
     names = [day.day for day in days]
     ordinals = np.array([date.fromisoformat(name).toordinal() for name in names], dtype=np.int64)
     window_starts = np.searchsorted(ordinals, ordinals - recompute_days)
@@ -98,7 +113,7 @@ def plan_neighbours(
                     "neighbours": parameters.neighbours,
                     "near_duplicate_distance": parameters.near_duplicate_distance,
                     "months": parameters.months,
-                    "ordering": DEFAULT_ORDERING.version,
+                    "ordering": earlier_orderings.get(day.day, parameters.ordering),
                     "terms": TERMS_VERSION,
                     "superseded": {each.day: list(each.superseded) for each in window if each.superseded},
                 },
@@ -111,6 +126,13 @@ def plan_neighbours(
             )
         )
     return planned
+
+
+def earlier_orderings(batches: Iterable[Manifest]) -> dict[str, str]:
+    """Returns the version of the ordering of each day's batch, by day, unless the features of pairs or the
+    default weights have changed since. `batches` are those of the release before."""
+    versions = {batch.day: str(batch.parameters.get("ordering")) for batch in batches}
+    return {day: version for day, version in versions.items() if is_of_this_version(version)}
 
 
 def group_days(days: Sequence[NeighbourDay]) -> list[tuple[NeighbourDay, ...]]:
@@ -135,17 +157,18 @@ def store_neighbours(
     size: int,
     segments: Sequence[Manifest],
     settings: Index,
+    ordering: Ordering = DEFAULT_ORDERING,
 ) -> list[Manifest]:
     """Finds the neighbours of some days of one month, and writes one batch of similar_issues_v2 per day.
 
     `owner` is the model that trained the embedding network, `size` the length of a vector, and `segments` are
-    all segments of the release.
+    all segments of the release. `ordering` is the one whose version is in the parameters of the days.
     """
     parameters = days[0].parameters
     issues, vectors = read_items(lake, [day.day for day in days], size, with_bodies=True)
     opened = [Segment.of_batch(lake, manifest) for manifest in segments]
     since = months_before(days[0].day.day, parameters["months"])
-    lists = find_lists(opened, issues, vectors, since, parameters["neighbours"], settings)
+    lists = find_lists(opened, issues, vectors, since, parameters["neighbours"], settings, ordering)
     rows = neighbour_rows(issues, opened, lists, parameters["near_duplicate_distance"])
     manifests = []
     for day in days:

@@ -169,6 +169,7 @@ class _ReleaseFacts(KnownKeys):
     neighbours: int = ABSENT
     near_duplicate_distance: float = ABSENT
     min_probability: float = ABSENT
+    ordering: Name = ABSENT
     embedding: _EmbeddingFact = ABSENT
     kept_titles: dict[str, BatchFolder] = ABSENT
     titles_withheld: str = ABSENT

@@ -19,7 +19,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
 from pipeline.releases.abstained_share import ABSTAINED, abstained_share, check_abstention
-from pipeline.releases.index_figures import MARKED, MIN_PROBABILITY, index_figures
+from pipeline.releases.index_figures import MARKED, MIN_PROBABILITY, ORDERING, index_figures
 from pipeline.releases.marked_recall import ACCEPTED_FALL, RECALL, check_marked_recall
 from pipeline.releases.records import MARKED_DUPLICATES
 from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD
@@ -81,6 +81,7 @@ def audit(
         "accepted": json.dumps(acceptances, ensure_ascii=False),
         **_segments(index),
         **_suggestions(release, settings),
+        **_ordering(index),
         **_agreement_with_marks(marked, accepted_fall),
         **_titles(release, share, acceptance),
     }
@@ -103,6 +104,16 @@ def _suggestions(release: Pinned, settings: Settings) -> dict[str, float]:
     if SIMILAR_ISSUES.name not in release.members:
         return {}
     return {MIN_PROBABILITY: release.facts.get(MIN_PROBABILITY, settings.similar.min_probability)}
+
+
+def _ordering(index: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the fields of a release's record that are about the order of similar issues: none for an index
+    of an earlier version of Titler."""
+    if ORDERING not in index:
+        return {}
+    learned = index[ORDERING].get("learned")
+    calibration = {"ordering_calibration": json.dumps(learned["calibration"])} if learned else {}
+    return {ORDERING: index[ORDERING]["version"], **calibration}
 
 
 def _agreement_with_marks(

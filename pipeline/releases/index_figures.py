@@ -24,6 +24,11 @@ class _MarkedKeys(KnownKeys):
     recall_at_10: float
 
 
+class _OrderingKeys(KnownKeys):
+    version: str
+    learned: dict[str, Any] = ABSENT
+
+
 class _FigureKeys(KnownKeys):
     """What Titler reads of the figures. Older figures lack the keys with a default."""
 
@@ -34,6 +39,7 @@ class _FigureKeys(KnownKeys):
     segments: list[_SegmentKeys] = ABSENT
     days_with_other_history: NonNegativeInt = ABSENT
     marked: _MarkedKeys = ABSENT
+    ordering: _OrderingKeys = ABSENT
 
 
 INDEX_FIGURES = Note(
@@ -47,6 +53,8 @@ INDEX_FIGURES = Note(
 MARKED = "marked"
 """Key of the figures that say how well the similar issues agree with duplicate marks
 (`pipeline.index.marked_duplicates`)."""
+ORDERING = "ordering"
+"""Key of the figures that say which ordering estimates the probabilities, and how good a learned one is."""
 MIN_PROBABILITY = "min_probability"
 """Name of the fact in a release's plan, and of the field of its record: the setting
 `similar.min_probability`."""

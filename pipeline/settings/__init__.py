@@ -142,7 +142,7 @@ class Index(Section):
 
 class Similar(Section):
     """Which similar issues are suggested, how far a search for them looks back, when stored similar issues
-    are searched again, and with which marked duplicates they are compared."""
+    are searched again, and which marked duplicates they are compared with and ordered by."""
 
     min_probability: float = Field(
         default=0.5,
@@ -168,6 +168,12 @@ class Similar(Section):
         ge=0,
         description="number of months, in addition to the month of the release's last day, whose issues are "
         "compared with duplicate marks: the release records how many marked duplicates it lists and suggests",
+    )
+    min_marks: int = Field(
+        default=1000,
+        ge=1,
+        description="from at least this many pairs of marked duplicates, `titler learn-ordering` learns how "
+        "similar issues are ordered. With fewer, the default weights are used",
     )
 
 

@@ -20,22 +20,26 @@ from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
     days_with_other_history,
+    earlier_orderings,
     group_days,
     plan_neighbours,
     store_neighbours,
 )
+from pipeline.index.ordering import DEFAULT_ORDERING, Ordering
+from pipeline.index.ordering_examples import is_held_out
 from pipeline.index.queries import months_before
 from pipeline.index.recall import RECALL_QUERIES, measure_recall
 from pipeline.index.release_days import days_of_release
 from pipeline.index.segment import Segment
 from pipeline.index.segment_build import SegmentToBuild, build_segment
 from pipeline.index.segment_plan import SegmentPlan, plan_segments
+from pipeline.index.stored_orderings import stored_ordering_of_release
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import network_of_release
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import BatchKey, Pinned
 from pipeline.releases.audit import check_recall
-from pipeline.releases.index_figures import INDEX_FIGURES, MARKED, MIN_PROBABILITY, index_figures
+from pipeline.releases.index_figures import INDEX_FIGURES, MARKED, MIN_PROBABILITY, ORDERING, index_figures
 from pipeline.settings import Settings
 
 ITEMS_WORTH_A_CLUSTER = 100_000
@@ -60,7 +64,7 @@ class IndexOutcome:
 
 def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     """Builds the segments that a release needs and that do not exist yet, and stores the neighbours of its
-    issues.
+    issues. Then measures how many marked duplicates are among the neighbours.
 
     A release that an earlier version of Titler indexed stays as it is. Raises UsageError if the stage `embed`
     has not run for the release. Raises StoppedError, and stores no neighbours, if the recall of the index or
@@ -78,14 +82,20 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     segments, built = _segments(release, owner, size, plans, settings)
     figures = _measured(lake, release, segments, settings)
     check_recall(release.name, figures, settings.index)
+    learned = stored_ordering_of_release(release)
+    ordering = learned.ordering if learned else DEFAULT_ORDERING
     neighbour_days = plan_neighbours(
         days,
-        SearchParameters(facts["neighbours"], facts["near_duplicate_distance"], settings.similar.months),
+        SearchParameters(
+            facts["neighbours"], facts["near_duplicate_distance"], settings.similar.months, ordering.version
+        ),
         settings.similar.recompute_days,
+        _earlier_orderings(release),
     )
-    neighbours, searched = _neighbours(release, owner, size, neighbour_days, segments, settings)
+    neighbours, searched = _neighbours(release, owner, size, neighbour_days, segments, settings, ordering)
+    figures[ORDERING] = {"version": ordering.version, **({"learned": learned.figures} if learned else {})}
     figures["days_with_other_history"] = days_with_other_history(neighbour_days, neighbours)
-    if marked := _agreement_with_marks(release, segments, neighbours, settings):
+    if marked := _agreement_with_marks(release, segments, neighbours, settings, held_out=learned is not None):
         figures[MARKED] = marked
     release.members.put(SIMILAR_ISSUES.name, neighbours)
     release.members.put(SEGMENTS.name, segments)
@@ -178,18 +188,26 @@ def _measured(
 
 
 def _agreement_with_marks(
-    release: Pinned, segments: Sequence[Manifest], neighbours: Sequence[Manifest], settings: Settings
+    release: Pinned,
+    segments: Sequence[Manifest],
+    neighbours: Sequence[Manifest],
+    settings: Settings,
+    *,
+    held_out: bool,
 ) -> dict[str, Any] | None:
     """Returns how well the stored similar issues agree with duplicate marks, or None if there are none. Marks
-    come late, so this is measured for every release."""
+    come late, so this is measured for every release. If `held_out` is true, only those repositories count
+    from which no ordering is learned."""
     similar = settings.similar
-    return measure_release(
+    figures = measure_release(
         release,
         [Segment.of_batch(release.lake, manifest) for manifest in segments],
         neighbours,
         similar.marked_months,
         release.facts.get(MIN_PROBABILITY, similar.min_probability),
+        is_held_out if held_out else lambda repo: True,
     )
+    return figures and {**figures, "repositories": "held out" if held_out else "all"}
 
 
 def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[float, int] | None:
@@ -204,6 +222,13 @@ def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[fl
     return None
 
 
+def _earlier_orderings(release: Pinned) -> dict[str, str]:
+    """Returns the version of the ordering of each day of the release before, by day."""
+    if release.base is None or SIMILAR_ISSUES.name not in release.base.members:
+        return {}
+    return earlier_orderings(release.base.members[SIMILAR_ISSUES.name])
+
+
 def _neighbours(
     release: Pinned,
     owner: str,
@@ -211,12 +236,21 @@ def _neighbours(
     days: Sequence[NeighbourDay],
     segments: Sequence[Manifest],
     settings: Settings,
+    ordering: Ordering,
 ) -> tuple[list[Manifest], int]:
-    """Returns one batch of similar_issues_v2 per day, and for how many days it is new."""
-    existing = release.find_all(
-        [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
-    )
-    missing = [day for day, manifest in zip(days, existing, strict=True) if manifest is None]
+    """Returns one batch of similar_issues_v2 per day, and for how many days it is new.
+
+    Days that keep an earlier ordering need not be searched again. If they must be for another reason, they
+    get the ordering of the release.
+    """
+    existing = _stored_neighbours(release, owner, days)
+    renewed = [
+        day if manifest else day.with_ordering(ordering.version)
+        for day, manifest in zip(days, existing, strict=True)
+    ]
+    if renewed != list(days):
+        existing = _stored_neighbours(release, owner, renewed)
+    missing = [day for day, manifest in zip(renewed, existing, strict=True) if manifest is None]
     groups = map_shards(
         store_neighbours,
         group_days(missing),
@@ -225,9 +259,17 @@ def _neighbours(
         size,
         list(segments),
         settings.index,
+        ordering,
         label="neighbours",
         compute=settings.compute,
         worth_a_cluster=sum(day.day.issue_count for day in missing) > ISSUES_WORTH_A_CLUSTER,
     )
     new = (manifest for group in groups for manifest in group)
     return [manifest or next(new) for manifest in existing], len(missing)
+
+
+def _stored_neighbours(release: Pinned, owner: str, days: Sequence[NeighbourDay]) -> list[Manifest | None]:
+    """Returns the existing batch of similar_issues_v2 of each day, or None if there is none."""
+    return release.find_all(
+        [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
+    )

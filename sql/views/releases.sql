@@ -20,6 +20,8 @@ SELECT
   segments,
   days_with_other_history,
   min_probability,
+  ordering,
+  ordering_calibration,
   marked_duplicates
 FROM
   releases_v1

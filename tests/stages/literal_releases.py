@@ -69,20 +69,24 @@ def embedded_release(
     return release
 
 
-def add_marks(release: Pinned, marks: Mapping[str, Sequence[tuple[int, int]]]) -> None:
-    """Adds duplicate marks of issues of rust-lang/rust to a release: by day, the numbers of the issue that is
-    called a duplicate, and of the other one."""
-    batches = []
+def add_marks(
+    release: Pinned,
+    marks: Mapping[str, Sequence[tuple[int, int]]],
+    repos: Mapping[int, str] | None = None,
+) -> None:
+    """Adds duplicate marks to a release: by day, the numbers of the issue that is called a duplicate, and of
+    the other one. Both are of the first one's repository in `repos`; the default is rust-lang/rust."""
+    batches, repos = [], repos or {}
     for day, pairs in marks.items():
         rows = [
             {
                 "event_id": f"{day} {place}",
                 "comment_url": None,
                 "issue_id": number,
-                "issue_url": f"https://github.com/rust-lang/rust/issues/{number}",
-                "repo": "rust-lang/rust",
+                "issue_url": f"https://github.com/{repos.get(number, 'rust-lang/rust')}/issues/{number}",
+                "repo": repos.get(number, "rust-lang/rust"),
                 "number": number,
-                "duplicate_of_repo": "rust-lang/rust",
+                "duplicate_of_repo": repos.get(number, "rust-lang/rust"),
                 "duplicate_of_number": other,
                 "author": "someone",
                 "said_by": "member",
