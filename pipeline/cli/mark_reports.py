@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.console import count
 from pipeline.contracts import DUPLICATE_MARKS
-from pipeline.index.marked_duplicates import LIMITS
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.progress import say
@@ -44,7 +43,7 @@ def cost(without: Sequence[str]) -> None:
 def measured(marked: Mapping[str, Any]) -> None:
     """Prints how well the similar issues of a release agree with duplicate marks. `marked` are the figures of
     `pipeline.index.marked_duplicates`."""
-    recall = ", ".join(f"recall@{limit} {marked[f'recall_at_{limit}']:.3f}" for limit in LIMITS)
+    recall = ", ".join(f"recall@{limit} {marked[f'recall_at_{limit}']:.3f}" for limit in (1, 5, 10))
     say(f"    {count(marked['pairs'], 'pair')} of issues that somebody marked as duplicates: {recall}")
     if marked["suggested"]:
         say(
@@ -76,6 +75,11 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
         say(f"    it is not used: {outcome.reason}")
     else:
         say("    releases that are planned from now on use it")
+
+
+def no_release_to_learn_from() -> None:
+    """Prints that there is no release whose marks could teach an ordering."""
+    say("learn-ordering: nothing is learned: no release is published yet")
 
 
 def default_ordering_used() -> None:

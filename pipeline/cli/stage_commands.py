@@ -264,8 +264,8 @@ def learn_ordering(
     skip_code: Annotated[
         int,
         typer.Option(
-            help="Exit code if there are too few marks to learn from. A scheduler, such as Airflow, can then "
-            "skip the task."
+            help="Exit code if there is no release yet, or too few marks to learn from. A scheduler, such as "
+            "Airflow, can then skip the task."
         ),
     ] = 0,
 ) -> None:
@@ -275,7 +275,9 @@ def learn_ordering(
 
     Example: titler learn-ordering
     """
-    if not stage_runs.learn_ordering(context(), default=default):
+    if default:
+        stage_runs.use_default_ordering(context())
+    elif not stage_runs.learn_ordering(context()):
         raise typer.Exit(skip_code)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import posixpath
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -20,11 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from pipeline.contracts import DUPLICATE_MARKS, REPOSITORY_LIST, SIMILAR_ISSUES
+from pipeline.contracts import DUPLICATE_MARKS, REPOSITORY_LIST
 from pipeline.index.queries import months_before
 from pipeline.index.repository_items import find_repositories
 from pipeline.index.segment import Segment
+from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 
@@ -129,14 +131,22 @@ def measure_release(
         return None
     since = str(np.datetime64(months_before(days[-1].day, months), "us"))[:10]
     # A comment is never earlier than its issue.
-    batches = [batch for batch in release.members[DUPLICATE_MARKS.name] if batch.day >= since and batch.rows]
-    tables = lake.for_each(lambda batch: lake.read(batch, DUPLICATE_MARKS, MARK_COLUMNS), batches)
-    pairs = [pair for pair in marked_pairs(tables) if is_measured(pair.repo)]
+    batches = [batch for batch in release.members[DUPLICATE_MARKS.name] if batch.day >= since]
+    pairs = [
+        pair for pair in marked_pairs(read_columns(lake, batches, MARK_COLUMNS)) if is_measured(pair.repo)
+    ]
     first = (date.fromisoformat(since) - date(1970, 1, 1)).days
-    stored = [pair for pair in find_pairs(segments, sample_repositories(pairs)) if pair.source_day >= first]
+    stored = [pair for pair in find_pairs(segments, pairs) if pair.source_day >= first]
     measured = [batch for batch in neighbours if batch.day >= since]
-    lists = (lake.read(batch, SIMILAR_ISSUES, LIST_COLUMNS) for batch in measured)
-    return score_pairs(stored, lists, min_probability)
+    return score_pairs(stored, read_columns(lake, measured, LIST_COLUMNS), min_probability)
+
+
+def read_columns(lake: Lake, batches: Iterable[Manifest], columns: list[str]) -> Iterator[pa.Table]:
+    """Yields some columns of each file of some batches. If the lake is a bucket, a file is fetched once, and
+    read from `lake.cache` in later nights. Raises LakeError if a file is damaged."""
+    for batch in batches:
+        for file in batch.files:
+            yield pq.read_table(lake.local_file(batch, file.name), columns=columns)
 
 
 def issue_number(url: str) -> int:

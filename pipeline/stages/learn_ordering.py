@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.contracts import DUPLICATE_MARKS, SEGMENTS
-from pipeline.index.marked_duplicates import MARK_COLUMNS, MarkedPair, marked_pairs, sample_repositories
+from pipeline.index.marked_duplicates import (
+    MARK_COLUMNS,
+    MarkedPair,
+    marked_pairs,
+    read_columns,
+    sample_repositories,
+)
 from pipeline.index.ordering import DEFAULT_ORDERING
 from pipeline.index.ordering_examples import Examples, collect_examples, is_held_out
 from pipeline.index.ordering_learning import LearnedOrdering, learn_ordering
@@ -92,11 +98,9 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> OrderingOutcome:
 
 def _marked_pairs(release: Pinned) -> tuple[list[MarkedPair], int]:
     """Returns all marked pairs of a release, and its first day with a batch of marks (days since 1970)."""
-    lake = release.lake
     has_marks = DUPLICATE_MARKS.name in release.members  # `get` would raise UsageError
     batches = release.members[DUPLICATE_MARKS.name] if has_marks else []
-    with_marks = [batch for batch in batches if batch.rows]
-    tables = lake.for_each(lambda batch: lake.read(batch, DUPLICATE_MARKS, MARK_COLUMNS), with_marks)
+    tables = read_columns(release.lake, batches, MARK_COLUMNS)
     first_day = date.fromisoformat(batches[0].day) if batches else date(1970, 1, 1)
     return marked_pairs(tables), (first_day - date(1970, 1, 1)).days
 

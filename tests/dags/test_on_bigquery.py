@@ -57,9 +57,10 @@ ISSUES_A_DAY = 120
 MODELS = {**SMALL, "TITLER_INDEX__NEIGHBOURS": "30"}  # the emulator is slow to take many rows
 TASKS = {
     "titler_ingest": ["wait", "extract", "clean"],
-    "titler_train": ["vocab", "vectorize", "train", "evaluate", "promote"],
+    "titler_train": ["learn-ordering", "vocab", "vectorize", "train", "evaluate", "promote"],
     "titler_refresh": ["plan", "vectorize", "embed", "predict", "index", "publish", "collect"],
 }
+SKIPPED = {"learn-ordering"}  # the first training is before the first release
 # The way of an issue, by OpenLineage's datasets; `lake` and `warehouse` stand for their addresses.
 WAY = [
     "bigquery githubarchive.day.20240101",
@@ -268,7 +269,8 @@ def ask(configured: Settings, sql: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("dag_id", TASKS)
 def test_every_task_of_a_dag_succeeds_in_its_order(night: Night, dag_id: str) -> None:
-    assert list(night.states[dag_id].items()) == [(task, "success") for task in TASKS[dag_id]]
+    expected = [(task, "skipped" if task in SKIPPED else "success") for task in TASKS[dag_id]]
+    assert list(night.states[dag_id].items()) == expected
 
 
 def test_what_is_published_is_current_in_the_warehouse_and_in_the_lake(night: Night) -> None:

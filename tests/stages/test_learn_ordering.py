@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.index.ordering_examples import Examples, is_held_out
-from pipeline.index.ordering_scores import OrderingScores
+from pipeline.index.ordering_scores import OrderingScores, score_ordering
 from pipeline.index.stored_orderings import (
     named,
     ordering_in_use,
@@ -118,7 +118,7 @@ def test_an_ordering_that_beats_the_default_on_other_repositories_is_used(
     store_ordering(lake, better, {}, "earlier run")
     use_ordering(lake, better.version)
     with pytest.MonkeyPatch.context() as patch:
-        score = learn_ordering.score_ordering
+        score = score_ordering
         patch.setattr(
             learn_ordering,
             "score_ordering",
@@ -159,7 +159,7 @@ SCORES = OrderingScores(0.5, 0.6, 0.7, 0.55, 0.8, 0.01, 0.002, 0.001, [])
     ],
 )
 def test_an_ordering_that_is_not_better_than_the_default_is_not_used(
-    learned: dict[str, float], gain: tuple[float, float, float], reason: str
+    learned: dict[str, Any], gain: tuple[float, float, float], reason: str
 ) -> None:
     scores = {"learned": replace(SCORES, **learned), "default": SCORES}
     assert learn_ordering.worse_than_default(scores, gain) == reason
