@@ -146,7 +146,8 @@ def read_columns(lake: Lake, batches: Iterable[Manifest], columns: list[str]) ->
     read from `lake.cache` in later nights. Raises LakeError if a file is damaged."""
     for batch in batches:
         for file in batch.files:
-            yield pq.read_table(lake.local_file(batch, file.name), columns=columns)
+            if file.rows:
+                yield pq.read_table(lake.local_file(batch, file.name), columns=columns)
 
 
 def issue_number(url: str) -> int:
