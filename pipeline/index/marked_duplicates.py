@@ -132,9 +132,8 @@ def measure_release(
     since = str(np.datetime64(months_before(days[-1].day, months), "us"))[:10]
     # A comment is never earlier than its issue.
     batches = [batch for batch in release.members[DUPLICATE_MARKS.name] if batch.day >= since]
-    pairs = [
-        pair for pair in marked_pairs(read_columns(lake, batches, MARK_COLUMNS)) if is_measured(pair.repo)
-    ]
+    pairs = marked_pairs(read_columns(lake, batches, MARK_COLUMNS))
+    pairs = sample_repositories([pair for pair in pairs if is_measured(pair.repo)])
     first = (date.fromisoformat(since) - date(1970, 1, 1)).days
     stored = [pair for pair in find_pairs(segments, pairs) if pair.source_day >= first]
     measured = [batch for batch in neighbours if batch.day >= since]
