@@ -29,6 +29,7 @@ MEMORY = {
     "train": "8Gi",  # 2410 on the CPU; CUDA's libraries need more, not measured
     "evaluate": "4Gi",  # 2363
     "promote": "3Gi",  # not measured; it loads what `evaluate` loads
+    "learn-ordering": "4Gi",  # not measured; the examples take up to 1 GiB
     "plan": "3Gi",  # 1397
     "embed": "4Gi",  # 1436 per Dask worker, with TensorFlow; a pod without a scheduler has two workers
     "predict": "6Gi",  # 2184, in the same way

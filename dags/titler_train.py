@@ -7,14 +7,13 @@
 | `train` | trains the network: first the embeddings, unless they are taken from the champion, then the titles. The pool `gpu` allows one training at a time | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint. The checkpoint is in the lake, so a new pod resumes, too |
 | `evaluate` | scores titles, embeddings and confidence on repositories that are held out from training | minutes | clear the task |
 | `promote` | makes the model the champion; the next run of `titler_refresh` uses it for every issue. Titles that are not better than the first words of the body are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds; the next run of `titler_refresh` takes long, because every issue gets a new title (`release.retitle_days` limits this). Issues are embedded again only if the embedding network is new | a model that is worse than the champion is refused, and the task is not retried. Do nothing, or promote the model anyway: `titler promote MODEL --force --because "REASON"` |
+| `learn-ordering` | learns from duplicate marks how similar issues are ordered. New releases use what it learned if that is better than the default weights. If there is no release yet, or too few marks, the task is skipped. It does not depend on the other tasks | minutes | clear the task; new releases go on with the ordering that they have |
 
-The DAG runs every Sunday at 06:00 UTC. The model and its MLflow run are named after the run's time:
-`20150104T060000Z`.
+The DAG runs every Sunday at 06:00 UTC. The run's time names the model and its MLflow run: `20150104T060000Z`.
 
 **By hand:** the *Trigger* button opens a form; an empty field means the default. From a shell, type:
 
-    airflow dags trigger titler_train --conf '{"variant": "copy", "epochs": 7, "from": "2015-01-01", "to":
-    "2015-03-31"}'
+    airflow dags trigger titler_train --conf '{"epochs": 7, "from": "2015-01-01", "to": "2015-03-31"}'
 
 **Set up once:** `airflow pools set gpu 1 "one training at a time"`. Without this pool `train` never starts.
 
@@ -54,6 +53,6 @@ with DAG(
     train = titler_task("train", RUN_NAME, pool="gpu")
     evaluate = titler_task("evaluate", RUN_NAME)
     promote = titler_task("promote", RUN_NAME)
-
+    titler_task("learn-ordering", "--skip-code 99")
     vocab >> vectorize >> train >> evaluate >> promote
     add_task_docs(dag)

@@ -67,7 +67,8 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "vectorize": (TOKENS.name, PREDICTOR),
         "embed": (VECTORS.name, PREDICTOR),
         "predict": (VECTORS.name, ISSUES.name, PREDICTOR),
-        "index": (EMBEDDINGS.name, ISSUES.name),
+        "index": (EMBEDDINGS.name, ISSUES.name, DUPLICATE_MARKS.name),
+        "learn-ordering": (DUPLICATE_MARKS.name, SEGMENTS.name),
         "publish": (ISSUES.name, *PUBLISHED_TABLES, SEGMENTS.name),
     },
 }
@@ -196,6 +197,9 @@ def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result:
     if not isinstance(subject, Pinned):
         health = _extracted_beside_issues(lake, result.manifests) if verb == "extract" else []
         return [*table_of_manifests(lake, result.manifests), *health]
+    if verb == "learn-ordering":
+        versions = [result.version] if result.version else []
+        return [lake_table(lake, "orderings", [Partition({"version": each}, each)]) for each in versions]
     if verb in ("plan", "publish"):
         release = lake_table(lake, "releases", [Partition({"release_id": subject.name}, subject.name)])
         return [release, *(warehouse_tables(settings, subject) if verb == "publish" else ())]

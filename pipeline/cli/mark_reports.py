@@ -1,14 +1,20 @@
-"""Prints how many duplicate marks days have, and how days without them get theirs."""
+"""Prints how many duplicate marks days have, how days without them get theirs, and how well similar issues
+agree with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.console import count
 from pipeline.contracts import DUPLICATE_MARKS
+from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.progress import say
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.stages.learn_ordering import OrderingOutcome
 
 
 def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
@@ -32,6 +38,53 @@ def cost(without: Sequence[str]) -> None:
     if without:
         options = _options(sorted(without))
         say(f"    {_without_marks(without)}. What adding them would cost: titler cost {options} --again")
+
+
+def measured(marked: Mapping[str, Any]) -> None:
+    """Prints how well the similar issues of a release agree with duplicate marks. `marked` are the figures of
+    `pipeline.index.marked_duplicates`."""
+    recall = ", ".join(f"recall@{limit} {marked[f'recall_at_{limit}']:.3f}" for limit in (1, 5, 10))
+    say(f"    {count(marked['pairs'], 'pair')} of issues that somebody marked as duplicates: {recall}")
+    if marked["suggested"]:
+        say(
+            f"    suggestions in these repositories: {marked['suggested']:,}, of which "
+            f"{marked['suggested_marked']:,} are marked as duplicates so far ({marked['precision']:.0%})"
+        )
+
+
+def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -> None:
+    """Prints what `titler learn-ordering` learned, and whether new releases use it."""
+    if outcome.version is None:
+        say(f"learn-ordering: nothing is learned: {outcome.reason}")
+        return
+    figures = outcome.figures
+    learned_from, tested_on = figures["learned_from"], figures["tested_on"]
+    say(f"learn-ordering: ordering {outcome.version} -> {lake.path('orderings')}, {settings.tracking_uri}")
+    say(
+        f"    learned from {count(learned_from['pairs'], 'marked pair')} of {learned_from['repositories']:,} "
+        f"repositories, tested on {tested_on['pairs']:,} of {tested_on['repositories']:,} others"
+    )
+    for label, scores in (("learned", figures["scores"]), ("default", figures["default_scores"])):
+        precision = scores["precision"]
+        say(
+            f"    {label}: recall@10 {scores['recall_at_10']:.3f}, MRR {scores['mrr']:.3f}, Brier score "
+            f"{scores['brier']:.5f}, calibration error {scores['expected_calibration_error']:.5f}, "
+            + ("no suggestion" if precision is None else f"precision of suggestions {precision:.0%}")
+        )
+    if outcome.reason:
+        say(f"    it is not used: {outcome.reason}")
+    else:
+        say("    releases that are planned from now on use it")
+
+
+def no_release_to_learn_from() -> None:
+    """Prints that there is no release whose marks could teach an ordering."""
+    say("learn-ordering: nothing is learned: no release is published yet")
+
+
+def default_ordering_used() -> None:
+    """Prints that new releases use the default ordering."""
+    say("learn-ordering: releases that are planned from now on use the default weights")
 
 
 def _without_marks(days: Sequence[str]) -> str:

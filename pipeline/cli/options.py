@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,6 +16,9 @@ from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.local_cache import LocalCache
 from pipeline.lake.pinned import Pinned
+
+if TYPE_CHECKING:
+    from pipeline.stages.teach import TeacherRequest
 
 app = typer.Typer(
     name="titler",
@@ -186,3 +189,28 @@ def parse_days(day: str | None, first: str | None, last: str | None) -> list[dat
     if start > stop:
         raise UsageError(f"--from {start} comes after --to {stop}.", f"Swap them: --from {stop} --to {start}")
     return [date.fromordinal(number) for number in range(start.toordinal(), stop.toordinal() + 1)]
+
+
+def refuse_options_of_creation(*options: object) -> None:
+    """Raises UsageError if --variant, --epochs or --embedding is given for a model that exists already."""
+    if any(option is not None for option in options):
+        raise UsageError(
+            "The variant, the epochs and the embedding network of a model are fixed when it is created.",
+            "To use other values, create another model: titler vocab --variant VARIANT --epochs N "
+            "--embedding new",
+        )
+
+
+def teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
+    """Returns --teacher (a model or file whose titles the new model also learns from) and --teacher-weight,
+    or None. Raises UsageError if only the weight is given."""
+    if source is not None:
+        from pipeline.stages.teach import DEFAULT_WEIGHT, TeacherRequest
+
+        return TeacherRequest(source, DEFAULT_WEIGHT if weight is None else weight)
+    if weight is not None:
+        raise UsageError(
+            "--teacher-weight needs --teacher.",
+            "Give both: titler train MODEL --teacher MODEL|FILE --teacher-weight 0.5",
+        )
+    return None

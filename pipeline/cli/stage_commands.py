@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -28,14 +28,13 @@ from pipeline.cli.options import (
     context,
     parse_day,
     parse_days,
+    refuse_options_of_creation,
+    teacher_request,
 )
 from pipeline.contracts import TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.pinned import new_id
-from pipeline.releases.abstained_share import ABSTAINED
-
-if TYPE_CHECKING:
-    from pipeline.stages.teach import TeacherRequest
+from pipeline.releases.audit import ACCEPTED_WORDS
 
 
 @app.command()
@@ -148,7 +147,7 @@ def train(
 
     Example: titler train --from-file issues.csv --epochs 3
     """
-    current, request = context(), _teacher_request(teacher, teacher_weight)
+    current, request = context(), teacher_request(teacher, teacher_weight)
     if from_file is not None:
         from pipeline.cli import whole_job
 
@@ -168,33 +167,8 @@ def train(
             "To train a model that `titler vocab` created: titler train MODEL\n"
             "To train a new model on a file: titler train --from-file FILE",
         )
-    _refuse_options_of_creation(variant, epochs, embedding)
+    refuse_options_of_creation(variant, epochs, embedding)
     stage_runs.train(current, current.model(model), request)
-
-
-def _refuse_options_of_creation(*options: object) -> None:
-    """Raises UsageError if --variant, --epochs or --embedding is given for a model that exists already."""
-    if any(option is not None for option in options):
-        raise UsageError(
-            "The variant, the epochs and the embedding network of a model are fixed when it is created.",
-            "To use other values, create another model: titler vocab --variant VARIANT --epochs N "
-            "--embedding new",
-        )
-
-
-def _teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
-    """Returns --teacher (a model or file whose titles the new model also learns from) and --teacher-weight,
-    or None. Raises UsageError if only the weight is given."""
-    if source is not None:
-        from pipeline.stages.teach import DEFAULT_WEIGHT, TeacherRequest
-
-        return TeacherRequest(source, DEFAULT_WEIGHT if weight is None else weight)
-    if weight is not None:
-        raise UsageError(
-            "--teacher-weight needs --teacher.",
-            "Give both: titler train MODEL --teacher MODEL|FILE --teacher-weight 0.5",
-        )
-    return None
 
 
 @app.command()
@@ -281,6 +255,32 @@ def promote(
     )
 
 
+@app.command("learn-ordering")
+def learn_ordering(
+    default: Annotated[
+        bool,
+        typer.Option("--default", help="Learn nothing. Instead, let new releases use the default weights."),
+    ] = False,
+    skip_code: Annotated[
+        int,
+        typer.Option(
+            help="Exit code if there is no release yet, or too few marks to learn from. A scheduler, such as "
+            "Airflow, can then skip the task."
+        ),
+    ] = 0,
+) -> None:
+    """Learn from duplicate marks in which order similar issues are listed, and how probable a duplicate is.
+    The marks are those of the current release. New releases use what was learned if it is better than the
+    default weights, on repositories from which it was not learned.
+
+    Example: titler learn-ordering
+    """
+    if default:
+        stage_runs.use_default_ordering(context())
+    elif not stage_runs.learn_ordering(context()):
+        raise typer.Exit(skip_code)
+
+
 @app.command()
 def plan(
     release: Annotated[
@@ -343,9 +343,10 @@ def publish(
         list[str] | None,
         typer.Option(
             "--accept",
-            metavar="DATE|abstained",
+            metavar="DATE|abstained|recall",
             help="Publish even if this day has lost nearly all of its data. With the word abstained instead "
-            "of a day, publish even if more issues than before have no title. The option may be repeated.",
+            "of a day, publish even if more issues than before have no title. With the word recall, publish "
+            "even if fewer marked duplicates than before are listed. The option may be repeated.",
         ),
     ] = None,
     because: Because = "",
@@ -360,7 +361,7 @@ def publish(
             f'Give both: titler publish --release {release} --accept DAY --because "..."',
         )
     accepted = {
-        what if what == ABSTAINED else parse_day(what, "--accept").isoformat(): because
+        what if what in ACCEPTED_WORDS else parse_day(what, "--accept").isoformat(): because
         for what in accept or []
     }
     stage_runs.publish(context(), context().release(release), accepted)

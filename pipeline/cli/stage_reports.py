@@ -19,7 +19,9 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
 from pipeline.releases.abstained_share import ABSTAINED
+from pipeline.releases.index_figures import MARKED
 from pipeline.releases.kept_titles import kept_titles
+from pipeline.releases.marked_recall import RECALL, accepted_fall
 from pipeline.settings import Settings
 from pipeline.warehouse.price import format_price
 
@@ -341,6 +343,8 @@ def indexed(lake: Lake, outcome: IndexOutcome) -> None:
             f"    {count(other, 'day')} keep the similar issues that were found among other issues than the "
             "release has, because much earlier days were ingested later"
         )
+    if marked := figures.get(MARKED):
+        mark_reports.measured(marked)
 
 
 def published(
@@ -366,6 +370,8 @@ def published(
         for name in ("accepted", "titles_accepted")
         for entry in json.loads(record.get(name) or "[]")
     }
+    if fall := accepted_fall(record):
+        stored.add((RECALL, fall["because"]))
     for fault, because in accepted.items():
         if (fault, because) not in stored:
             say(f"    --accept {fault} was not needed to publish the release. The reason was not stored")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import alerts, memory
-from pipeline.cli import stage_reports
+from pipeline.cli import mark_reports, stage_reports
 from pipeline.cli.console import some_days
 from pipeline.cli.lineage import StageRecord, Subject
 from pipeline.cli.options import Context
@@ -162,6 +162,31 @@ def promote(context: Context, model: Pinned, *, force_because: str = "", accept_
             accept_because=accept_because,
         )
         stage_reports.promoted(record.result, accept_because)
+
+
+def learn_ordering(context: Context) -> bool:
+    """Runs the stage `learn-ordering` on the current release, and prints the result. Returns false if nothing
+    could be learned: if there is no release yet, or too few marks."""
+    from pipeline.releases.current import current_release_id
+    from pipeline.stages import learn_ordering as stage
+
+    if (release_id := current_release_id(context.lake)) is None:
+        mark_reports.no_release_to_learn_from()
+        return False
+    release = context.release(release_id)
+    with recorded(context, "learn-ordering", release) as record:
+        outcome = stage.run(context.lake, context.settings, release)
+        record.result = outcome
+        mark_reports.ordering_learned(context.lake, context.settings, outcome)
+    return outcome.version is not None
+
+
+def use_default_ordering(context: Context) -> None:
+    """Lets new releases use the default ordering, and prints that."""
+    from pipeline.index import stored_orderings
+
+    stored_orderings.use_default_ordering(context.lake)
+    mark_reports.default_ordering_used()
 
 
 def plan(context: Context, release: Pinned) -> PlanOutcome:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipeline.contracts import EVERYWHERE_LIST, REPOSITORY_LIST
 from pipeline.index.comparison import TEXTS, Listed
 from pipeline.index.duplicate_pairs import Pairs, probable_pairs
-from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.ordering import DEFAULT_ORDERING, Ordering
 from pipeline.index.queries import Ages, Hits, Queries
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
@@ -55,6 +55,7 @@ def find_lists(
     opened_since: int,
     count: int,
     settings: Index,
+    ordering: Ordering = DEFAULT_ORDERING,
 ) -> Lists:
     """Finds the lists of some issues, with up to `count` older issues each.
 
@@ -71,7 +72,7 @@ def find_lists(
     hits = search(
         segments, Queries(queries.vectors, opened_since, ages), EVERYWHERE_CANDIDATES * count, settings
     )
-    in_repositories = list(_in_repositories(segments, issues.column("repo"), queries, hits, count))
+    in_repositories = list(_in_repositories(segments, issues.column("repo"), queries, hits, count, ordering))
     in_repositories.sort(key=lambda own_list: own_list.query)
     terms = IssueTerms.concatenate([own_list.terms for own_list in in_repositories])
     question = Question(queries, terms, ages.created_at, ages.issue_ids)
@@ -80,7 +81,7 @@ def find_lists(
         block = question.take(np.arange(first, end))
         known = [own_list.probabilities for own_list in in_repositories[first:end]]
         everywhere += lists_everywhere(
-            segments, hits.of_queries(first, end), block, block.terms, known, count, DEFAULT_ORDERING
+            segments, hits.of_queries(first, end), block, block.terms, known, count, ordering
         )
     return _joined(
         [[own_list.listed, other] for own_list, other in zip(in_repositories, everywhere, strict=True)],
@@ -101,7 +102,12 @@ class _InRepository:
 
 
 def _in_repositories(
-    segments: Sequence[Segment], repos: pa.ChunkedArray, queries: Queries, hits: Hits, count: int
+    segments: Sequence[Segment],
+    repos: pa.ChunkedArray,
+    queries: Queries,
+    hits: Hits,
+    count: int,
+    ordering: Ordering,
 ) -> Iterator[_InRepository]:
     """Yields the list of each issue in its own repository, repository by repository, with the probabilities
     of those candidates of the other list, the `hits`, that are in the repository."""
@@ -114,7 +120,7 @@ def _in_repositories(
         repository = read_repository(segments, slices[names.dictionary[name].as_py()])
         for day, of_day in _groups(queries.ages.source_days[of_repository]):
             rows = of_repository[of_day]
-            for own_list in _of_one_day(repository.until(day), queries, rows, count):
+            for own_list in _of_one_day(repository.until(day), queries, rows, count, ordering):
                 ids = hit_ids[bounds[own_list.query] : bounds[own_list.query + 1]].tolist()
                 known = {each: own_list.probabilities[each] for each in ids if each in own_list.probabilities}
                 yield replace(own_list, probabilities=known)
@@ -140,7 +146,7 @@ def _groups(numbers: Numbers) -> Iterator[tuple[int, Numbers]]:
 
 
 def _of_one_day(
-    repository: RepositoryItems, queries: Queries, rows: Numbers, count: int
+    repository: RepositoryItems, queries: Queries, rows: Numbers, count: int, ordering: Ordering
 ) -> Iterator[_InRepository]:
     """Yields the lists of issues of one source day. The repository has its issues up to the end of this day:
     how rare a word is must not depend on later days, with which the day may be searched or not."""
@@ -149,7 +155,7 @@ def _of_one_day(
     ages = queries.ages.take(rows)
     terms = take_terms(repository.terms, repository.before(ages.issue_ids))
     question = Question(queries.take(rows), terms, ages.created_at, ages.issue_ids)
-    lists = lists_in_repository(repository, question, count, DEFAULT_ORDERING)
+    lists = lists_in_repository(repository, question, count, ordering)
     for own, (query, (listed, probabilities)) in enumerate(zip(rows.tolist(), lists, strict=True)):
         pairs = probable_pairs(repository, query, {} if terms.automated[own] else probabilities)
         yield _InRepository(query, terms.slice(own, own + 1), listed, probabilities, pairs)

@@ -9,6 +9,9 @@ similar_issues_v2:
   repositories looks back
 - the versions of the ordering, which estimates the probabilities, and of the terms, which it compares
 
+A day keeps its ordering if another one is learned later. It gets the new one when it is searched again for
+another reason, and when a new version of Titler changes what an ordering compares.
+
 `similar.min_probability` is not among them: whether a neighbour is suggested is decided when it is shown.
 
 The search also finds issues of earlier days, as the release has them when the batch is made. If such a day is
@@ -20,10 +23,11 @@ issues than it has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,11 +39,12 @@ from pipeline.contracts import DUPLICATE_PAIRS, SIMILAR_ISSUES, Table
 from pipeline.errors import LakeError
 from pipeline.index.duplicate_pairs import PAIR_PROBABILITY, pair_rows
 from pipeline.index.neighbour_rows import find_lists, neighbour_rows
-from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.ordering import DEFAULT_ORDERING, Ordering
 from pipeline.index.queries import months_before
 from pipeline.index.release_days import EmbeddingMatrix, IndexedDay, read_items
 from pipeline.index.segment import Segment
 from pipeline.index.segment_terms import TERMS_VERSION
+from pipeline.index.stored_orderings import is_of_this_version
 from pipeline.lake.batches import Lake
 from pipeline.lake.draft import Draft
 from pipeline.lake.finished_parts import FinishedPart, FinishedParts
@@ -62,11 +67,13 @@ repository is searched in all of them."""
 @dataclass(frozen=True)
 class SearchParameters:
     """What the neighbours of a release depend on, besides its issues: `neighbours` per issue, the angular
-    distance below which an issue is a near-duplicate, and the months that the search looks back."""
+    distance below which an issue is a near-duplicate, the months that the search looks back, and the version
+    of the ordering."""
 
     neighbours: int
     near_duplicate_distance: float
     months: int
+    ordering: str = DEFAULT_ORDERING.version
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,10 @@ class NeighbourDay:
     def pair_parameters(self) -> dict[str, Any]:
         """The parameters of the day's batch of duplicate_pairs_v1."""
         return {**self.parameters, "pair_probability": PAIR_PROBABILITY}
+
+    def with_ordering(self, version: str) -> NeighbourDay:
+        """Returns the same day, with neighbours in another order."""
+        return replace(self, parameters={**self.parameters, "ordering": version})
 
     def partition(self, owner: str) -> dict[str, str]:
         """The partition of the day's batches. `owner` is the model that trained the embedding network."""
@@ -111,9 +122,13 @@ class NeighbourShard:
 
 
 def plan_neighbours(
-    days: Sequence[IndexedDay], parameters: SearchParameters, recompute_days: int
+    days: Sequence[IndexedDay],
+    parameters: SearchParameters,
+    recompute_days: int,
+    earlier_orderings: Mapping[str, str] = MappingProxyType({}),
 ) -> list[NeighbourDay]:
-    """Returns what the neighbours of each day depend on. `days` are all days of the release, in order."""
+    """Returns what the neighbours of each day depend on. `days` are all days of the release, in order.
+    `earlier_orderings` has the versions of the orderings of those days that keep an earlier one."""
     names = [day.day for day in days]
     ordinals = np.array([date.fromisoformat(name).toordinal() for name in names], dtype=np.int64)
     window_starts = np.searchsorted(ordinals, ordinals - recompute_days)
@@ -133,7 +148,7 @@ def plan_neighbours(
                     "neighbours": parameters.neighbours,
                     "near_duplicate_distance": parameters.near_duplicate_distance,
                     "months": parameters.months,
-                    "ordering": DEFAULT_ORDERING.version,
+                    "ordering": earlier_orderings.get(day.day, parameters.ordering),
                     "terms": TERMS_VERSION,
                     "superseded": {each.day: list(each.superseded) for each in window if each.superseded},
                 },
@@ -146,6 +161,13 @@ def plan_neighbours(
             )
         )
     return planned
+
+
+def earlier_orderings(batches: Iterable[Manifest]) -> dict[str, str]:
+    """Returns the version of the ordering of each day's batch, by day, unless the features of pairs or the
+    default weights have changed since. `batches` are those of the release before."""
+    versions = {batch.day: str(batch.parameters.get("ordering")) for batch in batches}
+    return {day: version for day, version in versions.items() if is_of_this_version(version)}
 
 
 def group_days(days: Sequence[NeighbourDay]) -> list[tuple[NeighbourDay, ...]]:
@@ -170,15 +192,16 @@ def store_neighbours(
     size: int,
     segments: Sequence[Manifest],
     settings: Index,
+    ordering: Ordering = DEFAULT_ORDERING,
 ) -> list[tuple[Manifest, Manifest]]:
     """Finds the neighbours of some days of one month, and writes one batch of similar_issues_v2 and one of
     duplicate_pairs_v1 per day.
 
     `owner` is the model that trained the embedding network, `size` the length of a vector, and `segments` are
-    all segments of the release.
+    all segments of the release. `ordering` is the one whose version is in the parameters of the days.
     """
     issues, vectors = read_items(lake, [day.day for day in days], size, with_bodies=True)
-    rows, pairs = _rows_of(issues, vectors, days[0], lake, segments, settings)
+    rows, pairs = _rows_of(issues, vectors, days[0], lake, segments, settings, ordering)
     return [
         (
             _store(lake, SIMILAR_ISSUES, day, owner, day.parameters, rows),
@@ -213,7 +236,12 @@ def batch_in_shards(day: NeighbourDay, owner: str, pairs: Draft) -> NewBatch:
 
 
 def neighbours_of_shard(
-    shard: NeighbourShard, lake: Lake, size: int, segments: Sequence[Manifest], settings: Index
+    shard: NeighbourShard,
+    lake: Lake,
+    size: int,
+    segments: Sequence[Manifest],
+    settings: Index,
+    ordering: Ordering,
 ) -> pa.Table:
     """Returns the rows of similar_issues_v2 of a shard: of consecutive issues of a day. `size` is the length
     of a vector, and `segments` are all segments of the release.
@@ -226,7 +254,7 @@ def neighbours_of_shard(
     bounds = np.linspace(0, len(issues), shard.shards + 1).astype(int).tolist()
     own = slice(bounds[shard.number], bounds[shard.number + 1])
     issues, vectors = issues.slice(own.start, own.stop - own.start), vectors[own]
-    rows, pairs = _rows_of(issues, vectors, day, lake, segments, settings)
+    rows, pairs = _rows_of(issues, vectors, day, lake, segments, settings, ordering)
     file = lake.write_table(shard.pairs.folder, shard.file, pairs.drop_columns("day"), DUPLICATE_PAIRS)
     shard.pairs.add(FinishedPart(file, {}))
     return rows.drop_columns("day")
@@ -255,12 +283,13 @@ def _rows_of(
     lake: Lake,
     segments: Sequence[Manifest],
     settings: Index,
+    ordering: Ordering,
 ) -> tuple[pa.Table, pa.Table]:
     """Returns the rows of similar_issues_v2 and of duplicate_pairs_v1 of some issues, each with their source
     day. `day` is any of the days, which are of one month."""
     opened = [Segment.of_batch(lake, manifest) for manifest in segments]
     since = months_before(day.day.day, day.parameters["months"])
-    lists = find_lists(opened, issues, vectors, since, day.parameters["neighbours"], settings)
+    lists = find_lists(opened, issues, vectors, since, day.parameters["neighbours"], settings, ordering)
     rows = neighbour_rows(issues, opened, lists, day.parameters["near_duplicate_distance"])
     return rows, pair_rows(issues, opened, lists.pairs)
 

@@ -9,7 +9,7 @@ repository and another network. docs/quality.md has the figures, and the command
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -55,6 +55,8 @@ FEATURES: Final = (
 - age: logarithm of the days between the two, 0 for a day or less, 1 for ten years
 - same_day: 1 if both were opened at the same time, 0.37 if a day lies between them
 """
+Knots = tuple[tuple[float, float], ...]
+"""Points of a curve through which straight lines are drawn."""
 _TEN_YEARS: Final = 3653.0
 _UNKNOWN_AGE: Final = 365.0
 _CROWD: Final = 5
@@ -208,13 +210,17 @@ class _Shared:
 
 @dataclass(frozen=True)
 class Ordering:
-    """A logistic regression over the features of a pair."""
+    """A logistic regression over the features of a pair, and a calibration of its log odds."""
 
     version: str
     """changes whenever the features or the weights change, so that stored probabilities are computed again"""
     weights: tuple[float, ...]
     """one per feature, in the order of FEATURES"""
     bias: float
+    calibration: Knots = ()
+    """pairs of log odds of the regression and the log odds that they stand for, both ascending, joined by
+    straight lines. Before the first and after the last, both grow alike. Empty: they are the same. So the
+    order is always that of the regression"""
 
     def __post_init__(self) -> None:
         if len(self.weights) != len(FEATURES):
@@ -228,13 +234,30 @@ class Ordering:
 
         `features` (n, len(FEATURES)) come from `pair_features`. The pairs of a list are ordered by it.
         """
-        score = features.astype(np.float64) @ np.array(self.weights) + self.bias
-        probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-score))
+        probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-self._calibrated(self.log_odds(features))))
         return probabilities
+
+    def log_odds(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Returns the log odds (n,) of the regression, without the calibration."""
+        log_odds: NDArray[np.float64] = features.astype(np.float64) @ np.array(self.weights) + self.bias
+        return log_odds
+
+    def _calibrated(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        if not self.calibration:
+            return log_odds
+        raw, calibrated = np.array(self.calibration).T
+        inside = np.clip(log_odds, raw[0], raw[-1])
+        result: NDArray[np.float64] = np.interp(inside, raw, calibrated) + (log_odds - inside)
+        return result
 
     def to_json(self) -> dict[str, Any]:
         """Returns the ordering as a JSON object, with a weight per name of a feature."""
-        return {**asdict(self), "weights": dict(zip(FEATURES, self.weights, strict=True))}
+        return {
+            "version": self.version,
+            "weights": dict(zip(FEATURES, self.weights, strict=True)),
+            "bias": self.bias,
+            "calibration": [list(knot) for knot in self.calibration],
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Ordering:
@@ -246,7 +269,10 @@ class Ordering:
                 "Fit the ordering with this version of Titler.",
             )
         return cls(
-            str(values["version"]), tuple(float(weights[name]) for name in FEATURES), float(values["bias"])
+            str(values["version"]),
+            tuple(float(weights[name]) for name in FEATURES),
+            float(values["bias"]),
+            tuple((float(raw), float(calibrated)) for raw, calibrated in values.get("calibration", ())),
         )
 
 

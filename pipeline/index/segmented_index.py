@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pipeline.contracts import EVERYWHERE_LIST, ISSUES, REPOSITORY_LIST, SEGMENTS
 from pipeline.errors import UsageError
 from pipeline.index.comparison import TEXTS, Listed
-from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.ordering import Ordering
 from pipeline.index.queries import Hits, Queries, Vectors, months_before
 from pipeline.index.release_days import repository_group
 from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
@@ -26,6 +26,7 @@ from pipeline.index.similar_lists import (
     lists_everywhere,
     lists_in_repository,
 )
+from pipeline.index.stored_orderings import ordering_of_release
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
@@ -72,6 +73,7 @@ class SegmentedIndex:
     """The segments of a release. `segments` are opened when a question needs them.
 
     `groups` has for each segment the number of its group of repositories, and the number of groups.
+    `ordering` estimates the probabilities.
     """
 
     def __init__(
@@ -80,11 +82,13 @@ class SegmentedIndex:
         segments: Sequence[Segment],
         groups: Sequence[tuple[int, int]],
         settings: Settings,
+        ordering: Ordering,
     ) -> None:
         self._release = release
         self._segments = segments
         self._groups = groups
         self._settings = settings
+        self._ordering = ordering
 
     def find(self, url: str) -> AskedIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
@@ -159,14 +163,14 @@ class SegmentedIndex:
                 continue
             segments = self._segments_of(repo)
             repository = self._repository(segments, repo)
-            ((listed, by_id),) = lists_in_repository(repository, question, wanted.count, DEFAULT_ORDERING)
+            ((listed, by_id),) = lists_in_repository(repository, question, wanted.count, self._ordering)
             known |= by_id
             if repo == wanted.repo:
                 rows += self._rows(REPOSITORY_LIST, segments, listed)
         if wanted.everywhere:
             hits = self._hits_everywhere(vector, EVERYWHERE_CANDIDATES * wanted.count + 1, wanted.since)
             (listed,) = lists_everywhere(
-                self._segments, hits, question, self._sample(), [known], wanted.count, DEFAULT_ORDERING
+                self._segments, hits, question, self._sample(), [known], wanted.count, self._ordering
             )
             rows += self._rows(EVERYWHERE_LIST, self._segments, listed)
         return rows
@@ -248,7 +252,8 @@ def open_segments(release: Pinned, settings: Settings) -> SegmentedIndex:
     """Opens the index of a release. Raises UsageError if the release has no segments yet."""
     manifests = release.members[SEGMENTS.name]
     segments = [Segment.of_batch(release.lake, manifest) for manifest in manifests]
-    return SegmentedIndex(release, segments, [_group_of(manifest) for manifest in manifests], settings)
+    groups = [_group_of(manifest) for manifest in manifests]
+    return SegmentedIndex(release, segments, groups, settings, ordering_of_release(release))
 
 
 def _group_of(manifest: Manifest) -> tuple[int, int]:

@@ -62,8 +62,19 @@ def lists_in_repository(
 ) -> Iterator[tuple[Listed, Mapping[int, float]]]:
     """Yields the list of each query in a repository, with up to `count` issues, and the probabilities of all
     its candidates, by issue id. The repository must have terms."""
+    for comparison in compare_in_repository(repository, question, max(CANDIDATES, count)):
+        features = comparison.features()
+        probabilities = probabilities_of(ordering, features)
+        by_id = dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
+        yield comparison.chosen(features, probabilities, count), by_id
+
+
+def compare_in_repository(
+    repository: RepositoryItems, question: Question, candidates: int = CANDIDATES
+) -> Iterator[Comparison]:
+    """Yields each query with its candidates in a repository: as many as `candidates` by vector, and as many
+    by words. The repository must have terms."""
     assert repository.terms is not None
-    candidates = max(CANDIDATES, count)
     older_only = question.queries.ages is not None
     before = repository.before(question.issue_ids) if older_only else np.full(len(question), len(repository))
     words = RepositoryWords(repository.terms, question.terms)
@@ -72,7 +83,7 @@ def lists_in_repository(
     for query, own in enumerate(_slices(hits, len(question))):
         by_words = words.best(query, int(before[query]), candidates + 1, kept)
         positions, cosines = _candidates(repository, question, query, by_words, hits, own)
-        comparison = Comparison(
+        yield Comparison(
             words,
             query,
             int(question.terms.body_hashes[query]),
@@ -85,10 +96,6 @@ def lists_in_repository(
             repository.created_at[positions],
             repository.issue_ids[positions],
         )
-        features = comparison.features()
-        probabilities = probabilities_of(ordering, features)
-        by_id = dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
-        yield comparison.chosen(features, probabilities, count), by_id
 
 
 def _first_of_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

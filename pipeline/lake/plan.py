@@ -170,6 +170,7 @@ class _ReleaseFacts(KnownKeys):
     near_duplicate_distance: float = ABSENT
     min_probability: float = ABSENT
     cluster_probability: float = ABSENT
+    ordering: Name = ABSENT
     embedding: _EmbeddingFact = ABSENT
     kept_titles: dict[str, BatchFolder] = ABSENT
     titles_withheld: str = ABSENT

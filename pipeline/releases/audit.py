@@ -1,8 +1,9 @@
 """Audits a release before it is published.
 
-A release passes under three conditions. A person has accepted every collapsed day, a day that lost nearly all
+A release passes under four conditions. A person has accepted every collapsed day, a day that lost nearly all
 of its data. The recall of the index is high enough. The share of issues without a title has not risen much,
-or a person has accepted the rise.
+or a person has accepted the rise. The recall of marked duplicates has not fallen significantly, or a person
+has accepted the fall.
 """
 
 from __future__ import annotations
@@ -18,9 +19,20 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
 from pipeline.releases.abstained_share import ABSTAINED, abstained_share, check_abstention
-from pipeline.releases.index_figures import CLUSTER_PROBABILITY, MIN_PROBABILITY, index_figures
+from pipeline.releases.index_figures import (
+    CLUSTER_PROBABILITY,
+    MARKED,
+    MIN_PROBABILITY,
+    ORDERING,
+    index_figures,
+)
+from pipeline.releases.marked_recall import ACCEPTED_FALL, RECALL, check_marked_recall
+from pipeline.releases.records import MARKED_DUPLICATES
 from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD
 from pipeline.settings import Index, Settings
+
+ACCEPTED_WORDS = (ABSTAINED, RECALL)
+"""The faults that a user accepts by a word, not by a day."""
 
 
 def audit(
@@ -32,14 +44,14 @@ def audit(
     """Audits a release. Returns the release's record, without the time of publication.
 
     A user may accept faults of the release. `accepted` maps each accepted fault to the user's reason. A fault
-    is a collapsed day (a day that lost nearly all of its data), or ABSTAINED: too many issues without a
-    title. `published` are the records of all published releases.
+    is a collapsed day (a day that lost nearly all of its data), ABSTAINED: too many issues without a title,
+    or RECALL: fewer marked duplicates are listed. `published` are the records of all published releases.
 
     Raises StoppedError if a fault was not accepted, or if the recall of the index is too low. Raises
     UsageError if a day in `accepted` is not in the release, or if a stage of the release has not run yet.
     """
     plan = release.plan
-    days = {day: because for day, because in accepted.items() if day != ABSTAINED}
+    days = {day: because for day, because in accepted.items() if day not in ACCEPTED_WORDS}
     acceptances = collect_acceptances(release, days, published)
     accepted_days = {entry["day"] for entry in acceptances}
     collapsed = [
@@ -54,6 +66,10 @@ def audit(
     share = abstained_share(release)
     acceptance = check_abstention(
         release.name, share, published, settings.release.max_abstained_rise, accepted.get(ABSTAINED, "")
+    )
+    marked = index.get(MARKED)
+    accepted_fall = check_marked_recall(
+        release.name, marked, published, settings.release.min_marks, accepted.get(RECALL, "")
     )
     superseded = sum(len(issue_ids) for issue_ids in plan.superseded.values())
     titled = sum(manifest.rows for manifest in release.members[TITLE_PREDICTIONS.name])
@@ -71,6 +87,8 @@ def audit(
         "accepted": json.dumps(acceptances, ensure_ascii=False),
         **_segments(index),
         **_suggestions(release, settings),
+        **_ordering(index),
+        **_agreement_with_marks(marked, accepted_fall),
         **_titles(release, share, acceptance),
     }
 
@@ -98,6 +116,27 @@ def _suggestions(release: Pinned, settings: Settings) -> dict[str, float]:
         for table, (name, default) in of_tables.items()
         if table in release.members
     }
+
+
+def _ordering(index: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the fields of a release's record that are about the order of similar issues: none for an index
+    of an earlier version of Titler."""
+    if ORDERING not in index:
+        return {}
+    learned = index[ORDERING].get("learned")
+    calibration = {"ordering_calibration": json.dumps(learned["calibration"])} if learned else {}
+    return {ORDERING: index[ORDERING]["version"], **calibration}
+
+
+def _agreement_with_marks(
+    marked: Mapping[str, Any] | None, accepted_fall: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Returns the field of a release's record that says how well its similar issues agree with duplicate
+    marks: none if that was not measured. `accepted_fall` says who accepted a fall, when and why."""
+    if marked is None:
+        return {}
+    figures = {**marked, ACCEPTED_FALL: accepted_fall} if accepted_fall else marked
+    return {MARKED_DUPLICATES: json.dumps(figures, ensure_ascii=False)}
 
 
 def _titles(

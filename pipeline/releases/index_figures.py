@@ -19,6 +19,16 @@ class _SegmentKeys(KnownKeys):
     recall_at_10: float
 
 
+class _MarkedKeys(KnownKeys):
+    pairs: NonNegativeInt
+    recall_at_10: float
+
+
+class _OrderingKeys(KnownKeys):
+    version: str
+    learned: dict[str, Any] = ABSENT
+
+
 class _FigureKeys(KnownKeys):
     """What Titler reads of the figures. Older figures lack the keys with a default."""
 
@@ -28,6 +38,8 @@ class _FigureKeys(KnownKeys):
     parameters: dict[str, Any]
     segments: list[_SegmentKeys] = ABSENT
     days_with_other_history: NonNegativeInt = ABSENT
+    marked: _MarkedKeys = ABSENT
+    ordering: _OrderingKeys = ABSENT
 
 
 INDEX_FIGURES = Note(
@@ -38,6 +50,11 @@ INDEX_FIGURES = Note(
 )
 """The note with the figures: the file index.json beside the release's plan."""
 
+MARKED = "marked"
+"""Key of the figures that say how well the similar issues agree with duplicate marks
+(`pipeline.index.marked_duplicates`)."""
+ORDERING = "ordering"
+"""Key of the figures that say which ordering estimates the probabilities, and how good a learned one is."""
 MIN_PROBABILITY = "min_probability"
 """Name of the fact in a release's plan, and of the field of its record: the setting
 `similar.min_probability`."""

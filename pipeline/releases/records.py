@@ -16,11 +16,22 @@ from pipeline import warehouse
 from pipeline.contracts import RELEASES
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
-from pipeline.lake.json_documents import KnownKeys, Name, object_with
+from pipeline.lake.json_documents import ABSENT, KnownKeys, Name, object_with
 from pipeline.lake.pinned import Note, Pinned, pinned_names
 from pipeline.settings import Settings
 
 _ACCEPTANCES = TypeAdapter(list[dict[str, str]])
+MARKED_DUPLICATES = "marked_duplicates"
+"""Key of a record, and column of releases_v1: a JSON object that says how well the similar issues agree with
+duplicate marks."""
+
+
+class _MarkedKeys(KnownKeys):
+    pairs: NonNegativeInt
+    recall_at_10: float
+
+
+_MARKED: TypeAdapter[dict[str, Any]] = TypeAdapter(object_with(_MarkedKeys))
 
 
 def _check_time(text: str) -> str:
@@ -30,6 +41,11 @@ def _check_time(text: str) -> str:
 
 def _check_list_of_acceptances(text: str) -> str:
     _ACCEPTANCES.validate_json(text, strict=True)  # raises ValidationError, which is a ValueError
+    return text
+
+
+def _check_marked(text: str) -> str:
+    _MARKED.validate_json(text, strict=True)  # raises ValidationError, which is a ValueError
     return text
 
 
@@ -49,6 +65,7 @@ class _RecordKeys(KnownKeys):
     index_items: NonNegativeInt
     recall_at_10: float
     accepted: Annotated[str, AfterValidator(_check_list_of_acceptances)]
+    marked_duplicates: Annotated[str, AfterValidator(_check_marked)] = ABSENT
 
 
 RECORD = Note(
@@ -97,6 +114,13 @@ def published_records(
         else:
             records += [record] if record else []
     return sorted(records, key=lambda record: (record["published_at"], record["release_id"]))
+
+
+def marked_figures(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns how well the similar issues of a release agree with duplicate marks: the figures of
+    `pipeline.index.marked_duplicates`. Returns None if they were not measured. `record` is the release's."""
+    text = record.get(MARKED_DUPLICATES)
+    return None if text is None else _MARKED.validate_json(text)
 
 
 def record_from_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from pipeline.errors import UsageError
+from pipeline.settings.alerts import Alerts
 from pipeline.settings.lake import LakeSettings
 from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Model
 from pipeline.settings.section import Section
@@ -133,8 +134,8 @@ class Index(Section):
 
 
 class Similar(Section):
-    """Which similar issues are suggested, which form clusters, how far a search for them looks back, and when
-    stored similar issues are searched again."""
+    """Which similar issues are suggested, which form clusters, how far a search for them looks back, when
+    stored similar issues are searched again, and which marked duplicates they are compared with."""
 
     min_probability: float = Field(
         default=0.35,
@@ -162,6 +163,18 @@ class Similar(Section):
         description="if a day is ingested late or again, the similar issues of this many days after it are "
         "searched again. Those of later days stay as they are",
     )
+    marked_months: int = Field(
+        default=3,
+        ge=0,
+        description="number of months, in addition to the month of the release's last day, whose issues are "
+        "compared with duplicate marks: the release records how many marked duplicates it lists and suggests",
+    )
+    min_marks: int = Field(
+        default=1000,
+        ge=1,
+        description="from at least this many pairs of marked duplicates, `titler learn-ordering` learns how "
+        "similar issues are ordered. With fewer, the default weights are used",
+    )
 
 
 class Release(Section):
@@ -187,61 +200,12 @@ class Release(Section):
         description="largest allowed rise of the share (0 to 1) of issues without a title, compared with the "
         "previous release. A release with a larger rise is not published until a person accepts it",
     )
-
-
-class Alerts(Section):
-    """Where alerts are sent. An alert reports a failure or a problem that needs a person."""
-
-    kind: Literal["log", "webhook", "email"] = Field(
-        default="log", description="how alerts are sent: log (one line on standard error), webhook or email"
+    min_marks: int = Field(
+        default=200,
+        ge=1,
+        description="if at least this many pairs of marked duplicates were measured, for a release and for "
+        "the one before, a significant fall of their recall@10 stops the release until a person accepts it",
     )
-    webhook_url: SecretStr = Field(
-        default=SecretStr(""),
-        description="if alerts.kind is webhook: URL to which an alert is sent as JSON in a POST request. The "
-        "URL is a secret, so set it as an environment variable",
-    )
-    email_to: str = Field(
-        default="", description="if alerts.kind is email: addresses of the recipients, separated by commas"
-    )
-    email_from: str = Field(default="", description="if alerts.kind is email: address of the sender")
-    smtp: str = Field(
-        default="localhost:25",
-        pattern=r"^.+:\d+$",
-        description="if alerts.kind is email: HOST:PORT of a mail server that needs no login",
-    )
-    link: str = Field(
-        default="",
-        description="link that is added to every alert. Airflow's DAGs set it to the address of the task's "
-        "log",
-    )
-    task: str = Field(
-        default="",
-        description="name of the Airflow task that runs the command. Airflow's DAGs set it, so that Airflow "
-        "sends no second alert about the same failure",
-    )
-    stale_after_hours: float = Field(
-        default=30,
-        ge=0,
-        description="maximum age of the current release in hours. If the release is older, `titler status` "
-        "exits with code 1. Set to 0 to allow any age",
-    )
-
-    @model_validator(mode="after")
-    def _check_address(self) -> Self:
-        """Raises ValueError if alerts are sent by webhook or email, but a needed address is not set.
-
-        Without this check, the error would only occur when the first alert is sent.
-        """
-        if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(
-            ("https://", "http://")
-        ):
-            raise ValueError(
-                "alerts.kind = webhook needs alerts.webhook_url, an address that starts with https:// or "
-                "http://"
-            )
-        if self.kind == "email" and not (self.email_to and self.email_from):
-            raise ValueError("alerts.kind = email needs alerts.email_to and alerts.email_from")
-        return self
 
 
 class Lineage(Section):

@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.compute.cluster import map_shards
 from pipeline.compute.new_batches import make_batches
 from pipeline.contracts import DUPLICATE_PAIRS, INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
+from pipeline.index.marked_duplicates import measure_release
 from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
@@ -24,23 +25,27 @@ from pipeline.index.neighbours import (
     commit_pairs,
     days_with_other_history,
     draft_of_pairs,
+    earlier_orderings,
     group_days,
     neighbours_of_shard,
     plan_neighbours,
     store_neighbours,
 )
+from pipeline.index.ordering import DEFAULT_ORDERING, Ordering
+from pipeline.index.ordering_examples import is_held_out
 from pipeline.index.queries import months_before
 from pipeline.index.recall import RECALL_QUERIES, measure_recall
 from pipeline.index.release_days import days_of_release
 from pipeline.index.segment import Segment
 from pipeline.index.segment_build import SegmentToBuild, build_segment
 from pipeline.index.segment_plan import SegmentPlan, plan_segments
+from pipeline.index.stored_orderings import stored_ordering_of_release
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import network_of_release
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import BatchKey, Pinned
 from pipeline.releases.audit import check_recall
-from pipeline.releases.index_figures import INDEX_FIGURES, index_figures
+from pipeline.releases.index_figures import INDEX_FIGURES, MARKED, MIN_PROBABILITY, ORDERING, index_figures
 from pipeline.settings import Settings
 
 ITEMS_WORTH_A_CLUSTER = 100_000
@@ -65,7 +70,7 @@ class IndexOutcome:
 
 def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     """Builds the segments that a release needs and that do not exist yet, and stores the neighbours of its
-    issues.
+    issues. Then measures how many marked duplicates are among the neighbours.
 
     A release of an earlier version of Titler keeps its stored neighbours. Its segments and its figures are
     made only if they are missing. Raises UsageError if the stage `embed` has not run for the release. Raises
@@ -84,15 +89,28 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
         segments, built = _segments(release, owner, size, plan_segments(days, settings.index), settings)
     figures, searched = _measured(lake, release, segments, settings), 0
     check_recall(release.name, figures, settings.index)
-    parameters = SearchParameters(
-        release.facts["neighbours"], release.facts["near_duplicate_distance"], settings.similar.months
+    learned = stored_ordering_of_release(release)
+    ordering = learned.ordering if learned else DEFAULT_ORDERING
+    neighbour_days = plan_neighbours(
+        days,
+        SearchParameters(
+            release.facts["neighbours"],
+            release.facts["near_duplicate_distance"],
+            settings.similar.months,
+            ordering.version,
+        ),
+        settings.similar.recompute_days,
+        _earlier_orderings(release),
     )
-    neighbour_days = plan_neighbours(days, parameters, settings.similar.recompute_days)
     if is_earlier:
         neighbours = list(release.members[SIMILAR_ISSUES_V1.name])
     else:
-        of_days, searched = _neighbours(release, owner, size, neighbour_days, segments, settings)
+        of_days, searched = _neighbours(release, owner, size, neighbour_days, segments, settings, ordering)
         neighbours = [similar for similar, _ in of_days]
+        figures[ORDERING] = {"version": ordering.version, **({"learned": learned.figures} if learned else {})}
+        held_out = learned is not None
+        if marked := _agreement_with_marks(release, segments, neighbours, settings, held_out=held_out):
+            figures[MARKED] = marked
         release.members.put(DUPLICATE_PAIRS.name, [pairs for _, pairs in of_days])
         release.members.put(SIMILAR_ISSUES.name, neighbours)
     figures["days_with_other_history"] = days_with_other_history(neighbour_days, neighbours)
@@ -195,6 +213,29 @@ def _measured(
     }
 
 
+def _agreement_with_marks(
+    release: Pinned,
+    segments: Sequence[Manifest],
+    neighbours: Sequence[Manifest],
+    settings: Settings,
+    *,
+    held_out: bool,
+) -> dict[str, Any] | None:
+    """Returns how well the stored similar issues agree with duplicate marks, or None if there are none. Marks
+    come late, so this is measured for every release. If `held_out` is true, only those repositories count
+    from which no ordering is learned."""
+    similar = settings.similar
+    figures = measure_release(
+        release,
+        [Segment.of_batch(release.lake, manifest) for manifest in segments],
+        neighbours,
+        similar.marked_months,
+        release.facts.get(MIN_PROBABILITY, similar.min_probability),
+        is_held_out if held_out else lambda repo: True,
+    )
+    return figures and {**figures, "repositories": "held out" if held_out else "all"}
+
+
 def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[float, int] | None:
     """Returns the recall that was measured with these parameters for this release or for the release before,
     and the number of issues that were searched for. Returns None if there is none, or if there were too few
@@ -207,6 +248,13 @@ def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[fl
     return None
 
 
+def _earlier_orderings(release: Pinned) -> dict[str, str]:
+    """Returns the version of the ordering of each day of the release before, by day."""
+    if release.base is None or SIMILAR_ISSUES.name not in release.base.members:
+        return {}
+    return earlier_orderings(release.base.members[SIMILAR_ISSUES.name])
+
+
 def _neighbours(
     release: Pinned,
     owner: str,
@@ -214,24 +262,22 @@ def _neighbours(
     days: Sequence[NeighbourDay],
     segments: Sequence[Manifest],
     settings: Settings,
+    ordering: Ordering,
 ) -> tuple[list[tuple[Manifest, Manifest]], int]:
     """Returns one batch of similar_issues_v2 and one of duplicate_pairs_v1 per day, and for how many days
-    they are new."""
-    lists = release.find_all(
-        [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
-    )
-    pairs = release.find_all(
-        [
-            BatchKey(DUPLICATE_PAIRS.name, day.partition(owner), day.inputs, day.pair_parameters)
-            for day in days
-        ]
-    )
-    existing = {
-        day.day.day: (of_lists, of_pairs)
-        for day, of_lists, of_pairs in zip(days, lists, pairs, strict=True)
-        if of_lists and of_pairs
-    }
-    missing = [day for day in days if day.day.day not in existing]
+    they are new.
+
+    Days that keep an earlier ordering need not be searched again. If they must be for another reason, they
+    get the ordering of the release.
+    """
+    existing = _stored_neighbours(release, owner, days)
+    renewed = [
+        day if stored else day.with_ordering(ordering.version)
+        for day, stored in zip(days, existing, strict=True)
+    ]
+    if renewed != list(days):
+        existing = _stored_neighbours(release, owner, renewed)
+    missing = [day for day, stored in zip(renewed, existing, strict=True) if stored is None]
     small, large = [day for day in missing if day.shards == 1], [day for day in missing if day.shards > 1]
     groups = map_shards(
         store_neighbours,
@@ -241,6 +287,7 @@ def _neighbours(
         size,
         list(segments),
         settings.index,
+        ordering,
         label="neighbours",
         compute=settings.compute,
         worth_a_cluster=sum(day.day.issue_count for day in small) > ISSUES_WORTH_A_CLUSTER,
@@ -255,11 +302,34 @@ def _neighbours(
         size,
         list(segments),
         settings.index,
+        ordering,
         label="neighbours of large days",
         compute=settings.compute,
         worth_a_cluster=sum(day.day.issue_count for day in large) > ISSUES_WORTH_A_CLUSTER,
     )
     new = [stored for group in groups for stored in group]
     new += [(similar, commit_pairs(draft, similar)) for draft, similar in zip(drafts, in_shards, strict=True)]
-    by_day = existing | {similar.day: (similar, pairs) for similar, pairs in new}
-    return [by_day[day.day.day] for day in days], len(missing)
+    new_by_day = {similar.day: (similar, pairs) for similar, pairs in new}
+    return [stored or new_by_day[day.day.day] for day, stored in zip(renewed, existing, strict=True)], len(
+        missing
+    )
+
+
+def _stored_neighbours(
+    release: Pinned, owner: str, days: Sequence[NeighbourDay]
+) -> list[tuple[Manifest, Manifest] | None]:
+    """Returns the existing batches of similar_issues_v2 and duplicate_pairs_v1 of each day, or None if one of
+    them does not exist."""
+    similar = release.find_all(
+        [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
+    )
+    pairs = release.find_all(
+        [
+            BatchKey(DUPLICATE_PAIRS.name, day.partition(owner), day.inputs, day.pair_parameters)
+            for day in days
+        ]
+    )
+    return [
+        (of_lists, of_pairs) if of_lists and of_pairs else None
+        for of_lists, of_pairs in zip(similar, pairs, strict=True)
+    ]

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline import warehouse
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, PREDICTOR, SOURCE_HEALTH
 from pipeline.errors import LakeError
+from pipeline.index.stored_orderings import ORDERING, ordering_in_use
 from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import list_changes
 from pipeline.lake.day_catalogue import Catalogue, CatalogueUpdate, update_catalogue
@@ -114,11 +115,12 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
     - the embedding network, if the model took it from another model
     - whether the model's titles are withheld
     - the settings for finding similar issues
+    - the ordering that was learned from duplicate marks, if one is in use
     """
     model = Pinned(lake, "models", champion.model)
     predictor, embedding_network = model.members[PREDICTOR][0], taken_network(model.plan)
     default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
-    gate = stored_gate(lake, champion.model)
+    gate, ordering = stored_gate(lake, champion.model), ordering_in_use(lake)
     return {
         "model": champion.model,
         "model_version": champion.version,
@@ -130,6 +132,7 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
         "near_duplicate_distance": settings.index.near_duplicate_distance or default_distance,
         MIN_PROBABILITY: settings.similar.min_probability,
         CLUSTER_PROBABILITY: settings.similar.cluster_probability,
+        **({ORDERING: ordering} if ordering else {}),
         **(embedding_network.fact if embedding_network else {}),
         **(gate.facts if gate else {}),
     }

@@ -40,9 +40,11 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
     A release that is already current is published again only if its batches have changed. A user may accept
     faults of the release. `accepted` maps each accepted fault to the user's reason. A fault is a collapsed
-    day (a day that lost nearly all of its data), or the word `abstained`: more issues than before have no
-    title. Raises UsageError if the release was published before and is no longer current; use `rollback` for
-    such a release. Raises StoppedError if the audit or a check fails.
+    day (a day that lost nearly all of its data), the word `abstained`: more issues than before have no title,
+    or the word `recall`: fewer marked duplicates than before are listed.
+
+    Raises UsageError if the release was published before and is no longer current; use `rollback` for such a
+    release. Raises StoppedError if the audit or a check fails.
     """
     connection = warehouse.connect(settings, "publish")
     with connection.exclusive_lock("publish"):

@@ -67,24 +67,40 @@ def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
     the share equals the confidence, and the upper bars end at the dotted line. `label` names the horizontal
     axis, which may also show another value than the confidence.
     """
+    rows = [(row["low"], row["high"], row["alike"], row["titles"]) for row in bins]
+    return _shares(rows, label, "share with ROUGE-L over 0.3", "titles", "titles of validation issues")
+
+
+def duplicates(bins: Sequence[Row]) -> Figure:
+    """Draws how often pairs of issues are marked as duplicates, by the probability of an ordering.
+
+    Each row of `bins` describes the pairs whose probability is between `low` and `high`: the share that is
+    `marked`, and the number of `pairs`. The bars and lines are those of `confidence`. The lower axis is
+    logarithmic, because most issues have no duplicate.
+    """
+    rows = [(row["low"], row["high"], row["marked"], row["pairs"]) for row in bins]
+    legend = "pairs of held-out repositories"
+    figure = _shares(rows, "probability", "share marked as duplicates", "pairs", legend)
+    figure.axes[1].set_yscale("log")
+    return figure
+
+
+def _shares(
+    bins: Sequence[tuple[float, float, float, int]], label: str, ylabel: str, counted: str, legend: str
+) -> Figure:
+    """Draws the share of each bin, with its 95% interval, above the count of each bin. A bin has its two
+    ends, its share and its count."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    lefts = [row["low"] for row in bins]
-    widths = [row["high"] - row["low"] for row in bins]
-    upper.bar(
-        lefts,
-        [row["alike"] for row in bins],
-        widths,
-        align="edge",
-        edgecolor="white",
-        label="titles of validation issues",
-    )
-    intervals = [wilson_interval(row["alike"], row["titles"]) for row in bins]
-    middles = [(row["low"] + row["high"]) / 2 for row in bins]
+    lefts = [low for low, _, _, _ in bins]
+    widths = [high - low for low, high, _, _ in bins]
+    shares, counts = [share for _, _, share, _ in bins], [count for _, _, _, count in bins]
+    upper.bar(lefts, shares, widths, align="edge", edgecolor="white", label=legend)
+    intervals = [wilson_interval(share, max(count, 1)) for share, count in zip(shares, counts, strict=True)]
     upper.vlines(
-        middles,
+        [(low + high) / 2 for low, high, _, _ in bins],
         [low for low, _ in intervals],
         [high for _, high in intervals],
         color="black",
@@ -92,12 +108,11 @@ def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
         label="95% interval",
     )
     upper.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect calibration")
-    upper.set(ylabel="share with ROUGE-L over 0.3", ylim=(0, 1), xlim=(0, 1))
+    upper.set(ylabel=ylabel, ylim=(0, 1), xlim=(0, 1))
     figure.legend(loc="outside upper center", ncols=3)
-    counts = [row["titles"] for row in bins]
     bars = lower.bar(lefts, counts, widths, align="edge", edgecolor="white", color="grey")
     lower.bar_label(bars, [f"{count:,}" for count in counts], fontsize="small")
-    lower.set(xlabel=label, ylabel="titles")
+    lower.set(xlabel=label, ylabel=counted)
     lower.margins(y=0.3)
     return figure
 

@@ -41,6 +41,7 @@ CHAMPION = "champion"
 PREVIOUS = "previous"
 VARIANT_TAG = "titler.variant"
 BECAUSE_TAG = "titler.promoted_because"
+ORDERING_TAG = "titler.ordering"
 TEACHER_USED = "teacher_used"
 """The parameter of a run that says whether a model also learned from the titles of a teacher."""
 BACKENDS = ("tensorflow-cpu", "tensorflow", "jax", "torch")
@@ -112,8 +113,31 @@ class Tracking:
             params=[Param(key, value) for key, value in values.items()],
             tags=[RunTag(key, value) for key, value in tags.items()],
         )
-        try:
+        with self._terminated(run_id):
             yield Run(self._client, run_id)
+
+    @contextmanager
+    def ordering_run(self, version: str, parameters: Row) -> Iterator[Run]:
+        """Yields a new MLflow run for the ordering `version`, which was learned from duplicate marks. Use it
+        in a `with` statement. The status is set as for a training."""
+        from mlflow.entities import Param
+
+        tags = {
+            ORDERING_TAG: version,
+            "mlflow.source.name": "titler learn-ordering",
+            "mlflow.source.type": "LOCAL",
+        }
+        run = self._client.create_run(self._experiment_id(), run_name=f"ordering {version}", tags=tags)
+        run_id = str(run.info.run_id)
+        self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
+        with self._terminated(run_id):
+            yield Run(self._client, run_id)
+
+    @contextmanager
+    def _terminated(self, run_id: str) -> Iterator[None]:
+        """Sets the final status of a run when the `with` statement ends."""
+        try:
+            yield
         except BaseException as error:
             self._client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise

@@ -89,6 +89,11 @@ class Run:
         that a title is good."""
         self._client.log_figure(self.id, figures.confidence(curve, "probability"), "reliability.png")
 
+    def log_duplicates_figure(self, curve: Sequence[Row]) -> None:
+        """Logs the artifact reliability.png: how often pairs of issues are marked as duplicates, by the
+        probability of an ordering (see `figures.duplicates`)."""
+        self._client.log_figure(self.id, figures.duplicates(curve), "reliability.png")
+
     def log_json(self, file: str, value: Row) -> None:
         """Logs a JSON object as the artifact `file`."""
         self._client.log_dict(self.id, dict(value), file)

@@ -20,6 +20,9 @@ SELECT
   segments,
   days_with_other_history,
   min_probability,
-  cluster_probability
+  cluster_probability,
+  ordering,
+  ordering_calibration,
+  marked_duplicates
 FROM
   releases_v1

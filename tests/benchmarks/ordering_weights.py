@@ -5,10 +5,8 @@
 The files are those of `retrieval.py`. It prints the weights for `DEFAULT_ORDERING` as JSON, and figures of
 weights that have not seen the repository that they are measured on.
 
-The weights are those of a logistic regression over the candidates of all issues, with and without a mark, so
-that its probabilities hold for all issues. Each feature can only speak for a pair, or only against it: see
-AT_MOST. So the weights are plausible for another repository, and features that say the same do not cancel
-each other.
+The weights are those of a logistic regression (`pipeline.index.ordering_fit`) over the candidates of all
+issues, with and without a mark, so that its probabilities hold for all issues.
 """
 
 from __future__ import annotations
@@ -22,7 +20,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.index.ordering import DEFAULT_ORDERING, FEATURES, Ordering
+from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.ordering_fit import fit_ordering
 from tests.benchmarks.duplicates import CandidateSearch, Duplicates
 from tests.benchmarks.retrieval import by_model, calibration
 
@@ -30,17 +29,7 @@ FITTED_CANDIDATES: Final = 25
 """Of an issue without a mark, only this many candidates are fitted: the most probable ones so far."""
 MIN_PAIRS: Final = 100
 """Repositories with fewer pairs are held out together."""
-REGULARISATION: Final = 1e-3
 PRECISION: Final = 2 / 3
-AT_MOST: Final = {
-    "crowd": 0.0,
-    "title_conflict": -2.0,
-    "missing_identifiers": -1.5,
-    "added_identifiers": -1.5,
-    "age": 0.0,
-    "same_day": 0.0,
-}
-"""The largest weight of a feature that speaks against a pair. Every other weight is at least 0."""
 
 
 @dataclass(frozen=True)
@@ -84,34 +73,13 @@ def groups_of(data: Duplicates) -> npt.NDArray[np.int64]:
     return groups
 
 
-def fit(examples: Examples, version: str = "fitted") -> Ordering:
-    """The weights that make the marks most likely, within the limits of AT_MOST."""
-    from scipy.optimize import minimize
-
-    features, marked = examples.features.astype(np.float64), examples.marked
-    pairs = max(int(marked.sum()), 1)
-
-    def loss(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        score = features @ values[:-1] + values[-1]
-        total = np.logaddexp(0, np.where(marked, -score, score)).sum() / pairs
-        residual = (1 / (1 + np.exp(-score)) - marked) / pairs
-        penalty = REGULARISATION * values[:-1]
-        gradient = np.concatenate([features.T @ residual + 2 * penalty, [residual.sum()]])
-        return float(total + penalty @ values[:-1]), gradient
-
-    bounds = [(None, AT_MOST[name]) if name in AT_MOST else (0.0, None) for name in FEATURES]
-    start = np.array([*(AT_MOST.get(name, 0.0) for name in FEATURES), 0.0])
-    result = minimize(loss, start, jac=True, bounds=[*bounds, (None, None)], method="L-BFGS-B")
-    weights = tuple(round(float(value), 3) for value in result.x)
-    return Ordering(version, weights[:-1], weights[-1])
-
-
 def held_out_probabilities(examples: Examples) -> npt.NDArray[np.float64]:
     """The probability of each candidate by weights that have not seen its group of repositories."""
     probabilities = np.zeros(len(examples.marked))
     for group in np.unique(examples.groups):
         is_test = examples.groups == group
-        ordering = fit(examples.part(~is_test))
+        others = examples.part(~is_test)
+        ordering = fit_ordering(others.features, others.marked)
         probabilities[is_test] = ordering.probabilities(examples.features[is_test])
     return probabilities
 
@@ -165,7 +133,7 @@ def main() -> None:
         print(f"held out: R@10 {recall_at_10(examples, probabilities, len(data.pairs)):.3f}")
         print(f"held out: Brier score {brier:.4f}, calibration error {error:.4f}")
         print(f"held out: {suggested} suggestions from {threshold:.3f} on have a precision of 2/3")
-    print(json.dumps(fit(examples).to_json(), indent=1))
+    print(json.dumps(fit_ordering(examples.features, examples.marked).to_json(), indent=1))
 
 
 if __name__ == "__main__":

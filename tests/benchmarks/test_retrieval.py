@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.evaluation.retrieval import RetrievalScores
 from pipeline.index.ordering import DEFAULT_ORDERING, FEATURES, Ordering
+from pipeline.index.ordering_fit import AT_MOST, fit_ordering
 from tests.benchmarks import ordering_weights, tfidf
 from tests.benchmarks.clusters import largest, pairs_of
 from tests.benchmarks.duplicates import CandidateSearch, Duplicates
@@ -165,10 +166,10 @@ def test_a_fit_finds_what_marks_depend_on_and_keeps_the_signs():
     cosine, age = features[:, FEATURES.index("cosine")], features[:, FEATURES.index("age")]
     rows = np.arange(4000)
     examples = ordering_weights.Examples(features, 6 * cosine + 3 * age > 6, rows, rows % 2)
-    weights = ordering_weights.fit(examples).to_json()["weights"]
+    weights = fit_ordering(examples.features, examples.marked).to_json()["weights"]
     assert max(weights, key=lambda name: weights[name]) == "cosine"
-    assert all(weights[name] <= limit for name, limit in ordering_weights.AT_MOST.items())
-    assert all(weights[name] >= 0 for name in FEATURES if name not in ordering_weights.AT_MOST)
+    assert all(weights[name] <= limit for name, limit in AT_MOST.items())
+    assert all(weights[name] >= 0 for name in FEATURES if name not in AT_MOST)
 
 
 def test_the_threshold_is_the_lowest_with_enough_precision():
@@ -184,7 +185,7 @@ def test_weights_are_fitted_from_files(data):
         [1, 2, 2, 3, 3, 3],
         [False, True] + [False] * 4,
     )
-    assert isinstance(ordering_weights.fit(examples), Ordering)
+    assert isinstance(fit_ordering(examples.features, examples.marked), Ordering)
     probabilities = DEFAULT_ORDERING.probabilities(examples.features)
     assert ordering_weights.recall_at_10(examples, probabilities, 1) == 1.0
 

@@ -26,7 +26,7 @@ assert isinstance(COMMAND, TyperGroup)
 COMMANDS = COMMAND.commands
 VERBS = [
     *("extract", "clean", "vocab", "vectorize", "train", "evaluate", "promote"),
-    *("plan", "embed", "predict", "index", "publish", "collect", "rollback"),
+    *("learn-ordering", "plan", "embed", "predict", "index", "publish", "collect", "rollback"),
     *("run", "status", "ready", "cost", "title", "similar", "export", "sample", "alert", "doctor"),
 ]
 

@@ -33,6 +33,7 @@ from pipeline.lake.plan import PinnedDay
 from pipeline.settings import LakeSettings, Lineage, Settings, Source, Warehouse
 from pipeline.stages import clean, extract
 from pipeline.stages.index import IndexOutcome
+from pipeline.stages.learn_ordering import OrderingOutcome
 from pipeline.stages.plan import PlanOutcome
 from pipeline.stages.teach import TeacherRequest
 from tests.warehouse.events import DAY, opened, write_hour
@@ -142,7 +143,12 @@ def test_the_verbs_of_a_model(lake: LineageLake, verb: str, inputs: list[str], o
         ("vectorize", ["tokens_v1", "predictor"], ["vectors_v1"]),
         ("embed", ["vectors_v1", "predictor"], ["embeddings_v1"]),
         ("predict", ["vectors_v1", "issues_v1", "predictor"], ["title_predictions_v1"]),
-        ("index", ["embeddings_v1", "issues_v1"], ["segments_v1", "similar_issues_v2", "duplicate_pairs_v1"]),
+        (
+            "index",
+            ["embeddings_v1", "issues_v1", "duplicate_marks_v1"],
+            ["segments_v1", "similar_issues_v2", "duplicate_pairs_v1"],
+        ),
+        ("learn-ordering", ["duplicate_marks_v1", "segments_v1"], ["orderings"]),
         (
             "publish",
             [
@@ -160,6 +166,7 @@ def test_the_verbs_of_a_release(lake: LineageLake, verb: str, inputs: list[str],
         "embed": Outcome(lake.members[EMBEDDINGS.name], 0),
         "predict": Outcome(lake.members[TITLE_PREDICTIONS.name], 2),
         "index": IndexOutcome(lake.members[SEGMENTS.name], {}),
+        "learn-ordering": OrderingOutcome("1-1-abc", "it is not better"),
         "publish": {"release_id": "r"},
     }
     assert lake.names(verb, lake.release, results[verb]) == (inputs, outputs)
@@ -182,7 +189,7 @@ def test_a_reused_batch_is_reported_as_an_output(lake: LineageLake) -> None:
 
 def test_a_verb_reads_the_version_that_the_verb_before_it_wrote(lake: LineageLake) -> None:
     (written,) = lake.line("embed", lake.release, Outcome(lake.members[EMBEDDINGS.name], 2))["outputs"]
-    read, _ = lake.line("index", lake.release, IndexOutcome(lake.members[SEGMENTS.name], {}))["inputs"]
+    read, *_ = lake.line("index", lake.release, IndexOutcome(lake.members[SEGMENTS.name], {}))["inputs"]
     assert (read["name"], read["version"]) == (written["name"], written["version"])
 
 

@@ -46,6 +46,7 @@ COMMANDS = {
         "titler train 20150104T031200Z",
         "titler evaluate 20150104T031200Z",
         "titler promote 20150104T031200Z",
+        "titler learn-ordering --skip-code 99",
     ],
     "titler_refresh": [
         "titler plan --release 20150104T031200Z --skip-code 99",

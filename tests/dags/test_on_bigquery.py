@@ -60,6 +60,7 @@ TASKS = {
     "titler_train": ["vocab", "vectorize", "train", "evaluate", "promote"],
     "titler_refresh": ["plan", "vectorize", "embed", "predict", "index", "publish", "collect"],
 }
+SKIPPED = "learn-ordering"  # beside the tasks of a training; the first one is before the first release
 # The way of an issue, by OpenLineage's datasets; `lake` and `warehouse` stand for their addresses.
 WAY = [
     "bigquery githubarchive.day.20240101",
@@ -268,7 +269,9 @@ def ask(configured: Settings, sql: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("dag_id", TASKS)
 def test_every_task_of_a_dag_succeeds_in_its_order(night: Night, dag_id: str) -> None:
-    assert list(night.states[dag_id].items()) == [(task, "success") for task in TASKS[dag_id]]
+    states = dict(night.states[dag_id])
+    assert states.pop(SKIPPED, None) == ("skipped" if dag_id == "titler_train" else None)
+    assert list(states.items()) == [(task, "success") for task in TASKS[dag_id]]
 
 
 def test_what_is_published_is_current_in_the_warehouse_and_in_the_lake(night: Night) -> None:
@@ -314,7 +317,10 @@ def test_no_secret_is_in_anything_that_it_left_behind(night: Night) -> None:
 
 def test_every_task_tells_openlineage_when_it_starts_and_when_it_is_done(night: Night) -> None:
     tasks = [f"{dag_id}.{task}" for dag_id, tasks in TASKS.items() for task in tasks]
-    assert list(night.events("START")) == list(night.events("COMPLETE")) == tasks
+    for kind in ("START", "COMPLETE"):
+        told = list(night.events(kind))
+        told.remove(f"titler_train.{SKIPPED}")
+        assert told == tasks
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_every_task_has_the_memory_of_its_verb(configure):
     }
     assert memory == {
         "titler_ingest": ["1Gi", "1536Mi", "1Gi"],
-        "titler_train": ["1Gi", "1Gi", "8Gi", "4Gi", "3Gi"],
+        "titler_train": ["1Gi", "1Gi", "8Gi", "4Gi", "3Gi", "4Gi"],
         "titler_refresh": ["3Gi", "1Gi", "4Gi", "6Gi", "3Gi", "3Gi", "3Gi"],
     }
 

@@ -11,6 +11,7 @@ from pipeline.index.ordering import (
     Ordering,
     pair_features,
 )
+from pipeline.index.ordering_fit import AT_MOST
 from pipeline.index.repository_words import RepositoryWords
 from pipeline.text.issue_terms import issue_terms
 
@@ -177,6 +178,23 @@ def test_no_candidates_have_no_features():
 
 def test_an_ordering_is_read_as_it_was_written():
     assert Ordering.from_json(DEFAULT_ORDERING.to_json()) == DEFAULT_ORDERING
+
+
+def test_a_calibration_changes_the_probabilities_but_not_the_order():
+    weights = tuple(1.0 if name == "cosine" else 0.0 for name in FEATURES)
+    plain = Ordering("plain", weights, 0.0)
+    calibrated = Ordering("calibrated", weights, 0.0, ((-1.0, -4.0), (1.0, -2.0)))
+    features = np.zeros((5, len(FEATURES)), np.float32)
+    features[:, FEATURES.index("cosine")] = [-1.5, -1, 0, 1, 1.5]
+    log_odds = np.array([-4.5, -4, -3, -2, -1.5])  # straight between the points, and parallel outside
+    assert calibrated.probabilities(features) == pytest.approx(1 / (1 + np.exp(-log_odds)))
+    assert calibrated.log_odds(features).tolist() == plain.log_odds(features).tolist()
+    assert Ordering.from_json(calibrated.to_json()) == calibrated
+
+
+def test_a_feature_whose_default_weight_is_negative_may_only_speak_against_a_pair():
+    weights = dict(zip(FEATURES, DEFAULT_ORDERING.weights, strict=True))
+    assert {name for name in FEATURES if weights[name] < 0} <= AT_MOST.keys() <= set(FEATURES)
 
 
 def test_an_ordering_of_other_features_is_an_error():

@@ -16,6 +16,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay
 from pipeline.provenance import user_name
 from pipeline.releases.audit import audit, collect_acceptances
+from pipeline.releases.marked_recall import accepted_fall, check_marked_recall, smallest_fall
 from pipeline.settings import Settings
 
 COLLAPSED = {"verdict": "collapsed", "reason": "31 issues where 412 are usual"}
@@ -29,6 +30,7 @@ def open_release(
     recall: float = 1.0,
     facts: Mapping[str, Any] | None = None,
     titles_figures: Mapping[str, Any] | None = None,
+    index_figures: Mapping[str, Any] | None = None,
 ) -> Pinned:
     """A release with an index. `days` maps each day to the figures of its verdict. A day has two titles."""
     lake = Lake(str(folder))
@@ -44,7 +46,7 @@ def open_release(
         folders = (issues.folder, "", health[-1].folder)
         pinned.append(PinnedDay(day, *folders, issues.digest, "", health[-1].digest))
     index = lake.draft(INDEX, {"release": name}).commit(
-        {"items": 2 * len(days), "recall_at_10": recall, "recall_queries": 200}
+        {"items": 2 * len(days), "recall_at_10": recall, "recall_queries": 200, **(index_figures or {})}
     )
     release = Pinned(lake, "releases", name)
     release.open(pinned, {**FACTS, **(facts or {})})
@@ -200,3 +202,57 @@ def test_a_low_recall_stops_the_release(tmp_path: Path) -> None:
         "titler index --release r",
     ]
     assert raised.value.event == "release/r/recall"
+
+
+def marked(recall: float, pairs: int = 1000, **changes: Any) -> dict[str, Any]:
+    return {"pairs": pairs, "recall_at_10": recall, **changes}
+
+
+def record(figures: Mapping[str, Any], name: str = "q", **changes: Any) -> dict[str, Any]:
+    return {"release_id": name, "accepted": "[]", "marked_duplicates": json.dumps(figures), **changes}
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "stopped"),
+    [
+        (marked(0.6), record(marked(0.7)), True),
+        (marked(0.69), record(marked(0.7)), False),  # within the interval
+        (marked(0.8), record(marked(0.7)), False),
+        (marked(0.3, pairs=199), record(marked(0.7)), False),  # too few pairs
+        (marked(0.3), record(marked(0.7, pairs=199)), False),
+        (marked(0.5, repositories="held out"), record(marked(0.7)), False),  # other repositories
+        (None, record(marked(0.7)), False),
+        (marked(0.6), {"release_id": "q", "accepted": "[]"}, False),  # of an earlier version of Titler
+        (marked(0.6), record(marked(0.7), rolled_back=True), False),
+    ],
+)
+def test_a_significant_fall_of_the_recall_of_marked_duplicates_stops_the_release(
+    now: Mapping[str, Any] | None, before: Mapping[str, Any], stopped: bool
+) -> None:
+    if not stopped:
+        assert check_marked_recall("r", now, [before], 200, "") is None
+        return
+    with pytest.raises(StoppedError) as raised:
+        check_marked_recall("r", now, [before], 200, "")
+    assert raised.value.message == (
+        "Release r is stopped: of 1,000 pairs of issues that somebody marked as duplicates, 60.0% are "
+        "listed, compared with 70.0% of 1,000 in release q. The fall is larger than chance explains."
+    )
+    assert 'titler publish --release r --accept recall --because "..."' in str(raised.value)
+
+
+def test_the_smallest_fall_is_that_of_newcombe() -> None:
+    """His table II has the differences 56/70 - 48/80 and 9/10 - 3/10, by method 10."""
+    assert round(smallest_fall((56 / 70, 70), (48 / 80, 80)), 4) == 0.0524
+    assert round(smallest_fall((9 / 10, 10), (3 / 10, 10)), 4) == 0.1705
+
+
+def test_an_accepted_fall_is_in_the_record(tmp_path: Path) -> None:
+    days = {"2015-01-03": {"verdict": "complete"}}
+    release = open_release(tmp_path, days, index_figures={"marked": marked(0.6)})
+    published = [record(marked(0.7))]
+    with pytest.raises(StoppedError, match=r"60\.0% are listed"):
+        audit(Settings(), release, {}, published)
+    stored = audit(Settings(), release, {"recall": "another model"}, published)
+    assert (accepted_fall(stored) or {})["because"] == "another model"
+    assert stored["accepted"] == "[]"

@@ -154,7 +154,8 @@ RELEASED = {
     "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0,
     "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
     "abstained": None, "calibration": None, "segments": None, "days_with_other_history": None,
-    "min_probability": None, "cluster_probability": 0.5,
+    "min_probability": None, "cluster_probability": 0.5, "ordering": None, "ordering_calibration": None,
+    "marked_duplicates": None,
 }  # fmt: skip
 MODEL = {"model": "titler", "model_version": "1", "release_id": "r2"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.contracts import EMBEDDINGS, ISSUES, VECTORS, Table
+from pipeline.contracts import DUPLICATE_MARKS, EMBEDDINGS, ISSUES, VECTORS, Table
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
 from pipeline.lake.manifest import Manifest
@@ -67,6 +67,36 @@ def embedded_release(
         ],
     )
     return release
+
+
+def add_marks(
+    release: Pinned,
+    marks: Mapping[str, Sequence[tuple[int, int]]],
+    repos: Mapping[int, str] | None = None,
+) -> None:
+    """Adds duplicate marks to a release: by day, the numbers of the issue that is called a duplicate, and of
+    the other one. Both are of the first one's repository in `repos`; the default is rust-lang/rust."""
+    batches, repos = [], repos or {}
+    for day, pairs in marks.items():
+        rows = [
+            {
+                "event_id": f"{day} {place}",
+                "comment_url": None,
+                "issue_id": number,
+                "issue_url": f"https://github.com/{repos.get(number, 'rust-lang/rust')}/issues/{number}",
+                "repo": repos.get(number, "rust-lang/rust"),
+                "number": number,
+                "duplicate_of_repo": repos.get(number, "rust-lang/rust"),
+                "duplicate_of_number": other,
+                "author": "someone",
+                "said_by": "member",
+                "created_at": datetime.fromisoformat(f"{day}T18:00:00+00:00"),
+            }
+            for place, (number, other) in enumerate(pairs)
+        ]
+        table = pa.Table.from_pylist(rows, schema=DUPLICATE_MARKS.schema)
+        batches.append(commit_table(release.lake, DUPLICATE_MARKS, {"day": day}, table))
+    release.members.put(DUPLICATE_MARKS.name, batches)
 
 
 def vectorized_release(

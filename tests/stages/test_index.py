@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from pipeline.contracts import (
 from pipeline.errors import StoppedError, UsageError
 from pipeline.index import duplicate_pairs
 from pipeline.index import neighbours as index_neighbours
+from pipeline.index.ordering import DEFAULT_ORDERING
 from pipeline.index.recall import measure_recall
 from pipeline.index.segment import Segment
+from pipeline.index.stored_orderings import named, store_ordering
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
@@ -31,7 +34,7 @@ from pipeline.releases.index_figures import index_figures
 from pipeline.settings import Compute, Index, Settings, Similar
 from pipeline.stages import index
 from tests.stages.literal_models import add_model
-from tests.stages.literal_releases import Days, embedded_release
+from tests.stages.literal_releases import Days, add_marks, embedded_release
 
 DAYS = {"2015-01-01": {1: [1, 0], 2: [1, 1]}, "2015-01-02": {3: [0, 1], 4: [0, 0]}}
 
@@ -246,9 +249,9 @@ def test_the_recall_is_measured_again_if_the_settings_of_the_search_change(tmp_p
     assert changed.figures["parameters"]["seed"] == 7
 
 
-def after(base: str, release: Pinned) -> Pinned:
-    """The same release, planned when the release `base` was current."""
-    release.open_pages(release.day_pages, dict(release.facts), base)
+def after(base: str, release: Pinned, **facts: str) -> Pinned:
+    """The same release, with further facts, planned when the release `base` was current."""
+    release.open_pages(release.day_pages, {**release.facts, **facts}, base)
     return Pinned(release.lake, "releases", release.name)
 
 
@@ -351,3 +354,60 @@ def test_a_release_without_embeddings_is_refused(tmp_path: Path) -> None:
         UsageError, match=rf"r has no {EMBEDDINGS.name} yet\.\nRun first: titler embed --release r"
     ):
         index.run(lake, release, Settings())
+
+
+def test_a_release_says_how_many_marked_duplicates_of_its_last_months_it_lists(tmp_path: Path) -> None:
+    days: Days = {
+        "2014-06-01": {1: [1, 0], 2: [1, 0.1]},
+        "2015-01-01": {3: [1, 0.2], 4: [0, 1]},
+        "2015-01-02": {5: [1, 0.3], 8: [0.1, 1]},
+    }
+    release = embedded_release(Lake(str(tmp_path)), days)
+    marked = {
+        "2014-06-02": [(2, 1)],  # too long ago
+        "2015-01-02": [(5, 3), (3, 5), (8, 7), (98, 1)],  # 7 and 98 are not in the release
+        "2015-02-20": [(8, 1)],  # said later; 4 is nearer, and so is 3, and two are listed
+    }
+    add_marks(release, marked)
+    figures = index.run(release.lake, release, settings(Similar(marked_months=1, min_probability=0))).figures
+    assert figures["marked"] == {
+        "pairs": 2,
+        "pairs_without_older": 1,
+        "recall_at_1": 0.5,
+        "recall_at_5": 0.5,
+        "recall_at_10": 0.5,
+        "suggested": 8,
+        "suggested_marked": 1,
+        "precision": 0.125,
+        "repositories": "all",
+    }
+    assert figures == index_figures(release)
+
+
+def test_days_keep_the_ordering_that_they_were_searched_with(tmp_path: Path) -> None:
+    """Another ordering is for new days, and for those that are searched again for another reason."""
+    lake, days, similar = Lake(str(tmp_path)), days_of(4), Similar(recompute_days=0)
+    chosen = [day for day in days if day != "2015-01-02"]
+    before = embedded_release(lake, {day: days[day] for day in chosen[:2]}, "before")
+    index.run(lake, before, settings(similar))
+    learned = named(replace(DEFAULT_ORDERING, bias=-1.0))
+    store_ordering(lake, learned, {"calibration": {"brier": 0.1}}, "run")
+    night = after("before", embedded_release(lake, days, "night"), ordering=learned.version)
+    outcome = index.run(lake, night, settings(similar))
+    assert outcome.days_searched == 2
+    assert [batch.parameters["ordering"] for batch in night.members[SIMILAR_ISSUES.name]] == [
+        DEFAULT_ORDERING.version,
+        learned.version,
+        DEFAULT_ORDERING.version,
+        learned.version,
+    ]
+    assert outcome.figures["ordering"] == {
+        "version": learned.version,
+        "learned": {"calibration": {"brier": 0.1}},
+    }
+    again = index.run(lake, night, settings(similar))
+    assert (again.days_searched, again.figures) == (0, outcome.figures)
+    # A change of another parameter lets all days be searched again, with the new ordering.
+    other = after("night", embedded_release(lake, days, "other"), ordering=learned.version)
+    assert index.run(lake, other, settings(Similar(recompute_days=0, months=1))).days_searched == 4
+    assert {batch.parameters["ordering"] for batch in other.members[SIMILAR_ISSUES.name]} == {learned.version}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, TOKENS
+from pipeline.index.ordering import DEFAULT_ORDERING
+from pipeline.index.stored_orderings import named, store_ordering, use_default_ordering, use_ordering
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import EmbeddingNetwork
 from pipeline.lake.manifest import Manifest
@@ -109,6 +112,25 @@ def test_a_release_records_the_embedding_network_that_its_model_took_from_anothe
         "predictor": nights.predictor.folder,
         "digest": nights.predictor.digest,
     }
+
+
+def test_a_release_records_the_ordering_in_use_and_another_ordering_makes_a_release_necessary(
+    nights: Nights,
+) -> None:
+    nights.add_day(ONE, CRASH)
+    nights.plan("default")
+    nights.publish("default")
+    assert nights.plan("again").plan is None
+    learned = named(replace(DEFAULT_ORDERING, bias=-1.0))
+    store_ordering(nights.lake, learned, {}, "run")
+    use_ordering(nights.lake, learned.version)
+    nights.plan("learned")
+    assert "ordering" not in nights.release("default").facts
+    assert nights.release("learned").facts["ordering"] == learned.version
+    nights.publish("learned")
+    assert nights.plan("again").plan is None
+    use_default_ordering(nights.lake)
+    assert nights.plan("again").plan is not None
 
 
 def test_there_is_no_release_without_a_champion(nights: Nights) -> None:

@@ -372,6 +372,24 @@ def test_figures_json_and_folders_are_written_to_the_artifact_root(registry: Reg
     ).read_bytes()
 
 
+def test_a_learned_ordering_is_a_run_of_its_own_without_a_model(registry: Registry) -> None:
+    with registry.tracking.ordering_run("1-1-abc", {"pairs": 7, "used": True}) as run:
+        run.log_metrics({"held_out/mrr": 0.5})
+        run.log_duplicates_figure([{"low": 0.3, "high": 0.4, "pairs": 12, "probability": 0.3, "marked": 0.5}])
+    stored = registry.client.get_run(run.id)
+    assert (stored.info.run_name, stored.info.status) == ("ordering 1-1-abc", "FINISHED")
+    assert (stored.data.params, stored.data.metrics) == (
+        {"pairs": "7", "used": "True"},
+        {"held_out/mrr": 0.5},
+    )
+    assert "titler.model" not in stored.data.tags
+    folder = registry.root / "new" / "mlflow" / run.id / "artifacts"
+    assert (folder / "reliability.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(ZeroDivisionError), registry.tracking.ordering_run("1-1-def", {}) as run:
+        raise ZeroDivisionError
+    assert registry.client.get_run(run.id).info.status == "FAILED"
+
+
 def test_a_confidence_figure_without_titles_is_empty() -> None:
     assert [axes.get_xlabel() for axes in confidence([]).axes] == ["", "confidence"]
 

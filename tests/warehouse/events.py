@@ -197,7 +197,8 @@ def release(release_id: str, status: str = "current", **values: Any) -> dict[str
         "issues": 1, "index_items": 1,
         "recall_at_10": 1.0, "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
         "abstained": None, "calibration": None, "segments": None, "days_with_other_history": None,
-        "min_probability": None, "cluster_probability": None,
+        "min_probability": None, "cluster_probability": None, "ordering": None, "ordering_calibration": None,
+        "marked_duplicates": None,
     }  # fmt: skip
     return {**row, **values}
 

@@ -1,0 +1,203 @@
+"""Measures how well the published similar issues agree with duplicate marks, the comments in which somebody
+calls an issue a duplicate of another one.
+
+A mark of two issues of one repository is a pair: a newer issue, and the older one that it repeats. The older
+one should be high in the list that the release publishes of the newer one's own repository. The stored rows
+are measured, so nothing is searched again. The cost grows with the months that are measured, not with the
+history.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.contracts import DUPLICATE_MARKS, REPOSITORY_LIST
+from pipeline.index.queries import months_before
+from pipeline.index.repository_items import find_repositories
+from pipeline.index.segment import Segment
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
+
+MAX_PAIRS = 20_000
+"""About how many pairs are used at most. If there are more, a sample of the repositories is used."""
+LIMITS = (1, 5, 10)
+"""Up to these ranks, recall is measured."""
+MARK_COLUMNS = ["repo", "number", "duplicate_of_repo", "duplicate_of_number", "said_by"]
+LIST_COLUMNS = ["issue_url", "list", "rank", "similar_issue_url", "probability"]
+Lists = Iterable[pa.Table]
+"""Rows of similar_issues_v2 with at least LIST_COLUMNS, one table per day."""
+
+
+class MarkedPair(NamedTuple):
+    """Two issues of a repository that somebody called duplicates, by their numbers."""
+
+    repo: str
+    newer: int
+    older: int
+
+
+def marked_pairs(marks: Iterable[pa.Table]) -> list[MarkedPair]:
+    """Returns the pairs of issues of one repository that `marks` name, each once, sorted.
+
+    `marks` are rows of duplicate_marks_v1 with at least MARK_COLUMNS. What bots say is left out: they repeat
+    what a program finds similar, and a program is what is measured.
+    """
+    pairs = set()
+    for table in marks:
+        for row in table.select(MARK_COLUMNS).to_pylist():
+            same_repo = row["repo"].lower() == row["duplicate_of_repo"].lower()
+            older, newer = sorted((row["number"], row["duplicate_of_number"]))
+            if same_repo and older != newer and row["said_by"] != "bot":
+                pairs.add(MarkedPair(row["repo"], newer, older))
+    return sorted(pairs)
+
+
+def sample_repositories(pairs: Sequence[MarkedPair], limit: int = MAX_PAIRS) -> list[MarkedPair]:
+    """Returns the pairs of as many repositories as have at least `limit` pairs together, sorted, or all pairs
+    if they are fewer. Which repositories are chosen depends on their names only."""
+    sampled: list[MarkedPair] = []
+    by_repo = _by_repository(pairs)
+    for repo in sorted(by_repo, key=lambda name: (zlib.crc32(name.encode()), name)):
+        if len(sampled) >= limit:
+            break
+        sampled += by_repo[repo]
+    return sorted(sampled)
+
+
+def _by_repository(pairs: Iterable[MarkedPair]) -> dict[str, list[MarkedPair]]:
+    by_repo = defaultdict(list)
+    for pair in pairs:
+        by_repo[pair.repo].append(pair)
+    return by_repo
+
+
+@dataclass(frozen=True)
+class StoredPair:
+    """A marked pair in the index: the repository, the addresses of both issues, and the source day of the
+    newer one (days since 1970). `older_url` is None if the index does not have the older issue."""
+
+    repo: str
+    newer_url: str
+    older_url: str | None
+    source_day: int
+
+
+def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair]) -> list[StoredPair]:
+    """Returns those pairs whose newer issue is in the index. Raises LakeError if a file is damaged."""
+    by_repo = _by_repository(pairs)
+    slices, stored = find_repositories(segments, list(by_repo)), []
+    for repo, of_repository in sorted(by_repo.items()):
+        issues: dict[int, tuple[str, int]] = {}
+        for position, items in slices.get(repo, ()):
+            segment, own = segments[position], np.arange(items.start, items.stop)
+            urls = segment.rows(own, ["issue_url"]).column("issue_url").to_pylist()
+            days = segment.source_days[own].tolist()
+            issues |= {issue_number(url): (url, day) for url, day in zip(urls, days, strict=True)}
+        for pair in of_repository:
+            if pair.newer in issues:
+                url, day = issues[pair.newer]
+                stored.append(StoredPair(repo, url, issues.get(pair.older, (None,))[0], day))
+    return stored
+
+
+def measure_release(
+    release: Pinned,
+    segments: Sequence[Segment],
+    neighbours: Sequence[Manifest],
+    months: int,
+    min_probability: float,
+    is_measured: Callable[[str], bool] = lambda repo: True,
+) -> dict[str, Any] | None:
+    """Returns the figures of `score_pairs` for a release, or None if no marked pair can be measured.
+
+    All marks of the release count whose newer issue was opened in the last `months` months, or in the month
+    of the release's last day. `segments` are all segments of the release, and `neighbours` its batches of
+    similar_issues_v2. Only repositories count for which `is_measured` is true.
+    """
+    lake, days = release.lake, release.plan.days
+    if DUPLICATE_MARKS.name not in release.members or not days:
+        return None
+    since = str(np.datetime64(months_before(days[-1].day, months), "us"))[:10]
+    # A comment is never earlier than its issue.
+    batches = [batch for batch in release.members[DUPLICATE_MARKS.name] if batch.day >= since]
+    pairs = marked_pairs(read_columns(lake, batches, MARK_COLUMNS))
+    pairs = sample_repositories([pair for pair in pairs if is_measured(pair.repo)])
+    first = (date.fromisoformat(since) - date(1970, 1, 1)).days
+    stored = [pair for pair in find_pairs(segments, pairs) if pair.source_day >= first]
+    measured = [batch for batch in neighbours if batch.day >= since]
+    return score_pairs(stored, read_columns(lake, measured, LIST_COLUMNS), min_probability)
+
+
+def read_columns(lake: Lake, batches: Iterable[Manifest], columns: list[str]) -> Iterator[pa.Table]:
+    """Yields some columns of each file of some batches. If the lake is a bucket, a file is fetched once, and
+    read from `lake.cache` in later nights. Raises LakeError if a file is damaged."""
+    for batch in batches:
+        for file in batch.files:
+            if file.rows:
+                yield pq.read_table(lake.local_file(batch, file.name), columns=columns)
+
+
+def issue_number(url: str) -> int:
+    """Returns the number of an issue from its address, or 0 if the address does not end with a number."""
+    number = posixpath.basename(url)
+    return int(number) if number.isdecimal() else 0
+
+
+def score_pairs(pairs: Sequence[StoredPair], lists: Lists, min_probability: float) -> dict[str, Any] | None:
+    """Returns how well the published lists agree with the marks, or None if no pair can be measured.
+
+    `pairs` are the marked pairs whose newer issues were opened on the days of `lists`. The keys are:
+
+    - `pairs`: number of pairs, and `pairs_without_older`: number of further pairs whose older issue is not
+      in the index, which no order can find
+    - `recall_at_1`, `recall_at_5`, `recall_at_10`: share of the pairs whose older issue has at most this
+      rank in the newer one's list of its own repository
+    - `suggested`: number of issues that are suggested, with at least `min_probability`, for any issue of
+      these days in a repository that has a pair; `suggested_marked`: those of them that are marked
+    - `precision`: the share of the second; None if nothing is suggested. Marks come late, and many
+      duplicates are never marked, so this is a lower bound
+    """
+    complete = [pair for pair in pairs if pair.older_url is not None]
+    if not complete:
+        return None
+    wanted = {(pair.newer_url, pair.older_url) for pair in complete}
+    newer_urls = pa.array(sorted({newer for newer, _ in wanted}))
+    repos = {_repository_address(pair.newer_url) for pair in complete}
+    ranks: list[int] = []
+    suggested = right = 0
+    for table in lists:
+        rows = table.filter(pc.equal(table.column("list"), REPOSITORY_LIST))
+        is_suggested = pc.greater_equal(rows.column("probability"), min_probability)
+        rows = rows.filter(pc.or_(is_suggested, pc.is_in(rows.column("issue_url"), newer_urls)))
+        for row in rows.select(LIST_COLUMNS).to_pylist():
+            is_marked = (row["issue_url"], row["similar_issue_url"]) in wanted
+            if is_marked:
+                ranks.append(row["rank"])
+            if row["probability"] >= min_probability and _repository_address(row["issue_url"]) in repos:
+                suggested += 1
+                right += is_marked
+    of_ranks = np.array(ranks, dtype=np.int64)
+    return {
+        "pairs": len(wanted),
+        "pairs_without_older": len(pairs) - len(complete),
+        **{f"recall_at_{k}": int(np.count_nonzero(of_ranks <= k)) / len(wanted) for k in LIMITS},
+        "suggested": suggested,
+        "suggested_marked": right,
+        "precision": right / suggested if suggested else None,
+    }
+
+
+def _repository_address(issue_url: str) -> str:
+    return issue_url.rpartition("/issues/")[0]

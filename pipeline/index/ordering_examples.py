@@ -1,0 +1,187 @@
+"""Pairs of issues from which an ordering is learned, and on which it is tested.
+
+The newer issues are those that somebody called a duplicate in a comment, and a sample of the others, because
+a probability must hold for all issues. Each is compared with its candidates in its repository, as a release
+does. A candidate is a positive example if it is marked as the newer issue's duplicate.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.dataset.split import subset_of
+from pipeline.index.marked_duplicates import MarkedPair, issue_number
+from pipeline.index.ordering import DEFAULT_ORDERING, FEATURES
+from pipeline.index.queries import Ages, Hits, Queries
+from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
+from pipeline.index.segment import Numbers, Segment
+from pipeline.index.segment_search import hit_rows
+from pipeline.index.segment_terms import take_terms
+from pipeline.index.similar_lists import Question, compare_in_repository
+
+UNMARKED_PER_MARKED = 10
+"""Number of issues without a mark that are examples, per issue with a mark of the same repository."""
+CANDIDATES_OF_UNMARKED = 25
+"""Of an issue without a mark, only this many candidates are examples: the most probable ones so far."""
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+def is_held_out(repo: str) -> bool:
+    """Returns whether no ordering is learned from a repository. These are the repositories from which no
+    title model is trained either."""
+    return subset_of(repo) != "train"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """n pairs of a newer issue and a candidate, and the m newer issues.
+
+    - `features` (n, len(FEATURES)), and `marked` (n,): whether somebody marked the pair
+    - `issues` (n,): the number of the newer issue of each pair, from 0, ascending
+    - `repos` (m,): the repository of each newer issue
+    - `weights` (m,): how many issues of its repository a newer issue stands for
+    - `duplicates` (m,): how many older issues are marked, whether or not they are among the candidates
+    """
+
+    features: npt.NDArray[np.float32]
+    marked: Bools
+    issues: Numbers
+    repos: npt.NDArray[np.object_]
+    weights: Floats
+    duplicates: Numbers
+
+    @property
+    def pairs(self) -> int:
+        """The number of marked pairs."""
+        return int(self.duplicates.sum())
+
+    def of_issues(self, chosen: Bools) -> Examples:
+        """Returns the examples of some of the newer issues. `chosen` (m,) says which."""
+        own = chosen[self.issues]
+        numbers = np.cumsum(chosen) - 1
+        return Examples(
+            self.features[own],
+            self.marked[own],
+            numbers[self.issues[own]],
+            self.repos[chosen],
+            self.weights[chosen],
+            self.duplicates[chosen],
+        )
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Examples]) -> Examples:
+        """Returns the examples of all blocks, in order."""
+        empty = cls(
+            np.empty((0, len(FEATURES)), np.float32),
+            np.empty(0, np.bool_),
+            np.empty(0, np.int64),
+            np.empty(0, np.object_),
+            np.empty(0),
+            np.empty(0, np.int64),
+        )
+        blocks = [empty, *blocks]
+        before = np.cumsum([0, *(len(block.repos) for block in blocks[:-1])])
+        return cls(
+            np.concatenate([block.features for block in blocks]),
+            np.concatenate([block.marked for block in blocks]),
+            np.concatenate([block.issues + first for block, first in zip(blocks, before, strict=True)]),
+            np.concatenate([block.repos for block in blocks]),
+            np.concatenate([block.weights for block in blocks]),
+            np.concatenate([block.duplicates for block in blocks]),
+        )
+
+
+def collect_examples(
+    segments: Sequence[Segment], pairs: Sequence[MarkedPair], first_source_day: int
+) -> Examples:
+    """Returns the examples of all repositories that have a pair of which the index has both issues.
+
+    Issues without a mark count from `first_source_day` on (days since 1970), the first day with marks.
+    """
+    of_repository: dict[str, list[MarkedPair]] = {}
+    for pair in pairs:
+        of_repository.setdefault(pair.repo, []).append(pair)
+    slices = find_repositories(segments, sorted(of_repository))
+    blocks = []
+    for repo, own in slices.items():
+        repository = read_repository(segments, own)
+        if repository.terms is None:  # a segment of an earlier version of Titler has some of its issues
+            continue
+        older = _older_of(segments, repository, of_repository[repo])
+        if older:
+            blocks.append(_of_repository(repo, repository, older, first_source_day))
+    return Examples.joined(blocks)
+
+
+def _older_of(
+    segments: Sequence[Segment], repository: RepositoryItems, pairs: Sequence[MarkedPair]
+) -> dict[int, set[int]]:
+    """Returns the ids of the older issues that are marked, by the position of the newer issue."""
+    own = Hits(repository.items, repository.segments, repository.items, np.zeros(len(repository)))
+    urls = hit_rows(segments, own, ["issue_url"]).column("issue_url").to_pylist()
+    position_of = {issue_number(url): position for position, url in enumerate(urls)}
+    older: dict[int, set[int]] = {}
+    for pair in pairs:
+        newer_at, older_at = position_of.get(pair.newer), position_of.get(pair.older)
+        if newer_at is not None and older_at is not None and older_at < newer_at:
+            older.setdefault(newer_at, set()).add(int(repository.issue_ids[older_at]))
+    return older
+
+
+def _of_repository(
+    repo: str, repository: RepositoryItems, older: Mapping[int, set[int]], first_source_day: int
+) -> Examples:
+    """Returns the examples of one repository. `older` has the ids of the marked older issues, by the position
+    of the newer one."""
+    marked = np.array(sorted(older), np.int64)
+    others = np.flatnonzero(repository.source_days >= first_source_day)
+    others = np.setdiff1d(others[others > 0], marked)
+    count = min(len(others), UNMARKED_PER_MARKED * len(marked))
+    sample = np.random.default_rng(zlib.crc32(repo.encode())).choice(others, count, replace=False)
+    positions = np.sort(np.concatenate([marked, sample]).astype(np.int64))
+    is_marked = np.isin(positions, marked)
+    features, labels, numbers = [], [], []
+    for number, (values, labels_of_pairs) in enumerate(_compared(repository, positions, older)):
+        features.append(values)
+        labels.append(labels_of_pairs)
+        numbers.append(np.full(len(values), number))
+    return Examples(
+        np.concatenate(features),
+        np.concatenate(labels),
+        np.concatenate(numbers),
+        np.full(len(positions), repo, np.object_),
+        np.where(is_marked, 1.0, len(others) / max(count, 1)),
+        np.array([len(older.get(position, ())) for position in positions.tolist()], np.int64),
+    )
+
+
+def _compared(
+    repository: RepositoryItems, positions: Numbers, older: Mapping[int, set[int]]
+) -> Iterator[tuple[npt.NDArray[np.float32], Bools]]:
+    """Yields the features of each newer issue with its candidates, and whether each of these is marked. Of an
+    issue without a mark, only the most probable candidates are yielded."""
+    assert repository.terms is not None
+    ages = Ages(
+        repository.created_at[positions], repository.issue_ids[positions], repository.source_days[positions]
+    )
+    question = Question(
+        Queries(repository.vectors[positions].astype(np.float32), None, ages),
+        take_terms(repository.terms, positions),
+        ages.created_at,
+        ages.issue_ids,
+    )
+    comparisons = compare_in_repository(repository, question)
+    for position, comparison in zip(positions.tolist(), comparisons, strict=True):
+        features = comparison.features()
+        if position in older:
+            yield features, np.isin(comparison.issue_ids, list(older[position]))
+            continue
+        nearest = np.argsort(-DEFAULT_ORDERING.probabilities(features), kind="stable")
+        chosen = nearest[:CANDIDATES_OF_UNMARKED]
+        yield features[chosen], np.zeros(len(chosen), np.bool_)

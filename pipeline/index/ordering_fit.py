@@ -1,0 +1,54 @@
+"""Fits the weights of an ordering to pairs of issues that somebody called duplicates."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.index.ordering import FEATURES, Ordering
+
+REGULARISATION: Final = 1e-3
+AT_MOST: Final = {
+    "crowd": 0.0,
+    "title_conflict": -2.0,
+    "missing_identifiers": -1.5,
+    "added_identifiers": -1.5,
+    "age": 0.0,
+    "same_day": 0.0,
+}
+"""The largest weight of a feature that speaks against a pair. Every other weight is at least 0."""
+
+
+def fit_ordering(
+    features: npt.NDArray[np.float32],
+    marked: npt.NDArray[np.bool_],
+    weights: npt.NDArray[np.float64] | None = None,
+) -> Ordering:
+    """Returns the logistic regression that makes the marks most likely, within the limits of AT_MOST.
+
+    `features` (n, len(FEATURES)) are those of n pairs, `marked` (n,) says whether each is marked, and
+    `weights` (n,) how many pairs each stands for; the default is one. Each feature can only speak for a pair,
+    or only against it. So the weights are plausible for another repository, and features that say the same
+    do not cancel each other. The loss per marked pair has a quadratic penalty.
+    """
+    from scipy.optimize import minimize
+
+    values = features.astype(np.float64)
+    own = np.ones(len(marked)) if weights is None else weights
+    pairs = max(float(own[marked].sum()), 1.0)
+
+    def loss(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        score = values @ parameters[:-1] + parameters[-1]
+        total = own @ np.logaddexp(0, np.where(marked, -score, score)) / pairs
+        residual = own * (1 / (1 + np.exp(-score)) - marked) / pairs
+        penalty = REGULARISATION * parameters[:-1]
+        gradient = np.concatenate([values.T @ residual + 2 * penalty, [residual.sum()]])
+        return float(total + penalty @ parameters[:-1]), gradient
+
+    bounds = [(None, AT_MOST[name]) if name in AT_MOST else (0.0, None) for name in FEATURES]
+    start = np.array([*(AT_MOST.get(name, 0.0) for name in FEATURES), 0.0])
+    result = minimize(loss, start, jac=True, bounds=[*bounds, (None, None)], method="L-BFGS-B")
+    fitted = tuple(round(float(value), 3) for value in result.x)
+    return Ordering("fitted", fitted[:-1], fitted[-1])

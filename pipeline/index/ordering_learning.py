@@ -1,0 +1,58 @@
+"""Learns an ordering: its weights, and the calibration of its probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.evaluation.log_odds_calibration import Method, choose_curve
+from pipeline.index.ordering import Ordering
+from pipeline.index.ordering_examples import Examples
+from pipeline.index.ordering_fit import fit_ordering
+from pipeline.index.ordering_scores import best_candidates
+from pipeline.index.segment import Numbers
+from pipeline.index.stored_orderings import named
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class LearnedOrdering:
+    """An ordering, the method of its calibration, and the Brier score of each method."""
+
+    ordering: Ordering
+    method: Method
+    briers: dict[Method, float]
+
+
+def learn_ordering(examples: Examples) -> LearnedOrdering:
+    """Learns an ordering from pairs of at least two repositories.
+
+    The calibration is fitted to log odds of weights that have not seen the repository of the pair: the
+    repositories are divided into FOLDS parts, and the pairs of each part get their log odds from weights that
+    were fitted to the other parts.
+    """
+    weights = examples.weights[examples.issues]
+    folds = repository_folds(examples)[examples.issues]
+    log_odds, is_best = np.zeros(len(examples.marked)), np.zeros(len(examples.marked), np.bool_)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        others = fit_ordering(examples.features[~inside], examples.marked[~inside], weights[~inside])
+        log_odds[inside] = others.log_odds(examples.features[inside])
+        is_best[inside] = best_candidates(others, examples)[inside]
+    curve, briers = choose_curve(log_odds, examples.marked, weights, folds, is_best)
+    fitted = fit_ordering(examples.features, examples.marked, weights)
+    return LearnedOrdering(named(replace(fitted, calibration=curve.points)), curve.method, briers)
+
+
+def repository_folds(examples: Examples) -> Numbers:
+    """Returns the number of each newer issue's fold, (m,). All issues of a repository are in one fold. The
+    repositories with the most pairs come first, each into the fold with the fewest pairs so far."""
+    names, numbers = np.unique(examples.repos.astype(str), return_inverse=True)
+    pairs = np.bincount(numbers, weights=examples.duplicates)
+    fold_of, filled = np.zeros(len(names), np.int64), np.zeros(FOLDS)
+    for number in np.argsort(-pairs, kind="stable").tolist():
+        fold_of[number] = np.argmin(filled)
+        filled[fold_of[number]] += pairs[number]
+    return fold_of[numbers]

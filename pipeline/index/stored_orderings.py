@@ -1,0 +1,148 @@
+"""The orderings that were learned from duplicate marks, as they are stored in the lake.
+
+    ROOT/orderings/VERSION.json    an ordering; it never changes
+    ROOT/orderings/current.json    names the one that new releases use; without it, they use the default
+
+The version of an ordering begins with the version of the default ordering that it was compared with. If a
+later version of Titler changes the features of a pair or the default weights, it does not use orderings that
+were learned before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pipeline.errors import LakeError
+from pipeline.index.ordering import DEFAULT_ORDERING, FEATURES, Ordering
+from pipeline.index.segment_terms import TERMS_VERSION
+from pipeline.lake.batches import Lake
+from pipeline.lake.json_documents import AnyObject, Document, Name, delete_and_run
+from pipeline.lake.pinned import Pinned
+
+ORDERING = "ordering"
+"""Name of the fact in a release's plan: the version of its ordering. Without it, the release has the default
+ordering."""
+LEARNED = f"{DEFAULT_ORDERING.version}-{TERMS_VERSION}-"
+"""What the version of an ordering begins with that this version of Titler learned."""
+POINTER = "orderings/current.json"
+
+
+@dataclass(frozen=True)
+class StoredOrdering:
+    """An ordering with its origin. `weights` has one per name of a feature, and `calibration` are the points
+    of the curve of an `Ordering`. `figures` say from what it was learned and how good it is, and `mlflow_run`
+    is its run in MLflow."""
+
+    version: Name
+    weights: dict[str, float]
+    bias: float
+    calibration: list[tuple[float, float]]
+    figures: AnyObject
+    mlflow_run: str
+
+    @property
+    def ordering(self) -> Ordering:
+        """The ordering itself. Raises TitlerError if its features are others."""
+        return Ordering.from_json(asdict(self))
+
+
+@dataclass(frozen=True)
+class OrderingPointer:
+    """The content of the file that names the ordering of new releases."""
+
+    version: Name
+
+
+_ANEW = "titler learn-ordering"
+ORDERING_DOCUMENT: Document[StoredOrdering] = Document(
+    StoredOrdering,
+    "an ordering: an object with the keys version, weights, bias, calibration, figures and mlflow_run",
+    delete_and_run(_ANEW),
+)
+POINTER_DOCUMENT: Document[OrderingPointer] = Document(
+    OrderingPointer,
+    "the pointer to the ordering of new releases: an object with the key version",
+    delete_and_run(_ANEW),
+)
+
+
+def named(ordering: Ordering) -> Ordering:
+    """Returns the ordering with its version, which depends on its weights and its calibration."""
+    content = json.dumps({**ordering.to_json(), "version": ""}, sort_keys=True).encode()
+    return replace(ordering, version=f"{LEARNED}{hashlib.sha256(content).hexdigest()[:12]}")
+
+
+def is_of_this_version(version: str) -> bool:
+    """Returns whether an ordering compares what this version of Titler compares: the default ordering, or one
+    that was learned with the same features and terms."""
+    return version == DEFAULT_ORDERING.version or version.startswith(LEARNED)
+
+
+def store_ordering(lake: Lake, ordering: Ordering, figures: Mapping[str, Any], mlflow_run: str) -> None:
+    """Stores an ordering, unless it is stored already."""
+    if stored_ordering(lake, ordering.version) is None:
+        value = {**ordering.to_json(), "figures": dict(figures), "mlflow_run": mlflow_run}
+        lake.put_json(_file(ordering.version), value)
+
+
+def stored_ordering(lake: Lake, version: str) -> StoredOrdering | None:
+    """Returns a stored ordering, or None if there is none. Raises LakeError if its file is damaged."""
+    return lake.get_json(_file(version), ORDERING_DOCUMENT)
+
+
+def use_ordering(lake: Lake, version: str) -> None:
+    """Makes a stored ordering the one that new releases use."""
+    lake.put_json(POINTER, {"version": version})
+
+
+def use_default_ordering(lake: Lake) -> None:
+    """Lets new releases use the default ordering."""
+    lake.delete(POINTER)
+
+
+def ordering_in_use(lake: Lake) -> str | None:
+    """Returns the version of the learned ordering that new releases use, or None if they use the default: if
+    none was learned, or if another version of Titler learned it. Raises LakeError if a file is damaged or
+    missing."""
+    pointer = lake.get_json(POINTER, POINTER_DOCUMENT)
+    if pointer is None or not is_of_this_version(pointer.version):
+        return None
+    return _require(lake, pointer.version).version
+
+
+def ordering_of_release(release: Pinned) -> Ordering:
+    """Returns the ordering of a release. It is the default if the release names none, or one that another
+    version of Titler learned. Raises LakeError if its file is damaged or missing."""
+    stored = stored_ordering_of_release(release)
+    return DEFAULT_ORDERING if stored is None else stored.ordering
+
+
+def stored_ordering_of_release(release: Pinned) -> StoredOrdering | None:
+    """Returns the learned ordering of a release, with its origin, or None if it has the default one. Raises
+    LakeError like `ordering_of_release`."""
+    version = release.facts.get(ORDERING)
+    return _require(release.lake, version) if version and is_of_this_version(version) else None
+
+
+def _require(lake: Lake, version: str) -> StoredOrdering:
+    stored = stored_ordering(lake, version)
+    if stored is None:
+        raise LakeError(
+            f"The file {lake.path(_file(version))} is missing. A release or {lake.path(POINTER)} names it.",
+            f"Restore it from a backup, or delete {lake.path(POINTER)}, then run: titler plan",
+        )
+    if set(stored.weights) != set(FEATURES):
+        raise LakeError(
+            f"The ordering {lake.path(_file(version))} has weights for {', '.join(sorted(stored.weights))}; "
+            f"expected {', '.join(sorted(FEATURES))}.",
+            f"Delete the files {lake.path(POINTER)} and {lake.path(_file(version))}, then run: {_ANEW}",
+        )
+    return stored
+
+
+def _file(version: str) -> str:
+    return f"orderings/{version}.json"

@@ -1,0 +1,83 @@
+"""Stops a release that lists fewer marked duplicates than the release before.
+
+A marked duplicate is a pair of issues that somebody called duplicates in a comment. Recall@10 is the share of
+these pairs whose older issue is among the ten similar issues that are published for the newer one. Each
+release measures it on the marks of the last months (`pipeline.index.marked_duplicates`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.errors import StoppedError
+from pipeline.provenance import user_name
+from pipeline.releases.records import marked_figures
+from pipeline.tracking.figures import wilson_interval
+
+RECALL = "recall"
+"""The word with which a user accepts a fall: `titler publish --accept recall`."""
+ACCEPTED_FALL = "accepted"
+"""Key of the figures that says who accepted a fall, when and why."""
+
+
+def check_marked_recall(
+    release_id: str,
+    marked: Mapping[str, Any] | None,
+    published: Sequence[Mapping[str, Any]],
+    min_marks: int,
+    because: str,
+) -> dict[str, str] | None:
+    """Checks that the recall@10 of marked duplicates has not fallen significantly since the release before.
+
+    `marked` are the figures of this release, or None if no pair could be measured. `published` are the
+    records of all published releases, in order of publication. `because` is a user's reason for accepting a
+    fall, or an empty string.
+
+    A fall is significant if at least `min_marks` pairs were measured for both releases, and if the 95%
+    interval of the difference does not contain zero. If there is no reason for it, raises StoppedError. If
+    there is a reason, returns a dict that says who accepted the fall, when and why. Otherwise returns None.
+    Releases that were measured on other repositories cannot be compared.
+    """
+    earlier = [
+        record for record in published if record["release_id"] != release_id and not record.get("rolled_back")
+    ]
+    before = marked_figures(earlier[-1]) if earlier else None
+    if marked is None or before is None or marked.get("repositories") != before.get("repositories"):
+        return None
+    now, then = ((figures["recall_at_10"], figures["pairs"]) for figures in (marked, before))
+    if min(now[1], then[1]) < min_marks or smallest_fall(then, now) <= 0:
+        return None
+    fall = (
+        f"of {now[1]:,} pairs of issues that somebody marked as duplicates, {now[0]:.1%} are listed, "
+        f"compared with {then[0]:.1%} of {then[1]:,} in release {earlier[-1]['release_id']}"
+    )
+    if because:
+        accepted_at = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"fall": fall, "because": because, "by": user_name(), "at": accepted_at}
+    raise StoppedError(
+        f"Release {release_id} is stopped: {fall}. The fall is larger than chance explains.",
+        "See what has changed: the model, the settings index.* and similar.*, or the days of the release.\n"
+        f'Accept the fall: titler publish --release {release_id} --accept {RECALL} --because "..."',
+        event=f"release/{release_id}/{RECALL}-of-duplicates",
+    )
+
+
+def accepted_fall(record: Mapping[str, Any]) -> dict[str, str] | None:
+    """Returns who accepted a fall, when and why, from a release's record. Returns None if nobody did."""
+    return (marked_figures(record) or {}).get(ACCEPTED_FALL)
+
+
+def smallest_fall(before: tuple[float, int], now: tuple[float, int]) -> float:
+    """Returns the lower end of the 95% interval of how far a share has fallen. It is above zero if the fall
+    is significant.
+
+    Each argument is a share (0 to 1) and the number of pairs that it was measured on. Source: method 10 of
+    Newcombe 1998, for shares of independent samples. The two releases have most pairs in common, so the
+    interval is rather too wide.
+    """
+    (earlier, _), (later, _) = before, now
+    low, high = wilson_interval(*before)[0], wilson_interval(*now)[1]
+    return earlier - later - math.hypot(earlier - low, high - later)
