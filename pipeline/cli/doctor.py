@@ -127,7 +127,9 @@ def _check_compute(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_tracking(settings: Settings) -> Iterator[Finding]:
-    champion = open_tracking(settings, Lake(settings.lake.root)).champion()
+    tracking = open_tracking(settings, Lake(settings.lake.root))
+    tracking.check()
+    champion = tracking.champion()
     name = f"champion {champion.model}, version {champion.version}" if champion else "no champion yet"
     advice = "" if champion else "Train a model: titler run --from DATE --to DATE"
     yield Finding("tracking", True, f"{settings.tracking_uri}: {name}", advice)

@@ -225,6 +225,10 @@ class Tracking:
         versions = self._versions(f"tag.`{MODEL_TAG}` = '{model}'")
         return _version(max(versions, key=lambda version: int(version.version))) if versions else None
 
+    def check(self) -> None:
+        """Raises TitlerError (see `mlflow_errors.explain`) if MLflow does not answer."""
+        _ = self._client
+
     def champion(self) -> Version | None:
         """Returns the version that nightly releases use, or None before the first promotion."""
         return self._by_alias(CHAMPION)

@@ -413,7 +413,8 @@ def test_an_mlflow_database_that_someone_holds_is_waited_for_a_while(copied: Pat
 def test_an_mlflow_database_of_another_version_is_refused(copied: Path, schema: str, message: str) -> None:
     with closing(sqlite3.connect(copied / "mlflow.db", isolation_level=None)) as database:
         database.execute("UPDATE alembic_version SET version_num = ?", [schema])
-    refused(titler(copied, "status"), 1, message)
+    champion = titler(copied, "status", "--json")  # is read without MLflow
+    refused(titler(copied, "promote", json.loads(champion.stdout)["model"]["name"]), 1, message)
 
 
 def test_a_tracking_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
