@@ -162,7 +162,7 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
     if not one_day:
         environment["TITLER_SOURCE__HOURS"] = str(hours or SAMPLE)
     days = [one_day] if one_day else days_in(hours) if hours else []
-    airflow = LocalAirflow(DEMO / "airflow", environment)
+    airflow = LocalAirflow(LAKE / "airflow", environment)
     airflow.stop()  # an earlier demonstration may have been killed and left processes
     shutil.rmtree(DEMO, ignore_errors=True)
     DEMO.mkdir()
@@ -189,7 +189,7 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
         DagWatcher(airflow, "titler_refresh").wait_until_done()
     _print_step("What is in the lake now")
     _run_titler(airflow, "status")  # of real days it may say that the titles are withheld
-    print_results(LAKE, DEMO / "airflow")
+    print_results(LAKE)
 
 
 def main() -> int:

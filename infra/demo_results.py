@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from pathlib import Path
 
 import duckdb
@@ -42,7 +41,7 @@ WHERE list = 'repository'
 """
 
 
-def print_results(lake: Path, airflow: Path) -> None:
+def print_results(lake: Path) -> None:
     """Prints five titles, three issues with their suggested duplicates, an issue without one, and the paths
     of all data.
 
@@ -60,8 +59,10 @@ def print_results(lake: Path, airflow: Path) -> None:
         print(f"\n  {repo}\n    author  {_shorten(title)}\n    model   {model_title}  ({confidence:.2f})")
 
     if suggestions:
-        print("\nThree issues that probably repeat an older issue of their repository. Under each: the older")
-        print("issue, and the probability (0 to 1) that a maintainer would call the two duplicates")
+        print(
+            "\nIssues that probably repeat an older issue of their repository. Under each: the older issue,"
+        )
+        print("and the probability (0 to 1) that a maintainer would call the two duplicates")
     previous = ("", "")
     for repo, title, similar, probability, words in suggestions:
         if (repo, title) != previous:
@@ -70,24 +71,17 @@ def print_results(lake: Path, airflow: Path) -> None:
         print(f"    {probability:.2f}  {_shorten(similar)}")
         print(f"          words in common: {words}")
     for repo, title, probability in without:
-        print("\nAn issue that probably repeats none")
+        print("\nAn issue without a likely duplicate")
         print(f"\n  {repo}: {_shorten(title)}\n    nothing similar enough (best: {probability:.2f})")
     print(f"\nA duplicate is suggested for {suggested:,} of {with_neighbours:,} issues")
 
-    lake_path, airflow_path = shlex.quote(str(lake)), shlex.quote(str(airflow))
-    tracking = f"sqlite:///{lake}/mlflow.db"
-    start_airflow = f"TITLER_LAKE__ROOT={lake_path} .venv/bin/python infra/local_airflow.py {airflow_path}"
-    start_mlflow = (
-        f".venv/bin/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri {shlex.quote(tracking)}"
-    )
     print(f"""
 Lake:       {lake}
 Warehouse:  {lake}/warehouse.duckdb
-MLflow:     {tracking}
+MLflow:     sqlite:///{lake}/mlflow.db
 
-To look at the pages of Airflow or MLflow, run one of these; Ctrl-C stops it:
-    {start_airflow}
-    {start_mlflow}""")
+To look at the pages of Airflow and MLflow, type this; Ctrl-C stops both:
+    TITLER_LAKE__ROOT={shlex.quote(str(lake))} make up""")
 
 
 def _shorten(text: str) -> str:

@@ -191,7 +191,7 @@ def similar(
     from pipeline.serving import queries
 
     current = context()
-    question = queries.SimilarQuery(
+    similar_query = queries.SimilarQuery(
         _read_text(query, "titler similar"),
         draft_title,
         repo,
@@ -199,7 +199,7 @@ def similar(
         everywhere,
         parse_day(since, "--since") if since else None,
     )
-    rows = queries.similar(current.lake, current.settings, question, neighbours)
+    rows = queries.similar(current.lake, current.settings, similar_query, neighbours)
     query_reports.similar(rows, as_json, show_all=show_all)
 
 

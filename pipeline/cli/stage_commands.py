@@ -41,7 +41,8 @@ from pipeline.releases.audit import ACCEPTED_WORDS
 def extract(
     day: Day = None, first: First = None, last: Last = None, again: Again = False, fail: FailIfMissing = False
 ) -> None:
-    """Extract the opened issues of source days from GH Archive, and judge whether each day is complete.
+    """Extract the opened issues of source days from GH Archive, and judge whether each day is complete. Also
+    checks the last days before them that are not complete (source.recheck_days).
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
@@ -50,7 +51,8 @@ def extract(
 
 @app.command()
 def clean(day: Day = None, first: First = None, last: Last = None) -> None:
-    """Clean and tokenize the extracted issues of source days.
+    """Clean and tokenize the extracted issues of source days. Also cleans the days before them that `titler
+    extract` has checked and extracted again.
 
     Example: titler clean --day 2015-01-01
     """
@@ -270,8 +272,8 @@ def learn_ordering(
     ] = 0,
 ) -> None:
     """Learn from duplicate marks in which order similar issues are listed, and how probable a duplicate is.
-    The marks are those of the current release. New releases use what was learned if it is better than the
-    default weights, on repositories from which it was not learned.
+    The marks are those of the current release. New releases use the learned ordering if it beats the default
+    weights on held-out repositories.
 
     Example: titler learn-ordering
     """

@@ -40,7 +40,7 @@ DUPLICATE_MARKS = Table(
 DUPLICATE_PAIRS = Table(
     name="duplicate_pairs_v1",
     prose="A pair of an issue and an older issue of its repository that a maintainer might call duplicates. "
-    "The clusters of duplicates are made of these pairs. Issues that programs report are left out.",
+    "The clusters of duplicates are made of these pairs. Automated issues are left out.",
     schema=pa.schema(
         [
             ISSUE_ID,

@@ -1,4 +1,4 @@
-"""Calibrates log odds: turns those that a regression gives into those that hold for other repositories.
+"""Fits a curve that corrects a regression's log odds, so that they also hold for other repositories.
 
 Two curves are fitted: that of Platt (1999), a straight line, and that of isotonic regression (Zadrozny and
 Elkan 2002), a staircase whose steps are joined by straight lines, so that different log odds stay different.
@@ -25,7 +25,7 @@ SMALLEST_RISE = 1e-4
 @dataclass(frozen=True)
 class LogOddsCurve:
     """Log odds and what they stand for, as points that are joined by straight lines, both ascending. There
-    are at least two points. Before the first and after the last, both grow alike."""
+    are at least two points. Outside the points, the line continues with slope 1."""
 
     method: Method
     points: tuple[tuple[float, float], ...]
@@ -51,16 +51,16 @@ def choose_curve(
     (`weights`), and the number of its fold. Pairs of one repository must be in one fold. The Brier scores are
     means over the pairs that are `judged`, each by a curve that was fitted to the other folds.
     """
-    briers: dict[Method, float] = {}
+    brier_scores: dict[Method, float] = {}
     for method, fit in FITS.items():
         probabilities = np.zeros(len(log_odds))
         for fold in np.unique(folds):
             inside = folds == fold
             curve = fit(log_odds[~inside], marked[~inside], weights[~inside])
             probabilities[inside] = _probability(curve(log_odds[inside]))
-        briers[method] = brier_score(probabilities[judged], marked[judged], weights[judged])
-    chosen = min(FITS, key=lambda method: briers[method])
-    return FITS[chosen](log_odds, marked, weights), briers
+        brier_scores[method] = brier_score(probabilities[judged], marked[judged], weights[judged])
+    chosen = min(FITS, key=lambda method: brier_scores[method])
+    return FITS[chosen](log_odds, marked, weights), brier_scores
 
 
 def brier_score(probabilities: Floats, marked: Bools, weights: Floats) -> float:
@@ -121,12 +121,12 @@ def _fit_isotonic(log_odds: Floats, marked: Bools, weights: Floats) -> LogOddsCu
 
     steps = IsotonicRegression(out_of_bounds="clip").fit_transform(log_odds, marked, sample_weight=weights)
     _, numbers = np.unique(steps, return_inverse=True)
-    sizes, marks, means = (
+    sizes, marks, log_odds_sums = (
         np.bincount(numbers, weights=weights * each) for each in (np.ones(len(steps)), marked, log_odds)
     )
     if len(sizes) < 2:
         return LogOddsCurve("isotonic", _fit_platt(log_odds, marked, weights).points)
-    raw, share = means / sizes, (marks + 0.5) / (sizes + 1)
+    raw, share = log_odds_sums / sizes, (marks + 0.5) / (sizes + 1)
     rises = SMALLEST_RISE * np.arange(len(raw))
     calibrated = np.log(share / (1 - share))
     raw, calibrated = (np.maximum.accumulate(values - rises) + rises for values in (raw, calibrated))

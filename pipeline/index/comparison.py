@@ -26,7 +26,8 @@ MIN_BODY_TERMS = 3
 NEAR_COPY = 0.9
 """Two issues are near copies if this share of their distinct terms is in both (Jaccard similarity)."""
 MIN_COPIED_TERMS = 20
-"""Issues with fewer distinct terms are no near copies: a different word makes another problem of them."""
+"""Issues with fewer distinct terms are never near copies: in a short text, one different word can make it
+another problem."""
 COMPARED_CANDIDATES = 20
 """Near copies are looked for among this many of the most probable candidates."""
 WORDS_SHOWN = 5
@@ -151,7 +152,8 @@ class Comparison:
         bits = np.packbits(has_term, axis=1)  # a product of floats would start threads, which cost more
         shared = np.bitwise_count(bits[:, None] & bits).sum(axis=2, dtype=np.int64)
         counts = shared.diagonal()
-        is_copy = shared >= NEAR_COPY * np.maximum(counts[:, None] + counts - shared, MIN_COPIED_TERMS)
+        is_copy = shared >= NEAR_COPY * (counts[:, None] + counts - shared)
+        is_copy &= np.minimum(counts[:, None], counts) >= MIN_COPIED_TERMS
         originals = np.arange(len(candidates))
         for place in np.flatnonzero(np.tril(is_copy, -1).any(axis=1)).tolist():
             earlier = np.flatnonzero(is_copy[place, :place] & (originals[:place] == np.arange(place)))
@@ -167,10 +169,10 @@ class Comparison:
         own = self.words.queries.terms[first:end]
         if not len(own):
             return np.zeros((len(kept), WORDS_SHOWN), np.uint32)
-        others = take_terms(self.candidates, kept)
-        places = np.minimum(np.searchsorted(own, others.terms), len(own) - 1)
-        is_common = own[places] == others.terms
-        rows = np.repeat(np.arange(len(kept)), np.diff(others.offsets))[is_common]
+        candidate_terms = take_terms(self.candidates, kept)
+        places = np.minimum(np.searchsorted(own, candidate_terms.terms), len(own) - 1)
+        is_common = own[places] == candidate_terms.terms
+        rows = np.repeat(np.arange(len(kept)), np.diff(candidate_terms.offsets))[is_common]
         weights = np.zeros((len(kept), max(len(own), WORDS_SHOWN)))
         in_title = self.words.queries.kinds[first:end] & IN_TITLE > 0
         of_terms = self.words.weights(self.query) * np.where(in_title, TITLE_WEIGHT, 1.0)

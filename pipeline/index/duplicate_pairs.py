@@ -51,7 +51,7 @@ def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mappi
     """Returns the pairs of an issue, the oldest first. `query` is its number, and `probabilities` are those
     of older issues of its repository, by issue id.
 
-    Reports of programs are left out: they are alike, but tell of no common problem. The repository must have
+    Automated reports are left out: similar texts do not mean a common problem. The repository must have
     terms.
     """
     assert repository.terms is not None

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline.contracts import EVERYWHERE_LIST, INDEX
 from pipeline.errors import UsageError
 from pipeline.index.annoy_index import Index
-from pipeline.index.segmented_index import AskedIssue, Search, missing_issue, rows_without_reasons
+from pipeline.index.segmented_index import QueryIssue, Search, missing_issue, rows_without_reasons
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
 
@@ -33,7 +33,7 @@ class EarlierIndex:
         self._index = index
         self._search_k = search_k
 
-    def find(self, url: str) -> AskedIssue:
+    def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if it is not in the
         index."""
         urls = pc.utf8_lower(self._items.column("issue_url"))
@@ -41,30 +41,30 @@ class EarlierIndex:
         if not len(matches):
             raise missing_issue(self._release, url)
         row = self._items.slice(int(matches[-1]), 1).to_pylist()[0]
-        return AskedIssue(self._index.vector(int(matches[-1])), None, 0, row["issue_id"], row["repo"])
+        return QueryIssue(self._index.vector(int(matches[-1])), None, 0, row["issue_id"], row["repo"])
 
     def repository(self, name: str) -> str:
         """Raises UsageError: this index cannot be searched by repository."""
         raise self._cannot("by repository", "--repo")
 
-    def similar(self, asked: AskedIssue, wanted: Search) -> list[dict[str, Any]]:
+    def similar(self, query_issue: QueryIssue, search_request: Search) -> list[dict[str, Any]]:
         """Returns the list of all repositories, like `SegmentedIndex.similar`: by distance, and without
         reasons. An issue has no other list. Raises UsageError if only the list of a repository is wanted, or
         only issues since a day: the index does not have the times of its issues."""
-        if not wanted.everywhere:
+        if not search_request.everywhere:
             raise self._cannot("by repository", "--same-repo")
-        if wanted.since is not None:
+        if search_request.since is not None:
             raise self._cannot("by time", "--since")
-        pairs = self._index.nearest(asked.vector, wanted.count + 1, self._search_k)
-        found = self._items.take(pa.array([item for item, _ in pairs], pa.int64()))
-        rows = found.select(["issue_id", "issue_url", "title"]).to_pylist()
+        pairs = self._index.nearest(query_issue.vector, search_request.count + 1, self._search_k)
+        hit_items = self._items.take(pa.array([item for item, _ in pairs], pa.int64()))
+        rows = hit_items.select(["issue_id", "issue_url", "title"]).to_pylist()
         rows = [{**row, "distance": distance} for row, (_, distance) in zip(rows, pairs, strict=True)]
-        return rows_without_reasons(EVERYWHERE_LIST, rows, asked, wanted.count)
+        return rows_without_reasons(EVERYWHERE_LIST, rows, query_issue, search_request.count)
 
-    def _cannot(self, how: str, option: str) -> UsageError:
+    def _cannot(self, criterion: str, option: str) -> UsageError:
         return UsageError(
             f"Release {self._release.name} was made by an earlier version of Titler. Its index cannot be "
-            f"searched {how}.",
+            f"searched {criterion}.",
             f"Publish a new release with a further day (titler run --day DAY), or omit {option}.",
         )
 

@@ -36,7 +36,7 @@ LIMITS = (1, 5, 10)
 """Up to these ranks, recall is measured."""
 MARK_COLUMNS = ["repo", "number", "duplicate_of_repo", "duplicate_of_number", "said_by"]
 LIST_COLUMNS = ["issue_url", "list", "rank", "similar_issue_url", "probability"]
-Lists = Iterable[pa.Table]
+ListTables = Iterable[pa.Table]
 """Rows of similar_issues_v2 with at least LIST_COLUMNS, one table per day."""
 
 
@@ -155,7 +155,9 @@ def issue_number(url: str) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def score_pairs(pairs: Sequence[StoredPair], lists: Lists, min_probability: float) -> dict[str, Any] | None:
+def score_pairs(
+    pairs: Sequence[StoredPair], lists: ListTables, min_probability: float
+) -> dict[str, Any] | None:
     """Returns how well the published lists agree with the marks, or None if no pair can be measured.
 
     `pairs` are the marked pairs whose newer issues were opened on the days of `lists`. The keys are:
@@ -172,30 +174,30 @@ def score_pairs(pairs: Sequence[StoredPair], lists: Lists, min_probability: floa
     complete = [pair for pair in pairs if pair.older_url is not None]
     if not complete:
         return None
-    wanted = {(pair.newer_url, pair.older_url) for pair in complete}
-    newer_urls = pa.array(sorted({newer for newer, _ in wanted}))
+    marked_urls = {(pair.newer_url, pair.older_url) for pair in complete}
+    newer_urls = pa.array(sorted({newer for newer, _ in marked_urls}))
     repos = {_repository_address(pair.newer_url) for pair in complete}
     ranks: list[int] = []
-    suggested = right = 0
+    suggested = suggested_marked = 0
     for table in lists:
         rows = table.filter(pc.equal(table.column("list"), REPOSITORY_LIST))
         is_suggested = pc.greater_equal(rows.column("probability"), min_probability)
         rows = rows.filter(pc.or_(is_suggested, pc.is_in(rows.column("issue_url"), newer_urls)))
         for row in rows.select(LIST_COLUMNS).to_pylist():
-            is_marked = (row["issue_url"], row["similar_issue_url"]) in wanted
+            is_marked = (row["issue_url"], row["similar_issue_url"]) in marked_urls
             if is_marked:
                 ranks.append(row["rank"])
             if row["probability"] >= min_probability and _repository_address(row["issue_url"]) in repos:
                 suggested += 1
-                right += is_marked
+                suggested_marked += is_marked
     of_ranks = np.array(ranks, dtype=np.int64)
     return {
-        "pairs": len(wanted),
+        "pairs": len(marked_urls),
         "pairs_without_older": len(pairs) - len(complete),
-        **{f"recall_at_{k}": int(np.count_nonzero(of_ranks <= k)) / len(wanted) for k in LIMITS},
+        **{f"recall_at_{k}": int(np.count_nonzero(of_ranks <= k)) / len(marked_urls) for k in LIMITS},
         "suggested": suggested,
-        "suggested_marked": right,
-        "precision": right / suggested if suggested else None,
+        "suggested_marked": suggested_marked,
+        "precision": suggested_marked / suggested if suggested else None,
     }
 
 

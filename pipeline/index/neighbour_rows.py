@@ -23,7 +23,7 @@ from pipeline.index.segment_search import hit_rows, search
 from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
     EVERYWHERE_CANDIDATES,
-    Question,
+    QueryBatch,
     lists_everywhere,
     lists_in_repository,
     times_and_ids,
@@ -75,16 +75,19 @@ def find_lists(
     in_repositories = list(_in_repositories(segments, issues.column("repo"), queries, hits, count, ordering))
     in_repositories.sort(key=lambda own_list: own_list.query)
     terms = IssueTerms.concatenate([own_list.terms for own_list in in_repositories])
-    question = Question(queries, terms, ages.created_at, ages.issue_ids)
+    query_batch = QueryBatch(queries, terms, ages.created_at, ages.issue_ids)
     everywhere: list[Listed] = []
     for first, end in _blocks(ages.source_days):
-        block = question.take(np.arange(first, end))
+        block = query_batch.take(np.arange(first, end))
         known = [own_list.probabilities for own_list in in_repositories[first:end]]
         everywhere += lists_everywhere(
             segments, hits.of_queries(first, end), block, block.terms, known, count, ordering
         )
     return _joined(
-        [[own_list.listed, other] for own_list, other in zip(in_repositories, everywhere, strict=True)],
+        [
+            [own_list.listed, everywhere_list]
+            for own_list, everywhere_list in zip(in_repositories, everywhere, strict=True)
+        ],
         Pairs.joined([own_list.pairs for own_list in in_repositories]),
     )
 
@@ -154,8 +157,8 @@ def _of_one_day(
     assert queries.ages is not None
     ages = queries.ages.take(rows)
     terms = take_terms(repository.terms, repository.before(ages.issue_ids))
-    question = Question(queries.take(rows), terms, ages.created_at, ages.issue_ids)
-    lists = lists_in_repository(repository, question, count, ordering)
+    query_batch = QueryBatch(queries.take(rows), terms, ages.created_at, ages.issue_ids)
+    lists = lists_in_repository(repository, query_batch, count, ordering)
     for own, (query, (listed, probabilities)) in enumerate(zip(rows.tolist(), lists, strict=True)):
         pairs = probable_pairs(repository, query, {} if terms.automated[own] else probabilities)
         yield _InRepository(query, terms.slice(own, own + 1), listed, probabilities, pairs)

@@ -54,8 +54,8 @@ from pipeline.settings import Index
 ISSUES_PER_TASK = 50_000
 """Largest number of issues of several days whose neighbours are searched together."""
 ISSUES_PER_SHARD = 4096
-"""Largest number of issues of a shard. A day with more issues is divided into shards, one per task. Another
-number would give such a day other words that are counted together, so other neighbours."""
+"""Largest number of issues of a shard. A day with more issues is divided into shards, one per task. Changing
+this number changes the neighbours of large days: word frequencies are counted per shard."""
 HISTORY_DAYS, HISTORY_ISSUES = "history_days", "history_issues"
 """Figures of a day's batch: how many days and issues were searched in all repositories, those of the day
 included."""
@@ -265,12 +265,12 @@ def commit_pairs(draft: Draft, similar: Manifest) -> Manifest:
     of similar_issues_v2. Raises LakeError if a file is missing or damaged."""
     finished = FinishedParts.of(draft)
     for file in similar.files:
-        part = finished.take(file.name)
-        if part is None:
+        finished_part = finished.take(file.name)
+        if finished_part is None:
             raise LakeError(
                 f"{draft.folder}/{file.name} is missing or damaged.", "Run the same command again."
             )
-        draft.files.append(part.file)
+        draft.files.append(finished_part.file)
     manifest = draft.commit(similar.figures)
     finished.forget(file.name for file in similar.files)
     return manifest

@@ -103,9 +103,9 @@ def _row_sums(
 
 
 def _ages(days: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    known = np.maximum(np.nan_to_num(days.astype(np.float64), nan=_UNKNOWN_AGE), 0.0)
-    age = np.log(np.clip(known, 1.0, _TEN_YEARS)) / np.log(_TEN_YEARS)
-    return {"age": age, "same_day": np.exp(-known)}
+    filled_days = np.maximum(np.nan_to_num(days.astype(np.float64), nan=_UNKNOWN_AGE), 0.0)
+    age = np.log(np.clip(filled_days, 1.0, _TEN_YEARS)) / np.log(_TEN_YEARS)
+    return {"age": age, "same_day": np.exp(-filled_days)}
 
 
 class _Shared:
@@ -219,7 +219,7 @@ class Ordering:
     bias: float
     calibration: Knots = ()
     """pairs of log odds of the regression and the log odds that they stand for, both ascending, joined by
-    straight lines. Before the first and after the last, both grow alike. Empty: they are the same. So the
+    straight lines. Outside the points, the line continues with slope 1. Empty: they are the same. So the
     order is always that of the regression"""
 
     def __post_init__(self) -> None:

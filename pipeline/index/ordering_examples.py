@@ -22,7 +22,7 @@ from pipeline.index.repository_items import RepositoryItems, find_repositories, 
 from pipeline.index.segment import Numbers, Segment
 from pipeline.index.segment_search import hit_rows
 from pipeline.index.segment_terms import take_terms
-from pipeline.index.similar_lists import Question, compare_in_repository
+from pipeline.index.similar_lists import QueryBatch, compare_in_repository
 
 UNMARKED_PER_MARKED = 10
 """Number of issues without a mark that are examples, per issue with a mark of the same repository."""
@@ -86,11 +86,13 @@ class Examples:
             np.empty(0, np.int64),
         )
         blocks = [empty, *blocks]
-        before = np.cumsum([0, *(len(block.repos) for block in blocks[:-1])])
+        first_numbers = np.cumsum([0, *(len(block.repos) for block in blocks[:-1])])
         return cls(
             np.concatenate([block.features for block in blocks]),
             np.concatenate([block.marked for block in blocks]),
-            np.concatenate([block.issues + first for block, first in zip(blocks, before, strict=True)]),
+            np.concatenate(
+                [block.issues + first for block, first in zip(blocks, first_numbers, strict=True)]
+            ),
             np.concatenate([block.repos for block in blocks]),
             np.concatenate([block.weights for block in blocks]),
             np.concatenate([block.duplicates for block in blocks]),
@@ -140,10 +142,10 @@ def _of_repository(
     """Returns the examples of one repository. `older` has the ids of the marked older issues, by the position
     of the newer one."""
     marked = np.array(sorted(older), np.int64)
-    others = np.flatnonzero(repository.source_days >= first_source_day)
-    others = np.setdiff1d(others[others > 0], marked)
-    count = min(len(others), UNMARKED_PER_MARKED * len(marked))
-    sample = np.random.default_rng(zlib.crc32(repo.encode())).choice(others, count, replace=False)
+    unmarked = np.flatnonzero(repository.source_days >= first_source_day)
+    unmarked = np.setdiff1d(unmarked[unmarked > 0], marked)
+    count = min(len(unmarked), UNMARKED_PER_MARKED * len(marked))
+    sample = np.random.default_rng(zlib.crc32(repo.encode())).choice(unmarked, count, replace=False)
     positions = np.sort(np.concatenate([marked, sample]).astype(np.int64))
     is_marked = np.isin(positions, marked)
     features, labels, numbers = [], [], []
@@ -156,7 +158,7 @@ def _of_repository(
         np.concatenate(labels),
         np.concatenate(numbers),
         np.full(len(positions), repo, np.object_),
-        np.where(is_marked, 1.0, len(others) / max(count, 1)),
+        np.where(is_marked, 1.0, len(unmarked) / max(count, 1)),
         np.array([len(older.get(position, ())) for position in positions.tolist()], np.int64),
     )
 
@@ -170,13 +172,13 @@ def _compared(
     ages = Ages(
         repository.created_at[positions], repository.issue_ids[positions], repository.source_days[positions]
     )
-    question = Question(
+    query_batch = QueryBatch(
         Queries(repository.vectors[positions].astype(np.float32), None, ages),
         take_terms(repository.terms, positions),
         ages.created_at,
         ages.issue_ids,
     )
-    comparisons = compare_in_repository(repository, question)
+    comparisons = compare_in_repository(repository, query_batch)
     for position, comparison in zip(positions.tolist(), comparisons, strict=True):
         features = comparison.features()
         if position in older:

@@ -38,9 +38,9 @@ def learn_ordering(examples: Examples) -> LearnedOrdering:
     log_odds, is_best = np.zeros(len(examples.marked)), np.zeros(len(examples.marked), np.bool_)
     for fold in np.unique(folds):
         inside = folds == fold
-        others = fit_ordering(examples.features[~inside], examples.marked[~inside], weights[~inside])
-        log_odds[inside] = others.log_odds(examples.features[inside])
-        is_best[inside] = best_candidates(others, examples)[inside]
+        held_out_fit = fit_ordering(examples.features[~inside], examples.marked[~inside], weights[~inside])
+        log_odds[inside] = held_out_fit.log_odds(examples.features[inside])
+        is_best[inside] = best_candidates(held_out_fit, examples)[inside]
     curve, briers = choose_curve(log_odds, examples.marked, weights, folds, is_best)
     fitted = fit_ordering(examples.features, examples.marked, weights)
     return LearnedOrdering(named(replace(fitted, calibration=curve.points)), curve.method, briers)

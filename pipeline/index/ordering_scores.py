@@ -74,7 +74,7 @@ def best_candidates(ordering: Ordering, examples: Examples) -> Bools:
     return result
 
 
-def gain_interval(ordering: Ordering, other: Ordering, examples: Examples) -> tuple[float, float, float]:
+def gain_interval(ordering: Ordering, baseline: Ordering, examples: Examples) -> tuple[float, float, float]:
     """Returns how much higher the mean reciprocal rank of an ordering is than that of another one: the
     difference, and the ends of its 95% interval.
 
@@ -83,7 +83,7 @@ def gain_interval(ordering: Ordering, other: Ordering, examples: Examples) -> tu
     """
     pairs_of = np.repeat(np.arange(len(examples.repos)), examples.duplicates)
     gains = 1 / _ranks(ordering.probabilities(examples.features), examples) - 1 / _ranks(
-        other.probabilities(examples.features), examples
+        baseline.probabilities(examples.features), examples
     )
     _, repository = np.unique(examples.repos[pairs_of].astype(str), return_inverse=True)
     sums, sizes = (np.bincount(repository, weights=each) for each in (gains, np.ones(len(gains))))

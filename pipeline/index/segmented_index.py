@@ -22,7 +22,7 @@ from pipeline.index.segment_search import hit_rows, search, search_exactly
 from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
     EVERYWHERE_CANDIDATES,
-    Question,
+    QueryBatch,
     lists_everywhere,
     lists_in_repository,
 )
@@ -39,7 +39,7 @@ SAMPLE_SIZE = 2048
 
 
 @dataclass(frozen=True)
-class AskedIssue:
+class QueryIssue:
     """The issue or text whose similar issues are wanted: its vector (size,), its terms, and when it was
     opened, in microseconds since 1970.
 
@@ -70,7 +70,7 @@ class Search:
 
 
 class SegmentedIndex:
-    """The segments of a release. `segments` are opened when a question needs them.
+    """The segments of a release. `segments` are opened when a query needs them.
 
     `groups` has for each segment the number of its group of repositories, and the number of groups.
     `ordering` estimates the probabilities.
@@ -90,7 +90,7 @@ class SegmentedIndex:
         self._settings = settings
         self._ordering = ordering
 
-    def find(self, url: str) -> AskedIssue:
+    def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
         release, or if it is not in the index because its vector is zero."""
         named = repository_of(url)
@@ -121,14 +121,14 @@ class SegmentedIndex:
         names = (segment.repository_named(name) for segment in reversed(self._segments))
         return next((stored for stored in names if stored is not None), None)
 
-    def _find(self, url: str, repo: str) -> AskedIssue | None:
+    def _find(self, url: str, repo: str) -> QueryIssue | None:
         for segment in reversed(self._segments_of(repo)):
             items = np.asarray(segment.of_repository(repo), dtype=np.int64)
             urls = segment.rows(items, ["issue_url"]).column("issue_url")
             matches = items[pc.equal(pc.utf8_lower(urls), url.lower()).to_numpy()]
             if len(matches):
                 item = int(matches[-1])
-                return AskedIssue(
+                return QueryIssue(
                     segment.vectors[item].astype(np.float32),
                     segment.terms.slice(item, item + 1) if segment.has_terms else None,
                     int(segment.created_at[item]),
@@ -138,7 +138,7 @@ class SegmentedIndex:
                 )
         return None
 
-    def similar(self, asked: AskedIssue, wanted: Search) -> list[dict[str, Any]]:
+    def similar(self, query_issue: QueryIssue, search_request: Search) -> list[dict[str, Any]]:
         """Returns the lists of similar issues that are wanted: that of a repository first, the most probable
         issue of each list first.
 
@@ -147,47 +147,63 @@ class SegmentedIndex:
         issues). In an index of an earlier version of Titler, which has no terms, the nearest issue comes
         first, and the keys from `probability` on are None.
         """
-        if asked.terms is None or not all(segment.has_terms for segment in self._segments):
-            return self._nearest(asked, wanted)
-        vector, own_id = asked.vector[None, :], np.array([asked.issue_id])
-        question = Question(
-            Queries(vector, midnight(wanted.since) if wanted.since else None),
-            asked.terms,
-            np.array([asked.opened_at]),
+        if query_issue.terms is None or not all(segment.has_terms for segment in self._segments):
+            return self._nearest(query_issue, search_request)
+        vector, own_id = query_issue.vector[None, :], np.array([query_issue.issue_id])
+        query_batch = QueryBatch(
+            Queries(vector, midnight(search_request.since) if search_request.since else None),
+            query_issue.terms,
+            np.array([query_issue.opened_at]),
             own_id,
         )
-        rows, known = [], dict[int, float]()
+        rows, own_probabilities = [], dict[int, float]()
         # The list of all repositories takes the probabilities that issues have in the own repository.
-        for repo in dict.fromkeys([wanted.repo, asked.repo if wanted.everywhere else None]):
+        for repo in dict.fromkeys(
+            [search_request.repo, query_issue.repo if search_request.everywhere else None]
+        ):
             if repo is None:
                 continue
             segments = self._segments_of(repo)
             repository = self._repository(segments, repo)
-            ((listed, by_id),) = lists_in_repository(repository, question, wanted.count, self._ordering)
-            known |= by_id
-            if repo == wanted.repo:
+            ((listed, by_id),) = lists_in_repository(
+                repository, query_batch, search_request.count, self._ordering
+            )
+            own_probabilities |= by_id
+            if repo == search_request.repo:
                 rows += self._rows(REPOSITORY_LIST, segments, listed)
-        if wanted.everywhere:
-            hits = self._hits_everywhere(vector, EVERYWHERE_CANDIDATES * wanted.count + 1, wanted.since)
+        if search_request.everywhere:
+            hits = self._hits_everywhere(
+                vector, EVERYWHERE_CANDIDATES * search_request.count + 1, search_request.since
+            )
             (listed,) = lists_everywhere(
-                self._segments, hits, question, self._sample(), [known], wanted.count, self._ordering
+                self._segments,
+                hits,
+                query_batch,
+                self._sample(),
+                [own_probabilities],
+                search_request.count,
+                self._ordering,
             )
             rows += self._rows(EVERYWHERE_LIST, self._segments, listed)
         return rows
 
-    def _nearest(self, asked: AskedIssue, wanted: Search) -> list[dict[str, Any]]:
+    def _nearest(self, query_issue: QueryIssue, search_request: Search) -> list[dict[str, Any]]:
         """Returns the lists without terms, by distance only."""
-        vector, rows = asked.vector[None, :], []
-        if wanted.repo:
-            segments = self._segments_of(wanted.repo)
-            repository = self._repository(segments, wanted.repo)
-            queries = Queries(vector, midnight(wanted.since) if wanted.since else None)
-            hits = search_exactly(repository, queries, wanted.count + 1)
+        vector, rows = query_issue.vector[None, :], []
+        if search_request.repo:
+            segments = self._segments_of(search_request.repo)
+            repository = self._repository(segments, search_request.repo)
+            queries = Queries(vector, midnight(search_request.since) if search_request.since else None)
+            hits = search_exactly(repository, queries, search_request.count + 1)
             hits = replace(hits, segments=repository.segments[hits.items], items=repository.items[hits.items])
-            rows += rows_without_reasons(REPOSITORY_LIST, _rows_of(segments, hits), asked, wanted.count)
-        if wanted.everywhere:
-            hits = self._hits_everywhere(vector, wanted.count + 1, wanted.since)
-            rows += rows_without_reasons(EVERYWHERE_LIST, _rows_of(self._segments, hits), asked, wanted.count)
+            rows += rows_without_reasons(
+                REPOSITORY_LIST, _rows_of(segments, hits), query_issue, search_request.count
+            )
+        if search_request.everywhere:
+            hits = self._hits_everywhere(vector, search_request.count + 1, search_request.since)
+            rows += rows_without_reasons(
+                EVERYWHERE_LIST, _rows_of(self._segments, hits), query_issue, search_request.count
+            )
         return rows
 
     def _sample(self) -> IssueTerms:
@@ -240,12 +256,12 @@ def _without_id(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def rows_without_reasons(
-    name: str, rows: list[dict[str, Any]], asked: AskedIssue, count: int
+    name: str, rows: list[dict[str, Any]], query_issue: QueryIssue, count: int
 ) -> list[dict[str, Any]]:
     """Returns the first `count` rows of a list, without the issue that was asked for. Its keys are those of
     `SegmentedIndex.similar`. `rows` have the keys `issue_id`, `issue_url`, `title` and `distance`."""
-    others = [row for row in rows if row["issue_id"] != asked.issue_id][:count]
-    return [{"list": name, **_without_id(row), **dict.fromkeys(REASONS)} for row in others]
+    similar_rows = [row for row in rows if row["issue_id"] != query_issue.issue_id][:count]
+    return [{"list": name, **_without_id(row), **dict.fromkeys(REASONS)} for row in similar_rows]
 
 
 def open_segments(release: Pinned, settings: Settings) -> SegmentedIndex:

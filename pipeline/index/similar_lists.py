@@ -35,7 +35,7 @@ EVERYWHERE_CANDIDATES = 3
 
 
 @dataclass(frozen=True)
-class Question:
+class QueryBatch:
     """n issues or texts whose lists are wanted: their vectors, their terms, when they were opened, in
     microseconds since 1970, and their ids, which are 0 for texts."""
 
@@ -44,9 +44,9 @@ class Question:
     opened_at: Numbers
     issue_ids: Numbers
 
-    def take(self, rows: Numbers) -> Question:
+    def take(self, rows: Numbers) -> QueryBatch:
         """Returns some of the issues."""
-        return Question(
+        return QueryBatch(
             self.queries.take(rows),
             take_terms(self.terms, rows),
             self.opened_at[rows],
@@ -58,11 +58,11 @@ class Question:
 
 
 def lists_in_repository(
-    repository: RepositoryItems, question: Question, count: int, ordering: Ordering
+    repository: RepositoryItems, query_batch: QueryBatch, count: int, ordering: Ordering
 ) -> Iterator[tuple[Listed, Mapping[int, float]]]:
     """Yields the list of each query in a repository, with up to `count` issues, and the probabilities of all
     its candidates, by issue id. The repository must have terms."""
-    for comparison in compare_in_repository(repository, question, max(CANDIDATES, count)):
+    for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count)):
         features = comparison.features()
         probabilities = probabilities_of(ordering, features)
         by_id = dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
@@ -70,24 +70,28 @@ def lists_in_repository(
 
 
 def compare_in_repository(
-    repository: RepositoryItems, question: Question, candidates: int = CANDIDATES
+    repository: RepositoryItems, query_batch: QueryBatch, candidates: int = CANDIDATES
 ) -> Iterator[Comparison]:
     """Yields each query with its candidates in a repository: as many as `candidates` by vector, and as many
     by words. The repository must have terms."""
     assert repository.terms is not None
-    older_only = question.queries.ages is not None
-    before = repository.before(question.issue_ids) if older_only else np.full(len(question), len(repository))
-    words = RepositoryWords(repository.terms, question.terms)
-    kept = _first_of_groups(repository.terms, words.has_template_body)
-    hits = _nearest(repository, question.queries, candidates + 1, kept)  # the query may be among them
-    for query, own in enumerate(_slices(hits, len(question))):
-        by_words = words.best(query, int(before[query]), candidates + 1, kept)
-        positions, cosines = _candidates(repository, question, query, by_words, hits, own)
+    older_only = query_batch.queries.ages is not None
+    older_counts = (
+        repository.before(query_batch.issue_ids) if older_only else np.full(len(query_batch), len(repository))
+    )
+    words = RepositoryWords(repository.terms, query_batch.terms)
+    is_eligible = _first_of_groups(repository.terms, words.has_template_body)
+    hits = _nearest(
+        repository, query_batch.queries, candidates + 1, is_eligible
+    )  # the query may be among them
+    for query, own in enumerate(_slices(hits, len(query_batch))):
+        by_words = words.best(query, int(older_counts[query]), candidates + 1, is_eligible)
+        positions, cosines = _candidates(repository, query_batch, query, by_words, hits, own)
         yield Comparison(
             words,
             query,
-            int(question.terms.body_hashes[query]),
-            int(question.opened_at[query]),
+            int(query_batch.terms.body_hashes[query]),
+            int(query_batch.opened_at[query]),
             positions,
             take_terms(repository.terms, positions),
             repository.segments[positions],
@@ -104,31 +108,38 @@ def _first_of_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=~groups[order][:1]))
     places = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
-    kept = np.empty(len(order), np.bool_)
-    kept[order] = places < GROUP_CANDIDATES
-    return kept
+    is_eligible = np.empty(len(order), np.bool_)
+    is_eligible[order] = places < GROUP_CANDIDATES
+    return is_eligible
 
 
-def _nearest(repository: RepositoryItems, queries: Queries, count: int, kept: npt.NDArray[np.bool_]) -> Hits:
-    """Returns the nearest issues of each query among those of the repository that are `kept`."""
-    if kept.all():
+def _nearest(
+    repository: RepositoryItems, queries: Queries, count: int, is_eligible: npt.NDArray[np.bool_]
+) -> Hits:
+    """Returns the nearest issues of each query among those of the repository that are `is_eligible`."""
+    if is_eligible.all():
         return search_exactly(repository, queries, count)
-    positions = np.flatnonzero(kept)
+    positions = np.flatnonzero(is_eligible)
     hits = search_exactly(repository.take(positions), queries, count)
     return replace(hits, items=positions[hits.items])
 
 
 def _candidates(
-    repository: RepositoryItems, question: Question, query: int, by_words: Numbers, hits: Hits, own: slice
+    repository: RepositoryItems,
+    query_batch: QueryBatch,
+    query: int,
+    by_words: Numbers,
+    hits: Hits,
+    own: slice,
 ) -> tuple[Numbers, Floats]:
     """Returns the nearest issues by vector, which are `hits` in the slice `own`, and those `by_words` that
     are allowed: their positions in the repository, and their cosines. Leaves out the query itself."""
     rows = np.full(len(by_words), query)
-    by_words = by_words[question.queries.allowed(rows, repository, by_words)]
-    others = np.setdiff1d(by_words, hits.items[own])
-    cosines = exact_cosines(repository, others, question.queries, rows[: len(others)])
-    positions = np.concatenate([hits.items[own], others])
-    is_other = repository.issue_ids[positions] != question.issue_ids[query]
+    by_words = by_words[query_batch.queries.allowed(rows, repository, by_words)]
+    only_by_words = np.setdiff1d(by_words, hits.items[own])
+    cosines = exact_cosines(repository, only_by_words, query_batch.queries, rows[: len(only_by_words)])
+    positions = np.concatenate([hits.items[own], only_by_words])
+    is_other = repository.issue_ids[positions] != query_batch.issue_ids[query]
     all_cosines = np.concatenate([1 - hits.distances[own] ** 2 / 2, cosines])
     return positions[is_other], all_cosines[is_other]
 
@@ -136,40 +147,45 @@ def _candidates(
 def lists_everywhere(
     segments: Sequence[Segment],
     hits: Hits,
-    question: Question,
+    query_batch: QueryBatch,
     background: IssueTerms,
-    known: Sequence[Mapping[int, float]],
+    own_probabilities: Sequence[Mapping[int, float]],
     count: int,
     ordering: Ordering,
 ) -> Iterator[Listed]:
     """Yields the list of each query in all repositories, with up to `count` of its candidates, the `hits`.
 
     How rare a word is, is counted among all candidates and the issues of `background`. The candidates of one
-    query would not do, because they share what the query is about. `known` has the probabilities of each
-    query's candidates in its own repository, by issue id. They are preferred: there, words are compared with
-    those of the whole repository. The segments must have terms.
+    query would not do, because they share what the query is about. `own_probabilities` has the probabilities
+    of each query's candidates in its own repository, by issue id. They are preferred: there, words are
+    compared with those of the whole repository. The segments must have terms.
     """
     terms, rows = _terms_of_hits(segments, hits)
     created_at, issue_ids = times_and_ids(segments, hits)
-    words = RepositoryWords(IssueTerms.concatenate([terms, background]), question.terms)
-    for query, own in enumerate(_slices(hits, len(question))):
-        here = own.start + np.flatnonzero(issue_ids[own] != question.issue_ids[query])
+    words = RepositoryWords(IssueTerms.concatenate([terms, background]), query_batch.terms)
+    for query, own in enumerate(_slices(hits, len(query_batch))):
+        own_hits = own.start + np.flatnonzero(issue_ids[own] != query_batch.issue_ids[query])
         comparison = Comparison(
             words,
             query,
-            int(question.terms.body_hashes[query]),
-            int(question.opened_at[query]),
-            rows[here],
-            take_terms(terms, rows[here]),
-            hits.segments[here],
-            hits.items[here],
-            1 - hits.distances[here] ** 2 / 2,
-            created_at[here],
-            issue_ids[here],
+            int(query_batch.terms.body_hashes[query]),
+            int(query_batch.opened_at[query]),
+            rows[own_hits],
+            take_terms(terms, rows[own_hits]),
+            hits.segments[own_hits],
+            hits.items[own_hits],
+            1 - hits.distances[own_hits] ** 2 / 2,
+            created_at[own_hits],
+            issue_ids[own_hits],
         )
         features = comparison.features()
         pairs = zip(comparison.issue_ids.tolist(), probabilities_of(ordering, features).tolist(), strict=True)
-        probabilities = np.array([known[query].get(issue_id, other) for issue_id, other in pairs])
+        probabilities = np.array(
+            [
+                own_probabilities[query].get(issue_id, default_probability)
+                for issue_id, default_probability in pairs
+            ]
+        )
         yield comparison.chosen(features, probabilities, count)
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pipeline.contracts import ISSUES, SEGMENTS
 from pipeline.errors import UsageError
 from pipeline.index.earlier_index import EarlierIndex, open_earlier_index
-from pipeline.index.segmented_index import AskedIssue, Search, SegmentedIndex, midnight, open_segments
+from pipeline.index.segmented_index import QueryIssue, Search, SegmentedIndex, midnight, open_segments
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.loading import load_light_predictor
@@ -57,7 +57,7 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SimilarQuery:
-    """A question of `titler similar`: which issues are similar to an issue or to a text?
+    """A query of `titler similar`: which issues are similar to an issue or to a text?
 
     `text` is the address of an issue, or a text. If there is a `title`, both are the draft of an issue, and
     `text` is its body. `repo` (OWNER/NAME) is the only repository to be searched; `same_repo` says that it is
@@ -144,22 +144,23 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
     has_segments = SEGMENTS.name in release.members
     index: SegmentedIndex | EarlierIndex
     index = open_segments(release, settings) if has_segments else open_earlier_index(release, settings)
-    asked = index.find(url) if url else _asked(release, query)
-    own = asked.repo if query.same_repo or not query.everywhere else None
-    wanted = Search(
+    query_issue = index.find(url) if url else _query_text(release, query)
+    own = query_issue.repo if query.same_repo or not query.everywhere else None
+    search_request = Search(
         index.repository(named) if named else own,
         not (named or query.same_repo),
         neighbours,
         query.since,
     )
-    words = _words(release, asked, query)
+    words = _words(release, query_issue, query)
     limit = settings.index.near_duplicate_distance or release.facts["near_duplicate_distance"]
     return [
-        _answer(row, limit, settings.similar.min_probability, words) for row in index.similar(asked, wanted)
+        _result_row(row, limit, settings.similar.min_probability, words)
+        for row in index.similar(query_issue, search_request)
     ]
 
 
-def _answer(
+def _result_row(
     row: dict[str, Any], near_duplicate_distance: float, min_probability: float, words: Mapping[int, str]
 ) -> dict[str, Any]:
     """Returns what `similar` returns for a row of an index. `words` are the words of the query, by term."""
@@ -178,17 +179,17 @@ def _answer(
     }
 
 
-def _words(release: Pinned, asked: AskedIssue, query: SimilarQuery) -> dict[int, str]:
-    """Returns the words of what was asked for, by term."""
-    if asked.day is None:
+def _words(release: Pinned, query_issue: QueryIssue, query: SimilarQuery) -> dict[int, str]:
+    """Returns the words of the query, by term."""
+    if query_issue.day is None:
         return term_words(*query.title_and_body)
-    day = next(day for day in release.plan.days if day.day == asked.day)
+    day = next(day for day in release.plan.days if day.day == query_issue.day)
     issues = release.lake.read(release.issues(day), ISSUES, ["issue_id", "title", "body"])
-    (row,) = issues.filter(pc.equal(issues.column("issue_id"), asked.issue_id)).to_pylist()
+    (row,) = issues.filter(pc.equal(issues.column("issue_id"), query_issue.issue_id)).to_pylist()
     return term_words(row["title"], row["body"])
 
 
-def _asked(release: Pinned, query: SimilarQuery) -> AskedIssue:
+def _query_text(release: Pinned, query: SimilarQuery) -> QueryIssue:
     """Returns a text, or the draft of an issue, as it is compared with issues. It counts as opened at the end
     of the release's last day. Raises UsageError if it has no word of the model's vocabulary."""
     predictor = load_light_predictor(release.lake, release.facts["predictor"])
@@ -201,4 +202,4 @@ def _asked(release: Pinned, query: SimilarQuery) -> AskedIssue:
     vectors = predictor.embed_vectors(body_ids, title_ids if query.title is not None else None)
     title, body = query.title_and_body
     last_day = date.fromisoformat(release.plan.days[-1].day)
-    return AskedIssue(vectors[0], issue_terms([title], [body]), midnight(last_day + timedelta(days=1)))
+    return QueryIssue(vectors[0], issue_terms([title], [body]), midnight(last_day + timedelta(days=1)))

@@ -149,7 +149,7 @@ class Similar(Section):
         ge=0.2,
         le=1,
         description="smallest probability with which an issue joins a cluster of duplicates, in the view "
-        "duplicate_clusters. Another value needs a new release, but nothing is searched again",
+        "duplicate_clusters. At least 0.2. Another value needs a new release, but nothing is searched again",
     )
     months: int = Field(
         default=24,
@@ -172,8 +172,8 @@ class Similar(Section):
     min_marks: int = Field(
         default=1000,
         ge=1,
-        description="from at least this many pairs of marked duplicates, `titler learn-ordering` learns how "
-        "similar issues are ordered. With fewer, the default weights are used",
+        description="minimum number of marked pairs that `titler learn-ordering` learns from. Pairs in held-out "
+        "repositories do not count. With fewer, the default weights are used",
     )
 
 

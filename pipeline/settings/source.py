@@ -14,8 +14,8 @@ GH_ARCHIVE = "https://data.gharchive.org"
 
 
 class HourBase(Section):
-    """A folder or an address with hour files. `kind` says in which hour's file an event is: in that of its
-    own hour (`gharchive`), or in that of the hour in which it was crawled (`crawl-time`)."""
+    """A folder or an address with hour files. `kind` says in which file an event is: in the file of the
+    hour in which it was created (`gharchive`) or crawled (`crawl-time`)."""
 
     base: str = Field(min_length=1)
     kind: Literal["gharchive", "crawl-time"] = "gharchive"
@@ -36,16 +36,17 @@ class Source(Section):
         default=6,
         ge=0,
         le=24,
-        description="number of hour files after an hour in which a base of the kind crawl-time may have late "
-        "events of this hour. They are read, too. GitHub's documentation says that an event appears up to 6 "
+        description="for bases of the kind crawl-time: number of following hour files that are also read, because "
+        "they may contain late events of an hour. GitHub's documentation says that an event appears up to 6 "
         "hours late",
     )
     recheck_days: int = Field(
         default=7,
         ge=0,
         description="number of days before the extracted days that `titler extract` checks again if they are "
-        "not complete. If the hour files have more events by then, the day is extracted again. A check sends "
-        "about 24 requests per day and downloads nothing. Does not apply to BigQuery, which would bill it",
+        "not complete. If the source now has new or changed hour files, the day is extracted again. On a web "
+        "server, a check sends about 24 requests per day and base. Does not apply to BigQuery, which would "
+        "bill it",
     )
 
     @field_validator("hours", mode="before")

@@ -157,10 +157,10 @@ def _delimited_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yields the rows of CSV or TSV as RFC 4180 describes it. Empty lines are not rows.
 
-    A file with quotes escaped by a backslash is refused, because programs that write such files disagree
-    about what a backslash means elsewhere. Python's reader refuses most of them: a quoted field would end at
-    such a quote, and text follows. The rest has a quote in a field without quotes, after a backslash with a
-    quote. Without any such backslash, a quote in a field without quotes is part of the text.
+    A file whose quotes are escaped by a backslash is refused, because programs that write such files disagree
+    about what a backslash means elsewhere. Python's reader detects most of them, because text follows the
+    closing quote. The others are detected here: after the first backslash with a quote, a quote inside an
+    unquoted field is an error. Before it, such a quote is part of the text.
     """
     csv.field_size_limit(MAX_FIELD_BYTES)
     lines = _RecordedLines(text)

@@ -56,8 +56,7 @@ class ChosenFile:
 
 
 class HourChoice:
-    """The bases from which the hours of a source day are read. `hours_of` maps the ranks of bases to these
-    hours.
+    """The bases from which the hours of a source day are read.
 
     Asks a base for its files only when they are needed. Methods raise SourceError if a base cannot be reached
     or has no hour files.

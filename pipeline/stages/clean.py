@@ -41,7 +41,7 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
     table issues_v1, and returns one batch of the table tokens_v1 per day. Raises UsageError if a day was not
     extracted.
 
-    The last days before them that `extract` has checked and extracted again are also split into tokens.
+    Also splits the issues of the days before them that `extract` has checked and extracted again.
     """
     batches = rechecked_batches(lake, settings, days)
     for day in days:

@@ -410,5 +410,5 @@ def _refusal(refused: Sequence[RefusedDay], days: int, again: bool) -> BudgetErr
     messages += [day.error.message for day in oversized[:OVERSIZED_DAYS_LISTED]]
     hints += [day.error.hint for day in oversized[:OVERSIZED_DAYS_LISTED]]
     if unlisted := oversized[OVERSIZED_DAYS_LISTED:]:
-        messages.append(f"The same holds for {len(unlisted)} more days, the last of them {unlisted[-1].day}.")
+        messages.append(f"{len(unlisted)} more days, up to {unlisted[-1].day}, are also too large.")
     return type(error)("\n".join(messages), "\n".join(hints), event=error.event)

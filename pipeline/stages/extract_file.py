@@ -164,8 +164,8 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
         reader = _FileReader(limits, by_row)
         draft = lake.draft(ISSUES.name, partition, (), parameters)
         for number, rows in enumerate(_chunks(reader.rows(path))):
-            part = pa.Table.from_pylist(rows, schema=ISSUES.schema)
-            draft.write_table(f"part-{number:05d}.parquet", part, ISSUES)
+            expected_rows = pa.Table.from_pylist(rows, schema=ISSUES.schema)
+            draft.write_table(f"part-{number:05d}.parquet", expected_rows, ISSUES)
         if not reader.lacks_a_part:
             figures = {
                 "file": path.name,
@@ -198,8 +198,8 @@ def _reuse_earlier(
     for rows, file in zip_longest(_chunks(reader.rows(path)), earlier.files):
         if rows is None or file is None:
             return None
-        part = pa.Table.from_pylist(rows, schema=ISSUES.schema)
-        if part != lake.read_part(earlier, file).select(ISSUES.schema.names):
+        expected_rows = pa.Table.from_pylist(rows, schema=ISSUES.schema)
+        if expected_rows != lake.read_part(earlier, file).select(ISSUES.schema.names):
             return None
     return lake.reuse(ISSUES.name, partition, (), earlier_parameters)
 

@@ -112,18 +112,15 @@ def _sizes(examples: Examples) -> dict[str, int]:
 
 
 def _too_few_pairs(pairs: int, minimum: int) -> str:
-    return (
-        f"{pairs:,} are of repositories to learn from, and at least {minimum:,} are needed "
-        "(similar.min_marks)"
-    )
+    return f"{pairs:,} can be used for learning, and similar.min_marks requires {minimum:,}"
 
 
 def too_few(learned_from: Examples, tested_on: Examples, minimum: int) -> str:
     """Returns why nothing can be learned, or an empty string."""
     learn, test = _sizes(learned_from), _sizes(tested_on)
     if learn["pairs"] < minimum:
-        both = "of the marked pairs whose issues are both in the release"
-        return f"{both}, {_too_few_pairs(learn['pairs'], minimum)}"
+        counted_pairs = "of the marked pairs whose issues are both in the release"
+        return f"{counted_pairs}, {_too_few_pairs(learn['pairs'], minimum)}"
     if min(learn["repositories"], test["repositories"]) < MIN_REPOSITORIES:
         return (
             f"the marks are of {learn['repositories']:,} repositories to learn from and of "
@@ -138,9 +135,9 @@ def worse_than_default(scores: Mapping[str, OrderingScores], gain: tuple[float, 
     _, low, high = gain
     if low <= 0:
         return (
-            f"its mean reciprocal rank on held-out repositories is {learned.mrr:.3f}, that of the default "
-            f"weights {default.mrr:.3f}: the 95% interval of the difference, {low:.3f} to {high:.3f}, is not "
-            "above zero"
+            f"it is not significantly better than the default weights: its mean reciprocal rank on held-out "
+            f"repositories is {learned.mrr:.3f}, compared with {default.mrr:.3f} (95% interval of the "
+            f"difference: {low:.3f} to {high:.3f})"
         )
     if learned.recall_at_10 < default.recall_at_10:
         return (

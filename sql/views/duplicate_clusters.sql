@@ -5,7 +5,8 @@
 -- while the cluster grows. An issue joins the cluster of the oldest issue that it duplicates with the
 -- probability `cluster_probability` of the release, if it has half of this probability with the canonical
 -- issue. Otherwise it may be the canonical issue of a later cluster. So an issue is in at most one cluster,
--- and clusters are never merged. A canonical issue changes only if an older issue is ingested late. Column
+-- and clusters are never merged. A canonical issue changes only if an older issue is ingested late, if
+-- probabilities change (another embedding network or ordering), or if cluster_probability changes. Column
 -- batch_id: the batch of the pair by which the issue joined; NULL for the canonical issue.
 --
 -- Reports of programs are in no cluster. A release of a version of Titler without clusters has none. A query

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.index import similar_lists
 from pipeline.index.segmented_index import (
-    AskedIssue,
+    QueryIssue,
     Search,
     SegmentedIndex,
     midnight,
@@ -33,7 +33,7 @@ DAYS = {
     "2015-01-02": {2: [1, 1], 3: [0, 1], 4: [0, 0], 5: [-1, 0]},
 }
 """Issue 4 has a zero vector."""
-ASKED = AskedIssue(
+ASKED = QueryIssue(
     np.array([1, 0], dtype=np.float32), issue_terms(["it fails"], [None]), midnight(date(2015, 1, 3))
 )
 """A text."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import duckdb
 import pytest
 
@@ -30,7 +28,7 @@ def lake(tmp_path):
 
 
 def printed(capsys, lake):
-    print_results(lake, Path("/srv/demo/airflow"))
+    print_results(lake)
     return capsys.readouterr().out
 
 
@@ -56,7 +54,7 @@ def test_the_suggested_issues_of_its_repository_stand_under_an_issue(capsys, lak
 
 def test_an_issue_without_a_suggestion_says_so(capsys, lake):
     lines = printed(capsys, lake).splitlines()
-    start = lines.index("An issue that probably repeats none")
+    start = lines.index("An issue without a likely duplicate")
     assert lines[start + 1 : start + 4] == [
         "",
         "  ada/engine: Question",
@@ -76,12 +74,11 @@ def test_it_says_for_how_many_issues_a_duplicate_is_suggested(capsys, lake):
 
 def test_it_says_where_everything_lies_and_how_to_open_the_pages(capsys, lake):
     lines = printed(capsys, lake).splitlines()
-    assert lines[-7:] == [
+    assert lines[-6:] == [
         f"Lake:       {lake}",
         f"Warehouse:  {lake}/warehouse.duckdb",
         f"MLflow:     sqlite:///{lake}/mlflow.db",
         "",
-        "To look at the pages of Airflow or MLflow, run one of these; Ctrl-C stops it:",
-        f"    TITLER_LAKE__ROOT={lake} .venv/bin/python infra/local_airflow.py /srv/demo/airflow",
-        f"    .venv/bin/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///{lake}/mlflow.db",
+        "To look at the pages of Airflow and MLflow, type this; Ctrl-C stops both:",
+        f"    TITLER_LAKE__ROOT={lake} make up",
     ]

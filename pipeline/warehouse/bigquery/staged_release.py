@@ -79,9 +79,9 @@ class StagedTables:
         that are not among `tables`: their files in the lake cannot be read. The next publication deletes
         these rows."""
         published = {row["release_id"] for row in self.warehouse.records(contracts.RELEASES)}
-        others = published - set(tables.releases.column("release_id").to_pylist())
-        stored = self.warehouse.records(contracts.SUPERSEDED_OPENINGS) if others else []
-        rows = [row for row in stored if row["release_id"] in others]
+        unlisted_releases = published - set(tables.releases.column("release_id").to_pylist())
+        stored = self.warehouse.records(contracts.SUPERSEDED_OPENINGS) if unlisted_releases else []
+        rows = [row for row in stored if row["release_id"] in unlisted_releases]
         return pa.Table.from_pylist(rows, contracts.SUPERSEDED_OPENINGS.schema)
 
     @cached_property
