@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from pathlib import Path
 
 import duckdb
@@ -59,10 +60,8 @@ def print_results(lake: Path) -> None:
         print(f"\n  {repo}\n    author  {_shorten(title)}\n    model   {model_title}  ({confidence:.2f})")
 
     if suggestions:
-        print(
-            "\nIssues that probably repeat an older issue of their repository. Under each: the older issue,"
-        )
-        print("and the probability (0 to 1) that a maintainer would call the two duplicates")
+        print("\nIssues that probably repeat an older issue of their repository. Under each: the older")
+        print("issue, and the probability (0 to 1) that a maintainer would call the two duplicates")
     previous = ("", "")
     for repo, title, similar, probability, words in suggestions:
         if (repo, title) != previous:

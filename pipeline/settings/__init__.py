@@ -172,8 +172,8 @@ class Similar(Section):
     min_marks: int = Field(
         default=1000,
         ge=1,
-        description="minimum number of marked pairs that `titler learn-ordering` learns from. Pairs in held-out "
-        "repositories do not count. With fewer, the default weights are used",
+        description="minimum number of marked pairs that `titler learn-ordering` learns from. Pairs in "
+        "held-out repositories do not count. With fewer, the default weights are used",
     )
 
 

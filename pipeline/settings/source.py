@@ -36,9 +36,9 @@ class Source(Section):
         default=6,
         ge=0,
         le=24,
-        description="for bases of the kind crawl-time: number of following hour files that are also read, because "
-        "they may contain late events of an hour. GitHub's documentation says that an event appears up to 6 "
-        "hours late",
+        description="for bases of the kind crawl-time: number of following hour files that are also read, "
+        "because they may contain late events of an hour. GitHub's documentation says that an event appears "
+        "up to 6 hours late",
     )
     recheck_days: int = Field(
         default=7,
