@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.contracts import (
+    DUPLICATE_PAIRS,
     EMBEDDINGS,
     ISSUES,
     PREDICTOR,
@@ -216,14 +217,14 @@ class IssueHistory:
         first = 0
         for day in plan_neighbours(self._indexed, parameters, self._settings.similar.recompute_days):
             count = day.day.issues.rows
-            self._write(
-                SIMILAR_ISSUES,
-                day.partition(self._predictor.partition["model"]),
-                self._neighbours(first, count, day.day.day),
-                list(day.inputs),
-                day.parameters,
-                day.figures,
-            )
+            neighbours = self._neighbours(first, count, day.day.day)
+            opened = self._opened(np.arange(first, first + count), day.day.day)
+            partition = day.partition(self._predictor.partition["model"])
+            for table, rows, key in (
+                (SIMILAR_ISSUES, neighbours, day.parameters),
+                (DUPLICATE_PAIRS, self._pairs(neighbours, opened), day.pair_parameters),
+            ):
+                self._write(table, partition, rows, list(day.inputs), key, day.figures)
             first += count
 
     def _opened(self, numbers: npt.NDArray[np.int64], day: str) -> pa.Table:
@@ -248,6 +249,7 @@ class IssueHistory:
                 "created_at": times,
                 "event_id": ids,
                 "trainable": pool["trainable"],
+                "source": pa.repeat("https://data.gharchive.org", len(numbers)),
             }
         )
 
@@ -302,6 +304,21 @@ class IssueHistory:
                 "age_days": pa.repeat(30, len(ranks)),
                 "similar_text": pa.repeat("own", len(ranks)),
                 "group_size": pa.repeat(1, len(ranks)),
+            }
+        )
+
+    def _pairs(self, neighbours: pa.Table, opened: pa.Table) -> pa.Table:
+        """Returns rows of duplicate_pairs_v1 for one neighbour of every thirtieth issue."""
+        nearest = neighbours.filter(pc.equal(neighbours["rank"], 1))
+        nearest = nearest.take(pa.array(np.arange(0, len(nearest), 30)))
+        own = opened.take(pc.index_in(nearest["issue_id"], opened["issue_id"]))
+        similar = {name: nearest[name] for name in ("similar_issue_id", "similar_issue_url", "similar_title")}
+        return pa.table(
+            {
+                **{name: own[name] for name in ("issue_id", "issue_url", "repo", "title")},
+                **similar,
+                "similar_day": pc.cast(own["created_at"], pa.date32()),
+                "probability": nearest["probability"],
             }
         )
 
