@@ -22,6 +22,7 @@ from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
     batch_in_shards,
+    commit_finished_pairs,
     commit_pairs,
     days_with_other_history,
     draft_of_pairs,
@@ -319,7 +320,11 @@ def _stored_neighbours(
     release: Pinned, owner: str, days: Sequence[NeighbourDay]
 ) -> list[tuple[Manifest, Manifest] | None]:
     """Returns the existing batches of similar_issues_v2 and duplicate_pairs_v1 of each day, or None if one of
-    them does not exist."""
+    them does not exist.
+
+    The pairs of large days are stored after the lists of all of them. If the command was killed in between,
+    the files of the pairs exist, and their batch is committed here.
+    """
     similar = release.find_all(
         [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
     )
@@ -329,7 +334,9 @@ def _stored_neighbours(
             for day in days
         ]
     )
-    return [
-        (of_lists, of_pairs) if of_lists and of_pairs else None
-        for of_lists, of_pairs in zip(similar, pairs, strict=True)
-    ]
+    stored: list[tuple[Manifest, Manifest] | None] = []
+    for day, of_lists, of_pairs in zip(days, similar, pairs, strict=True):
+        if of_lists and not of_pairs and len(of_lists.files) > 1:
+            of_pairs = commit_finished_pairs(draft_of_pairs(release.lake, day, owner), of_lists)
+        stored.append((of_lists, of_pairs) if of_lists and of_pairs else None)
+    return stored

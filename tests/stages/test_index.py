@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.contracts import (
@@ -126,6 +127,28 @@ def test_a_day_whose_probable_duplicates_are_missing_is_searched_again(
     again = embedded_release(lake, DAYS, "again")
     assert index.run(lake, again, settings()).days_searched == 1
     assert again.members.folders(DUPLICATE_PAIRS.name)[0] == first[0]
+
+
+def test_a_rerun_after_a_kill_searches_only_the_large_days_that_were_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_neighbours, "ISSUES_PER_SHARD", 2)
+    lake, days, searched = Lake(str(tmp_path)), days_of(3), list[str]()
+
+    def search(shard: index_neighbours.NeighbourShard, *arguments: Any) -> pa.Table:
+        searched.append(shard.day.day.day)
+        if len(searched) == 5:
+            raise KeyboardInterrupt
+        return index_neighbours.neighbours_of_shard(shard, *arguments)
+
+    monkeypatch.setattr(index, "neighbours_of_shard", search)
+    with pytest.raises(KeyboardInterrupt):
+        index.run(lake, embedded_release(lake, days), settings())
+    outcome = index.run(lake, embedded_release(lake, days, "again"), settings())
+    assert (outcome.days_searched, searched[5:]) == (1, ["2015-01-03", "2015-01-03"])
+    pairs = Pinned(lake, "releases", "again").members[DUPLICATE_PAIRS.name]
+    assert [len(batch.files) for batch in pairs] == [2, 2, 2]
+    assert list(tmp_path.rglob("*.parquet.json")) == []  # no record of a finished part is left
 
 
 def test_a_rerun_builds_and_searches_nothing(tmp_path: Path) -> None:
