@@ -142,8 +142,8 @@ SCORES = OrderingScores(0.5, 0.6, 0.7, 0.55, 0.8, 0.01, 0.002, 0.001, [])
         (
             {"mrr": 0.6},
             (0.05, -0.01, 0.11),
-            "its mean reciprocal rank on held-out repositories is 0.600, that of the default weights 0.550: "
-            "the 95% interval of the difference, -0.010 to 0.110, is not above zero",
+            "it is not significantly better than the default weights: its mean reciprocal rank on held-out "
+            "repositories is 0.600, compared with 0.550 (95% interval of the difference: -0.010 to 0.110)",
         ),
         (
             {"recall_at_10": 0.69},
@@ -169,8 +169,7 @@ def test_too_few_marks_or_repositories_teach_nothing(release: Pinned) -> None:
     outcome = learn_ordering.run(release.lake, Settings(similar=Similar(min_marks=19)), release)
     assert (outcome.version, outcome.reason) == (
         None,
-        "of the marked pairs, 18 are of repositories to learn from, and at least 19 are needed "
-        "(similar.min_marks)",
+        "of the marked pairs, 18 can be used for learning, and similar.min_marks requires 19",
     )
     few = Examples.joined([])
     assert learn_ordering.too_few(few, few, 0) == (
