@@ -41,6 +41,9 @@ from pipeline.tracking import open_tracking
 
 MIN_REPOSITORIES = 5
 """Smallest number of repositories to learn from, and of repositories to test on."""
+MIN_COVERAGE = 0.5
+"""Smallest coverage of a learned ordering, as a share of that of the default weights. Its probabilities are
+those of being marked, so if few duplicates are marked, suggestions and clusters would vanish."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,12 @@ def worse_than_default(scores: Mapping[str, OrderingScores], gain: tuple[float, 
         return (
             f"its Brier score on held-out repositories is {learned.brier:.5f}, that of the default weights "
             f"{default.brier:.5f}, which is better"
+        )
+    if learned.coverage < MIN_COVERAGE * default.coverage:
+        return (
+            f"it would suggest too little: {learned.coverage:.2%} of the issues of held-out repositories "
+            f"have a suggestion, compared with {default.coverage:.2%} with the default weights (probably "
+            "because few duplicates are marked)"
         )
     return ""
 

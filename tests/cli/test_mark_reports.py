@@ -18,6 +18,7 @@ SCORES = {
     "brier": 0.025,
     "expected_calibration_error": 0.0022,
     "precision": 0.6,
+    "coverage": 0.0125,
 }
 FIGURES = {
     "learned_from": {"pairs": 1200, "repositories": 40, "issues": 13200},
@@ -54,7 +55,7 @@ def test_what_was_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str], re
     assert capsys.readouterr().out.splitlines() == [
         f"learn-ordering: ordering 1-1-abc -> {tmp_path}/orderings, sqlite:///{tmp_path}/mlflow.db",
         "    learned from 1,200 marked pairs of 40 repositories, tested on 300 of 9 others",
-        f"    learned: {scores}, precision of suggestions 60%",
+        f"    learned: {scores}, suggestions for 1.25% of the issues, precision 60%",
         f"    default: {scores}, no suggestion",
         last,
     ]

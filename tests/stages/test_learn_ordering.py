@@ -156,6 +156,13 @@ SCORES = OrderingScores(0.5, 0.6, 0.7, 0.55, 0.8, 0.01, 0.002, 0.001, [])
             "its Brier score on held-out repositories is 0.00210, that of the default weights 0.00200, which "
             "is better",
         ),
+        ({"coverage": 0.005}, (0.05, 0.01, 0.09), ""),
+        (
+            {"coverage": 0.0049},
+            (0.05, 0.01, 0.09),
+            "it would suggest too little: 0.49% of the issues of held-out repositories have a suggestion, "
+            "compared with 1.00% with the default weights (probably because few duplicates are marked)",
+        ),
     ],
 )
 def test_an_ordering_that_is_not_better_than_the_default_is_not_used(
