@@ -71,7 +71,10 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
             f"{scores['brier']:.5f}, calibration error {scores['expected_calibration_error']:.5f}, "
             + ("no suggestion" if precision is None else f"{coverage}, precision {precision:.0%}")
         )
-    if outcome.reason:
+    if outcome.reason and outcome.is_used:
+        say(f"    it is in use already and stays so, although {outcome.reason}")
+        say("    To use the default weights instead: titler learn-ordering --default")
+    elif outcome.reason:
         say(f"    it is not used: {outcome.reason}")
     else:
         say("    releases that are planned from now on use it")
