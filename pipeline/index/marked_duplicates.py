@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from pipeline.contracts import DUPLICATE_MARKS, REPOSITORY_LIST
 from pipeline.index.queries import months_before
 from pipeline.index.segment import Segment, days_since_1970
+from pipeline.index.stored_orderings import is_learned
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
@@ -139,13 +140,16 @@ def measure_release(
     neighbours: Sequence[Manifest],
     months: int,
     min_probability: float,
-    is_measured: Callable[[str], bool] = lambda repo: True,
+    is_held_out: Callable[[str], bool],
 ) -> dict[str, Any] | None:
     """Returns the figures of `score_pairs` for a release, or None if no marked pair can be measured.
 
+    If any of the measured lists has a learned ordering, only those repositories count from which no ordering
+    is learned (`is_held_out`). The figure `repositories` says so: it is `held out` or `all`.
+
     All marks of the release count whose newer issue was opened in the last `months` months, or in the month
     of the release's last day. `segments` are all segments of the release, and `neighbours` its batches of
-    similar_issues_v2. Only repositories count for which `is_measured` is true.
+    similar_issues_v2.
     """
     lake, days = release.lake, release.plan.days
     if DUPLICATE_MARKS.name not in release.members or not days:
@@ -154,11 +158,13 @@ def measure_release(
     # A comment is never earlier than its issue.
     batches = [batch for batch in release.members[DUPLICATE_MARKS.name] if batch.day >= since]
     pairs = marked_pairs(read_columns(lake, batches, MARK_COLUMNS))
-    pairs = sample_repositories([pair for pair in pairs if is_measured(pair.repo)])
+    measured = [batch for batch in neighbours if batch.day >= since]
+    held_out = any(is_learned(str(batch.parameters.get("ordering"))) for batch in measured)
+    pairs = sample_repositories([pair for pair in pairs if is_held_out(pair.repo) or not held_out])
     first = (date.fromisoformat(since) - date(1970, 1, 1)).days
     stored = find_pairs(segments, pairs, first)
-    measured = [batch for batch in neighbours if batch.day >= since]
-    return score_pairs(stored, read_columns(lake, measured, LIST_COLUMNS), min_probability)
+    figures = score_pairs(stored, read_columns(lake, measured, LIST_COLUMNS), min_probability)
+    return figures and {**figures, "repositories": "held out" if held_out else "all"}
 
 
 def read_columns(lake: Lake, batches: Iterable[Manifest], columns: list[str]) -> Iterator[pa.Table]:

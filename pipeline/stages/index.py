@@ -109,8 +109,7 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
         of_days, searched = _neighbours(release, owner, size, neighbour_days, segments, settings, ordering)
         neighbours = [similar for similar, _ in of_days]
         figures[ORDERING] = {"version": ordering.version, **({"learned": learned.figures} if learned else {})}
-        held_out = learned is not None
-        if marked := _agreement_with_marks(release, segments, neighbours, settings, held_out=held_out):
+        if marked := _agreement_with_marks(release, segments, neighbours, settings):
             figures[MARKED] = marked
         release.members.put(DUPLICATE_PAIRS.name, [pairs for _, pairs in of_days])
         release.members.put(SIMILAR_ISSUES.name, neighbours)
@@ -219,22 +218,18 @@ def _agreement_with_marks(
     segments: Sequence[Manifest],
     neighbours: Sequence[Manifest],
     settings: Settings,
-    *,
-    held_out: bool,
 ) -> dict[str, Any] | None:
     """Returns how well the stored similar issues agree with duplicate marks, or None if there are none. Marks
-    come late, so this is measured for every release. If `held_out` is true, only those repositories count
-    from which no ordering is learned."""
+    come late, so this is measured for every release."""
     similar = settings.similar
-    figures = measure_release(
+    return measure_release(
         release,
         [Segment.of_batch(release.lake, manifest) for manifest in segments],
         neighbours,
         similar.marked_months,
         release.facts.get(MIN_PROBABILITY, similar.min_probability),
-        is_held_out if held_out else lambda repo: True,
+        is_held_out,
     )
-    return figures and {**figures, "repositories": "held out" if held_out else "all"}
 
 
 def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[float, int] | None:

@@ -407,6 +407,35 @@ def test_a_release_says_how_many_marked_duplicates_of_its_last_months_it_lists(t
     assert figures == index_figures(release)
 
 
+def test_only_held_out_repositories_are_measured_if_any_of_the_lists_has_a_learned_ordering(
+    tmp_path: Path,
+) -> None:
+    lake, similar = Lake(str(tmp_path)), Similar(recompute_days=0, min_probability=0)
+    held_out, other = "owner/1", "owner/2"
+    repos = {1: held_out, 2: held_out, 5: held_out, 3: other, 4: other, 6: other}
+    days: Days = {
+        "2015-01-01": {number: [1, 0.1 * number] for number in (1, 2, 3, 4)},
+        "2015-01-02": {5: [1, 0], 6: [1, 0]},
+    }
+    first_day = {"2015-01-01": days["2015-01-01"]}
+    learned = named(replace(DEFAULT_ORDERING, bias=-1.0))
+    store_ordering(lake, learned, {"calibration": {"brier": 0.1}}, "run")
+
+    def measured(name: str, of_days: Days, base: str, **facts: str) -> tuple[str, str, int]:
+        release = after(base, embedded_release(lake, of_days, name, repos), **facts)
+        add_marks(release, {"2015-01-02": [(2, 1), (4, 3)]}, repos)
+        figures = index.run(lake, release, settings(similar)).figures
+        return figures["ordering"]["version"], figures["marked"]["repositories"], figures["marked"]["pairs"]
+
+    default = DEFAULT_ORDERING.version
+    assert measured("first", first_day, "none") == (default, "all", 2)
+    # An ordering was learned, but no day was searched with it.
+    assert measured("same", first_day, "first", ordering=learned.version) == (learned.version, "all", 2)
+    assert measured("next", days, "first", ordering=learned.version) == (learned.version, "held out", 1)
+    # The default ordering is used again, but the second day was searched with the learned one.
+    assert measured("back", days, "next") == (default, "held out", 1)
+
+
 def test_days_keep_the_ordering_that_they_were_searched_with(tmp_path: Path) -> None:
     """Another ordering is for new days, and for those that are searched again for another reason."""
     lake, days, similar = Lake(str(tmp_path)), days_of(4), Similar(recompute_days=0)
