@@ -65,13 +65,16 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
         f"repositories, tested on {tested_on['pairs']:,} of {tested_on['repositories']:,} others"
     )
     for label, scores in (("learned", figures["scores"]), ("default", figures["default_scores"])):
-        precision = scores["precision"]
+        precision, coverage = scores["precision"], f"suggestions for {scores['coverage']:.2%} of the issues"
         say(
             f"    {label}: recall@10 {scores['recall_at_10']:.3f}, MRR {scores['mrr']:.3f}, Brier score "
             f"{scores['brier']:.5f}, calibration error {scores['expected_calibration_error']:.5f}, "
-            + ("no suggestion" if precision is None else f"precision of suggestions {precision:.0%}")
+            + ("no suggestion" if precision is None else f"{coverage}, precision {precision:.0%}")
         )
-    if outcome.reason:
+    if outcome.reason and outcome.is_used:
+        say(f"    it is in use already and stays so, although {outcome.reason}")
+        say("    To use the default weights instead: titler learn-ordering --default")
+    elif outcome.reason:
         say(f"    it is not used: {outcome.reason}")
     else:
         say("    releases that are planned from now on use it")

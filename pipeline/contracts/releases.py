@@ -56,13 +56,14 @@ RELEASES = Table(
             column(
                 "ordering",
                 pa.string(),
-                "version of the ordering that estimates the probabilities of similar issues",
+                "version of the ordering that estimates the probabilities of similar issues, for the days "
+                "that this release searched; other days keep the ordering with which they were searched",
                 null=True,
             ),
             column(
                 "ordering_calibration",
                 pa.string(),
-                "JSON: how reliable a learned ordering's probabilities are; NULL if it is the default one",
+                "JSON: how reliable the probabilities of `ordering` are; NULL if it is the default one",
                 null=True,
             ),
             column(

@@ -32,10 +32,15 @@ class LogOddsCurve:
 
     def __call__(self, log_odds: Floats) -> Floats:
         """Returns what each of n log odds stands for, (n,)."""
-        raw, calibrated = np.array(self.points).T
-        inside = np.clip(log_odds, raw[0], raw[-1])
-        result: Floats = np.interp(inside, raw, calibrated) + (log_odds - inside)
-        return result
+        return on_curve(log_odds, self.points)
+
+
+def on_curve(log_odds: Floats, points: Sequence[tuple[float, float]]) -> Floats:
+    """Returns what each of n log odds stands for, (n,). `points` are those of a LogOddsCurve."""
+    raw, calibrated = np.array(points).T
+    inside = np.clip(log_odds, raw[0], raw[-1])
+    result: Floats = np.interp(inside, raw, calibrated) + (log_odds - inside)
+    return result
 
 
 def choose_curve(

@@ -3,16 +3,19 @@ calls an issue a duplicate of another one.
 
 A mark of two issues of one repository is a pair: a newer issue, and the older one that it repeats. The older
 one should be high in the list that the release publishes of the newer one's own repository. The stored rows
-are measured, so nothing is searched again. The cost grows with the months that are measured, not with the
-history.
+are measured, so nothing is searched again. Of the lists and the marks, only the months that are measured are
+read. The older issue of a pair may be anywhere in the history. So segments of earlier months are read, too,
+but only the addresses of the issues of repositories with such a pair, and only until all are found. A pair
+whose older issue is not in the index lets all segments be read.
 """
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -24,8 +27,8 @@ import pyarrow.parquet as pq
 
 from pipeline.contracts import DUPLICATE_MARKS, REPOSITORY_LIST
 from pipeline.index.queries import months_before
-from pipeline.index.repository_items import find_repositories
-from pipeline.index.segment import Segment
+from pipeline.index.segment import Segment, days_since_1970
+from pipeline.index.stored_orderings import is_learned
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
@@ -36,6 +39,8 @@ LIMITS = (1, 5, 10)
 """Up to these ranks, recall is measured."""
 MARK_COLUMNS = ["repo", "number", "duplicate_of_repo", "duplicate_of_number", "said_by"]
 LIST_COLUMNS = ["issue_url", "list", "rank", "similar_issue_url", "probability"]
+_Number = tuple[str, int]
+"""A repository, and the number of one of its issues."""
 ListTables = Iterable[pa.Table]
 """Rows of similar_issues_v2 with at least LIST_COLUMNS, one table per day."""
 
@@ -68,7 +73,9 @@ def sample_repositories(pairs: Sequence[MarkedPair], limit: int = MAX_PAIRS) -> 
     """Returns the pairs of as many repositories as have at least `limit` pairs together, sorted, or all pairs
     if they are fewer. Which repositories are chosen depends on their names only."""
     sampled: list[MarkedPair] = []
-    by_repo = _by_repository(pairs)
+    by_repo = defaultdict(list)
+    for pair in pairs:
+        by_repo[pair.repo].append(pair)
     for repo in sorted(by_repo, key=lambda name: (zlib.crc32(name.encode()), name)):
         if len(sampled) >= limit:
             break
@@ -76,40 +83,55 @@ def sample_repositories(pairs: Sequence[MarkedPair], limit: int = MAX_PAIRS) -> 
     return sorted(sampled)
 
 
-def _by_repository(pairs: Iterable[MarkedPair]) -> dict[str, list[MarkedPair]]:
-    by_repo = defaultdict(list)
-    for pair in pairs:
-        by_repo[pair.repo].append(pair)
-    return by_repo
-
-
 @dataclass(frozen=True)
 class StoredPair:
-    """A marked pair in the index: the repository, the addresses of both issues, and the source day of the
-    newer one (days since 1970). `older_url` is None if the index does not have the older issue."""
+    """The addresses of the issues of a marked pair. `older_url` is None if the index does not have the older
+    issue."""
 
-    repo: str
     newer_url: str
     older_url: str | None
-    source_day: int
 
 
-def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair]) -> list[StoredPair]:
-    """Returns those pairs whose newer issue is in the index. Raises LakeError if a file is damaged."""
-    by_repo = _by_repository(pairs)
-    slices, stored = find_repositories(segments, list(by_repo)), []
-    for repo, of_repository in sorted(by_repo.items()):
-        issues: dict[int, tuple[str, int]] = {}
-        for position, items in slices.get(repo, ()):
-            segment, own = segments[position], np.arange(items.start, items.stop)
-            urls = segment.rows(own, ["issue_url"]).column("issue_url").to_pylist()
-            days = segment.source_days[own].tolist()
-            issues |= {issue_number(url): (url, day) for url, day in zip(urls, days, strict=True)}
-        for pair in of_repository:
-            if pair.newer in issues:
-                url, day = issues[pair.newer]
-                stored.append(StoredPair(repo, url, issues.get(pair.older, (None,))[0], day))
-    return stored
+def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair], first_day: int) -> list[StoredPair]:
+    """Returns those pairs whose newer issue was opened on the source day `first_day` (days since 1970) or
+    later, and is in the index. `segments` are all segments of the index, in order. Raises LakeError if a file
+    is damaged.
+
+    Only segments with such days are read for the newer issues. The others are read for older issues, the
+    newest first, until all are found.
+    """
+    recent = [segment for segment in segments if segment.last_source_day >= first_day]
+    earlier = [segment for segment in segments if segment.last_source_day < first_day]
+    by_numbers = {((pair.repo, pair.newer), (pair.repo, pair.older)) for pair in pairs}
+    issues: dict[_Number, tuple[str, int]] = {}
+    for segment in recent:
+        issues |= _stored_issues(segment, {number for both in by_numbers for number in both})
+    by_numbers = {both for both in by_numbers if both[0] in issues and issues[both[0]][1] >= first_day}
+    for segment in reversed(earlier):
+        missing = {older for _, older in by_numbers} - issues.keys()
+        if not missing:
+            break
+        issues |= _stored_issues(segment, missing)
+    return [
+        StoredPair(issues[newer][0], issues[older][0] if older in issues else None)
+        for newer, older in sorted(by_numbers)
+    ]
+
+
+def _stored_issues(segment: Segment, numbers: Set[_Number]) -> dict[_Number, tuple[str, int]]:
+    """Returns the address and the source day of those of the issues that a segment has. Reads their
+    repositories, all at once."""
+    repos = sorted({repo for repo, _ in numbers})
+    slices = sorted(segment.of_repositories(pa.array(repos, pa.string())).items())
+    if not slices:
+        return {}
+    rows = segment.rows(
+        np.concatenate([np.arange(items.start, items.stop) for _, items in slices]), ["issue_url", "day"]
+    )
+    names = itertools.chain.from_iterable(itertools.repeat(repos[place], len(own)) for place, own in slices)
+    urls, days = rows.column("issue_url").to_pylist(), days_since_1970(rows.column("day")).tolist()
+    stored = {(repo, issue_number(url)): (url, day) for repo, url, day in zip(names, urls, days, strict=True)}
+    return {number: stored[number] for number in numbers & stored.keys()}
 
 
 def measure_release(
@@ -118,13 +140,16 @@ def measure_release(
     neighbours: Sequence[Manifest],
     months: int,
     min_probability: float,
-    is_measured: Callable[[str], bool] = lambda repo: True,
+    is_held_out: Callable[[str], bool],
 ) -> dict[str, Any] | None:
     """Returns the figures of `score_pairs` for a release, or None if no marked pair can be measured.
 
+    If any of the measured lists has a learned ordering, only those repositories count from which no ordering
+    is learned (`is_held_out`). The figure `repositories` says so: it is `held out` or `all`.
+
     All marks of the release count whose newer issue was opened in the last `months` months, or in the month
     of the release's last day. `segments` are all segments of the release, and `neighbours` its batches of
-    similar_issues_v2. Only repositories count for which `is_measured` is true.
+    similar_issues_v2.
     """
     lake, days = release.lake, release.plan.days
     if DUPLICATE_MARKS.name not in release.members or not days:
@@ -133,11 +158,13 @@ def measure_release(
     # A comment is never earlier than its issue.
     batches = [batch for batch in release.members[DUPLICATE_MARKS.name] if batch.day >= since]
     pairs = marked_pairs(read_columns(lake, batches, MARK_COLUMNS))
-    pairs = sample_repositories([pair for pair in pairs if is_measured(pair.repo)])
-    first = (date.fromisoformat(since) - date(1970, 1, 1)).days
-    stored = [pair for pair in find_pairs(segments, pairs) if pair.source_day >= first]
     measured = [batch for batch in neighbours if batch.day >= since]
-    return score_pairs(stored, read_columns(lake, measured, LIST_COLUMNS), min_probability)
+    held_out = any(is_learned(str(batch.parameters.get("ordering"))) for batch in measured)
+    pairs = sample_repositories([pair for pair in pairs if is_held_out(pair.repo) or not held_out])
+    first = (date.fromisoformat(since) - date(1970, 1, 1)).days
+    stored = find_pairs(segments, pairs, first)
+    figures = score_pairs(stored, read_columns(lake, measured, LIST_COLUMNS), min_probability)
+    return figures and {**figures, "repositories": "held out" if held_out else "all"}
 
 
 def read_columns(lake: Lake, batches: Iterable[Manifest], columns: list[str]) -> Iterator[pa.Table]:

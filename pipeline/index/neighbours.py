@@ -263,14 +263,20 @@ def neighbours_of_shard(
 def commit_pairs(draft: Draft, similar: Manifest) -> Manifest:
     """Finishes a day's batch of duplicate_pairs_v1, whose files were made with those of the batch `similar`
     of similar_issues_v2. Raises LakeError if a file is missing or damaged."""
+    manifest = commit_finished_pairs(draft, similar)
+    if manifest is None:
+        raise LakeError(f"A file of {draft.folder} is missing or damaged.", "Run the same command again.")
+    return manifest
+
+
+def commit_finished_pairs(draft: Draft, similar: Manifest) -> Manifest | None:
+    """Returns what `commit_pairs` returns, or None if a file is missing or damaged. If a command was killed
+    after it had stored the batch `similar`, this finishes the day without another search."""
     finished = FinishedParts.of(draft)
-    for file in similar.files:
-        finished_part = finished.take(file.name)
-        if finished_part is None:
-            raise LakeError(
-                f"{draft.folder}/{file.name} is missing or damaged.", "Run the same command again."
-            )
-        draft.files.append(finished_part.file)
+    finished_parts = [finished.take(file.name) for file in similar.files]
+    draft.files.extend(finished_part.file for finished_part in finished_parts if finished_part)
+    if len(draft.files) < len(finished_parts):
+        return None
     manifest = draft.commit(similar.figures)
     finished.forget(file.name for file in similar.files)
     return manifest

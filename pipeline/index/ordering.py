@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import TitlerError
+from pipeline.evaluation.log_odds_calibration import on_curve
 from pipeline.index.repository_words import TITLE_WEIGHT, RepositoryWords, saturation
 from pipeline.text.issue_terms import IDENTIFIER, IN_TITLE
 
@@ -234,21 +235,16 @@ class Ordering:
 
         `features` (n, len(FEATURES)) come from `pair_features`. The pairs of a list are ordered by it.
         """
-        probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-self._calibrated(self.log_odds(features))))
+        log_odds = self.log_odds(features)
+        if self.calibration:
+            log_odds = on_curve(log_odds, self.calibration)
+        probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-log_odds))
         return probabilities
 
     def log_odds(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the log odds (n,) of the regression, without the calibration."""
         log_odds: NDArray[np.float64] = features.astype(np.float64) @ np.array(self.weights) + self.bias
         return log_odds
-
-    def _calibrated(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-        if not self.calibration:
-            return log_odds
-        raw, calibrated = np.array(self.calibration).T
-        inside = np.clip(log_odds, raw[0], raw[-1])
-        result: NDArray[np.float64] = np.interp(inside, raw, calibrated) + (log_odds - inside)
-        return result
 
     def to_json(self) -> dict[str, Any]:
         """Returns the ordering as a JSON object, with a weight per name of a feature."""

@@ -37,7 +37,7 @@ class OrderingScores:
     coverage: float
     """share of the issues that have a suggestion"""
     brier: float
-    """Brier score over the best candidate of each issue"""
+    """Brier score over all candidates: the same pairs, whatever the ordering, so that two can be compared"""
     expected_calibration_error: float
     """over the best candidate of each issue"""
     reliability: list[dict[str, Any]]
@@ -62,7 +62,7 @@ def score_ordering(ordering: Ordering, examples: Examples, min_probability: floa
         **asdict(score_ranks(_ranks(probabilities, examples))),
         precision=_mean(examples.marked[suggested], weights[suggested]),
         coverage=_mean(with_suggestion, examples.weights) or 0.0,
-        brier=brier_score(probabilities[best], examples.marked[best], weights[best]),
+        brier=brier_score(probabilities, examples.marked, weights),
         expected_calibration_error=calibration_error(curve),
         reliability=curve,
     )

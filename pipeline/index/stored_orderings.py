@@ -79,7 +79,12 @@ def named(ordering: Ordering) -> Ordering:
 def is_of_this_version(version: str) -> bool:
     """Returns whether an ordering compares what this version of Titler compares: the default ordering, or one
     that was learned with the same features and terms."""
-    return version == DEFAULT_ORDERING.version or version.startswith(LEARNED)
+    return version == DEFAULT_ORDERING.version or is_learned(version)
+
+
+def is_learned(version: str) -> bool:
+    """Returns whether an ordering was learned with this version of Titler. The default one was not."""
+    return version.startswith(LEARNED)
 
 
 def store_ordering(lake: Lake, ordering: Ordering, figures: Mapping[str, Any], mlflow_run: str) -> None:

@@ -22,6 +22,7 @@ from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
     batch_in_shards,
+    commit_finished_pairs,
     commit_pairs,
     days_with_other_history,
     draft_of_pairs,
@@ -108,8 +109,7 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
         of_days, searched = _neighbours(release, owner, size, neighbour_days, segments, settings, ordering)
         neighbours = [similar for similar, _ in of_days]
         figures[ORDERING] = {"version": ordering.version, **({"learned": learned.figures} if learned else {})}
-        held_out = learned is not None
-        if marked := _agreement_with_marks(release, segments, neighbours, settings, held_out=held_out):
+        if marked := _agreement_with_marks(release, segments, neighbours, settings):
             figures[MARKED] = marked
         release.members.put(DUPLICATE_PAIRS.name, [pairs for _, pairs in of_days])
         release.members.put(SIMILAR_ISSUES.name, neighbours)
@@ -218,22 +218,18 @@ def _agreement_with_marks(
     segments: Sequence[Manifest],
     neighbours: Sequence[Manifest],
     settings: Settings,
-    *,
-    held_out: bool,
 ) -> dict[str, Any] | None:
     """Returns how well the stored similar issues agree with duplicate marks, or None if there are none. Marks
-    come late, so this is measured for every release. If `held_out` is true, only those repositories count
-    from which no ordering is learned."""
+    come late, so this is measured for every release."""
     similar = settings.similar
-    figures = measure_release(
+    return measure_release(
         release,
         [Segment.of_batch(release.lake, manifest) for manifest in segments],
         neighbours,
         similar.marked_months,
         release.facts.get(MIN_PROBABILITY, similar.min_probability),
-        is_held_out if held_out else lambda repo: True,
+        is_held_out,
     )
-    return figures and {**figures, "repositories": "held out" if held_out else "all"}
 
 
 def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[float, int] | None:
@@ -319,7 +315,11 @@ def _stored_neighbours(
     release: Pinned, owner: str, days: Sequence[NeighbourDay]
 ) -> list[tuple[Manifest, Manifest] | None]:
     """Returns the existing batches of similar_issues_v2 and duplicate_pairs_v1 of each day, or None if one of
-    them does not exist."""
+    them does not exist.
+
+    The pairs of large days are stored after the lists of all of them. If the command was killed in between,
+    the files of the pairs exist, and their batch is committed here.
+    """
     similar = release.find_all(
         [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
     )
@@ -329,7 +329,9 @@ def _stored_neighbours(
             for day in days
         ]
     )
-    return [
-        (of_lists, of_pairs) if of_lists and of_pairs else None
-        for of_lists, of_pairs in zip(similar, pairs, strict=True)
-    ]
+    stored: list[tuple[Manifest, Manifest] | None] = []
+    for day, of_lists, of_pairs in zip(days, similar, pairs, strict=True):
+        if of_lists and not of_pairs and len(of_lists.files) > 1:
+            of_pairs = commit_finished_pairs(draft_of_pairs(release.lake, day, owner), of_lists)
+        stored.append((of_lists, of_pairs) if of_lists and of_pairs else None)
+    return stored

@@ -41,16 +41,21 @@ from pipeline.tracking import open_tracking
 
 MIN_REPOSITORIES = 5
 """Smallest number of repositories to learn from, and of repositories to test on."""
+MIN_COVERAGE = 0.5
+"""Smallest coverage of a learned ordering, as a share of that of the default weights. Its probabilities are
+those of being marked, so if few duplicates are marked, suggestions and clusters would vanish."""
 
 
 @dataclass(frozen=True)
 class OrderingOutcome:
     """What was learned: the `version` of the ordering, or None if there are too few marks, and its `figures`.
-    `reason` says why new releases do not use it; it is empty if they do."""
+    `reason` says why it is not good enough, and is empty if it is. `is_used` says whether new releases use
+    it: if it was good enough, now or when it was learned before."""
 
     version: str | None
     reason: str
     figures: Mapping[str, Any] = field(default_factory=dict)
+    is_used: bool = False
 
 
 def run(lake: Lake, settings: Settings, release: Pinned) -> OrderingOutcome:
@@ -58,15 +63,15 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> OrderingOutcome:
     releases use it if it is better than the default.
 
     Learns nothing if there are fewer than `similar.min_marks` marked pairs to learn from, or if the marks are
-    of too few repositories. Raises UsageError if the release is not indexed, and LakeError if a file is
-    damaged.
+    of too few repositories. Raises UsageError if there are enough marks, but the release is not indexed, and
+    LakeError if a file is damaged.
     """
-    minimum, segments = settings.similar.min_marks, release.members[SEGMENTS.name]
+    minimum = settings.similar.min_marks
     pairs, first_day = _marked_pairs(release)
     to_learn_from = sum(not is_held_out(pair.repo) for pair in pairs)
     if to_learn_from < minimum:
         return OrderingOutcome(None, f"of the marked pairs, {_too_few_pairs(to_learn_from, minimum)}")
-    opened = [Segment.of_batch(lake, manifest) for manifest in segments]
+    opened = [Segment.of_batch(lake, manifest) for manifest in release.members[SEGMENTS.name]]
     examples = collect_examples(opened, sample_repositories(pairs), first_day)
     held_out = np.array([is_held_out(repo) for repo in examples.repos], np.bool_)
     learned_from, tested_on = examples.of_issues(~held_out), examples.of_issues(held_out)
@@ -93,7 +98,8 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> OrderingOutcome:
         store_ordering(lake, learned.ordering, figures, run_id)
     if not reason:
         use_ordering(lake, learned.ordering.version)
-    return OrderingOutcome(learned.ordering.version, reason, figures)
+    version = learned.ordering.version
+    return OrderingOutcome(version, reason, figures, is_used=ordering_in_use(lake) == version)
 
 
 def _marked_pairs(release: Pinned) -> tuple[list[MarkedPair], int]:
@@ -148,6 +154,12 @@ def worse_than_default(scores: Mapping[str, OrderingScores], gain: tuple[float, 
         return (
             f"its Brier score on held-out repositories is {learned.brier:.5f}, that of the default weights "
             f"{default.brier:.5f}, which is better"
+        )
+    if learned.coverage < MIN_COVERAGE * default.coverage:
+        return (
+            f"it would suggest too little: {learned.coverage:.2%} of the issues of held-out repositories "
+            f"have a suggestion, compared with {default.coverage:.2%} with the default weights (probably "
+            "because few duplicates are marked)"
         )
     return ""
 

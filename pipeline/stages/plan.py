@@ -143,7 +143,7 @@ def _nothing_new(
 ) -> str:
     """Returns why no new release is needed, or an empty string if one is needed. None is needed if the
     current release, or a release that was rolled back, has the same days and the same `facts` (model and
-    settings)."""
+    settings). Another ordering alone needs none."""
     if current is not None and _is_same(current, facts, update):
         return f"nothing is new since release {current.name}"
     for record in published_records(lake, settings):
@@ -158,9 +158,14 @@ def _is_same(release: Pinned, facts: dict[str, Any], update: CatalogueUpdate) ->
     if not release.is_open():
         return False
     # A release of an earlier version of Titler lacks these facts. That alone is nothing new.
-    later_facts = {MIN_PROBABILITY, CLUSTER_PROBABILITY} - release.facts.keys()
-    known = {name: value for name, value in facts.items() if name not in later_facts}
-    if release.facts != known:
+    not_compared = {MIN_PROBABILITY, CLUSTER_PROBABILITY} - release.facts.keys()
+    # Another ordering changes no stored day. It is used from the next release on that has something new.
+    not_compared.add(ORDERING)
+    of_release, of_plan = (
+        {name: value for name, value in each.items() if name not in not_compared}
+        for each in (release.facts, facts)
+    )
+    if of_release != of_plan:
         return False
     if release.day_pages == update.catalogue.days:
         return True

@@ -18,6 +18,7 @@ SCORES = {
     "brier": 0.025,
     "expected_calibration_error": 0.0022,
     "precision": 0.6,
+    "coverage": 0.0125,
 }
 FIGURES = {
     "learned_from": {"pairs": 1200, "repositories": 40, "issues": 13200},
@@ -41,22 +42,33 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("reason", "last"),
+    ("reason", "is_used", "last"),
     [
-        ("", "    releases that are planned from now on use it"),
-        ("it is worse", "    it is not used: it is worse"),
+        ("", True, ["    releases that are planned from now on use it"]),
+        ("it is worse", False, ["    it is not used: it is worse"]),
+        (
+            "it is worse",
+            True,
+            [
+                "    it is in use already and stays so, although it is worse",
+                "    To use the default weights instead: titler learn-ordering --default",
+            ],
+        ),
     ],
 )
-def test_what_was_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str], reason: str, last: str) -> None:
+def test_what_was_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reason: str, is_used: bool, last: list[str]
+) -> None:
     settings = Settings(lake=LakeSettings(root=str(tmp_path)))
-    mark_reports.ordering_learned(Lake(str(tmp_path)), settings, OrderingOutcome("1-1-abc", reason, FIGURES))
+    outcome = OrderingOutcome("1-1-abc", reason, FIGURES, is_used)
+    mark_reports.ordering_learned(Lake(str(tmp_path)), settings, outcome)
     scores = "recall@10 0.632, MRR 0.418, Brier score 0.02500, calibration error 0.00220"
     assert capsys.readouterr().out.splitlines() == [
         f"learn-ordering: ordering 1-1-abc -> {tmp_path}/orderings, sqlite:///{tmp_path}/mlflow.db",
         "    learned from 1,200 marked pairs of 40 repositories, tested on 300 of 9 others",
-        f"    learned: {scores}, precision of suggestions 60%",
+        f"    learned: {scores}, suggestions for 1.25% of the issues, precision 60%",
         f"    default: {scores}, no suggestion",
-        last,
+        *last,
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,11 +11,13 @@ import pytest
 from pipeline.index.marked_duplicates import (
     MarkedPair,
     StoredPair,
+    find_pairs,
     issue_number,
     marked_pairs,
     sample_repositories,
     score_pairs,
 )
+from tests.index.literal_segments import random_vectors, row, segment
 
 URL = "https://github.com/a/b/issues/"
 
@@ -45,13 +48,52 @@ def test_a_sample_has_whole_repositories_and_does_not_depend_on_the_others() -> 
     assert sample_repositories(pairs, 8) == pairs
 
 
+class OpenedFolder:
+    """The folder of a segment, and the names of its files that were opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.opened = set[str]()
+
+    def path_of(self, name: str) -> Path:
+        self.opened.add(name)
+        return self.folder / name
+
+
+@pytest.mark.parametrize(
+    ("pairs", "stored_pairs", "files_read"),
+    [
+        ([(5, 3), (6, 5)], [(5, 3), (6, 5)], [0, 2, 2]),
+        ([(6, 5)], [(6, 5)], [0, 0, 2]),
+        ([(6, 99)], [(6, None)], [2, 2, 2]),  # the older issue is in no segment
+        ([(3, 1), (4, 3), (7, 5)], [], [0, 0, 2]),  # the newer one is of an earlier day, or in no segment
+    ],
+)
+def test_older_segments_are_read_only_until_the_older_issue_of_each_pair_is_found(
+    tmp_path: Path,
+    pairs: list[tuple[int, int]],
+    stored_pairs: list[tuple[int, int | None]],
+    files_read: list[int],
+) -> None:
+    rows = [[row(1), row(2)], [row(3)], [row(4, day=2), row(5, day=3), row(6, day=3), row(8, "c/d", day=3)]]
+    folders = [OpenedFolder(tmp_path / str(number)) for number in range(len(rows))]
+    segments = []
+    for folder, of_segment in zip(folders, rows, strict=True):
+        written = segment(folder.folder, of_segment, random_vectors(len(of_segment)))
+        written._path_of = folder.path_of
+        segments.append(written)
+    stored_in_index = find_pairs(segments, [MarkedPair("a/b", *pair) for pair in pairs], first_day=16436 + 2)
+    assert stored_in_index == [stored(*pair) for pair in stored_pairs]
+    assert [len(folder.opened) for folder in folders] == files_read
+
+
 def listed(number: int, rank: int, similar: int, probability: float, **changes: Any) -> dict[str, Any]:
     row = {"issue_url": f"{URL}{number}", "list": "repository", "rank": rank}
     return {**row, "similar_issue_url": f"{URL}{similar}", "probability": probability, **changes}
 
 
 def stored(newer: int, older: int | None) -> StoredPair:
-    return StoredPair("a/b", f"{URL}{newer}", f"{URL}{older}" if older else None, 16436)
+    return StoredPair(f"{URL}{newer}", f"{URL}{older}" if older else None)
 
 
 def test_recall_counts_pairs_and_precision_counts_suggestions_of_all_issues_of_their_repositories() -> None:

@@ -92,9 +92,9 @@ def test_the_scores_of_an_ordering() -> None:
     assert scores.precision == 1 / 8  # the first of issue 0 and of issue 3; that of issue 1 has 0.77
     assert scores.coverage == 8 / 10
     assert [row["marked"] for row in scores.reliability if row["high"] == 0.9] == [1 / 8]
-    best = 1 / (1 + np.exp(-np.array([1.6, 1.2, -0.8, 1.6])))  # issue 3 stands for seven
-    errors = (best - [1, 0, 1, 0]) ** 2
-    assert scores.brier == pytest.approx(float(errors @ [1, 1, 1, 7]) / 10)
+    of_all = 1 / (1 + np.exp(-np.array([1.6, 0.0, 1.2, -0.8, -0.8, 1.6])))  # issue 3 stands for seven
+    errors = (of_all - [1, 0, 0, 1, 0, 0]) ** 2
+    assert scores.brier == pytest.approx(float(errors @ [1, 1, 1, 1, 1, 7]) / 12)
 
 
 def test_the_gain_of_an_ordering_has_an_interval_over_repositories() -> None:

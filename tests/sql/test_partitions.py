@@ -64,6 +64,14 @@ def test_a_check_reads_a_partitioned_table_only_for_the_days_of_new_batches(quer
     assert query.sql.count("IN UNNEST(@days)") + query.sql.count(">= @first_day") == reads
 
 
+@pytest.mark.parametrize("folder", ["checks", "functions", "views"])
+def test_nothing_reads_a_view_that_bigquery_allows_in_no_subquery_and_no_function(folder: str) -> None:
+    recursive = {view.stem for view in Query.folder("views") if "WITH RECURSIVE" in view.sql}
+    assert recursive == {"duplicate_clusters"}
+    statements = [sqlglot.parse_one(query.sql, read="bigquery") for query in Query.folder(folder)]
+    assert not recursive & {table.name for sql in statements for table in sql.find_all(exp.Table)}
+
+
 def test_a_window_function_is_found(googlesql: GoogleSQL) -> None:
     sql = "SELECT RANK() OVER (ORDER BY batch_id) AS place FROM release_members_v1"
     assert "analytic" in googlesql.scans(sql)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.contracts import (
@@ -126,6 +127,28 @@ def test_a_day_whose_probable_duplicates_are_missing_is_searched_again(
     again = embedded_release(lake, DAYS, "again")
     assert index.run(lake, again, settings()).days_searched == 1
     assert again.members.folders(DUPLICATE_PAIRS.name)[0] == first[0]
+
+
+def test_a_rerun_after_a_kill_searches_only_the_large_days_that_were_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_neighbours, "ISSUES_PER_SHARD", 2)
+    lake, days, searched = Lake(str(tmp_path)), days_of(3), list[str]()
+
+    def search(shard: index_neighbours.NeighbourShard, *arguments: Any) -> pa.Table:
+        searched.append(shard.day.day.day)
+        if len(searched) == 5:
+            raise KeyboardInterrupt
+        return index_neighbours.neighbours_of_shard(shard, *arguments)
+
+    monkeypatch.setattr(index, "neighbours_of_shard", search)
+    with pytest.raises(KeyboardInterrupt):
+        index.run(lake, embedded_release(lake, days), settings())
+    outcome = index.run(lake, embedded_release(lake, days, "again"), settings())
+    assert (outcome.days_searched, searched[5:]) == (1, ["2015-01-03", "2015-01-03"])
+    pairs = Pinned(lake, "releases", "again").members[DUPLICATE_PAIRS.name]
+    assert [len(batch.files) for batch in pairs] == [2, 2, 2]
+    assert list(tmp_path.rglob("*.parquet.json")) == []  # no record of a finished part is left
 
 
 def test_a_rerun_builds_and_searches_nothing(tmp_path: Path) -> None:
@@ -382,6 +405,35 @@ def test_a_release_says_how_many_marked_duplicates_of_its_last_months_it_lists(t
         "repositories": "all",
     }
     assert figures == index_figures(release)
+
+
+def test_only_held_out_repositories_are_measured_if_any_of_the_lists_has_a_learned_ordering(
+    tmp_path: Path,
+) -> None:
+    lake, similar = Lake(str(tmp_path)), Similar(recompute_days=0, min_probability=0)
+    held_out, other = "owner/1", "owner/2"
+    repos = {1: held_out, 2: held_out, 5: held_out, 3: other, 4: other, 6: other}
+    days: Days = {
+        "2015-01-01": {number: [1, 0.1 * number] for number in (1, 2, 3, 4)},
+        "2015-01-02": {5: [1, 0], 6: [1, 0]},
+    }
+    first_day = {"2015-01-01": days["2015-01-01"]}
+    learned = named(replace(DEFAULT_ORDERING, bias=-1.0))
+    store_ordering(lake, learned, {"calibration": {"brier": 0.1}}, "run")
+
+    def measured(name: str, of_days: Days, base: str, **facts: str) -> tuple[str, str, int]:
+        release = after(base, embedded_release(lake, of_days, name, repos), **facts)
+        add_marks(release, {"2015-01-02": [(2, 1), (4, 3)]}, repos)
+        figures = index.run(lake, release, settings(similar)).figures
+        return figures["ordering"]["version"], figures["marked"]["repositories"], figures["marked"]["pairs"]
+
+    default = DEFAULT_ORDERING.version
+    assert measured("first", first_day, "none") == (default, "all", 2)
+    # An ordering was learned, but no day was searched with it.
+    assert measured("same", first_day, "first", ordering=learned.version) == (learned.version, "all", 2)
+    assert measured("next", days, "first", ordering=learned.version) == (learned.version, "held out", 1)
+    # The default ordering is used again, but the second day was searched with the learned one.
+    assert measured("back", days, "next") == (default, "held out", 1)
 
 
 def test_days_keep_the_ordering_that_they_were_searched_with(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.index.ordering_examples import Examples, is_held_out
+from pipeline.index.ordering_learning import LearnedOrdering
 from pipeline.index.ordering_scores import OrderingScores, score_ordering
 from pipeline.index.stored_orderings import (
     named,
@@ -27,6 +28,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.releases.index_figures import index_figures
 from pipeline.settings import Settings, Similar
 from pipeline.stages import index, learn_ordering
+from pipeline.stages.learn_ordering import OrderingOutcome
 from tests.stages.literal_releases import add_marks, embedded_release
 
 SETTINGS = Settings(similar=Similar(min_marks=12, min_probability=0.3))
@@ -97,7 +99,7 @@ def test_an_ordering_that_beats_the_default_on_other_repositories_is_used(
     lake = release.lake
     assert index_figures(release)["marked"]["recall_at_1"] == 0
     outcome = learn_ordering.run(lake, SETTINGS, release)
-    assert (outcome.reason, ordering_in_use(lake)) == ("", outcome.version)
+    assert (outcome.reason, ordering_in_use(lake), outcome.is_used) == ("", outcome.version, True)
     figures = outcome.figures
     assert figures["learned_from"] == {"pairs": 18, "repositories": 6, "issues": 36}
     assert figures["tested_on"] == {"pairs": 18, "repositories": 6, "issues": 36}
@@ -125,11 +127,20 @@ def test_an_ordering_that_beats_the_default_on_other_repositories_is_used(
             lambda ordering, *rest: replace(score(ordering, *rest), mrr=1 if ordering == better else 0.75),
         )
         again = learn_ordering.run(lake, SETTINGS, release)
-    assert (again.version, ordering_in_use(lake)) == (outcome.version, better.version)
+    assert (again.version, ordering_in_use(lake), again.is_used) == (outcome.version, better.version, False)
     assert again.reason == (
         "its mean reciprocal rank on held-out repositories is 0.750, that of the ordering in use, "
         f"{better.version}, 1.000"
     )
+
+    # An ordering in use stays in use, although it is no longer good enough.
+    use_ordering(lake, str(outcome.version))
+    with pytest.MonkeyPatch.context() as patch:
+        learned = LearnedOrdering(stored.ordering, "platt", {})
+        patch.setattr(learn_ordering, "learn_ordering", lambda examples: learned)
+        patch.setattr(learn_ordering, "worse_than_default", lambda scores, gain: "it is worse")
+        again = learn_ordering.run(lake, SETTINGS, release)
+    assert (again.version, again.reason, again.is_used) == (outcome.version, "it is worse", True)
 
 
 SCORES = OrderingScores(0.5, 0.6, 0.7, 0.55, 0.8, 0.01, 0.002, 0.001, [])
@@ -142,8 +153,8 @@ SCORES = OrderingScores(0.5, 0.6, 0.7, 0.55, 0.8, 0.01, 0.002, 0.001, [])
         (
             {"mrr": 0.6},
             (0.05, -0.01, 0.11),
-            "its mean reciprocal rank on held-out repositories is 0.600, that of the default weights 0.550: "
-            "the 95% interval of the difference, -0.010 to 0.110, is not above zero",
+            "it is not significantly better than the default weights: its mean reciprocal rank on held-out "
+            "repositories is 0.600, compared with 0.550 (95% interval of the difference: -0.010 to 0.110)",
         ),
         (
             {"recall_at_10": 0.69},
@@ -155,6 +166,13 @@ SCORES = OrderingScores(0.5, 0.6, 0.7, 0.55, 0.8, 0.01, 0.002, 0.001, [])
             (0.05, 0.01, 0.09),
             "its Brier score on held-out repositories is 0.00210, that of the default weights 0.00200, which "
             "is better",
+        ),
+        ({"coverage": 0.005}, (0.05, 0.01, 0.09), ""),
+        (
+            {"coverage": 0.0049},
+            (0.05, 0.01, 0.09),
+            "it would suggest too little: 0.49% of the issues of held-out repositories have a suggestion, "
+            "compared with 1.00% with the default weights (probably because few duplicates are marked)",
         ),
     ],
 )
@@ -169,8 +187,7 @@ def test_too_few_marks_or_repositories_teach_nothing(release: Pinned) -> None:
     outcome = learn_ordering.run(release.lake, Settings(similar=Similar(min_marks=19)), release)
     assert (outcome.version, outcome.reason) == (
         None,
-        "of the marked pairs, 18 are of repositories to learn from, and at least 19 are needed "
-        "(similar.min_marks)",
+        "of the marked pairs, 18 can be used for learning, and similar.min_marks requires 19",
     )
     few = Examples.joined([])
     assert learn_ordering.too_few(few, few, 0) == (
@@ -178,10 +195,15 @@ def test_too_few_marks_or_repositories_teach_nothing(release: Pinned) -> None:
     )
 
 
-def test_a_release_without_marks_or_without_an_index_teaches_nothing(tmp_path: Path) -> None:
+def test_a_release_without_marks_teaches_nothing_even_if_it_has_no_segments(tmp_path: Path) -> None:
+    """The current release of an earlier version of Titler has neither."""
     lake = Lake(str(tmp_path))
     release = embedded_release(lake, {"2015-01-01": {1: [1, 0], 2: [1, 0.1]}})
+    assert learn_ordering.run(lake, SETTINGS, release) == OrderingOutcome(
+        None, "of the marked pairs, 0 can be used for learning, and similar.min_marks requires 12"
+    )
+    repos = dict.fromkeys((1, 2), REPOSITORIES[0])
+    marked = embedded_release(lake, {"2015-01-01": {1: [1, 0], 2: [1, 0.1]}}, "marked", repos)
+    add_marks(marked, {"2015-01-01": [(2, 1)]}, repos)
     with pytest.raises(UsageError, match="has no segments_v1 yet"):
-        learn_ordering.run(lake, SETTINGS, release)
-    index.run(lake, release, SETTINGS)
-    assert learn_ordering.run(lake, SETTINGS, release).version is None
+        learn_ordering.run(lake, Settings(similar=Similar(min_marks=1)), marked)

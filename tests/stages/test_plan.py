@@ -114,23 +114,24 @@ def test_a_release_records_the_embedding_network_that_its_model_took_from_anothe
     }
 
 
-def test_a_release_records_the_ordering_in_use_and_another_ordering_makes_a_release_necessary(
-    nights: Nights,
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_a_release_records_the_ordering_in_use_but_another_ordering_alone_needs_no_release(
+    nights: Nights, rolled_back: bool
 ) -> None:
     nights.add_day(ONE, CRASH)
     nights.plan("default")
-    nights.publish("default")
-    assert nights.plan("again").plan is None
+    nights.publish("default", rolled_back=rolled_back)
     learned = named(replace(DEFAULT_ORDERING, bias=-1.0))
     store_ordering(nights.lake, learned, {}, "run")
     use_ordering(nights.lake, learned.version)
+    assert nights.plan("again").plan is None
+    nights.add_day(TWO, SECOND_CRASH)
     nights.plan("learned")
     assert "ordering" not in nights.release("default").facts
     assert nights.release("learned").facts["ordering"] == learned.version
-    nights.publish("learned")
-    assert nights.plan("again").plan is None
+    nights.publish("learned", rolled_back=rolled_back)
     use_default_ordering(nights.lake)
-    assert nights.plan("again").plan is not None
+    assert nights.plan("again").plan is None
 
 
 def test_there_is_no_release_without_a_champion(nights: Nights) -> None:

@@ -88,7 +88,8 @@ class StagedTables:
     def _replacements(self) -> dict[str, str]:
         """Maps the names of tables and views to the text that replaces them in a query.
 
-        With these replacements, the query reads the staging tables, as if this release were current.
+        With these replacements, the query reads the staging tables, as if this release were current. A view
+        becomes a subquery. There BigQuery refuses WITH RECURSIVE, so no check may read `duplicate_clusters`.
         """
         addresses = {
             **self.warehouse.addresses,
