@@ -11,6 +11,8 @@ from collections.abc import Collection
 from itertools import combinations
 from pathlib import Path
 
+from tests.warehouse.events import EXTRACT
+
 SQL_2018 = (Path(__file__).parent / "article_2018.sql").read_text(encoding="utf-8")
 
 FLAWS = {
@@ -19,7 +21,9 @@ FLAWS = {
     "torn": r"the replacement of \n knows no escapes: it tears c:\path\new, which is c:\\path\\new in JSON",
     "markup": "what stands before and after a bracket, a star, a hash or a backtick counts as two words",
     "blanks": "SPLIT on one blank: two blanks make an empty word; tabs and ideographic spaces do not split",
+    "scripts": "a sentence in Chinese, Japanese or Thai has no blanks, so it counts as one word",
 }
+OUR_WORD = str(EXTRACT.parameters["word"])
 _MARKUP = re.compile(r"[()\[\]#*`]")
 _WORD = re.compile(r"[^\t-\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000 ]+")
 
@@ -68,4 +72,7 @@ def _words(text: str, corrected: Collection[str]) -> list[str]:
         text = re.sub(r"\\(.)", lambda escape: " " if escape[1] == "n" else escape[0], text)
     if "markup" not in corrected:
         text = _MARKUP.sub(" ", text)
-    return _WORD.findall(text) if "blanks" in corrected else text.strip().split(" ")
+    words = _WORD.findall(text) if "blanks" in corrected else text.strip().split(" ")
+    if "scripts" not in corrected:
+        return words
+    return [part for word in words for part in re.findall(OUR_WORD, word) or [""]]

@@ -132,7 +132,7 @@ class DuckDB:
                     for row in rows
                     if row["batch_id"] == batch_id
                 ]
-                lake.add(table, batch_id, batch, day=days[batch_id])
+                lake.add(table, batch_id, batch, day=days[batch_id], model=batch[0].get("model"))
         lake.members = list(tables[contracts.RELEASE_MEMBERS.name])
         lake.superseded = list(tables.get(contracts.SUPERSEDED_OPENINGS.name, ()))
         return DuckDBWarehouse(str(folder / "w.duckdb")).stage(
