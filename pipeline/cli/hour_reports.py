@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from pipeline.lake.manifest import RECHECKED, Manifest
+from pipeline.lake.manifest import Manifest
 from pipeline.progress import say
 from pipeline.settings import Settings, public_address
 from pipeline.source.hour_names import EXAMPLE
@@ -19,14 +19,14 @@ def unchecked(days: Mapping[str, str]) -> None:
         say(f"    {day} is not complete, and could not be checked again: {reason}")
 
 
-def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
+def extracted(settings: Settings, issues: Sequence[Manifest], rechecked_days: Collection[str]) -> None:
     """Prints which hours were not taken from the preferred base, which days were extracted again because the
     source has more of them now, and which files were not read because of their names. `issues` are the
-    manifests of the days' issues."""
+    manifests of the days' issues, and `rechecked_days` are the days that this command has extracted again."""
     preferred = str(public_address(settings.source.bases[0].base.rstrip("/")))
     for manifest in issues[:DAYS_LISTED]:
         figures = manifest.figures
-        if RECHECKED in figures:
+        if manifest.day in rechecked_days:
             say(f"    {manifest.day}: extracted again, because the source may have more of this day now")
         if settings.warehouse.kind != "bigquery":
             for base, hours in _hours_by_base(figures.get("hour_sources", ())).items():

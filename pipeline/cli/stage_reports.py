@@ -76,7 +76,7 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
     )
     _untrainable(outcome.manifests)
     mark_reports.extracted(settings, outcome.manifests)
-    hour_reports.extracted(settings, outcome.manifests)
+    hour_reports.extracted(settings, outcome.manifests, outcome.rechecked_days)
     hour_reports.unchecked(outcome.unchecked_days)
     for manifest in outcome.manifests:
         if manifest.figures["malformed"]:

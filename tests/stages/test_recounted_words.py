@@ -26,9 +26,7 @@ from pipeline.stages.recounted_words import find_extracted, reuse_extracted
 DAY = {"day": "2024-01-01"}
 PARAMETERS = {"hours": [[0, 10, "a"], [1, 10, "b"]], "query": "q", **thresholds(Text())}
 BODY = "点击设置按钮以后程序没有反应"
-ISSUES_WITHOUT_SOURCE = replace(
-    ISSUES, schema=ISSUES.schema.remove(ISSUES.schema.get_field_index("source"))
-)
+ISSUES_WITHOUT_SOURCE = replace(ISSUES, schema=ISSUES.schema.remove(ISSUES.schema.get_field_index("source")))
 """The table as an earlier version wrote it."""
 ENGLISH = ("it does not start", "one two three four five six", True)
 
