@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import gzip
+import os
 import threading
 from collections.abc import Iterator
 from datetime import date
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
+from unittest.mock import Mock
 
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.source import hour_files
 from pipeline.source.hour_files import fetch, find_hours, has_event
 
 DAY = date(2015, 1, 3)
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
-    """Serves a folder. Files below /encoded/ are said to be encoded, so that clients decompress them."""
+    """Serves a folder. Files below /encoded/ are said to be encoded, so that clients decompress them. Records
+    the paths that were requested."""
 
-    def log_message(self, format: str, *args: object) -> None: ...
+    requested: ClassVar[list[str]] = []
+
+    def log_message(self, format: str, *args: object) -> None:
+        self.requested.append(self.path)
 
     def end_headers(self) -> None:
         if self.path.startswith("/encoded/"):
@@ -75,14 +83,14 @@ def test_the_names_of_mirrors_are_found(
 ) -> None:
     for path in folder.iterdir():
         path.unlink()
-    for hour in (3, 7, 13):
+    for hour in (3, 7, 12):
         path = folder / NAMES[pattern].format(hour)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"hour {hour}")
     day = find_hours(address if kind == "web server" else str(folder), DAY)
-    assert [file.hour for file in day.files] == [3, 7, 13]
+    assert [file.hour for file in day.files] == [3, 7, 12]
     contents = [path.read_text() for path in fetch(day.files, tmp_path / "down")]
-    assert contents == ["hour 3", "hour 7", "hour 13"]
+    assert contents == ["hour 3", "hour 7", "hour 12"]
 
 
 def test_files_with_other_names_are_listed(folder: Path) -> None:
@@ -151,6 +159,25 @@ def test_each_hour_is_requested_from_a_web_server(address: str) -> None:
     assert [(file.hour, file.size) for file in day.files] == [(0, 20), (3, 20), (13, 21)]
     assert all(file.stamp for file in day.files)
     assert len(day.missing) == 21
+
+
+@pytest.mark.parametrize(("is_gh_archive", "at_most"), [(False, 24 + 14), (True, 24)])
+def test_a_missing_day_costs_few_requests(
+    address: str, monkeypatch: pytest.MonkeyPatch, is_gh_archive: bool, at_most: int
+) -> None:
+    if is_gh_archive:
+        monkeypatch.setattr(hour_files, "GH_ARCHIVE", address)
+    _QuietHandler.requested.clear()
+    assert find_hours(address, date(2016, 1, 1)).files == ()
+    names = {path for path in _QuietHandler.requested if "json" in path}
+    assert len(names) == at_most
+
+
+def test_a_folder_with_all_hours_of_a_day_is_not_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "listdir", Mock(side_effect=AssertionError))
+    assert [file.hour for file in find_hours(str(folder), DAY, (0, 3, 13)).files] == [0, 3, 13]
 
 
 def test_hour_files_on_a_web_server_are_downloaded(address: str, tmp_path: Path) -> None:

@@ -299,7 +299,7 @@ def test_a_base_that_cannot_be_reached_fails_a_new_day_but_not_a_later_check(
 
 
 def test_a_file_under_another_name_is_reported(bases: Bases, capsys: pytest.CaptureFixture[str]) -> None:
-    (bases.archive / f"{DAY}-4.json.gz.part").touch()
+    (bases.archive / f"{DAY}-4.json.gz").rename(bases.archive / f"{DAY}-4.json.gz.part")
     bases.extract()
     assert (
         f"    2015-01-10: not read, because of their names: {bases.name(0)}/2015-01-10-4.json.gz.part. "
