@@ -19,6 +19,13 @@ def unchecked(days: Mapping[str, str]) -> None:
         say(f"    {day} is not complete, and could not be checked again: {reason}")
 
 
+def unreachable(bases: Mapping[str, Sequence[str]]) -> None:
+    """Prints which bases of hour files were left out. `bases` has the messages of the errors, by day."""
+    for day, messages in list(bases.items())[:DAYS_LISTED]:
+        for message in messages:
+            say(f"    {day}: a base of hour files was left out: {message}")
+
+
 def extracted(settings: Settings, issues: Sequence[Manifest], rechecked_days: Collection[str]) -> None:
     """Prints which hours were not taken from the preferred base, which days were extracted again because the
     source has more of them now, and which files were not read because of their names. `issues` are the

@@ -33,7 +33,8 @@ class Outcome:
     again has no batch here.
 
     `unchecked_days` are days that `extract` could not check again. The values say why. `rechecked_days` are
-    those that it has checked and extracted again.
+    those that it has checked and extracted again. `unreachable_bases` are the days for which `extract` left
+    out bases of hour files. The values are the messages of the errors.
 
     `refusal` is the error to raise after the result was reported, or None: the budget for BigQuery did not
     suffice for all days of `extract`.
@@ -46,6 +47,7 @@ class Outcome:
     refusal: TitlerError | None = None
     unchecked_days: Mapping[str, str] = field(default_factory=dict)
     rechecked_days: tuple[str, ...] = ()
+    unreachable_bases: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

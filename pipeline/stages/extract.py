@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,11 +78,13 @@ class ExtractedDay(NamedTuple):
 
     If the source has lost data of the day since an earlier extraction, the earlier batch is kept. Then
     `still_available` says what the source still has, such as "23 of the 24 hours". Otherwise it is empty.
+    `unreachable` has the error messages of the bases of hour files that could not be reached.
     """
 
     manifest: Manifest
     is_new: bool
     still_available: str = ""
+    unreachable: tuple[str, ...] = ()
 
 
 def extraction_query(settings: Settings) -> warehouse.Query:
@@ -117,38 +119,66 @@ def extract_day(
     If `again` is true, the day is always extracted. `run_id` identifies the run of the command: the bytes
     that BigQuery bills count against the budget of this run.
     """
-    day = request.day
     connection = warehouse.connect(settings, "extract", run_id)
-    day_source = connection.source_day(day) or HourChoice(settings.source, day)
-    query = extraction_query(settings)
-    partition = {"day": day.isoformat()}
-    parameters = batch_parameters(query, day_source)
-    current = lake.current(ISSUES.name, partition)
-    if not again:
-        if current is not None and (available := lost_data(current.parameters, parameters)):
-            return ExtractedDay(current, False, available)
-        reused = reuse_extracted(lake, partition, parameters)
-        if reused is not None and not (
-            request.recheck and may_be_better(reused.manifest, day_source, request)
-        ):
-            if current is None or current.batch_id != reused.manifest.batch_id:
-                make_marks_current(lake, reused.manifest)
-            return ExtractedDay(*reused)
-        if current is not None and isinstance(day_source, HourChoice):
-            available = unused_before(lake, current, day_source, parameters, request)
-            if available:
-                return ExtractedDay(current, False, available)
+    source = connection.source_day(request.day) or HourChoice(settings.source, request.day)
+    parameters = batch_parameters(extraction_query(settings), source)
+    current = lake.current(ISSUES.name, {"day": str(request.day)})
+    day = _SourceDay(request, source, parameters, current)
+    result = None if again else _kept_batch(lake, day)
+    if result is None:
+        if run_id in _REFUSALS:
+            raise _REFUSALS[run_id]
+        result = _read_day(lake, settings, connection, day, again)
+    if isinstance(source, HourChoice):
+        messages = [error.message for _, error in sorted(source.unreachable.items())]
+        result = result._replace(unreachable=tuple(messages))
+    return result
 
-    if run_id in _REFUSALS:
-        raise _REFUSALS[run_id]
+
+class _SourceDay(NamedTuple):
+    """A requested day, what its source has, the parameters of its new batch, and its current batch."""
+
+    request: DayRequest
+    source: warehouse.SourceTable | HourChoice
+    parameters: Mapping[str, Any]
+    current: Manifest | None
+
+
+def _kept_batch(lake: Lake, day: _SourceDay) -> ExtractedDay | None:
+    """Returns the existing batch of a day if the day need not be read, and None otherwise."""
+    request, source, parameters, current = day
+    if current is not None:
+        if isinstance(source, HourChoice) and 0 in source.unreachable:
+            return ExtractedDay(current, False)  # the preferred base may have more than the others
+        if available := lost_data(current.parameters, parameters):
+            return ExtractedDay(current, False, available)
+    reused = reuse_extracted(lake, {"day": str(request.day)}, parameters)
+    if reused is not None and not (request.recheck and may_be_better(reused.manifest, source, request)):
+        if current is None or current.batch_id != reused.manifest.batch_id:
+            make_marks_current(lake, reused.manifest)
+        return ExtractedDay(*reused)
+    if current is not None and isinstance(source, HourChoice):
+        available = unused_before(lake, current, source, parameters, request)
+        if available:
+            return ExtractedDay(current, False, available)
+    return None
+
+
+def _read_day(
+    lake: Lake, settings: Settings, connection: warehouse.Warehouse, day: _SourceDay, again: bool
+) -> ExtractedDay:
+    """Reads a day from its source, and writes a batch of its issues. Unless `again` is true, the current
+    batch is kept if it is better."""
+    request, source, parameters, current = day
+    query, partition = extraction_query(settings), {"day": str(request.day)}
     draft = lake.draft(ISSUES.name, partition, (), parameters)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-        if isinstance(day_source, warehouse.SourceTable):
+        if isinstance(source, warehouse.SourceTable):
             attempt = current.batch_id if again and current else ""
-            extraction = connection.extract(query, day, [], attempt=attempt)
-            read = read_table(extraction, day_source.name)
+            extraction = connection.extract(query, request.day, [], attempt=attempt)
+            read = read_table(extraction, source.name)
         else:
-            read = read_hours(connection, query, day_source, request.expected(current), Path(folder))
+            read = read_hours(connection, query, source, request.expected(current), Path(folder))
         trainable, untrainable = _write_issues(draft, read, settings)
     extraction = read.extraction
     figures: dict[str, Any] = {
@@ -164,8 +194,8 @@ def extract_day(
         available = lost or (fewer_events(current, figures) if request.recheck else "")
         if available:
             draft.discard()
-            if isinstance(day_source, HourChoice):
-                store_unused(lake, current, day_source, parameters, figures, available, of_rechecks=not lost)
+            if isinstance(source, HourChoice):
+                store_unused(lake, current, source, parameters, figures, available, of_rechecks=not lost)
             return ExtractedDay(current, False, available)
     figures[DUPLICATE_MARKS.name] = write_marks(lake, draft, read.with_source(extraction.comments))
     if extraction.cost:
@@ -273,6 +303,8 @@ def run(
             if result.is_new:
                 extracted[day] = result
                 rechecked.append(day)
+            elif result.unreachable and day not in extracted:
+                unchecked[day] = result.unreachable[0]
             if day in extracted:
                 health[day] = row
             if result.still_available:
@@ -286,6 +318,9 @@ def run(
         refusal=refusal,
         unchecked_days=unchecked,
         rechecked_days=tuple(rechecked),
+        unreachable_bases={
+            day: result.unreachable for day, result in extracted.items() if result.unreachable
+        },
     )
     return outcome, [health[day] for day in sorted(health)]
 

@@ -282,20 +282,34 @@ def test_a_check_that_finds_less_is_reported_and_reads_the_files_once(
     assert "extracted again" not in capsys.readouterr().out.rpartition("extract: ")[2]
 
 
-def test_a_base_that_cannot_be_reached_fails_a_new_day_but_not_a_later_check(
-    bases: Bases, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_base_that_cannot_be_reached_is_left_out(bases: Bases, capsys: pytest.CaptureFixture[str]) -> None:
     for folder in (bases.archive, bases.crawled):
         (folder / f"{DAY}-4.json.gz").unlink()
-    bases.extract()
+    gone = bases.crawled.rename(bases.crawled.with_name("gone"))
+    (row,) = bases.extract()
+    assert (row["verdict"], row["hours_missing"]) == ("partial", [4])
+    message = f"    2015-01-10: a base of hour files was left out: {bases.name(1)} is not a folder"
+    assert message in capsys.readouterr().out
     for hour in range(24):
         write(bases.archive, NEXT, hour, watched(24 + hour, 1))
-    bases.crawled.rename(bases.crawled.with_name("gone"))
     assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
     message = f"2015-01-10 is not complete, and could not be checked again: {bases.name(1)} is not a folder"
     assert message in capsys.readouterr().out
-    with pytest.raises(SourceError, match="crawled is not a folder or does not exist"):
+
+    bases.archive.rename(bases.archive.with_name("archived"))
+    with pytest.raises(SourceError, match="archive is not a folder or does not exist"):
         bases.extract()
+    with pytest.raises(SourceError, match="archive is not a folder or does not exist"):
+        ready(bases.settings, DAY)
+    gone.rename(bases.crawled)
+    assert ready(bases.settings, DAY)["ready"]
+    assert bases.extract()[0]["hour_sources"][3] == bases.name(0)  # the batch in the lake is kept
+    (row,) = bases.extract(again=True)
+    assert row["hour_sources"] == [*[bases.name(1)] * 4, "", *[bases.name(1)] * 19]
+    message = f"    2015-01-10: a base of hour files was left out: {bases.name(0)} is not a folder"
+    assert message in capsys.readouterr().out
+    with pytest.raises(SourceError, match="archive is not a folder or does not exist"):
+        bases.extract(DAY - timedelta(days=40))
 
 
 def test_a_file_under_another_name_is_reported(bases: Bases, capsys: pytest.CaptureFixture[str]) -> None:
