@@ -152,7 +152,7 @@ def _kept_batch(lake: Lake, day: _SourceDay) -> ExtractedDay | None:
             return ExtractedDay(current, False)  # the preferred base may have more than the others
         if available := lost_data(current.parameters, parameters):
             return ExtractedDay(current, False, available)
-    reused = reuse_extracted(lake, {"day": str(request.day)}, parameters)
+    reused = reuse_extracted(lake, {"day": str(request.day)}, parameters, current)
     if reused is not None and not (request.recheck and may_be_better(reused.manifest, source, request)):
         if current is None or current.batch_id != reused.manifest.batch_id:
             make_marks_current(lake, reused.manifest)

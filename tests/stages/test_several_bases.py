@@ -22,7 +22,8 @@ from pipeline.lake.batches import Lake
 from pipeline.serving.source_checks import ready
 from pipeline.settings import Compute, HourBase, LakeSettings, Settings, Source
 from pipeline.source.verdict_history import VerdictHistory, judge_day
-from pipeline.stages import clean, extract
+from pipeline.stages import clean, extract, extract_hours
+from pipeline.stages.rechecked_days import DayRequest
 from tests.warehouse.events import commented, event, opened
 
 DAY = date(2015, 1, 10)
@@ -226,7 +227,7 @@ def incomplete(bases: Bases, monkeypatch: pytest.MonkeyPatch) -> tuple[Bases, li
     write(bases.archive, DAY, 7, watched(7, 60))
     bases.extract()
     days_read: list[date] = []
-    read_hours = extract.read_hours
+    read_hours = extract_hours.read_hours
 
     def recorded(*arguments: Any) -> Any:
         days_read.append(arguments[2].day)
@@ -242,7 +243,7 @@ def test_a_check_that_was_killed_before_the_verdict_is_completed_by_the_next_one
     bases, days_read = incomplete
     write(bases.archive, DAY, 4, [issue(4, 4)])
     with monkeypatch.context() as killed:
-        killed.setattr(extract, "recheck_requests", lambda *_: [extract.DayRequest(DAY, recheck=True)])
+        killed.setattr(extract, "recheck_requests", lambda *_: [DayRequest(DAY, recheck=True)])
         killed.setattr(extract, "judge_day", Mock(side_effect=[{}, KeyboardInterrupt]))
         with pytest.raises(KeyboardInterrupt):
             bases.extract(NEXT)
