@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 from unittest.mock import Mock
 
+import pyarrow as pa
 import pytest
 
 from pipeline.errors import SourceError
@@ -198,6 +199,15 @@ def test_a_file_that_the_client_has_decompressed_is_downloaded(
     day = find_hours(f"{address}/encoded", DAY)
     assert [path.read_bytes() for path in fetch(day.files, tmp_path / "down")] == [event]
     assert has_event(day.files[0])
+
+
+def test_a_zstandard_file_may_begin_with_a_frame_to_skip(folder: Path) -> None:
+    event = b'{"type": "WatchEvent", "created_at": "2015-01-03T05:00:00Z", "payload": {}}'
+    skipped_frame = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
+    content = skipped_frame + pa.compress(event, codec="zstd", asbytes=True)
+    (folder / "2015-01-03-5.json.zst").write_bytes(content)
+    (file,) = find_hours(str(folder), DAY, (5,)).files
+    assert has_event(file)
 
 
 def test_a_remote_file_that_disappeared_is_an_error_that_names_the_file(
