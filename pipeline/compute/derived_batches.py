@@ -33,8 +33,8 @@ class Outcome:
     again has no batch here.
 
     `unchecked_days` are days that `extract` could not check again. The values say why. `rechecked_days` are
-    those that it has checked and extracted again. `unreachable_bases` are the days for which `extract` left
-    out bases of hour files. The values are the messages of the errors.
+    those that it has checked and extracted again. `unreachable_bases` has the error messages of the bases
+    of hour files that could not be reached, by day.
 
     `refusal` is the error to raise after the result was reported, or None: the budget for BigQuery did not
     suffice for all days of `extract`.

@@ -298,7 +298,7 @@ def run(
             unchecked[str(result.day)] = result.error.message
         elif isinstance(result, ExtractedDay):
             day = result.manifest.day
-            # A batch that is not new may lack its verdict, because the process that made it was killed.
+            # A batch that is not new may lack its verdict: the process that made it may have been killed.
             row = judge_day(lake, result.manifest, history)
             if result.is_new:
                 extracted[day] = result
@@ -309,18 +309,14 @@ def run(
                 health[day] = row
             if result.still_available:
                 unchanged[day] = result.still_available
-    manifests = tuple(result.manifest for result in extracted.values())
-    made = sum(result.is_new for result in extracted.values())
     outcome = Outcome(
-        manifests,
-        made,
+        tuple(result.manifest for result in extracted.values()),
+        sum(result.is_new for result in extracted.values()),
         unchanged,
         refusal=refusal,
         unchecked_days=unchecked,
         rechecked_days=tuple(rechecked),
-        unreachable_bases={
-            day: result.unreachable for day, result in extracted.items() if result.unreachable
-        },
+        unreachable_bases={day: result.unreachable for day, result in extracted.items()},
     )
     return outcome, [health[day] for day in sorted(health)]
 
