@@ -6,6 +6,7 @@ The format is read from the first bytes and not from the file's name: a web serv
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +16,8 @@ import pyarrow as pa
 
 Compression = Literal["gzip", "zstd", "none"]
 
-_ZSTANDARD = b"\x28\xb5\x2f\xfd"  # RFC 8878, section 3.1.1
+GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1: the first bytes of a file
+_ZSTANDARD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")  # RFC 8878, sections 3.1.1 and 3.1.2
 _BOM = b"\xef\xbb\xbf"
 _START = 4096  # bytes that decide about the format
 _CHUNK = 16 * 1024
@@ -35,13 +37,19 @@ class DamagedError(Exception):
         self.remainder = remainder
 
 
+def is_zstandard(start: bytes) -> bool:
+    """Returns whether a file is in Zstandard format. `start` has its first bytes, at least 4. Programs that
+    compress in parallel begin a file with a frame to skip."""
+    return _ZSTANDARD.match(start) is not None
+
+
 def compression_of(start: bytes) -> Compression:
     """Returns the format of a file of JSON lines. `start` has its first bytes.
 
     A file whose first character is a brace is not compressed. Every other file counts as gzip, the format of
     GH Archive. If it is not, reading it says so.
     """
-    if start.startswith(_ZSTANDARD):
+    if is_zstandard(start):
         return "zstd"
     return "none" if start.removeprefix(_BOM).lstrip().startswith(b"{") else "gzip"
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pipeline.lake.manifest import RECHECKED, Manifest
 from pipeline.progress import say
 from pipeline.settings import Settings, public_address
 from pipeline.source.hour_names import EXAMPLE
+
+if TYPE_CHECKING:
+    from pipeline.compute.derived_batches import Outcome
 
 DAYS_LISTED = 20
 FILES_LISTED = 5
 
 
-def unchecked(days: Mapping[str, str]) -> None:
-    """Prints which days could not be checked again. `days` says why, by day."""
-    for day, reason in list(days.items())[:DAYS_LISTED]:
-        say(f"    {day} is not complete, and could not be checked again: {reason}")
-
-
-def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
+def extracted(settings: Settings, outcome: Outcome) -> None:
     """Prints which hours were not taken from the preferred base, which days were extracted again because the
-    source has more of them now, and which files were not read because of their names. `issues` are the
-    manifests of the days' issues."""
+    source has more of them now, and which files were not read because of their names. Also prints which
+    bases could not be reached, and which days could not be checked again."""
     preferred = str(public_address(settings.source.bases[0].base.rstrip("/")))
-    for manifest in issues[:DAYS_LISTED]:
+    for manifest in outcome.manifests[:DAYS_LISTED]:
         figures = manifest.figures
-        if RECHECKED in figures:
+        if manifest.day in outcome.rechecked_days:
             say(f"    {manifest.day}: extracted again, because the source may have more of this day now")
         if settings.warehouse.kind != "bigquery":
             for base, hours in _hours_by_base(figures.get("hour_sources", ())).items():
@@ -42,6 +39,11 @@ def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
                 f"    {manifest.day}: not read, because of their names: {listed}. Expected names like "
                 f"{EXAMPLE}, and one file per hour"
             )
+    for day, messages in list(outcome.unreachable_bases.items())[:DAYS_LISTED]:
+        for message in messages:
+            say(f"    {day}: a base of hour files was left out: {message}")
+    for day, reason in list(outcome.unchecked_days.items())[:DAYS_LISTED]:
+        say(f"    {day} is not complete, and could not be checked again: {reason}")
 
 
 def _hours_by_base(hour_sources: Sequence[str]) -> dict[str, list[int]]:

@@ -76,8 +76,7 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
     )
     _untrainable(outcome.manifests)
     mark_reports.extracted(settings, outcome.manifests)
-    hour_reports.extracted(settings, outcome.manifests)
-    hour_reports.unchecked(outcome.unchecked_days)
+    hour_reports.extracted(settings, outcome)
     for manifest in outcome.manifests:
         if manifest.figures["malformed"]:
             lines = count(manifest.figures["malformed"], "malformed line")

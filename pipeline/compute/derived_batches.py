@@ -28,10 +28,13 @@ class Outcome:
     `made` is the number of batches that are new. `sources` has the source batch of each batch. It is empty if
     a batch has several source batches or none.
 
-    `unchanged_days` is about days whose data the source has partly lost. `extract` does not extract such a
-    day again. The keys are the days, and the values say what the source still has.
+    `unchanged_days` is about days whose data the source has partly lost. `extract` keeps the batch of such a
+    day. The keys are the days, and the values say what the source still has. A day that was only checked
+    again has no batch here.
 
-    `unchecked_days` are days that `extract` could not check again. The values say why.
+    `unchecked_days` are days that `extract` could not check again. The values say why. `rechecked_days` are
+    those that it has checked and extracted again. `unreachable_bases` has the error messages of the bases
+    of hour files that could not be reached, by day.
 
     `refusal` is the error to raise after the result was reported, or None: the budget for BigQuery did not
     suffice for all days of `extract`.
@@ -43,6 +46,8 @@ class Outcome:
     sources: tuple[Manifest, ...] = ()
     refusal: TitlerError | None = None
     unchecked_days: Mapping[str, str] = field(default_factory=dict)
+    rechecked_days: tuple[str, ...] = ()
+    unreachable_bases: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

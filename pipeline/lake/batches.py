@@ -79,6 +79,13 @@ class Lake(LakeFiles):
                 make_current(self, existing)
         return existing
 
+    def add_key(self, batch: Manifest, parameters: Mapping[str, Any]) -> None:
+        """Lets `find` return a batch also for other parameters than its own, because a batch that is made
+        with them would be the same. The inputs are those of the batch."""
+        key = fingerprint(batch.table, batch.partition, batch.inputs, parameters)
+        folder = partition_folder(batch.table, batch.partition)
+        self.put_json(posixpath.join(folder, KEYS, f"{key}.json"), {"batch_id": batch.batch_id})
+
     def current(self, table: str, partition: Mapping[str, str]) -> Manifest | None:
         """Returns the manifest of the partition's current batch, or None if the partition has no batch.
         Raises LakeError if the manifest is missing or damaged."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import warehouse
 from pipeline.contracts import DUPLICATE_MARKS
+from pipeline.errors import SourceError
 from pipeline.lake.batches import Lake
 from pipeline.progress import track
 from pipeline.settings import Settings, public_address
@@ -31,7 +32,8 @@ def ready(settings: Settings, day: date) -> dict[str, Any]:
 
     Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says where the
     hour was looked for, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
-    `titler ready --json` prints them. Raises SourceError or WarehouseError if the source cannot be reached.
+    `titler ready --json` prints them. Raises SourceError if no base of hour files can be reached, and
+    WarehouseError if BigQuery cannot.
     """
     table = warehouse.connect(settings, "ready").source_day(day)
     if table is not None:
@@ -40,14 +42,20 @@ def ready(settings: Settings, day: date) -> dict[str, Any]:
             "ready": has_last_hour(table, day),
             "source": f"hour {HOURS[-1]} in {table.name}",
         }
-    places = []
+    places: list[str] = []
+    errors: list[SourceError] = []
     for base in settings.source.bases:
         late = settings.source.late_hours if base.kind == "crawl-time" else 0
         last_day, last_hour = (day + timedelta(days=1), late - 1) if late else (day, HOURS[-1])
-        files = hour_files.find_hours(base.base, last_day, (last_hour,)).files
         places.append(f"hour {last_hour}{' of the next day' if late else ''} in {public_address(base.base)}")
-        if any(map(hour_files.has_event, files)):
-            return {"day": str(day), "ready": True, "source": places[-1]}
+        try:
+            files = hour_files.find_hours(base.base, last_day, (last_hour,)).files
+            if any(map(hour_files.has_event, files)):
+                return {"day": str(day), "ready": True, "source": places[-1]}
+        except SourceError as error:
+            errors.append(error)
+    if len(errors) == len(places):
+        raise errors[0]
     return {"day": str(day), "ready": False, "source": ", or ".join(places)}
 
 

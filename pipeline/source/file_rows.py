@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.decompression import GZIP, is_zstandard
 from pipeline.errors import UsageError
 
 FORMATS = (
@@ -30,9 +31,9 @@ FORMATS = (
 ROWS_IN_MEMORY = 10_000
 MAX_FIELD_BYTES = 2**31 - 1
 
-_GZIP, _ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _COMPRESSIONS = (".gz", ".gzip", ".zst", ".zstd")
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _CORRECT_ROW = "Correct the row, or write the file again, for example as JSON lines or Parquet."
 _QUOTES = (
     'A quote inside a quoted field must be written twice (""), and not with a backslash (\\"). '
@@ -65,7 +66,11 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
                     else:
                         yield from _json_rows(path, text)
     except UnicodeDecodeError as error:
-        raise _unreadable(path, f"it is not UTF-8 text ({error.reason})") from None
+        raise UsageError(
+            f"{path} cannot be read as a file of issues: it is not UTF-8 text ({error.reason}).",
+            "Write the file again as UTF-8. In Excel, save it in the format `CSV UTF-8`.\n"
+            f"Other formats: {FORMATS}.",
+        ) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _unreadable(path, f"its gzip data is damaged or incomplete ({error})") from None
     except (pa.ArrowException, OverflowError) as error:
@@ -76,9 +81,9 @@ def _open(path: Path) -> IO[bytes]:
     """Opens a file for reading. The first bytes decide whether the file is decompressed."""
     with path.open("rb") as file:
         magic = file.read(4)
-    if magic.startswith(_GZIP):
+    if magic.startswith(GZIP):
         return cast("IO[bytes]", gzip.open(path, "rb"))
-    if magic == _ZSTANDARD:
+    if is_zstandard(magic):
         return cast("IO[bytes]", pa.input_stream(str(path), compression="zstd"))
     return path.open("rb")
 
@@ -184,7 +189,8 @@ def _delimited_rows(
         if has_backslash and not well_quoted.fullmatch(record):
             raise _quoting_error(place, "")
         if not header:
-            header = row
+            header = [name.strip() for name in row]
+            _refuse_other_delimiter(place, header, delimiter)
             _refuse_repeated_columns(place, header, columns)
             continue
         if len(row) != len(header):
@@ -204,6 +210,19 @@ def _quoting_error(place: str, reason: str) -> UsageError:
     else:
         problem = "the row has a quote in the middle of a field"
     return UsageError(f"{place}: {problem}.", f"{_QUOTES}\n{_CORRECT_ROW}")
+
+
+def _refuse_other_delimiter(place: str, header: list[str], delimiter: str) -> None:
+    """Raises UsageError if the first line is one column whose name has the delimiter of another format. Excel
+    writes semicolons where a comma is the decimal sign."""
+    other = next((other for other in _DELIMITER_NAMES if other != delimiter and other in header[0]), "")
+    if len(header) == 1 and other:
+        raise UsageError(
+            f"{place}: the columns are separated by {_DELIMITER_NAMES[other]}; expected "
+            f"{_DELIMITER_NAMES[delimiter]}, because of the ending of the file's name.",
+            "Write the file again with commas (.csv) or tabs (.tsv) between the columns, or as JSON lines or "
+            "Parquet.",
+        )
 
 
 def _refuse_repeated_columns(place: str, header: list[str], columns: Collection[str]) -> None:

@@ -11,11 +11,12 @@ the following hours are read, too, some of which are of the next day.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from pipeline.errors import SourceError
 from pipeline.settings import HourBase, Source, public_address
 from pipeline.source.day_verdict import HOURS_PER_DAY, is_thin
 from pipeline.source.hour_files import HourFile, SourceDay, find_hours
@@ -58,8 +59,11 @@ class ChosenFile:
 class HourChoice:
     """The bases from which the hours of a source day are read.
 
-    Asks a base for its files only when they are needed. Methods raise SourceError if a base cannot be reached
-    or has no hour files.
+    Asks a base for its files only when they are needed. A base that cannot be reached or has no hour files
+    counts as one without files of the day, and `unreachable` has its error by its rank.
+
+    Raises SourceError if no base can be reached, and if the preferred one cannot and no other has a file of
+    the day.
     """
 
     def __init__(self, source: Source, day: date) -> None:
@@ -69,7 +73,10 @@ class HourChoice:
         self._days: dict[int, SourceDay] = {}
         self._next_days: dict[int, SourceDay] = {}
         self._ranks: dict[int, list[int]] = {hour: [] for hour in HOURS}
+        self.unreachable: dict[int, SourceError] = {}
         self.add(HOURS)
+        if 0 in self.unreachable and not any(self._ranks.values()):
+            raise self.unreachable[0]
 
     def add(self, hours: Iterable[int]) -> bool:
         """Reads each of these hours from one more base: the next that has a file of it. Returns whether there
@@ -166,14 +173,23 @@ class HourChoice:
 
     def _base_day(self, rank: int) -> SourceDay:
         if rank not in self._days:
-            self._days[rank] = find_hours(self.bases[rank].base, self.day)
+            self._days[rank] = self._find(rank, self.day, HOURS)
         return self._days[rank]
 
     def _next_day(self, rank: int) -> SourceDay:
         if rank not in self._next_days:
             following = range(self._late_hours)
-            self._next_days[rank] = find_hours(self.bases[rank].base, self.day + DAY, following)
+            self._next_days[rank] = self._find(rank, self.day + DAY, following)
         return self._next_days[rank]
+
+    def _find(self, rank: int, day: date, hours: Collection[int]) -> SourceDay:
+        try:
+            return find_hours(self.bases[rank].base, day, hours)
+        except SourceError as error:
+            if rank == 0 and day != self.day:
+                raise  # other hours of the preferred base are read: it answered a moment ago
+            self.unreachable[rank] = error
+            return SourceDay(day, (), tuple(hours))
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from fsspec.core import url_to_fs
 
 from pipeline.decompression import DamagedError, decompressed_chunks
 from pipeline.errors import SourceError
+from pipeline.settings.source import GH_ARCHIVE
 from pipeline.source.hour_names import (
     EXAMPLE,
     HOURS,
-    all_names,
     choose_names,
     day_folders,
     is_day_folder,
@@ -31,7 +31,6 @@ from pipeline.source.hour_names import (
 )
 
 CONNECTIONS = 8
-PROBED_HOURS = 3  # a web server is asked for the unusual names of each such hour
 EXAMINED_BYTES = 2**26  # decompressed; an hour file's first event is looked for in this many bytes
 
 _STAMPS = (
@@ -95,7 +94,7 @@ def find_hours(base: str, day: date, hours: Collection[int] = HOURS) -> SourceDa
     if _is_web(filesystem):
         infos = _web_infos(filesystem, base, root, day, hours)
     else:
-        listed = _list_day(filesystem, base, root, day)
+        listed = _list_day(filesystem, base, root, day, hours)
         if not listed:
             _check_folder(filesystem, base, root)
         infos = {hour: listed[name] for hour, name in choose_names(listed, day).items() if hour in hours}
@@ -113,10 +112,13 @@ def find_hours(base: str, day: date, hours: Collection[int] = HOURS) -> SourceDa
 
 
 def _list_day(
-    filesystem: fsspec.AbstractFileSystem, base: str, root: str, day: date
+    filesystem: fsspec.AbstractFileSystem, base: str, root: str, day: date, hours: Collection[int]
 ) -> dict[str, dict[str, Any]]:
     """Returns the properties of all files in a folder or a bucket that appear to be of `day`, by their path
     relative to `root`. Lists only names that begin with the day, and the day's own folders.
+
+    A local folder is not listed if it has the files of all `hours` under GH Archive's names: it may have the
+    files of many years. Then only these files are returned.
 
     Raises SourceError if the folder cannot be read.
     """
@@ -126,9 +128,11 @@ def _list_day(
             if len(choose_names(_relative(listed, root), day)) < len(HOURS):
                 listed |= filesystem.find(f"{root}/{day_folders(day)[1]}", detail=True)
             return _relative(listed, root)
-        names = [name for name in _local_names(root) if name.startswith(str(day))]
-        for folder in day_folders(day):
-            names += [f"{folder}{name}" for name in _local_names(f"{root}/{folder}")]
+        names = [standard_name(day, hour) for hour in hours]
+        if not all(os.path.isfile(f"{root}/{name}") for name in names):
+            names = [name for name in _local_names(root) if name.startswith(str(day))]
+            for folder in day_folders(day):
+                names += [f"{folder}{name}" for name in _local_names(f"{root}/{folder}")]
         paths = [f"{root}/{name}" for name in names if os.path.isfile(f"{root}/{name}")]
         return _relative({path: filesystem.info(path) for path in paths}, root)
     except Exception as error:  # every remote file system has exceptions of its own
@@ -152,8 +156,9 @@ def _web_infos(
 ) -> dict[int, dict[str, Any]]:
     """Asks a web server for the properties of the hour files of a day.
 
-    Asks for GH Archive's names first. If the server has some of them, only hours with two digits are asked
-    for in addition. If it has none, the other names of every third hour show which form the server uses.
+    Asks for GH Archive's names first. Only these names exist in GH Archive itself. If another server has some
+    of them, only hours with two digits are asked for in addition. If it has none, the other names of the
+    middle hour show which form the server uses. So a day of unusual names is not found without this hour.
     """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
 
@@ -163,16 +168,19 @@ def _web_infos(
             return dict(reversed(answered))  # the first name of an hour counts
 
         infos = request_infos({standard_name(day, hour): hour for hour in hours})
-        missing = [hour for hour in hours if hour not in infos]
+        if base.rstrip("/") == GH_ARCHIVE:
+            return infos
         standard = name_forms(day)[0]
         if infos:
+            missing = [hour for hour in hours if hour not in infos]
             padded = {names_of(standard, day, hour)[-1]: hour for hour in missing if hour < 10}
             return infos | request_infos(padded)
-        probed_hours = missing[::PROBED_HOURS]
-        other_names = {name: hour for hour, name in all_names(day) if hour in probed_hours}
-        answered = {info["name"].removeprefix(f"{root}/") for info in request_infos(other_names).values()}
+        probed_hour = sorted(hours)[len(hours) // 2]
+        names = {name: probed_hour for form in name_forms(day) for name in names_of(form, day, probed_hour)}
+        del names[standard_name(day, probed_hour)]
+        answered = {info["name"].removeprefix(f"{root}/") for info in request_infos(names).values()}
         for form in name_forms(day):
-            if any(answered.intersection(names_of(form, day, hour)) for hour in probed_hours):
+            if answered.intersection(names_of(form, day, probed_hour)):
                 return request_infos({name: hour for hour in hours for name in names_of(form, day, hour)})
         return {}
 

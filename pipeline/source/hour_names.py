@@ -58,13 +58,13 @@ def choose_names(names: Iterable[str], day: date) -> dict[int, str]:
     """
     existing = set(names)
     chosen: dict[int, str] = {}
-    for hour, name in all_names(day):
+    for hour, name in _all_names(day):
         if hour not in chosen and name in existing:
             chosen[hour] = name
     return chosen
 
 
-def all_names(day: date) -> Iterator[tuple[int, str]]:
+def _all_names(day: date) -> Iterator[tuple[int, str]]:
     """Yields the hours of a day with each name that the hour's file may have, GH Archive's form first."""
     for form in name_forms(day):
         for hour in HOURS:

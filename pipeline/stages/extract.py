@@ -31,13 +31,20 @@ from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.draft import Draft
 from pipeline.lake.manifest import RECHECKED, Manifest
 from pipeline.settings import Settings
-from pipeline.source.day_verdict import DAY, is_thin, usual_counts
-from pipeline.source.hour_choice import HourChoice, needs_another_base
-from pipeline.source.hour_names import HOURS
-from pipeline.source.trainable import REASONS, WORD, count_untrainable, thresholds
+from pipeline.source.hour_choice import HourChoice
+from pipeline.source.trainable import REASONS, count_untrainable, thresholds
 from pipeline.source.verdict_history import VerdictHistory, judge_day
-from pipeline.stages.extract_hours import HoursRead, files_read, read_hours, read_table
+from pipeline.stages.extract_hours import HoursRead, read_hours, read_table
 from pipeline.stages.extract_marks import make_marks_current, write_marks
+from pipeline.stages.lost_data import fewer_events, lost_data, lost_events
+from pipeline.stages.rechecked_days import (
+    DayRequest,
+    may_be_better,
+    recheck_requests,
+    store_unused,
+    unused_before,
+    with_usual_counts,
+)
 from pipeline.stages.recounted_words import reuse_extracted
 
 ROWS_PER_PART = 100_000
@@ -50,25 +57,6 @@ OVERSIZED_DAYS_LISTED = 5
 _REFUSALS: dict[str, BudgetError] = {}
 """The error of each run of a command, by its id, whose budget did not suffice for a day. The run's other days
 would be refused, too, so BigQuery is not asked about them."""
-
-
-class DayRequest(NamedTuple):
-    """A day to extract. `usual_per_hour` has the usual events of the hours 0 to 23; it is empty if they are
-    not known.
-
-    If `recheck` is true, the day is in the lake and is not complete. It is extracted again only if the source
-    may have more events of it, and the new batch is kept only if it does not have fewer.
-    """
-
-    day: date
-    usual_per_hour: Sequence[int] = ()
-    recheck: bool = False
-
-    def expected(self, current: Manifest | None) -> list[int]:
-        """Returns the usual events of the hours, or those of the batch `current` if they are more; 0 if none
-        are known."""
-        stored = (current.figures.get("events_per_hour") if current else None) or [0] * len(HOURS)
-        return [max(pair) for pair in zip(self.usual_per_hour or [0] * len(HOURS), stored, strict=True)]
 
 
 class RefusedDay(NamedTuple):
@@ -90,11 +78,13 @@ class ExtractedDay(NamedTuple):
 
     If the source has lost data of the day since an earlier extraction, the earlier batch is kept. Then
     `still_available` says what the source still has, such as "23 of the 24 hours". Otherwise it is empty.
+    `unreachable` has the error messages of the bases of hour files that could not be reached.
     """
 
     manifest: Manifest
     is_new: bool
     still_available: str = ""
+    unreachable: tuple[str, ...] = ()
 
 
 def extraction_query(settings: Settings) -> warehouse.Query:
@@ -120,30 +110,6 @@ def batch_parameters(
     return {**made_of, "query": query.digest, **query.parameters}
 
 
-def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
-    """Checks whether the source has lost data of a day since the day was extracted.
-
-    Returns what the source still has, for example "23 of the 24 hours", or an empty string if no data was
-    lost. Both arguments are results of `batch_parameters`: `stored` describes what the existing batch was
-    made from, and `available` describes what the source has now. If they have different queries or kinds of
-    source, they cannot be compared, and the result is also an empty string.
-    """
-    ignored = ("hours", "table_rows", WORD)  # words can be counted again without the source
-    other_before, other_now = (
-        {name: value for name, value in parameters.items() if name not in ignored}
-        for parameters in (stored, available)
-    )
-    if other_before != other_now or ("hours" in stored) != ("hours" in available):
-        return ""
-    if "hours" in available:
-        hours_before, hours_now = (
-            {hour for hour, *_ in parameters["hours"] if hour in HOURS} for parameters in (stored, available)
-        )
-        return f"{len(hours_now)} of the {len(hours_before)} hours" if hours_now < hours_before else ""
-    rows_before, rows_now = (parameters["table_rows"] or 0 for parameters in (stored, available))
-    return f"{rows_now:,} of the {rows_before:,} events" if rows_now < rows_before else ""
-
-
 def extract_day(
     request: DayRequest, lake: Lake, settings: Settings, again: bool, run_id: str
 ) -> ExtractedDay:
@@ -153,34 +119,66 @@ def extract_day(
     If `again` is true, the day is always extracted. `run_id` identifies the run of the command: the bytes
     that BigQuery bills count against the budget of this run.
     """
-    day = request.day
     connection = warehouse.connect(settings, "extract", run_id)
-    day_source = connection.source_day(day) or HourChoice(settings.source, day)
-    query = extraction_query(settings)
-    partition = {"day": day.isoformat()}
-    parameters = batch_parameters(query, day_source)
-    current = lake.current(ISSUES.name, partition)
-    if not again:
-        if current is not None and (available := lost_data(current.parameters, parameters)):
-            return ExtractedDay(current, False, available)
-        reused = reuse_extracted(lake, partition, parameters)
-        if reused is not None and not (
-            request.recheck and _has_other_files(reused.manifest, day_source, request)
-        ):
-            if current is None or current.batch_id != reused.manifest.batch_id:
-                make_marks_current(lake, reused.manifest)
-            return ExtractedDay(*reused)
+    source = connection.source_day(request.day) or HourChoice(settings.source, request.day)
+    parameters = batch_parameters(extraction_query(settings), source)
+    current = lake.current(ISSUES.name, {"day": str(request.day)})
+    day = _SourceDay(request, source, parameters, current)
+    result = None if again else _kept_batch(lake, day)
+    if result is None:
+        if run_id in _REFUSALS:
+            raise _REFUSALS[run_id]
+        result = _read_day(lake, settings, connection, day, again)
+    if isinstance(source, HourChoice):
+        messages = [error.message for _, error in sorted(source.unreachable.items())]
+        result = result._replace(unreachable=tuple(messages))
+    return result
 
-    if run_id in _REFUSALS:
-        raise _REFUSALS[run_id]
+
+class _SourceDay(NamedTuple):
+    """A requested day, what its source has, the parameters of its new batch, and its current batch."""
+
+    request: DayRequest
+    source: warehouse.SourceTable | HourChoice
+    parameters: Mapping[str, Any]
+    current: Manifest | None
+
+
+def _kept_batch(lake: Lake, day: _SourceDay) -> ExtractedDay | None:
+    """Returns the existing batch of a day if the day need not be read, and None otherwise."""
+    request, source, parameters, current = day
+    if current is not None:
+        if isinstance(source, HourChoice) and 0 in source.unreachable:
+            return ExtractedDay(current, False)  # the preferred base may have more than the others
+        if available := lost_data(current.parameters, parameters):
+            return ExtractedDay(current, False, available)
+    reused = reuse_extracted(lake, {"day": str(request.day)}, parameters, current)
+    if reused is not None and not (request.recheck and may_be_better(reused.manifest, source, request)):
+        if current is None or current.batch_id != reused.manifest.batch_id:
+            make_marks_current(lake, reused.manifest)
+        return ExtractedDay(*reused)
+    if current is not None and isinstance(source, HourChoice):
+        available = unused_before(lake, current, source, parameters, request)
+        if available:
+            return ExtractedDay(current, False, available)
+    return None
+
+
+def _read_day(
+    lake: Lake, settings: Settings, connection: warehouse.Warehouse, day: _SourceDay, again: bool
+) -> ExtractedDay:
+    """Reads a day from its source, and writes a batch of its issues. Unless `again` is true, the current
+    batch is kept if it is better."""
+    request, source, parameters, current = day
+    query, partition = extraction_query(settings), {"day": str(request.day)}
     draft = lake.draft(ISSUES.name, partition, (), parameters)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-        if isinstance(day_source, warehouse.SourceTable):
+        if isinstance(source, warehouse.SourceTable):
             attempt = current.batch_id if again and current else ""
-            extraction = connection.extract(query, day, [], attempt=attempt)
-            read = read_table(extraction, day_source.name)
+            extraction = connection.extract(query, request.day, [], attempt=attempt)
+            read = read_table(extraction, source.name)
         else:
-            read = read_hours(connection, query, day_source, request.expected(current), Path(folder))
+            read = read_hours(connection, query, source, request.expected(current), Path(folder))
         trainable, untrainable = _write_issues(draft, read, settings)
     extraction = read.extraction
     figures: dict[str, Any] = {
@@ -192,9 +190,12 @@ def extract_day(
         **({RECHECKED: True} if request.recheck else {}),
     }
     if current is not None and not again:
-        available = _lost_events(current, parameters, figures)
-        if available or (request.recheck and figures["events"] < current.figures["events"]):
+        lost = lost_events(current, parameters, figures)
+        available = lost or (fewer_events(current, figures) if request.recheck else "")
+        if available:
             draft.discard()
+            if isinstance(source, HourChoice):
+                store_unused(lake, current, source, parameters, figures, available, of_rechecks=not lost)
             return ExtractedDay(current, False, available)
     figures[DUPLICATE_MARKS.name] = write_marks(lake, draft, read.with_source(extraction.comments))
     if extraction.cost:
@@ -202,43 +203,6 @@ def extract_day(
     if len(extraction.malformed):
         figures["quarantine"] = _write_quarantine(lake, partition, draft, extraction.malformed)
     return ExtractedDay(draft.commit(figures), True)
-
-
-def _has_other_files(
-    existing: Manifest, day_source: warehouse.SourceTable | HourChoice, request: DayRequest
-) -> bool:
-    """Returns whether the source has hour files from which `existing` was not read, but which may have more
-    events of an hour that has none, or too few. Then they are added to `day_source`."""
-    if isinstance(day_source, warehouse.SourceTable):
-        return False
-    events_per_hour = existing.figures.get("events_per_hour") or ()
-    day_source.add_all(needs_another_base(events_per_hour, request.usual_per_hour))
-    files = files_read(existing.figures, existing.parameters)
-    return any(file.identity not in files for file in day_source.files)
-
-
-def _lost_events(current: Manifest, parameters: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
-    """Checks whether the source has lost events of a day since `current` was extracted. `parameters` and
-    `figures` are those of the new extraction. Returns what the source still has, like `lost_data`."""
-    before, now = (
-        _with_found_hours(current.parameters, current.figures),
-        _with_found_hours(parameters, figures),
-    )
-    if available := lost_data(before, now):
-        return available
-    if "hours" not in now or current.parameters.get("query") != parameters["query"]:
-        return ""
-    pairs = enumerate(
-        zip(current.figures.get("events_per_hour") or (), figures["events_per_hour"], strict=False)
-    )
-    return next(
-        (
-            f"{events:,} of the {events_before:,} events of hour {hour}"
-            for hour, (events_before, events) in pairs
-            if is_thin(events, events_before)
-        ),
-        "",
-    )
 
 
 def extract_or_refuse(
@@ -257,12 +221,6 @@ def extract_or_refuse(
         if not request.recheck:
             raise
         return UncheckedDay(request.day, error)
-
-
-def _with_found_hours(parameters: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of a batch with only those hours from which an event was read."""
-    found = [[hour] for hour in HOURS if hour not in figures["hours_missing"]]
-    return {**parameters, **({"hours": found} if "hours" in parameters else {})}
 
 
 def _write_issues(draft: Draft, read: HoursRead, settings: Settings) -> tuple[int, dict[str, int]]:
@@ -313,7 +271,7 @@ def run(
     lost data since. If `again` is true, all `days` are extracted.
 
     Checks the `source.recheck_days` days before the first day again that are not complete. Those that were
-    extracted again are part of the result.
+    extracted again are among the result's batches and rows. The others are only judged again.
 
     If the budget for BigQuery suffices only for some of the days, these are returned. Then the result has a
     `refusal`: the caller reports the result, and raises this error, which names the other days. Raises
@@ -323,29 +281,43 @@ def run(
     _REFUSALS.pop(warehouse.RUN_ID, None)
     requests = [DayRequest(day) for day in days]
     if len(settings.source.bases) > 1:
-        requests = _with_usual_counts(requests, VerdictHistory(CurrentHealth(lake)))
+        requests = with_usual_counts(requests, VerdictHistory(CurrentHealth(lake)))
     results = _extract_days(requests, lake, settings, again)
     extracted = {result.manifest.day: result for result in results if isinstance(result, ExtractedDay)}
     refused = [result for result in results if isinstance(result, RefusedDay)]
     refusal = _refusal(refused, len(days), again) if refused else None
     if refusal and not extracted:
         raise refusal
+    unchanged = {day: result.still_available for day, result in extracted.items() if result.still_available}
     history = VerdictHistory(CurrentHealth(lake))
     health = {day: judge_day(lake, extracted[day].manifest, history) for day in sorted(extracted)}
     rechecks = recheck_requests(settings, days, history)
-    unchecked = {}
+    unchecked, rechecked = {}, []
     for result in _extract_days(rechecks, lake, settings, again=False):
-        if isinstance(result, ExtractedDay) and result.is_new:
-            extracted[result.manifest.day] = result
-        elif isinstance(result, UncheckedDay):
+        if isinstance(result, UncheckedDay):
             unchecked[str(result.day)] = result.error.message
-    for day in sorted(extracted):
-        if any(date.fromisoformat(day) == request.day for request in rechecks):
-            health[day] = judge_day(lake, extracted[day].manifest, history)
-    unchanged = {day: result.still_available for day, result in extracted.items() if result.still_available}
-    manifests = tuple(result.manifest for result in extracted.values())
-    made = sum(result.is_new for result in extracted.values())
-    outcome = Outcome(manifests, made, unchanged, refusal=refusal, unchecked_days=unchecked)
+        elif isinstance(result, ExtractedDay):
+            day = result.manifest.day
+            # A batch that is not new may lack its verdict: the process that made it may have been killed.
+            row = judge_day(lake, result.manifest, history)
+            if result.is_new:
+                extracted[day] = result
+                rechecked.append(day)
+            elif result.unreachable and day not in extracted:
+                unchecked[day] = result.unreachable[0]
+            if day in extracted:
+                health[day] = row
+            if result.still_available:
+                unchanged[day] = result.still_available
+    outcome = Outcome(
+        tuple(result.manifest for result in extracted.values()),
+        sum(result.is_new for result in extracted.values()),
+        unchanged,
+        refusal=refusal,
+        unchecked_days=unchecked,
+        rechecked_days=tuple(rechecked),
+        unreachable_bases={day: result.unreachable for day, result in extracted.items()},
+    )
     return outcome, [health[day] for day in sorted(health)]
 
 
@@ -363,27 +335,6 @@ def _extract_days(
         compute=settings.compute,
         worth_a_cluster=len(requests) >= DAYS_WORTH_A_CLUSTER,
     )
-
-
-def recheck_requests(settings: Settings, days: Sequence[date], history: VerdictHistory) -> list[DayRequest]:
-    """Returns the days of hour files to check again, because they are not complete: the last days before
-    `days`, and `days` themselves if there are several bases. When they were read, it was perhaps not known
-    how many events are usual."""
-    if settings.warehouse.kind == "bigquery" or not days:
-        return []
-    recent = [min(days) - number * DAY for number in range(settings.source.recheck_days, 0, -1)]
-    candidates = [*recent, *(sorted({*days}) if len(settings.source.bases) > 1 else ())]
-    incomplete = [day for day in candidates if day in history and history[day].verdict != "complete"]
-    return _with_usual_counts([DayRequest(day, recheck=True) for day in incomplete], history)
-
-
-def _with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -> list[DayRequest]:
-    """Returns the requests with the usual events of each hour, as far as they are known."""
-    usual = [usual_counts(request.day, history) for request in requests]
-    return [
-        request._replace(usual_per_hour=counts.events_per_hour if counts else ())
-        for request, counts in zip(requests, usual, strict=True)
-    ]
 
 
 def _refusal(refused: Sequence[RefusedDay], days: int, again: bool) -> BudgetError:

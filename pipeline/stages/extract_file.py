@@ -199,7 +199,8 @@ def _reuse_earlier(
         if rows is None or file is None:
             return None
         expected_rows = pa.Table.from_pylist(rows, schema=ISSUES.schema)
-        if expected_rows != lake.read_part(earlier, file).select(ISSUES.schema.names):
+        earlier_rows = ISSUES.add_missing_columns(lake.read_part(earlier, file))
+        if expected_rows != earlier_rows.select(ISSUES.schema.names):
             return None
     return lake.reuse(ISSUES.name, partition, (), earlier_parameters)
 

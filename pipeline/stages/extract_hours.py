@@ -98,7 +98,7 @@ def _fetch(files: Sequence[ChosenFile], folder: Path, paths: dict[str, Path]) ->
 
 
 def _source_file(file: ChosenFile, paths: Mapping[str, Path]) -> warehouse.SourceFile:
-    is_following = file.number not in HOURS
+    is_following = file.number not in (file.hours or HOURS)
     return warehouse.SourceFile(paths[file.label], file.label, file.base, file.hours, is_following)
 
 

@@ -1,8 +1,9 @@
 """Part of the stage `extract`: finds the batch of issues that was already extracted from the same data.
 
 Earlier versions of Titler counted only words between white space, so that no issue in Chinese, Japanese or
-Thai was trainable. The words in a batch of such a version are counted again in the issues that the lake has.
-So the source is not read again, and BigQuery bills nothing. A batch that would not change is used as it is.
+Thai was trainable. The words in a batch of such a version are counted again in the issues that the lake has,
+and so are those of a batch that was made with another `text.characters_per_word`. So the source is not read
+again, and BigQuery bills nothing. A batch that would not change is used as it is.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from pipeline.lake.manifest import Manifest
 from pipeline.source.trainable import REASONS, count_untrainable, is_trainable, without_word
 
 TRAINABLE = "trainable"
+COUNTED_COLUMNS = ["title", "body", TRAINABLE]
+RECOUNTED_FROM = "recounted_from"
+"""A figure of issues whose words were counted again: the id of the batch that was extracted."""
 
 
 class ReusedBatch(NamedTuple):
@@ -32,32 +36,56 @@ class ReusedBatch(NamedTuple):
 def find_extracted(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> Manifest | None:
-    """Returns the batch of issues with these parameters, or the one that an earlier version of Titler made
-    from the same data. Returns None if there is neither."""
-    return lake.find(ISSUES.name, partition, (), parameters) or lake.find(
-        ISSUES.name, partition, (), without_word(parameters)
-    )
+    """Returns the batch of issues with these parameters, or one that was made from the same data with another
+    definition of a word. Returns None if there is neither."""
+    existing = lake.find(ISSUES.name, partition, (), parameters)
+    if existing is not None:
+        return existing
+    return _same_but_for_words(lake, partition, parameters, lake.current(ISSUES.name, partition))
 
 
 def reuse_extracted(
-    lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any]
+    lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any], current: Manifest | None
 ) -> ReusedBatch | None:
     """Finds a batch of issues as `find_extracted` does, and makes it the current one of its partition.
+    `current` is the current one so far.
 
-    If an earlier version of Titler made the batch, and other issues of it are trainable now, a new batch with
-    the same issues is written and returned.
+    If another definition of a word was used for the batch, and other issues are trainable now, a new batch
+    with the same issues is written and returned. The lake remembers if none are, so the words are counted
+    once.
     """
-    existing = lake.reuse(ISSUES.name, partition, (), parameters)
-    if existing is not None:
+    existing = lake.find(ISSUES.name, partition, (), parameters)
+    other = _same_but_for_words(lake, partition, parameters, current)
+    if existing is not None and (other is None or _extracted_as(existing) == _extracted_as(other)):
+        lake.reuse(ISSUES.name, partition, (), parameters)
         return ReusedBatch(existing, False)
-    earlier_parameters = without_word(parameters)
-    earlier = lake.find(ISSUES.name, partition, (), earlier_parameters)
-    if earlier is None:
+    if other is None:
         return None
-    if not any(_more_trainable(lake.read_part(earlier, file), parameters) for file in earlier.files):
-        lake.reuse(ISSUES.name, partition, (), earlier_parameters)
-        return ReusedBatch(earlier, False)
-    return ReusedBatch(_recount(lake, earlier, parameters), True)
+    if any(
+        _trainable(issues, parameters) != issues.column(TRAINABLE).to_pylist()
+        for issues in (lake.read_part(other, file, COUNTED_COLUMNS) for file in other.files)
+    ):
+        return ReusedBatch(_recount(lake, other, parameters), True)
+    lake.add_key(other, parameters)
+    lake.reuse(ISSUES.name, partition, (), parameters)
+    return ReusedBatch(other, False)
+
+
+def _same_but_for_words(
+    lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any], current: Manifest | None
+) -> Manifest | None:
+    """Returns a batch that was made from the same data with another definition of a word: the current one, or
+    that of an earlier version of Titler."""
+    without = without_word(parameters)
+    if current is not None and without_word(current.parameters) == without:
+        return None if current.parameters == parameters else current
+    return lake.find(ISSUES.name, partition, (), without)
+
+
+def _extracted_as(batch: Manifest) -> str:
+    """Returns the id of the batch that was extracted from the source: the batch itself, or the one whose
+    words were counted again."""
+    return str(batch.figures.get(RECOUNTED_FROM, batch.batch_id))
 
 
 def _recount(lake: Lake, earlier: Manifest, limits: Mapping[str, Any]) -> Manifest:
@@ -66,24 +94,18 @@ def _recount(lake: Lake, earlier: Manifest, limits: Mapping[str, Any]) -> Manife
     trainable, untrainable = 0, Counter(dict.fromkeys(REASONS, 0))
     for file in earlier.files:
         issues = ISSUES.add_missing_columns(lake.read_part(earlier, file))
-        flags = issues.column(TRAINABLE).to_pylist()
-        for row in _more_trainable(issues, limits):
-            flags[row] = True
+        flags = _trainable(issues, limits)
         position = issues.schema.get_field_index(TRAINABLE)
         column = pa.array(flags, issues.schema.field(position).type)
         issues = issues.set_column(position, issues.schema.field(position), column)
         draft.write_table(file.name, issues.select(ISSUES.schema.names), ISSUES)
         trainable += sum(flags)
         untrainable.update(count_untrainable(issues, limits))
-    return draft.commit({**earlier.figures, "trainable": trainable, "untrainable": dict(untrainable)})
+    counted = {"trainable": trainable, "untrainable": dict(untrainable)}
+    return draft.commit({**earlier.figures, **counted, RECOUNTED_FROM: _extracted_as(earlier)})
 
 
-def _more_trainable(issues: pa.Table, limits: Mapping[str, Any]) -> list[int]:
-    """Returns the positions of the issues that are trainable, but were not when only white space separated
-    words. No issue has fewer words than then."""
-    columns = [issues.column(name).to_pylist() for name in ("title", "body", TRAINABLE)]
-    return [
-        row
-        for row, (title, body, trainable) in enumerate(zip(*columns, strict=True))
-        if not trainable and is_trainable(title, body, limits)
-    ]
+def _trainable(issues: pa.Table, limits: Mapping[str, Any]) -> list[bool]:
+    """Returns for each issue whether it is trainable."""
+    texts = zip(issues.column("title").to_pylist(), issues.column("body").to_pylist(), strict=True)
+    return [is_trainable(title, body, limits) for title, body in texts]

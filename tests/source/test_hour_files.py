@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import gzip
+import os
 import threading
 from collections.abc import Iterator
 from datetime import date
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
+from unittest.mock import Mock
 
+import pyarrow as pa
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.source import hour_files
 from pipeline.source.hour_files import fetch, find_hours, has_event
 
 DAY = date(2015, 1, 3)
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
-    """Serves a folder. Files below /encoded/ are said to be encoded, so that clients decompress them."""
+    """Serves a folder. Files below /encoded/ are said to be encoded, so that clients decompress them. Records
+    the paths that were requested."""
 
-    def log_message(self, format: str, *args: object) -> None: ...
+    requested: ClassVar[list[str]] = []
+
+    def log_message(self, format: str, *args: object) -> None:
+        self.requested.append(self.path)
 
     def end_headers(self) -> None:
         if self.path.startswith("/encoded/"):
@@ -75,14 +84,14 @@ def test_the_names_of_mirrors_are_found(
 ) -> None:
     for path in folder.iterdir():
         path.unlink()
-    for hour in (3, 7, 13):
+    for hour in (3, 7, 12):
         path = folder / NAMES[pattern].format(hour)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"hour {hour}")
     day = find_hours(address if kind == "web server" else str(folder), DAY)
-    assert [file.hour for file in day.files] == [3, 7, 13]
+    assert [file.hour for file in day.files] == [3, 7, 12]
     contents = [path.read_text() for path in fetch(day.files, tmp_path / "down")]
-    assert contents == ["hour 3", "hour 7", "hour 13"]
+    assert contents == ["hour 3", "hour 7", "hour 12"]
 
 
 def test_files_with_other_names_are_listed(folder: Path) -> None:
@@ -153,6 +162,24 @@ def test_each_hour_is_requested_from_a_web_server(address: str) -> None:
     assert len(day.missing) == 21
 
 
+@pytest.mark.parametrize(("is_gh_archive", "names"), [(False, 24 + 14), (True, 24)])
+def test_a_missing_day_is_looked_for_under_few_names(
+    address: str, monkeypatch: pytest.MonkeyPatch, is_gh_archive: bool, names: int
+) -> None:
+    if is_gh_archive:
+        monkeypatch.setattr(hour_files, "GH_ARCHIVE", address)
+    _QuietHandler.requested.clear()
+    assert find_hours(address, date(2016, 1, 1)).files == ()
+    assert len(set(_QuietHandler.requested)) == names
+
+
+def test_a_folder_with_all_hours_of_a_day_is_not_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "listdir", Mock(side_effect=AssertionError))
+    assert [file.hour for file in find_hours(str(folder), DAY, (0, 3, 13)).files] == [0, 3, 13]
+
+
 def test_hour_files_on_a_web_server_are_downloaded(address: str, tmp_path: Path) -> None:
     paths = fetch(find_hours(f"{address}/", DAY).files, tmp_path / "down")
     assert [path.name for path in paths] == [f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)]
@@ -171,6 +198,15 @@ def test_a_file_that_the_client_has_decompressed_is_downloaded(
     day = find_hours(f"{address}/encoded", DAY)
     assert [path.read_bytes() for path in fetch(day.files, tmp_path / "down")] == [event]
     assert has_event(day.files[0])
+
+
+def test_a_zstandard_file_may_begin_with_a_frame_to_skip(folder: Path) -> None:
+    event = b'{"type": "WatchEvent", "created_at": "2015-01-03T05:00:00Z", "payload": {}}'
+    skipped_frame = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
+    content = skipped_frame + pa.compress(event, codec="zstd", asbytes=True)
+    (folder / "2015-01-03-5.json.zst").write_bytes(content)
+    (file,) = find_hours(str(folder), DAY, (5,)).files
+    assert has_event(file)
 
 
 def test_a_remote_file_that_disappeared_is_an_error_that_names_the_file(

@@ -17,6 +17,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.settings import Compute, LakeSettings, Settings, Source
 from pipeline.stages import extract
 from pipeline.stages.extract_marks import find_marks
+from pipeline.stages.lost_data import lost_data
 from pipeline.warehouse.protocol import COMMENT_SCHEMA
 from tests.warehouse.events import commented, opened, write_hour
 
@@ -237,4 +238,4 @@ HOURS_0_AND_2 = {"hours": [[0, 1, "x"], [2, 1, "x"]]}
 def test_what_a_source_still_has_if_it_has_lost_data(
     before: dict[str, object], now: dict[str, object], still_available: str
 ) -> None:
-    assert extract.lost_data(before, now) == still_available
+    assert lost_data(before, now) == still_available

@@ -4,9 +4,11 @@ without the source."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pytest
@@ -19,12 +21,15 @@ from pipeline.lake.draft_records import record_draft
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Settings, Text
 from pipeline.source.trainable import thresholds, without_word
-from pipeline.stages import extract, extract_file
+from pipeline.stages import extract_file
+from pipeline.stages.lost_data import lost_data
 from pipeline.stages.recounted_words import find_extracted, reuse_extracted
 
 DAY = {"day": "2024-01-01"}
 PARAMETERS = {"hours": [[0, 10, "a"], [1, 10, "b"]], "query": "q", **thresholds(Text())}
 BODY = "点击设置按钮以后程序没有反应"
+ISSUES_WITHOUT_SOURCE = replace(ISSUES, schema=ISSUES.schema.remove(ISSUES.schema.get_field_index("source")))
+"""The table as an earlier version wrote it."""
 ENGLISH = ("it does not start", "one two three four five six", True)
 
 
@@ -46,8 +51,13 @@ def row(issue_id: int, title: str, body: str, trainable: bool) -> dict[str, Any]
 def earlier_batch(lake: Lake, *rows: dict[str, Any]) -> Manifest:
     """A batch of an earlier version."""
     draft = lake.draft(ISSUES.name, DAY, (), without_word(PARAMETERS))
-    draft.write_table("part-00000.parquet", pa.Table.from_pylist(list(rows), schema=ISSUES.schema), ISSUES)
+    table = pa.Table.from_pylist(list(rows), schema=ISSUES_WITHOUT_SOURCE.schema)
+    draft.write_table("part-00000.parquet", table, ISSUES_WITHOUT_SOURCE)
     return draft.commit({"events": 9, "trainable": 1, "untrainable": {"short_body": len(rows) - 1}})
+
+
+def reuse(lake: Lake, parameters: dict[str, Any]) -> tuple[Manifest, bool] | None:
+    return reuse_extracted(lake, DAY, parameters, lake.current(ISSUES.name, DAY))
 
 
 def draft_of_an_earlier_version(
@@ -67,29 +77,65 @@ def test_a_batch_with_issues_that_are_trainable_now_is_written_again_once(lake: 
     rows = [row(1, *ENGLISH), row(2, "设置页面打不开", BODY, False), row(3, "崩溃", BODY, False)]
     earlier = earlier_batch(lake, *rows)
     assert find_extracted(lake, DAY, PARAMETERS) == earlier
-    manifest, is_new = reuse_extracted(lake, DAY, PARAMETERS) or (earlier, False)
+    manifest, is_new = reuse(lake, PARAMETERS) or (earlier, False)
     assert is_new
-    assert lake.read(manifest, ISSUES).to_pylist() == [rows[0], {**rows[1], "trainable": True}, rows[2]]
+    assert lake.read(manifest, ISSUES).to_pylist() == [
+        {**row, "source": None} for row in (rows[0], {**rows[1], "trainable": True}, rows[2])
+    ]
     counts = {"no_body": 0, "short_body": 0, "short_title": 1, "long_title": 0, "long_body": 0}
-    assert manifest.figures == {"events": 9, "trainable": 2, "untrainable": counts}
+    assert manifest.figures == {
+        "events": 9,
+        "trainable": 2,
+        "untrainable": counts,
+        "recounted_from": earlier.batch_id,
+    }
     assert manifest.parameters == PARAMETERS
     assert lake.current(ISSUES.name, DAY) == find_extracted(lake, DAY, PARAMETERS) == manifest
-    assert reuse_extracted(lake, DAY, PARAMETERS) == (manifest, False)
+    assert reuse(lake, PARAMETERS) == (manifest, False)
 
 
 def test_a_batch_in_which_no_other_issue_is_trainable_is_used_as_it_is(lake: Lake) -> None:
     earlier = earlier_batch(lake, row(1, *ENGLISH), row(2, "崩溃", BODY, False))
-    assert reuse_extracted(lake, DAY, PARAMETERS) == (earlier, False)
+    assert reuse(lake, PARAMETERS) == (earlier, False)
+
+
+def test_words_are_counted_once_if_nothing_changes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = earlier_batch(lake, row(1, *ENGLISH))
+    assert reuse(lake, PARAMETERS) == (earlier, False)
+    monkeypatch.setattr(lake, "read_part", Mock(side_effect=AssertionError))
+    assert reuse(lake, PARAMETERS) == (earlier, False)
+    assert lake.current(ISSUES.name, DAY) == find_extracted(lake, DAY, PARAMETERS) == earlier
+
+
+def test_another_definition_of_a_word_is_applied_to_the_current_batch(lake: Lake) -> None:
+    """The day was extracted by an earlier version, then again with two characters per word."""
+    earlier_batch(lake, row(1, *ENGLISH), row(2, "设置页面打不开", BODY, False))
+    draft = lake.draft(ISSUES.name, DAY, (), PARAMETERS)
+    rows = [row(1, *ENGLISH), row(2, "设置页面打不开", BODY, True), row(3, *ENGLISH)]
+    draft.write_table("part-00000.parquet", pa.Table.from_pylist(rows, schema=ISSUES.schema), ISSUES)
+    extracted_again = draft.commit({"events": 10})
+
+    def flags(characters_per_word: int) -> tuple[list[bool], bool]:
+        word = thresholds(Text(characters_per_word=characters_per_word))
+        manifest, is_new = reuse(lake, {**PARAMETERS, **word}) or (extracted_again, False)
+        assert lake.current(ISSUES.name, DAY) == manifest
+        return lake.read(manifest, ISSUES).column("trainable").to_pylist(), is_new
+
+    assert flags(9) == ([True, False, True], True)
+    assert flags(9) == ([True, False, True], False)
+    assert flags(2) == ([True, True, True], False)
+    assert lake.current(ISSUES.name, DAY) == extracted_again
+    assert flags(9) == ([True, False, True], False)
 
 
 def test_a_batch_of_other_data_is_not_used(lake: Lake) -> None:
     earlier_batch(lake, row(1, *ENGLISH))
-    assert reuse_extracted(lake, DAY, {**PARAMETERS, "hours": [[0, 10, "a"]]}) is None
+    assert reuse(lake, {**PARAMETERS, "hours": [[0, 10, "a"]]}) is None
 
 
 def test_what_an_earlier_version_extracted_is_kept_if_the_source_has_lost_data() -> None:
     available = {**PARAMETERS, "hours": [[0, 10, "a"]]}
-    assert extract.lost_data(without_word(PARAMETERS), available) == "1 of the 2 hours"
+    assert lost_data(without_word(PARAMETERS), available) == "1 of the 2 hours"
 
 
 @pytest.mark.parametrize(("title", "is_new"), [("设置页面打不开", True), ("崩溃", False)])
@@ -103,6 +149,7 @@ def test_a_file_is_read_again_only_if_other_rows_of_it_are_trainable_now(
         limits = {**thresholds(Text()), "word": r"[^ ]+"}
         earlier_version.setattr(extract_file, "thresholds", lambda text: limits)
         earlier_version.setattr(Lake, "draft", draft_of_an_earlier_version)
+        earlier_version.setattr(extract_file, "ISSUES", ISSUES_WITHOUT_SOURCE)
         earlier, _ = extract_file.run(lake, Settings(), path)
     again, is_new_batch = extract_file.run(lake, Settings(), path)
     assert (is_new_batch, again.batch_id == earlier.batch_id) == (is_new, not is_new)

@@ -11,17 +11,19 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import Mock
 
 import pytest
 
 from pipeline.cli import stage_reports
-from pipeline.contracts import DUPLICATE_MARKS, ISSUES
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH
 from pipeline.errors import SourceError
 from pipeline.lake.batches import Lake
 from pipeline.serving.source_checks import ready
 from pipeline.settings import Compute, HourBase, LakeSettings, Settings, Source
 from pipeline.source.verdict_history import VerdictHistory, judge_day
-from pipeline.stages import clean, extract
+from pipeline.stages import clean, extract, extract_hours
+from pipeline.stages.rechecked_days import DayRequest
 from tests.warehouse.events import commented, event, opened
 
 DAY = date(2015, 1, 10)
@@ -139,7 +141,7 @@ def test_where_each_hour_is_taken_from(served_bases: Bases) -> None:
     write(bases.crawled, DAY, 5, [*watched(4, 10, 45), *watched(5, USUAL), issue(5, 5), issue(501, 5)])
     write(bases.crawled, DAY, 6, [issue(400, 4), *watched(6, USUAL), issue(600, 6)])
     mark = commented("Duplicate of #12", event_id="77", at=at(6))
-    write(bases.crawled, DAY, 8, [mark, issue(801, 8)])
+    write(bases.crawled, DAY, 8, [mark, issue(801, 8), {"malformed": 1}])  # read for late events only
     write(bases.crawled, DAY, 10, watched(6, 1, 70))
     (row,) = bases.extract()
     archive, crawled = bases.name(0), bases.name(1)
@@ -154,6 +156,7 @@ def test_where_each_hour_is_taken_from(served_bases: Bases) -> None:
     ]
     assert [len(digest) for digest in row["hour_digests"]] == [64] * 24
     assert (row["verdict"], row["reason"]) == ("partial", "3 events in hour 7 where 60 are usual")
+    assert row["malformed"] == 1  # the file of hour 6 in the first base
     sources = {issue["issue_id"]: issue["source"] for issue in bases.rows(ISSUES)}
     own = {hour: archive for hour in range(24) if hour not in (4, 6, 7)}
     assert sources == {**own, 500: archive, 501: crawled, 400: crawled, 600: crawled}
@@ -213,24 +216,105 @@ def test_days_that_are_not_complete_are_checked_again(
     ]
 
 
-def test_a_base_that_cannot_be_reached_fails_a_new_day_but_not_a_later_check(
-    bases: Bases, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def incomplete(bases: Bases, monkeypatch: pytest.MonkeyPatch) -> tuple[Bases, list[date]]:
+    """DAY is extracted without hour 4, and NEXT has all hours. Also returns the days that are read from now
+    on."""
     for folder in (bases.archive, bases.crawled):
         (folder / f"{DAY}-4.json.gz").unlink()
-    bases.extract()
     for hour in range(24):
         write(bases.archive, NEXT, hour, watched(24 + hour, 1))
-    bases.crawled.rename(bases.crawled.with_name("gone"))
+    write(bases.archive, DAY, 7, watched(7, 60))
+    bases.extract()
+    days_read: list[date] = []
+    read_hours = extract_hours.read_hours
+
+    def recorded(*arguments: Any) -> Any:
+        days_read.append(arguments[2].day)
+        return read_hours(*arguments)
+
+    monkeypatch.setattr(extract, "read_hours", recorded)
+    return bases, days_read
+
+
+def test_a_check_that_was_killed_before_the_verdict_is_completed_by_the_next_one(
+    incomplete: tuple[Bases, list[date]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bases, days_read = incomplete
+    write(bases.archive, DAY, 4, [issue(4, 4)])
+    with monkeypatch.context() as killed:
+        killed.setattr(extract, "recheck_requests", lambda *_: [DayRequest(DAY, recheck=True)])
+        killed.setattr(extract, "judge_day", Mock(side_effect=[{}, KeyboardInterrupt]))
+        with pytest.raises(KeyboardInterrupt):
+            bases.extract(NEXT)
+    assert DAY in days_read
+    days_read.clear()
+    assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
+    assert DAY not in days_read
+    (verdict,) = bases.rows(SOURCE_HEALTH)
+    assert verdict["verdict"] == "complete"
+    files = sorted(Path(bases.settings.lake.root).rglob("*"))
+    bases.extract(NEXT)
+    assert sorted(Path(bases.settings.lake.root).rglob("*")) == files
+
+
+@pytest.mark.parametrize(
+    ("events", "still_available"),
+    [(59, "81 of the 82 events"), (3, "3 of the 60 events of hour 7")],
+    ids=["one event fewer", "a thin hour"],
+)
+def test_a_check_that_finds_less_is_reported_and_reads_the_files_once(
+    incomplete: tuple[Bases, list[date]],
+    capsys: pytest.CaptureFixture[str],
+    events: int,
+    still_available: str,
+) -> None:
+    bases, days_read = incomplete
+    write(bases.archive, DAY, 7, watched(7, events))
+    for _ in range(2):
+        capsys.readouterr()
+        assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
+        printed = capsys.readouterr().out
+        assert f"the source now has only {still_available} that it had at the extraction" in printed
+    assert days_read.count(DAY) == 1
+    write(bases.archive, DAY, 7, watched(7, 61))
+    assert [row["day"] for row in bases.extract(NEXT)] == [DAY, NEXT]
+    bases.extract(DAY)
+    assert "extracted again" not in capsys.readouterr().out.rpartition("extract: ")[2]
+
+
+def test_a_base_that_cannot_be_reached_is_left_out(bases: Bases, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in (bases.archive, bases.crawled):
+        (folder / f"{DAY}-4.json.gz").unlink()
+    gone = bases.crawled.rename(bases.crawled.with_name("gone"))
+    (row,) = bases.extract()
+    assert (row["verdict"], row["hours_missing"]) == ("partial", [4])
+    message = f"    2015-01-10: a base of hour files was left out: {bases.name(1)} is not a folder"
+    assert message in capsys.readouterr().out
+    for hour in range(24):
+        write(bases.archive, NEXT, hour, watched(24 + hour, 1))
     assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
     message = f"2015-01-10 is not complete, and could not be checked again: {bases.name(1)} is not a folder"
     assert message in capsys.readouterr().out
-    with pytest.raises(SourceError, match="crawled is not a folder or does not exist"):
+
+    bases.archive.rename(bases.archive.with_name("archived"))
+    with pytest.raises(SourceError, match="archive is not a folder or does not exist"):
         bases.extract()
+    with pytest.raises(SourceError, match="archive is not a folder or does not exist"):
+        ready(bases.settings, DAY)
+    gone.rename(bases.crawled)
+    assert ready(bases.settings, DAY)["ready"]
+    assert bases.extract()[0]["hour_sources"][3] == bases.name(0)  # the batch in the lake is kept
+    (row,) = bases.extract(again=True)
+    assert row["hour_sources"] == [*[bases.name(1)] * 4, "", *[bases.name(1)] * 19]
+    message = f"    2015-01-10: a base of hour files was left out: {bases.name(0)} is not a folder"
+    assert message in capsys.readouterr().out
+    with pytest.raises(SourceError, match="archive is not a folder or does not exist"):
+        bases.extract(DAY - timedelta(days=40))
 
 
 def test_a_file_under_another_name_is_reported(bases: Bases, capsys: pytest.CaptureFixture[str]) -> None:
-    (bases.archive / f"{DAY}-4.json.gz.part").touch()
+    (bases.archive / f"{DAY}-4.json.gz").rename(bases.archive / f"{DAY}-4.json.gz.part")
     bases.extract()
     assert (
         f"    2015-01-10: not read, because of their names: {bases.name(0)}/2015-01-10-4.json.gz.part. "

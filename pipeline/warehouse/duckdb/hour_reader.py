@@ -90,7 +90,7 @@ class HourReader:
     def read(self, files: Sequence[SourceFile]) -> None:
         """Reads hour files. If several files have an event, it is stored once, from the first of them.
 
-        If only some hours of a file are read, its malformed lines are listed only if the file is of the day.
+        The malformed lines of a file that is read only for late events are not listed.
         Raises SourceError if one of the files is from before 2015.
         """
         self.connection.execute(statements.EVENTS)

@@ -1,0 +1,168 @@
+"""Part of the stage `extract`: chooses the days to check again, because they are not complete.
+
+A check may read a day and find that it has fewer events than the batch in the lake. Then the batch stays the
+current one, and the files that were read are recorded, so that the next check does not read them again.
+
+    ROOT/unused_extractions/2015-01-10.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+from pipeline import warehouse
+from pipeline.contracts import ISSUES
+from pipeline.lake.batches import Lake
+from pipeline.lake.fingerprint import fingerprint
+from pipeline.lake.json_documents import Document, delete_and_repeat
+from pipeline.lake.manifest import Manifest
+from pipeline.settings import Settings
+from pipeline.source.day_verdict import DAY, usual_counts
+from pipeline.source.hour_choice import HourChoice, needs_another_base
+from pipeline.source.hour_names import HOURS
+from pipeline.source.verdict_history import VerdictHistory
+from pipeline.stages.extract_hours import files_read
+
+FOLDER = "unused_extractions"
+
+
+@dataclass(frozen=True)
+class UnusedExtraction:
+    """The record of an extraction of a day whose result was not used, because the day's current batch is
+    better.
+
+    `batch_id` is the current batch, and `files` are the identities of the hour files that were read.
+    `made_with` is a fingerprint of the other parameters of the extraction, such as its query.
+    `events_per_hour` has the events that the files have of the hours 0 to 23. `still_available` says what the
+    source still has, such as "23 of the 24 hours". `of_rechecks` is true if the result would be used if the
+    user named the day.
+    """
+
+    batch_id: str
+    files: list[list[Any]]
+    made_with: str
+    events_per_hour: list[int]
+    still_available: str
+    of_rechecks: bool
+
+
+UNUSED_DOCUMENT: Document[UnusedExtraction] = Document(
+    UnusedExtraction,
+    "the record of an extraction that was not used: an object with the keys batch_id and files",
+    delete_and_repeat,
+)
+
+
+class DayRequest(NamedTuple):
+    """A day to extract. `usual_per_hour` has the usual events of the hours 0 to 23; it is empty if they are
+    not known.
+
+    If `recheck` is true, the day is in the lake and is not complete. It is extracted again only if the source
+    may have more events of it, and the new batch is used only if it does not have fewer.
+    """
+
+    day: date
+    usual_per_hour: Sequence[int] = ()
+    recheck: bool = False
+
+    def expected(self, current: Manifest | None) -> list[int]:
+        """Returns the usual events of the hours, or those of the batch `current` if they are more; 0 if none
+        are known."""
+        stored = (current.figures.get("events_per_hour") if current else None) or [0] * len(HOURS)
+        return [max(pair) for pair in zip(self.usual_per_hour or [0] * len(HOURS), stored, strict=True)]
+
+
+def recheck_requests(settings: Settings, days: Sequence[date], history: VerdictHistory) -> list[DayRequest]:
+    """Returns the days of hour files to check again, because they are not complete: the last days before
+    `days`, and `days` themselves if there are several bases. When they were read, it was perhaps not known
+    how many events are usual."""
+    if settings.warehouse.kind == "bigquery" or not days:
+        return []
+    recent = [min(days) - number * DAY for number in range(settings.source.recheck_days, 0, -1)]
+    candidates = [*recent, *(sorted({*days}) if len(settings.source.bases) > 1 else ())]
+    incomplete = [day for day in candidates if day in history and history[day].verdict != "complete"]
+    return with_usual_counts([DayRequest(day, recheck=True) for day in incomplete], history)
+
+
+def with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -> list[DayRequest]:
+    """Returns the requests with the usual events of each hour, as far as they are known."""
+    usual = [usual_counts(request.day, history) for request in requests]
+    return [
+        request._replace(usual_per_hour=counts.events_per_hour if counts else ())
+        for request, counts in zip(requests, usual, strict=True)
+    ]
+
+
+def has_other_files(
+    figures: Mapping[str, Any], files: Sequence[list[Any]], choice: HourChoice, request: DayRequest
+) -> bool:
+    """Returns whether the source has hour files that are not among `files`, but which may have more events of
+    an hour that has none, or too few. Then they are added to `choice`.
+
+    `figures` are those of the extraction that read `files`. `files` are identities of hour files.
+    """
+    choice.add_all(needs_another_base(figures.get("events_per_hour") or (), request.usual_per_hour))
+    return any(file.identity not in files for file in choice.files)
+
+
+def may_be_better(
+    existing: Manifest, day_source: warehouse.SourceTable | HourChoice, request: DayRequest
+) -> bool:
+    """Returns whether the source has hour files from which `existing` was not read, but which may have more
+    events."""
+    if isinstance(day_source, warehouse.SourceTable):
+        return False
+    files = files_read(existing.figures, existing.parameters)
+    return has_other_files(existing.figures, files, day_source, request)
+
+
+def store_unused(
+    lake: Lake,
+    current: Manifest,
+    choice: HourChoice,
+    parameters: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    still_available: str,
+    *,
+    of_rechecks: bool,
+) -> None:
+    """Records that `choice` was read with `parameters`, and that the batch `current` stays the current one.
+    `figures` are those of the extraction."""
+    unused = UnusedExtraction(
+        current.batch_id,
+        [file.identity for file in choice.files],
+        _made_with(parameters),
+        list(figures["events_per_hour"]),
+        still_available,
+        of_rechecks,
+    )
+    lake.put_json(_path(current.day), asdict(unused))
+
+
+def unused_before(
+    lake: Lake, current: Manifest, choice: HourChoice, parameters: Mapping[str, Any], request: DayRequest
+) -> str:
+    """Returns what the source still has of a day, such as "23 of the 24 hours", if the same files were read
+    before and the batch `current` stayed the current one. Otherwise returns an empty string."""
+    unused = lake.get_json(_path(current.day), UNUSED_DOCUMENT)
+    if (
+        unused is None
+        or (unused.batch_id, unused.made_with) != (current.batch_id, _made_with(parameters))
+        or (unused.of_rechecks and not request.recheck)
+        or has_other_files({"events_per_hour": unused.events_per_hour}, unused.files, choice, request)
+    ):
+        return ""
+    return unused.still_available
+
+
+def _made_with(parameters: Mapping[str, Any]) -> str:
+    return fingerprint(
+        ISSUES.name, {}, (), {name: value for name, value in parameters.items() if name != "hours"}
+    )
+
+
+def _path(day: str) -> str:
+    return f"{FOLDER}/{day}.json"
