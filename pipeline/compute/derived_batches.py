@@ -103,7 +103,7 @@ def derive_batches(
         )
         for derivation in (derivations[position] for position in missing)
     ]
-    made = make_batches(
+    new_manifests = make_batches(
         lake,
         contract,
         new_batches,
@@ -112,10 +112,10 @@ def derive_batches(
         compute=compute,
         worth_a_cluster=worth_a_cluster([derivations[position].source for position in missing]),
     )
-    for position, manifest in zip(missing, made, strict=True):
+    for position, manifest in zip(missing, new_manifests, strict=True):
         manifests[position] = manifest
     sources = tuple(derivation.source for derivation in derivations)
-    return Outcome(tuple(manifest for manifest in manifests if manifest), len(made), sources=sources)
+    return Outcome(tuple(manifest for manifest in manifests if manifest), len(new_manifests), sources=sources)
 
 
 def _derive(

@@ -127,17 +127,17 @@ class Comparison:
         compared = by_group[:COMPARED_CANDIDATES]
         originals[: len(compared)] = self._originals(order[first[compared]])
         places = np.unique(originals)[:count]
-        kept = order[first[by_group[places]]]
+        listed = order[first[by_group[places]]]
         return Listed(
-            self.segments[kept],
-            self.items[kept],
-            distances_of(self.cosines[kept]),
-            probabilities[kept],
-            features[kept, _TITLE_OVERLAP].astype(np.float64),
-            self.ages_in_days[kept],
-            self._texts()[kept],
+            self.segments[listed],
+            self.items[listed],
+            distances_of(self.cosines[listed]),
+            probabilities[listed],
+            features[listed, _TITLE_OVERLAP].astype(np.float64),
+            self.ages_in_days[listed],
+            self._texts()[listed],
             np.bincount(originals, group_sizes[by_group]).astype(np.int64)[places],
-            self._common_terms(kept),
+            self._common_terms(listed),
         )
 
     def _originals(self, candidates: Numbers) -> Numbers:
@@ -161,19 +161,19 @@ class Comparison:
                 originals[place] = earlier[0]
         return originals
 
-    def _common_terms(self, kept: Numbers) -> npt.NDArray[np.uint32]:
-        """Returns terms that the query and each of some candidates have in common, (kept, WORDS_SHOWN), those
-        that count most first; 0 stands for none. Terms that count nothing, because too many issues have them,
-        are left out."""
+    def _common_terms(self, candidates: Numbers) -> npt.NDArray[np.uint32]:
+        """Returns terms that the query and each of some candidates have in common, (candidates, WORDS_SHOWN),
+        those that count most first; 0 stands for none. Terms that count nothing, because too many issues have
+        them, are left out."""
         first, end = self.words.queries.offsets[self.query : self.query + 2]
         own = self.words.queries.terms[first:end]
         if not len(own):
-            return np.zeros((len(kept), WORDS_SHOWN), np.uint32)
-        candidate_terms = take_terms(self.candidates, kept)
+            return np.zeros((len(candidates), WORDS_SHOWN), np.uint32)
+        candidate_terms = take_terms(self.candidates, candidates)
         places = np.minimum(np.searchsorted(own, candidate_terms.terms), len(own) - 1)
         is_common = own[places] == candidate_terms.terms
-        rows = np.repeat(np.arange(len(kept)), np.diff(candidate_terms.offsets))[is_common]
-        weights = np.zeros((len(kept), max(len(own), WORDS_SHOWN)))
+        rows = np.repeat(np.arange(len(candidates)), np.diff(candidate_terms.offsets))[is_common]
+        weights = np.zeros((len(candidates), max(len(own), WORDS_SHOWN)))
         in_title = self.words.queries.kinds[first:end] & IN_TITLE > 0
         of_terms = self.words.weights(self.query) * np.where(in_title, TITLE_WEIGHT, 1.0)
         weights[rows, places[is_common]] = of_terms[places[is_common]]

@@ -105,8 +105,10 @@ def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair], first_d
     by_numbers = {((pair.repo, pair.newer), (pair.repo, pair.older)) for pair in pairs}
     issues: dict[_Number, tuple[str, int]] = {}
     for segment in recent:
-        issues |= _stored_issues(segment, {number for both in by_numbers for number in both})
-    by_numbers = {both for both in by_numbers if both[0] in issues and issues[both[0]][1] >= first_day}
+        issues |= _stored_issues(segment, {number for numbers in by_numbers for number in numbers})
+    by_numbers = {
+        numbers for numbers in by_numbers if numbers[0] in issues and issues[numbers[0]][1] >= first_day
+    }
     for segment in reversed(earlier):
         missing = {older for _, older in by_numbers} - issues.keys()
         if not missing:

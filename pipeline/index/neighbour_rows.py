@@ -79,9 +79,9 @@ def find_lists(
     everywhere: list[Listed] = []
     for first, end in _blocks(ages.source_days):
         block = query_batch.take(np.arange(first, end))
-        known = [own_list.probabilities for own_list in in_repositories[first:end]]
+        own_probabilities = [own_list.probabilities for own_list in in_repositories[first:end]]
         everywhere += lists_everywhere(
-            segments, hits.of_queries(first, end), block, block.terms, known, count, ordering
+            segments, hits.of_queries(first, end), block, block.terms, own_probabilities, count, ordering
         )
     return _joined(
         [
@@ -125,8 +125,10 @@ def _in_repositories(
             rows = of_repository[of_day]
             for own_list in _of_one_day(repository.until(day), queries, rows, count, ordering):
                 ids = hit_ids[bounds[own_list.query] : bounds[own_list.query + 1]].tolist()
-                known = {each: own_list.probabilities[each] for each in ids if each in own_list.probabilities}
-                yield replace(own_list, probabilities=known)
+                hit_probabilities = {
+                    each: own_list.probabilities[each] for each in ids if each in own_list.probabilities
+                }
+                yield replace(own_list, probabilities=hit_probabilities)
 
 
 def _blocks(source_days: Numbers) -> Iterator[tuple[int, int]]:

@@ -125,10 +125,10 @@ class _Shared:
         self.places, self.kinds, self.counts = places, issues.kinds[places], issues.counts[places]
         self.counted = ~words.has_template_body[items][self.rows] | (self.kinds & IN_TITLE > 0)
         terms = queries.terms[first:end]
-        found = np.searchsorted(terms, issues.terms[places])
-        is_shared = (found < len(terms)) & self.counted
-        is_shared[is_shared] = terms[found[is_shared]] == issues.terms[places][is_shared]
-        self.is_shared, self.found = is_shared, found[is_shared]
+        positions = np.searchsorted(terms, issues.terms[places])
+        is_shared = (positions < len(terms)) & self.counted
+        is_shared[is_shared] = terms[positions[is_shared]] == issues.terms[places][is_shared]
+        self.is_shared, self.query_positions = is_shared, positions[is_shared]
 
     def sums(self, values: NDArray[np.floating | np.bool_]) -> NDArray[np.float64]:
         """Returns the sum of each item's values, of which there is one per term of an item."""
@@ -142,7 +142,7 @@ class _Shared:
         """Returns the BM25 of each item, as `RepositoryWords.best` computes it."""
         lengths = self.lengths[self.rows[self.is_shared]] / self.words.mean_length
         values = saturation(self.counts[self.is_shared], self.kinds[self.is_shared], lengths)
-        return self.shared_sums(values * self._query_weights()[self.found])
+        return self.shared_sums(values * self._query_weights()[self.query_positions])
 
     def own_bm25(self) -> float:
         """Returns the BM25 of the query with itself."""
@@ -159,23 +159,24 @@ class _Shared:
         is_identifier = self.query_kinds & IDENTIFIER > 0
         title_weight = max(float(self.weights[in_title].sum()), _NO_WEIGHT)
         identifier_weight = max(float(self.weights[is_identifier].sum()), _NO_WEIGHT)
-        shared_weights = self.weights[self.found]
+        shared_weights = self.weights[self.query_positions]
         item_in_title = self.kinds & IN_TITLE > 0
-        in_titles = in_title[self.found] & item_in_title[self.is_shared]
+        in_titles = in_title[self.query_positions] & item_in_title[self.is_shared]
         title_terms = np.maximum(self.sums(item_in_title), 1)
         overlap = self.shared_sums(shared_weights * in_titles) / title_weight
         shared_titles = self.shared_sums(in_titles)
-        same = (shared_titles == title_terms) & (shared_titles == in_title.sum())
+        has_same_title = (shared_titles == title_terms) & (shared_titles == in_title.sum())
         title_identifiers = in_title & is_identifier
         missing = self.weights[title_identifiers].sum() - self.shared_sums(
-            shared_weights * title_identifiers[self.found]
+            shared_weights * title_identifiers[self.query_positions]
         )
         added = item_in_title & (self.kinds & IDENTIFIER > 0) & ~self.is_shared
         return {
             "title_overlap": overlap,
             "title_conflict": overlap * np.minimum(self._rarest_missing(in_title), self._rarest_added()),
-            "same_title": same,
-            "identifiers": self.shared_sums(shared_weights * is_identifier[self.found]) / identifier_weight,
+            "same_title": has_same_title,
+            "identifiers": self.shared_sums(shared_weights * is_identifier[self.query_positions])
+            / identifier_weight,
             "missing_identifiers": missing / title_weight,
             "added_identifiers": self.sums(added) / title_terms,
         }
@@ -185,7 +186,7 @@ class _Shared:
         that of the heaviest term of the title: 0 to 1."""
         weights = np.where(in_title, self.weights, 0.0)
         is_missing = np.ones((len(self.items), len(weights)), np.bool_)
-        is_missing[self.rows[self.is_shared], self.found] = False
+        is_missing[self.rows[self.is_shared], self.query_positions] = False
         heaviest = max(float(weights.max(initial=0.0)), _NO_WEIGHT)
         missing: NDArray[np.float64] = (is_missing[:, in_title] * weights[in_title]).max(axis=1, initial=0.0)
         return missing / heaviest
@@ -204,8 +205,8 @@ class _Shared:
     def same_body(self) -> NDArray[np.bool_]:
         """Returns whether each item has the query's body. Templates that nobody filled in do not count."""
         body = self.words.queries.body_hashes[self.query]
-        same = (self.words.issues.body_hashes[self.items] == body) & (body != 0)
-        result: NDArray[np.bool_] = same & ~self.words.has_template_body[self.items]
+        is_same_body = (self.words.issues.body_hashes[self.items] == body) & (body != 0)
+        result: NDArray[np.bool_] = is_same_body & ~self.words.has_template_body[self.items]
         return result
 
 

@@ -50,7 +50,7 @@ class RepositoryWords:
         template_bodies = _template_bodies(issues)
         self.has_template_body = np.isin(issues.body_hashes, template_bodies, kind="sort")
         self._query_has_template_body = np.isin(queries.body_hashes, template_bodies, kind="sort")
-        self._most = min(max(MAX_SHARE * len(issues), MIN_COMMON), MAX_COMMON)
+        self._max_frequency = min(max(MAX_SHARE * len(issues), MIN_COMMON), MAX_COMMON)
         self._bucket_sizes = np.bincount(issues.terms & _BUCKET, minlength=_BUCKETS)
         vocabulary, self._columns = np.unique(queries.terms, return_inverse=True)
         places, columns, is_common = self._occurrences(vocabulary)
@@ -73,7 +73,7 @@ class RepositoryWords:
         has to be sorted. Few terms share them with another one that is not rare.
         """
         frequency = self._bucket_sizes[self.issues.terms[places] & _BUCKET]
-        weights: NDArray[np.float64] = np.where(frequency > self._most, 0.0, self._rarity(frequency))
+        weights: NDArray[np.float64] = np.where(frequency > self._max_frequency, 0.0, self._rarity(frequency))
         return weights
 
     def _rarity(self, frequency: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -83,12 +83,12 @@ class RepositoryWords:
         return rarity**RARITY_POWER
 
     def best(
-        self, query: int, before: int, count: int, kept: NDArray[np.bool_] | None = None
+        self, query: int, older_count: int, count: int, is_eligible: NDArray[np.bool_] | None = None
     ) -> NDArray[np.int64]:
-        """Returns the positions of the issues with the highest BM25 among the first `before` issues.
+        """Returns the positions of the issues with the highest BM25 among the first `older_count` issues.
 
         There are at most `count`, best first; issues without a common word are left out, and so are those
-        where `kept` is false. Of issues with the same score, the older ones come first.
+        where `is_eligible` is false. Of issues with the same score, the older ones come first.
         """
         first, end = self.queries.offsets[query : query + 2]
         in_title = self.queries.kinds[first:end] & IN_TITLE > 0
@@ -96,17 +96,19 @@ class RepositoryWords:
         columns = self._columns[first:end]
         starts, ends = self._starts[columns], self._starts[columns + 1]
         ranked = np.argsort(-weights, kind="stable")
-        seen = np.cumsum((ends - starts)[ranked])
-        counted = ranked[(weights[ranked] > 0) & (seen - (ends - starts)[ranked] <= MAX_OCCURRENCES)]
-        if not len(counted) or before <= 0:
+        occurrences_so_far = np.cumsum((ends - starts)[ranked])
+        counted = ranked[
+            (weights[ranked] > 0) & (occurrences_so_far - (ends - starts)[ranked] <= MAX_OCCURRENCES)
+        ]
+        if not len(counted) or older_count <= 0:
             return np.zeros(0, np.int64)
         runs = [slice(starts[term], ends[term]) for term in counted]
         rows = np.concatenate([self._rows[run] for run in runs])
         values = np.concatenate(
             [self._values[run] * weights[term] for run, term in zip(runs, counted, strict=True)]
         )
-        scores = np.bincount(rows, values, minlength=len(self.issues))[:before]
-        positions = np.flatnonzero(scores if kept is None else scores * kept[:before])
+        scores = np.bincount(rows, values, minlength=len(self.issues))[:older_count]
+        positions = np.flatnonzero(scores if is_eligible is None else scores * is_eligible[:older_count])
         if len(positions) > count:
             limit = np.partition(scores[positions], len(positions) - count)[len(positions) - count]
             positions = positions[scores[positions] >= limit]
@@ -128,16 +130,16 @@ class RepositoryWords:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_)
         number_in_table = np.full(_BUCKETS, -1, np.int32)
         number_in_table[vocabulary & _BUCKET] = np.arange(len(vocabulary))
-        is_common = self._bucket_sizes > self._most
+        is_common = self._bucket_sizes > self._max_frequency
         number_in_table[is_common] = -1
         buckets = self.issues.terms & _BUCKET
         places = np.flatnonzero(number_in_table[buckets] >= 0)
         buckets = buckets[places]
         terms, columns = self.issues.terms[places], number_in_table[buckets].astype(np.int64)
-        others = np.flatnonzero(vocabulary[columns] != terms)
-        columns[others] = np.minimum(np.searchsorted(vocabulary, terms[others]), len(vocabulary) - 1)
-        known = vocabulary[columns] == terms
-        return places[known], columns[known], is_common[vocabulary & _BUCKET]
+        collisions = np.flatnonzero(vocabulary[columns] != terms)
+        columns[collisions] = np.minimum(np.searchsorted(vocabulary, terms[collisions]), len(vocabulary) - 1)
+        in_vocabulary = vocabulary[columns] == terms
+        return places[in_vocabulary], columns[in_vocabulary], is_common[vocabulary & _BUCKET]
 
     def _set_postings(self, places: NDArray[np.int64], columns: NDArray[np.int64], words: int) -> None:
         """Sorts occurrences by word: the issues of word w are `_rows[_starts[w] : _starts[w + 1]]`."""

@@ -44,15 +44,21 @@ def check_marked_recall(
     earlier = [
         record for record in published if record["release_id"] != release_id and not record.get("rolled_back")
     ]
-    before = marked_figures(earlier[-1]) if earlier else None
-    if marked is None or before is None or marked.get("repositories") != before.get("repositories"):
+    previous_figures = marked_figures(earlier[-1]) if earlier else None
+    if (
+        marked is None
+        or previous_figures is None
+        or marked.get("repositories") != previous_figures.get("repositories")
+    ):
         return None
-    now, then = ((figures["recall_at_10"], figures["pairs"]) for figures in (marked, before))
-    if min(now[1], then[1]) < min_marks or smallest_fall(then, now) <= 0:
+    current, previous = (
+        (figures["recall_at_10"], figures["pairs"]) for figures in (marked, previous_figures)
+    )
+    if min(current[1], previous[1]) < min_marks or smallest_fall(previous, current) <= 0:
         return None
     fall = (
-        f"of {now[1]:,} pairs of issues that somebody marked as duplicates, {now[0]:.1%} are listed, "
-        f"compared with {then[0]:.1%} of {then[1]:,} in release {earlier[-1]['release_id']}"
+        f"of {current[1]:,} pairs of issues that somebody marked as duplicates, {current[0]:.1%} are listed, "
+        f"compared with {previous[0]:.1%} of {previous[1]:,} in release {earlier[-1]['release_id']}"
     )
     if because:
         accepted_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -70,7 +76,7 @@ def accepted_fall(record: Mapping[str, Any]) -> dict[str, str] | None:
     return (marked_figures(record) or {}).get(ACCEPTED_FALL)
 
 
-def smallest_fall(before: tuple[float, int], now: tuple[float, int]) -> float:
+def smallest_fall(previous: tuple[float, int], current: tuple[float, int]) -> float:
     """Returns the lower end of the 95% interval of how far a share has fallen. It is above zero if the fall
     is significant.
 
@@ -78,6 +84,6 @@ def smallest_fall(before: tuple[float, int], now: tuple[float, int]) -> float:
     Newcombe 1998, for shares of independent samples. The two releases have most pairs in common, so the
     interval is rather too wide.
     """
-    (earlier, _), (later, _) = before, now
-    low, high = wilson_interval(*before)[0], wilson_interval(*now)[1]
+    (earlier, _), (later, _) = previous, current
+    low, high = wilson_interval(*previous)[0], wilson_interval(*current)[1]
     return earlier - later - math.hypot(earlier - low, high - later)

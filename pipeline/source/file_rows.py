@@ -215,10 +215,10 @@ def _quoting_error(place: str, reason: str) -> UsageError:
 def _refuse_other_delimiter(place: str, header: list[str], delimiter: str) -> None:
     """Raises UsageError if the first line is one column whose name has the delimiter of another format. Excel
     writes semicolons where a comma is the decimal sign."""
-    other = next((other for other in _DELIMITER_NAMES if other != delimiter and other in header[0]), "")
-    if len(header) == 1 and other:
+    other_delimiters = [each for each in _DELIMITER_NAMES if each != delimiter and each in header[0]]
+    if len(header) == 1 and other_delimiters:
         raise UsageError(
-            f"{place}: the columns are separated by {_DELIMITER_NAMES[other]}; expected "
+            f"{place}: the columns are separated by {_DELIMITER_NAMES[other_delimiters[0]]}; expected "
             f"{_DELIMITER_NAMES[delimiter]}, because of the ending of the file's name.",
             "Write the file again with commas (.csv) or tabs (.tsv) between the columns, or as JSON lines or "
             "Parquet.",

@@ -128,20 +128,20 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
             begun_before = {folder for folder, began in drafts.items() if began < sparing}
             if all_recorded and not (removed or begun_before or recorded_batches(lake, UNUSED)):
                 return Collected((), (), 0)
-            kept = Kept.of(lake, [*releases, *models])
-            _remove_subjects(lake, removed, kept)
+            retained = RetainedBatches.of(lake, [*releases, *models])
+            _remove_subjects(lake, removed, retained)
         if all_recorded:
-            batches = _remove_batches(lake, kept, drafts, sparing)
+            batches = _remove_batches(lake, retained, drafts, sparing)
         else:
-            batches = _sweep(lake, kept, drafts, sparing)
-        delete_pages_except(lake, kept.pages, sparing)
-        forget_damaged_batches(lake, kept.folders)
+            batches = _sweep(lake, retained, drafts, sparing)
+        delete_pages_except(lake, retained.pages, sparing)
+        forget_damaged_batches(lake, retained.folders)
         with connection.exclusive_lock("publish"):
-            folders = kept.folders
+            folders = retained.folders
             current_meanwhile = reconcile_current(lake, settings)
             if (current_meanwhile, connection.records(RELEASES)) != (current, published):
                 releases, _ = _sort_releases(lake, settings, current_meanwhile, leases, current_time)
-                folders |= Kept.of(lake, releases).folders
+                folders |= RetainedBatches.of(lake, releases).folders
             connection.delete_batches_except(_by_table(folders))
     return Collected(
         tuple(sorted(release.name for release in removed_releases)),
@@ -151,7 +151,7 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetainedBatches:
     """What must not be removed: the folders of the batches that kept releases and models refer to, the
     folders of the batches in the catalogue of days, and the names of the pages of all these."""
 
@@ -165,7 +165,7 @@ class Kept:
         return self.referenced | self.catalogued
 
     @classmethod
-    def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> Kept:
+    def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> RetainedBatches:
         """Returns what must be kept for these releases and models, and for the next release."""
         catalogue = Catalogue.read(lake) or Catalogue.empty()
         references = [_references(subject) for subject in subjects]
@@ -176,14 +176,14 @@ class Kept:
         )
 
 
-def _remove_subjects(lake: Lake, removed: Iterable[Pinned], kept: Kept) -> None:
+def _remove_subjects(lake: Lake, removed: Iterable[Pinned], retained: RetainedBatches) -> None:
     """Removes releases and models, and records the batches that no kept release or model refers to then."""
     no_longer_used: set[str] = set()
     removed = list(removed)
     for subject in removed:
         try:
             folders, _ = _references(subject)
-            no_longer_used |= folders - kept.referenced
+            no_longer_used |= folders - retained.referenced
         except LakeError as error:
             say(f"    {subject.noun} {subject.name} is removed, but not its batches: {error.message}")
     record_batches(lake, UNUSED, no_longer_used)
@@ -193,26 +193,28 @@ def _remove_subjects(lake: Lake, removed: Iterable[Pinned], kept: Kept) -> None:
         subject.delete()
 
 
-def _remove_batches(lake: Lake, kept: Kept, drafts: Mapping[str, datetime], sparing: datetime) -> int:
+def _remove_batches(
+    lake: Lake, retained: RetainedBatches, drafts: Mapping[str, datetime], sparing: datetime
+) -> int:
     """Removes the recorded batches, unless they are kept or spared. Returns the number of removed batches."""
     no_longer_used = recorded_batches(lake, UNUSED).keys()
     begun_before = {folder for folder, began in drafts.items() if began < sparing}
-    unused = (no_longer_used | begun_before) - kept.folders
+    unused = (no_longer_used | begun_before) - retained.folders
     removed = {folder for folder in unused if not _is_spared(lake, folder, sparing)}
     batches = sum(remove_batch(lake, folder) for folder in sorted(removed))
     # A batch that is spared, or that only the catalogue refers to, is looked at again later.
-    record_batches(lake, DRAFTS, no_longer_used - kept.referenced - removed - drafts.keys())
+    record_batches(lake, DRAFTS, no_longer_used - retained.referenced - removed - drafts.keys())
     forget_batches(lake, UNUSED, no_longer_used)
-    forget_batches(lake, DRAFTS, drafts.keys() & (kept.referenced | removed))
+    forget_batches(lake, DRAFTS, drafts.keys() & (retained.referenced | removed))
     return batches
 
 
-def _sweep(lake: Lake, kept: Kept, drafts: Mapping[str, datetime], sparing: datetime) -> int:
+def _sweep(lake: Lake, retained: RetainedBatches, drafts: Mapping[str, datetime], sparing: datetime) -> int:
     """Removes all batches of the lake that are neither kept nor spared. Records those that are spared, and
     those that only the catalogue refers to. Returns the number of removed batches."""
     tables = (*TABLES_BY_DAY, *TABLES_BY_OWNER)
-    swept = sweep_batches(lake, tables, kept.folders, sparing, keep_current_of=TABLES_BY_DAY)
-    only_catalogued = kept.catalogued - kept.referenced
+    swept = sweep_batches(lake, tables, retained.folders, sparing, keep_current_of=TABLES_BY_DAY)
+    only_catalogued = retained.catalogued - retained.referenced
     record_batches(lake, DRAFTS, {*swept.spared, *only_catalogued} - drafts.keys())
     lake.put_json(COLLECTED, {"all_batches_recorded": True})
     return swept.removed

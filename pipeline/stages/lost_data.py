@@ -38,13 +38,13 @@ def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
 def lost_events(current: Manifest, parameters: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     """Checks whether the source has lost events of a day since `current` was extracted. `parameters` and
     `figures` are those of the new extraction. Returns what the source still has, like `lost_data`."""
-    before, now = (
+    parameters_before, parameters_now = (
         _with_found_hours(current.parameters, current.figures),
         _with_found_hours(parameters, figures),
     )
-    if available := lost_data(before, now):
+    if available := lost_data(parameters_before, parameters_now):
         return available
-    if "hours" not in now or current.parameters.get("query") != parameters["query"]:
+    if "hours" not in parameters_now or current.parameters.get("query") != parameters["query"]:
         return ""
     pairs = enumerate(
         zip(current.figures.get("events_per_hour") or (), figures["events_per_hour"], strict=False)
@@ -62,11 +62,11 @@ def lost_events(current: Manifest, parameters: Mapping[str, Any], figures: Mappi
 def fewer_events(current: Manifest, figures: Mapping[str, Any]) -> str:
     """Returns what the source still has, like `lost_data`, if the new extraction with `figures` has fewer
     events than `current`."""
-    before, now = current.figures["events"], figures["events"]
-    return f"{now:,} of the {before:,} events" if now < before else ""
+    events_before, events_now = current.figures["events"], figures["events"]
+    return f"{events_now:,} of the {events_before:,} events" if events_now < events_before else ""
 
 
 def _with_found_hours(parameters: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the parameters of a batch with only those hours from which an event was read."""
-    found = [[hour] for hour in HOURS if hour not in figures["hours_missing"]]
-    return {**parameters, **({"hours": found} if "hours" in parameters else {})}
+    hours_found = [[hour] for hour in HOURS if hour not in figures["hours_missing"]]
+    return {**parameters, **({"hours": hours_found} if "hours" in parameters else {})}

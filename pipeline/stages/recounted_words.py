@@ -55,20 +55,20 @@ def reuse_extracted(
     once.
     """
     existing = lake.find(ISSUES.name, partition, (), parameters)
-    other = _same_but_for_words(lake, partition, parameters, current)
-    if existing is not None and (other is None or _extracted_as(existing) == _extracted_as(other)):
+    same_data = _same_but_for_words(lake, partition, parameters, current)
+    if existing is not None and (same_data is None or _extracted_as(existing) == _extracted_as(same_data)):
         lake.reuse(ISSUES.name, partition, (), parameters)
         return ReusedBatch(existing, False)
-    if other is None:
+    if same_data is None:
         return None
     if any(
         _trainable(issues, parameters) != issues.column(TRAINABLE).to_pylist()
-        for issues in (lake.read_part(other, file, COUNTED_COLUMNS) for file in other.files)
+        for issues in (lake.read_part(same_data, file, COUNTED_COLUMNS) for file in same_data.files)
     ):
-        return ReusedBatch(_recount(lake, other, parameters), True)
-    lake.add_key(other, parameters)
+        return ReusedBatch(_recount(lake, same_data, parameters), True)
+    lake.add_key(same_data, parameters)
     lake.reuse(ISSUES.name, partition, (), parameters)
-    return ReusedBatch(other, False)
+    return ReusedBatch(same_data, False)
 
 
 def _same_but_for_words(

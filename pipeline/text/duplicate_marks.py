@@ -45,8 +45,8 @@ def find_mark(body: str, repo: str, number: int) -> IssueReference | None:
     text, references = _with_tokens(_own_words(body[:MAX_CHARACTERS]), repo)
     for line in text.split("\n"):
         for index in (*_named_after(line), *_named_before(line)):
-            found = references[index]
-            return None if found == (repo, number) else found
+            reference = references[index]
+            return None if reference == (repo, number) else reference
     return None
 
 
@@ -237,20 +237,20 @@ def _named_before(line: str) -> Iterator[int]:
 def _is_verb_or_of_several(line: str, match: re.Match[str]) -> bool:
     """Returns whether "duplicates" in a match is a verb, as in "this duplicates #1", or says what several
     issues are, as in "these are duplicates of #1". In a list, as in "duplicates: #1", it is neither."""
-    before = line[_clause_start(line, match.start()) : match.start()]
+    clause = line[_clause_start(line, match.start()) : match.start()]
     between = line[match.end("word") : match.end()]
     if between.startswith(f" {_OPEN}"):
-        return not _NOUN_FOLLOWS.search(before)
-    return between.startswith(" ") and bool(_OF_SEVERAL.search(before))
+        return not _NOUN_FOLLOWS.search(clause)
+    return between.startswith(" ") and bool(_OF_SEVERAL.search(clause))
 
 
 def _is_said(line: str, position: int) -> bool:
     """Returns whether the clause at `position` says of the commented issue that it is a duplicate."""
     start = _clause_start(line, position)
-    before = line[start:position]
+    clause = line[start:position]
     if _IN_BRACKETS.search(line, max(start - 20, 0), start):
         return False
-    return not any(pattern.search(before) for pattern in (_NEGATION, _DOUBT, _QUESTION, _OF_ANOTHER))
+    return not any(pattern.search(clause) for pattern in (_NEGATION, _DOUBT, _QUESTION, _OF_ANOTHER))
 
 
 def _is_statement(line: str, start: int, end: int) -> bool:

@@ -102,9 +102,9 @@ def issue_terms(titles: Sequence[str | None], bodies: Sequence[str | None]) -> I
     body_hashes, automated = [], []
     for title, body in zip(titles, bodies, strict=True):
         text = author_text((body or "")[:MAX_BODY_CHARACTERS])
-        found = _terms(title or "", text)
-        for term in sorted(found):
-            count, kind = found[term]
+        kinds_by_term = _terms(title or "", text)
+        for term in sorted(kinds_by_term):
+            count, kind = kinds_by_term[term]
             terms.append(term)
             counts.append(min(count, MAX_COUNT))
             kinds.append(kind)
@@ -182,13 +182,13 @@ def _body_hash(text: str) -> int:
 
 def _terms(title: str, body_text: str) -> dict[int, tuple[int, int]]:
     """Returns how often each term occurs, and the bits of its kind."""
-    found: dict[int, tuple[int, int]] = {}
+    kinds_by_term: dict[int, tuple[int, int]] = {}
     for text, in_title in ((_title_text(title), IN_TITLE), (body_text, 0)):
         for word in _words(text):
             for term, kind, _ in _terms_of_word(word, bool(in_title)):
-                count, bits = found.get(term, (0, 0))
-                found[term] = (count + 1, bits | kind | in_title)
-    return found
+                count, bits = kinds_by_term.get(term, (0, 0))
+                kinds_by_term[term] = (count + 1, bits | kind | in_title)
+    return kinds_by_term
 
 
 _WORD: Final = re.compile(r"\w+(?:(?:[.\-+']|::)\w+)*(?:\+\+|#)?")
