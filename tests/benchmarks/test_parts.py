@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -271,18 +270,6 @@ def test_the_parts_of_any_issues_follow_the_rules(rows):
         assert not any(
             differ_in_one_word(first, second) for first in first_titles for second in second_titles
         )
-
-
-def test_the_sizes_of_the_parts_of_the_real_issues():
-    if "TITLER_TEST_DATA" not in os.environ:
-        pytest.skip("TITLER_TEST_DATA is not set: no real issues")
-    split = make(read(Path(os.environ["TITLER_TEST_DATA"])))
-    assert {name: len(table) for name, table in split} == {
-        "train": 239_381, "validation": 6_528, "test_repositories": 6_287, "test_time": 6_092
-    }  # fmt: skip
-    assert_rules(split)
-    keys = [set().union(*map(near_duplicate_keys, names)) for names in titles(split).values()]
-    assert [first & second for first, second in combinations(keys, 2)] == [set()] * 6
 
 
 def test_a_sample_is_deterministic_and_in_the_order_of_the_table():
