@@ -54,7 +54,7 @@ from pipeline.releases.members import published_tables, release_content
 from pipeline.releases.publication import make_current
 from pipeline.settings import Settings
 from pipeline.text.issue_terms import issue_terms
-from pipeline.warehouse.duckdb.release_file import copies_folder
+from pipeline.warehouse.duckdb.release_file import StagedFile, copies_folder
 from tests.predictor.small_predictors import word_predictor
 from tests.stages.literal_issues import issue
 from tests.stages.literal_models import add_predictor
@@ -113,7 +113,9 @@ def long_history(folder: Path, settings: Settings, last_day: date, days: int) ->
         "accepted": "[]",
     }
     content = release_content(release, published_tables(settings), complete=True)
-    make_current(settings, release, content, record, [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StagedFile, "check", lambda staged: [])  # of a release that no test looks at
+        make_current(settings, release, content, record, [])
     lake.put_json("collected.json", {"all_batches_recorded": True})
     for done in ("days/changed", "drafts"):  # an earlier night has dealt with them
         lake.delete_folder(done)
