@@ -306,9 +306,8 @@ def _neighbours(
     new = [stored for group in groups for stored in group]
     new += [(similar, commit_pairs(draft, similar)) for draft, similar in zip(drafts, in_shards, strict=True)]
     new_by_day = {similar.day: (similar, pairs) for similar, pairs in new}
-    return [stored or new_by_day[day.day.day] for day, stored in zip(renewed, existing, strict=True)], len(
-        missing
-    )
+    batches = [stored or new_by_day[day.day.day] for day, stored in zip(renewed, existing, strict=True)]
+    return batches, len(missing)
 
 
 def _stored_neighbours(
