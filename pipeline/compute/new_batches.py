@@ -72,7 +72,9 @@ def make_batches(
       committed yet. A rerun makes only these. It takes the finished parts of an incomplete batch from the
       lake (`pipeline.lake.finished_parts`).
     """
-    drafts = [lake.draft(contract.name, batch.partition, batch.inputs, batch.parameters) for batch in batches]
+    drafts = lake.for_each(
+        lambda batch: lake.draft(contract.name, batch.partition, batch.inputs, batch.parameters), batches
+    )
     manifests: dict[int, Manifest] = {}
     counts: list[Counter[str]] = [Counter() for _ in batches]
     tasks: list[_Task] = []

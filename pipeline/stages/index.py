@@ -15,22 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.compute.cluster import map_shards
-from pipeline.compute.new_batches import make_batches
 from pipeline.contracts import DUPLICATE_PAIRS, INDEX, SEGMENTS, SIMILAR_ISSUES, SIMILAR_ISSUES_V1
 from pipeline.index.marked_duplicates import measure_release
+from pipeline.index.neighbour_batches import make_neighbours
 from pipeline.index.neighbours import (
     NeighbourDay,
     SearchParameters,
-    batch_in_shards,
-    commit_finished_pairs,
-    commit_pairs,
     days_with_other_history,
-    draft_of_pairs,
     earlier_orderings,
-    group_days,
-    neighbours_of_shard,
     plan_neighbours,
-    store_neighbours,
 )
 from pipeline.index.ordering import DEFAULT_ORDERING, Ordering
 from pipeline.index.ordering_examples import is_held_out
@@ -51,8 +44,6 @@ from pipeline.settings import Settings
 
 ITEMS_WORTH_A_CLUSTER = 100_000
 """If more items than this are to be put into segments, a local Dask cluster saves time."""
-ISSUES_WORTH_A_CLUSTER = 10_000
-"""If the neighbours of more issues than this are to be found, a local Dask cluster saves time."""
 
 
 @dataclass(frozen=True)
@@ -274,37 +265,7 @@ def _neighbours(
     if renewed != list(days):
         existing = _stored_neighbours(release, owner, renewed)
     missing = [day for day, stored in zip(renewed, existing, strict=True) if stored is None]
-    small, large = [day for day in missing if day.shards == 1], [day for day in missing if day.shards > 1]
-    groups = map_shards(
-        store_neighbours,
-        group_days(small),
-        release.lake,
-        owner,
-        size,
-        list(segments),
-        settings.index,
-        ordering,
-        label="neighbours",
-        compute=settings.compute,
-        worth_a_cluster=sum(day.day.issue_count for day in small) > ISSUES_WORTH_A_CLUSTER,
-    )
-    drafts = [draft_of_pairs(release.lake, day, owner) for day in large]
-    in_shards = make_batches(
-        release.lake,
-        SIMILAR_ISSUES,
-        [batch_in_shards(day, owner, draft) for day, draft in zip(large, drafts, strict=True)],
-        neighbours_of_shard,
-        release.lake,
-        size,
-        list(segments),
-        settings.index,
-        ordering,
-        label="neighbours of large days",
-        compute=settings.compute,
-        worth_a_cluster=sum(day.day.issue_count for day in large) > ISSUES_WORTH_A_CLUSTER,
-    )
-    new = [stored for group in groups for stored in group]
-    new += [(similar, commit_pairs(draft, similar)) for draft, similar in zip(drafts, in_shards, strict=True)]
+    new = make_neighbours(release.lake, owner, size, missing, segments, settings, ordering)
     new_by_day = {similar.day: (similar, pairs) for similar, pairs in new}
     batches = [stored or new_by_day[day.day.day] for day, stored in zip(renewed, existing, strict=True)]
     return batches, len(missing)
@@ -314,11 +275,7 @@ def _stored_neighbours(
     release: Pinned, owner: str, days: Sequence[NeighbourDay]
 ) -> list[tuple[Manifest, Manifest] | None]:
     """Returns the existing batches of similar_issues_v2 and duplicate_pairs_v1 of each day, or None if one of
-    them does not exist.
-
-    The pairs of large days are stored after the lists of all of them. If the command was killed in between,
-    the files of the pairs exist, and their batch is committed here.
-    """
+    them does not exist."""
     similar = release.find_all(
         [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
     )
@@ -328,9 +285,7 @@ def _stored_neighbours(
             for day in days
         ]
     )
-    stored: list[tuple[Manifest, Manifest] | None] = []
-    for day, of_lists, of_pairs in zip(days, similar, pairs, strict=True):
-        if of_lists and not of_pairs and len(of_lists.files) > 1:
-            of_pairs = commit_finished_pairs(draft_of_pairs(release.lake, day, owner), of_lists)
-        stored.append((of_lists, of_pairs) if of_lists and of_pairs else None)
-    return stored
+    return [
+        (of_lists, of_pairs) if of_lists and of_pairs else None
+        for of_lists, of_pairs in zip(similar, pairs, strict=True)
+    ]

@@ -35,8 +35,10 @@ import pyarrow as pa
 
 from pipeline import memory
 from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SEGMENTS, Table
+from pipeline.index import neighbour_batches
+from pipeline.index.neighbour_batches import make_neighbours
 from pipeline.index.neighbour_rows import find_lists
-from pipeline.index.neighbours import SearchParameters, group_days, plan_neighbours, store_neighbours
+from pipeline.index.neighbours import SearchParameters, plan_neighbours
 from pipeline.index.queries import Ages, Queries, months_before
 from pipeline.index.release_days import days_of_release, read_items
 from pipeline.index.segment import Segment, days_since_1970, microseconds
@@ -195,9 +197,8 @@ def _parts_of_the_night(lake: Lake, night: Pinned, settings: Settings) -> dict[s
     segment, _ = processor_time(lambda: build_segment(SegmentToBuild(last), lake, "m", size, settings.index))
     manifests = list(night.members[SEGMENTS.name])
     planned = plan_neighbours(days, SearchParameters(10, 0.7, settings.similar.months), 31)
-    (group,) = group_days(planned[-1:])
     neighbours, _ = processor_time(
-        lambda: store_neighbours(group, lake, "m", size, manifests, settings.index)
+        lambda: make_neighbours(lake, "m", size, planned[-1:], manifests, settings)
     )
     issues, vectors = read_items(lake, days[-1:], size, with_bodies=True)
     ages = Ages(
@@ -249,7 +250,7 @@ def main() -> None:
         ask(*chosen.ask)
         return
     # Work of a cluster's processes would not count.
-    index.ITEMS_WORTH_A_CLUSTER = index.ISSUES_WORTH_A_CLUSTER = sys.maxsize
+    index.ITEMS_WORTH_A_CLUSTER = neighbour_batches.ISSUES_WORTH_A_CLUSTER = sys.maxsize
     columns: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="titler-segments-") as folder:
         for months in chosen.months:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import pytest
-
-from pipeline.index import neighbours
-from pipeline.index.neighbours import NeighbourDay, SearchParameters, group_days, plan_neighbours
+from pipeline.index.neighbours import NeighbourDay, SearchParameters, plan_neighbours
 from pipeline.index.ordering import DEFAULT_MIN_PROBABILITY, DEFAULT_ORDERING
 from pipeline.index.segment_terms import TERMS_VERSION
 from pipeline.settings import Similar
@@ -50,17 +46,6 @@ def test_a_day_says_how_many_days_and_issues_were_searched() -> None:
     history = [tuple(days[name].figures.values()) for name in days]
     assert history == [(1, 8, 1, 8), (2, 12, 2, 12), (2, 6, 3, 14), (3, 7, 4, 15)]
     assert list(days["2015-03-31"].figures) == ["history_days", "history_issues", "all_days", "all_issues"]
-
-
-def test_days_are_searched_together_if_they_are_of_one_month_and_not_too_large(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(neighbours, "ISSUES_PER_TASK", 10)
-    days = planned({"2015-01-01": 4, "2015-01-02": 6, "2015-01-03": 1, "2015-01-04": 99, "2015-02-01": 1})
-    groups: list[list[Any]] = [
-        [each.day.day[5:] for each in group] for group in group_days(list(days.values()))
-    ]
-    assert groups == [["01-01", "01-02"], ["01-03"], ["01-04"], ["02-01"]]
 
 
 def test_issues_are_suggested_from_the_probability_that_was_chosen_with_the_weights() -> None:

@@ -22,13 +22,14 @@ from pipeline.contracts import (
     SIMILAR_ISSUES_V1,
 )
 from pipeline.errors import StoppedError, UsageError
-from pipeline.index import duplicate_pairs
-from pipeline.index import neighbours as index_neighbours
+from pipeline.index import duplicate_pairs, neighbour_batches
+from pipeline.index.neighbour_rows import find_lists
 from pipeline.index.ordering import DEFAULT_ORDERING
 from pipeline.index.recall import measure_recall
 from pipeline.index.segment import Segment
 from pipeline.index.stored_orderings import named, store_ordering
 from pipeline.lake.batches import Lake
+from pipeline.lake.draft import Draft
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.index_figures import index_figures
@@ -119,7 +120,7 @@ def test_the_probable_duplicates_of_a_day_are_stored_beside_its_neighbours(
 def test_a_day_whose_probable_duplicates_are_missing_is_searched_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issues_per_shard: int
 ) -> None:
-    monkeypatch.setattr(index_neighbours, "ISSUES_PER_SHARD", issues_per_shard)
+    monkeypatch.setattr(neighbour_batches, "ISSUES_PER_SHARD", issues_per_shard)
     lake = Lake(str(tmp_path))
     release = published(lake, DAYS, DAYS, "r")
     first = release.members.folders(DUPLICATE_PAIRS.name)
@@ -129,23 +130,42 @@ def test_a_day_whose_probable_duplicates_are_missing_is_searched_again(
     assert again.members.folders(DUPLICATE_PAIRS.name)[0] == first[0]
 
 
-def test_a_rerun_after_a_kill_searches_only_the_large_days_that_were_not_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("killed_at", "searched_again"),
+    [
+        ("search 6", ["2015-01-03"]),
+        ("commit 5", []),
+        ("commit 6", []),
+    ],
+    ids=["in the second shard of a day", "before the day's lists are stored", "before its pairs are stored"],
+)
+def test_a_rerun_after_a_kill_searches_only_the_shards_that_were_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str, searched_again: list[str]
 ) -> None:
-    monkeypatch.setattr(index_neighbours, "ISSUES_PER_SHARD", 2)
-    lake, days, searched = Lake(str(tmp_path)), days_of(3), list[str]()
+    monkeypatch.setattr(neighbour_batches, "ISSUES_PER_SHARD", 2)
+    lake, days, searched, committed = Lake(str(tmp_path)), days_of(3), list[str](), list[str]()
+    commit = Draft.commit
 
-    def search(shard: index_neighbours.NeighbourShard, *arguments: Any) -> pa.Table:
-        searched.append(shard.day.day.day)
-        if len(searched) == 5:
+    def search(segments: Any, issues: pa.Table, *arguments: Any) -> Any:
+        searched.append(str(issues.column("day")[0]))
+        if killed_at == f"search {len(searched)}":
             raise KeyboardInterrupt
-        return index_neighbours.neighbours_of_shard(shard, *arguments)
+        return find_lists(segments, issues, *arguments)
 
-    monkeypatch.setattr(index, "neighbours_of_shard", search)
+    def commit_batch(draft: Draft, figures: Any = None) -> Manifest:
+        if draft.table in (SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name):
+            committed.append(draft.table)
+            if killed_at == f"commit {len(committed)}":
+                raise KeyboardInterrupt
+        return commit(draft, figures)
+
+    monkeypatch.setattr(neighbour_batches, "find_lists", search)
+    monkeypatch.setattr(Draft, "commit", commit_batch)
     with pytest.raises(KeyboardInterrupt):
         index.run(lake, embedded_release(lake, days), settings())
-    outcome = index.run(lake, embedded_release(lake, days, "again"), settings())
-    assert (outcome.days_searched, searched[5:]) == (1, ["2015-01-03", "2015-01-03"])
+    before = len(searched)
+    index.run(lake, embedded_release(lake, days, "again"), settings())
+    assert searched[before:] == searched_again
     pairs = Pinned(lake, "releases", "again").members[DUPLICATE_PAIRS.name]
     assert [len(batch.files) for batch in pairs] == [2, 2, 2]
     assert list(tmp_path.rglob("*.parquet.json")) == []  # no record of a finished part is left
@@ -240,7 +260,7 @@ def test_two_workers_give_the_same_result_as_one_process(
     days = {**days_of(3), **days_of(3, month="2015-02")}
     expected = published(Lake(str(tmp_path / "one process")), days, days, "r")
     monkeypatch.setattr(index, "ITEMS_WORTH_A_CLUSTER", 1)
-    monkeypatch.setattr(index, "ISSUES_WORTH_A_CLUSTER", 1)
+    monkeypatch.setattr(neighbour_batches, "ISSUES_WORTH_A_CLUSTER", 1)
     lake = Lake(str(tmp_path / "two workers"))
     release = embedded_release(lake, days)
     index.run(lake, release, Settings(compute=Compute(workers=2)))
@@ -342,7 +362,7 @@ def test_a_large_day_is_searched_in_shards_with_the_same_neighbours(
     days: Days = {**days_of(2, issues=7), "2015-01-03": {8: [0, 0, 0, 0]}}
     monkeypatch.setattr(duplicate_pairs, "PAIR_PROBABILITY", 0.0)
     whole = published(Lake(str(tmp_path / "whole")), days, days, "r")
-    monkeypatch.setattr(index_neighbours, "ISSUES_PER_SHARD", 3)
+    monkeypatch.setattr(neighbour_batches, "ISSUES_PER_SHARD", 3)
     release = published(Lake(str(tmp_path / "shards")), days, days, "r")
     batches = release.members[SIMILAR_ISSUES.name]
     assert [(len(batch.files), batch.figures["all_days"]) for batch in batches] == [(3, 1), (3, 2), (1, 3)]

@@ -17,7 +17,7 @@ from pipeline.contracts import (
     TITLE_PREDICTIONS,
     VECTORS,
 )
-from pipeline.index import neighbours
+from pipeline.index import neighbour_batches
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_keras import Shape, build
@@ -88,7 +88,7 @@ def test_one_process_and_1_2_and_4_workers_give_the_same_bytes(
 ) -> None:
     for stage in (embed, predict):
         monkeypatch.setattr(stage, "ROWS_PER_PART", ROWS_PER_PART)
-    monkeypatch.setattr(neighbours, "ISSUES_PER_SHARD", ROWS_PER_PART)
+    monkeypatch.setattr(neighbour_batches, "ISSUES_PER_SHARD", ROWS_PER_PART)
     expected = digests(root, tmp_path / "one process", Compute())
     with dask_cluster(workers=1) as cluster:
         for workers in (1, 2, 4):

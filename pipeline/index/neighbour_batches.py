@@ -1,0 +1,217 @@
+"""Makes the batches of similar_issues_v2 and duplicate_pairs_v1 of the days of a release.
+
+A day is divided into shards of consecutive issues: most days are one shard. A Dask task searches the
+neighbours of several small days, or of one shard of a large day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.compute.cluster import map_shards
+from pipeline.contracts import DUPLICATE_PAIRS, SIMILAR_ISSUES, Table
+from pipeline.index.duplicate_pairs import pair_rows
+from pipeline.index.neighbour_rows import find_lists, neighbour_rows
+from pipeline.index.neighbours import NeighbourDay
+from pipeline.index.ordering import DEFAULT_ORDERING, Ordering
+from pipeline.index.queries import months_before
+from pipeline.index.release_days import EmbeddingMatrix, read_items
+from pipeline.index.segment import Segment
+from pipeline.lake.batches import Lake
+from pipeline.lake.finished_parts import FinishedPart, FinishedParts
+from pipeline.lake.manifest import Manifest
+from pipeline.settings import Index, Settings
+
+ISSUES_PER_TASK = 50_000
+"""Largest number of issues of several days whose neighbours are searched together."""
+ISSUES_PER_SHARD = 4096
+"""Largest number of issues of a shard. Changing this number changes the neighbours of large days: word
+frequencies are counted per shard."""
+ISSUES_WORTH_A_CLUSTER = 10_000
+"""If the neighbours of more issues than this are to be found, a local Dask cluster saves time."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Consecutive issues of a day: those with the number `number`, from 0, of `shards` parts of equal size.
+    Its rows are one file of each of the day's two batches, which are `similar` and `pairs`."""
+
+    day: NeighbourDay
+    number: int
+    shards: int
+    similar: FinishedParts
+    pairs: FinishedParts
+
+    @property
+    def file(self) -> str:
+        """The name of the shard's file, in both batches."""
+        return f"part-{self.number:05}.parquet"
+
+    @property
+    def issue_count(self) -> int:
+        """The number of its issues, which may be one less."""
+        return -(-self.day.day.issue_count // self.shards)
+
+    def rows_of_day(self, issues: int) -> slice:
+        """Returns which of the `issues` issues of the day are those of the shard."""
+        bounds = np.linspace(0, issues, self.shards + 1).astype(int).tolist()
+        return slice(bounds[self.number], bounds[self.number + 1])
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """The finished files of a shard: one of similar_issues_v2 and one of duplicate_pairs_v1."""
+
+    similar: FinishedPart
+    pairs: FinishedPart
+
+
+class DayDrafts:
+    """The two batches of a day that are being made."""
+
+    def __init__(self, lake: Lake, day: NeighbourDay, owner: str) -> None:
+        """`owner` is the model that trained the embedding network."""
+        partition = day.partition(owner)
+        self.day = day
+        self.similar = lake.draft(SIMILAR_ISSUES.name, partition, day.inputs, day.parameters)
+        self.pairs = lake.draft(DUPLICATE_PAIRS.name, partition, day.inputs, day.pair_parameters)
+        count = max(1, -(-day.day.issue_count // ISSUES_PER_SHARD))
+        finished = FinishedParts.of(self.similar), FinishedParts.of(self.pairs)
+        self.shards = [Shard(day, number, count, *finished) for number in range(count)]
+
+    def add(self, files: ShardFiles) -> tuple[Manifest, Manifest] | None:
+        """Adds the files of a shard. Returns the manifests of the two batches if they are complete now."""
+        self.similar.files.append(files.similar.file)
+        self.pairs.files.append(files.pairs.file)
+        if len(self.similar.files) < len(self.shards):
+            return None
+        batches = self.similar.commit(self.day.figures), self.pairs.commit(self.day.figures)
+        if len(self.shards) > 1:
+            for batch in (self.shards[0].similar, self.shards[0].pairs):
+                batch.forget(shard.file for shard in self.shards)
+        return batches
+
+
+def make_neighbours(
+    lake: Lake,
+    owner: str,
+    size: int,
+    days: Sequence[NeighbourDay],
+    segments: Sequence[Manifest],
+    settings: Settings,
+    ordering: Ordering = DEFAULT_ORDERING,
+) -> list[tuple[Manifest, Manifest]]:
+    """Finds the neighbours of the issues of some days. Returns the new batches of similar_issues_v2 and of
+    duplicate_pairs_v1 of each day, in the order of the days.
+
+    `owner` is the model that trained the embedding network, `size` the length of a vector, and `segments` are
+    all segments of the release. `ordering` is the one whose version is in the parameters of the days.
+
+    The batches of a day are committed as soon as its shards are searched. So a killed worker loses the tasks
+    in flight, and a killed command loses these and the shards of small days that were not committed yet.
+    """
+    drafts = [DayDrafts(lake, day, owner) for day in days]
+    tasks = group_shards([shard for draft in drafts for shard in draft.shards])
+    by_day = {draft.day.day.day: draft for draft in drafts}
+    batches: dict[str, tuple[Manifest, Manifest]] = {}
+
+    def add_files(number: int, files: list[ShardFiles]) -> None:
+        for shard, files_of_shard in zip(tasks[number], files, strict=True):
+            name = shard.day.day.day
+            if complete := by_day[name].add(files_of_shard):
+                batches[name] = complete
+
+    map_shards(
+        search_shards,
+        tasks,
+        lake,
+        size,
+        list(segments),
+        settings.index,
+        ordering,
+        label="neighbours",
+        compute=settings.compute,
+        worth_a_cluster=sum(day.day.issue_count for day in days) > ISSUES_WORTH_A_CLUSTER,
+        on_result=add_files,
+    )
+    return [batches[name] for name in by_day]
+
+
+def group_shards(shards: Sequence[Shard]) -> list[tuple[Shard, ...]]:
+    """Groups shards into tasks. Days of one shard are searched together if they are of one month, so that
+    they look back equally far. A shard of a large day is a task of its own."""
+    groups: list[tuple[Shard, ...]] = []
+    for (_, is_small), of_month in groupby(shards, key=lambda each: (each.day.day.day[:7], each.shards == 1)):
+        group: list[Shard] = []
+        for shard in of_month:
+            if group and (
+                not is_small or sum(each.issue_count for each in [*group, shard]) > ISSUES_PER_TASK
+            ):
+                groups.append(tuple(group))
+                group = []
+            group.append(shard)
+        groups.append(tuple(group))
+    return groups
+
+
+def search_shards(
+    shards: Sequence[Shard],
+    lake: Lake,
+    size: int,
+    segments: Sequence[Manifest],
+    settings: Index,
+    ordering: Ordering,
+) -> list[ShardFiles]:
+    """Finds the neighbours of the issues of some shards of one month, and writes their files. Takes the files
+    of a large day's shard that an interrupted command has finished."""
+    if finished := _finished_files(shards):
+        return finished
+    items = [_read_shard(shard, lake, size) for shard in shards]
+    issues = pa.concat_tables([issues for issues, _ in items]).combine_chunks()
+    vectors = np.concatenate([vectors for _, vectors in items])
+    opened = [Segment.of_batch(lake, manifest) for manifest in segments]
+    day = shards[0].day
+    since = months_before(day.day.day, day.parameters["months"])
+    lists = find_lists(opened, issues, vectors, since, day.parameters["neighbours"], settings, ordering)
+    similar = neighbour_rows(issues, opened, lists, day.parameters["near_duplicate_distance"])
+    pairs = pair_rows(issues, opened, lists.pairs)
+    return [
+        ShardFiles(
+            _write(lake, shard, shard.similar, similar, SIMILAR_ISSUES),
+            _write(lake, shard, shard.pairs, pairs, DUPLICATE_PAIRS),
+        )
+        for shard in shards
+    ]
+
+
+def _read_shard(shard: Shard, lake: Lake, size: int) -> tuple[pa.Table, EmbeddingMatrix]:
+    issues, vectors = read_items(lake, [shard.day.day], size, with_bodies=True)
+    own = shard.rows_of_day(len(issues))
+    return issues.slice(own.start, own.stop - own.start), vectors[own]
+
+
+def _finished_files(shards: Sequence[Shard]) -> list[ShardFiles] | None:
+    """Returns the files of a large day's shard if both were finished, otherwise None. There are no records of
+    small days."""
+    (shard, *others) = shards
+    if others or shard.shards == 1:
+        return None
+    similar, pairs = shard.similar.take(shard.file), shard.pairs.take(shard.file)
+    return [ShardFiles(similar, pairs)] if similar and pairs else None
+
+
+def _write(lake: Lake, shard: Shard, batch: FinishedParts, rows: pa.Table, contract: Table) -> FinishedPart:
+    """Writes the file of a shard. `rows` are those of several days."""
+    own = rows.filter(pc.equal(rows.column("day"), date.fromisoformat(shard.day.day.day)))
+    file = lake.write_table(batch.folder, shard.file, own.drop_columns("day"), contract)
+    finished_part = FinishedPart(file, {})
+    if shard.shards > 1:
+        batch.add(finished_part)
+    return finished_part
