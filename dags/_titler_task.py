@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 
 from airflow.plugins_manager import get_priority_weight_strategy_plugins
@@ -14,9 +15,12 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from _alert import ATTEMPT_ID, PROJECT_FOLDER, alert_failure
 from _openlineage_facets import BashOperatorWithLineage
 from _pod import executor_config
+from _titler_process import TitlerProcess
 
 # Updated by every run of titler_ingest, backfills included.
 INGESTED_DAYS = Asset("titler_days", group="titler")
+# Updated by every promotion of a model.
+CHAMPION = Asset("titler_champion", group="titler")
 
 # A template for the source day that a run ingests: its logical date. A manual run without a date, or with
 # today's date, ingests yesterday. Not `data_interval_start`: for a manual run Airflow derives it from the
@@ -71,6 +75,11 @@ class TitlerOperator(BashOperatorWithLineage):
     any other code except 0, the task fails. After the codes 2 and 3 the task is not retried, because a retry
     cannot help.
     """
+
+    @cached_property
+    def subprocess_hook(self) -> TitlerProcess:
+        """The process of the command. Airflow's operator has another one."""
+        return TitlerProcess()
 
     @property
     def exit_code(self) -> int | None:

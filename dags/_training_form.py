@@ -18,7 +18,7 @@ PARAMS = {
     "variant": Param(
         None,
         type=["null", "string"],
-        pattern=r"^[a-z0-9_]+$(?!\n)",
+        enum=[None, "gru", "gru_cudnn", "copy", "pretrained"],
         description="Name of the network. The default is the setting model.variant.",
     ),
     "epochs": Param(

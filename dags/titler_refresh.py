@@ -10,8 +10,8 @@
 | `publish` | checks the release, then makes it current in one step | seconds; with BigQuery, loads are free, and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. If BigQuery's byte budget of the day is spent, the task goes on after midnight UTC by itself. Otherwise clear the task |
 | `collect` | removes old releases and the files that nothing uses any more | seconds | clear the task; the new release is already current |
 
-The DAG runs at 04:00 UTC and whenever `titler_ingest` has finished a day. Only one run is active at a time:
-days that are ingested during a run become part of the next run. A run with nothing to do ends in seconds. The
+The DAG runs at 04:00 UTC, whenever `titler_ingest` has finished a day, and when `titler_train` has promoted a
+model. Only one run is active at a time: days that are ingested during a run become part of the next run. A run with nothing to do ends in seconds. The
 release is named after the run's time, for example `titler publish --release 20150104T040000Z`.
 
 **When it fails:** readers still see the last published release. Open the failed task's log: its last lines
@@ -30,14 +30,14 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
 from pendulum import datetime
 
 from _alert import alert_failure, deadline_after
-from _titler_task import INGESTED_DAYS, RUN_NAME, add_task_docs, default_args, titler_task
+from _titler_task import CHAMPION, INGESTED_DAYS, RUN_NAME, add_task_docs, default_args, titler_task
 
 with DAG(
     dag_id="titler_refresh",
     description="Publish a release: embeddings, titles and neighbours of the new issues",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 4 * * *", timezone="UTC"), assets=[INGESTED_DAYS]
+        timetable=CronTriggerTimetable("0 4 * * *", timezone="UTC"), assets=INGESTED_DAYS | CHAMPION
     ),
     start_date=datetime(2015, 1, 1, tz="UTC"),
     catchup=False,

@@ -6,7 +6,7 @@
 | `vectorize` | turns the text of each training issue into ids of the vocabulary, padded to one length (the networks `gru` and `gru_cudnn` read the table `tokens_v1`) | seconds per month of days | clear the task; finished days are reused |
 | `train` | trains the network: first the embeddings, unless they are taken from the champion, then the titles. The pool `gpu` allows one training at a time | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint. The checkpoint is in the lake, so a new pod resumes, too |
 | `evaluate` | scores titles, embeddings and confidence on repositories that are held out from training | minutes | clear the task |
-| `promote` | makes the model the champion; the next run of `titler_refresh` uses it for every issue. Titles that are not better than the first words of the body are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds; the next run of `titler_refresh` takes long, because every issue gets a new title (`release.retitle_days` limits this). Issues are embedded again only if the embedding network is new | a model that is worse than the champion is refused, and the task is not retried. Do nothing, or promote the model anyway: `titler promote MODEL --force --because "REASON"` |
+| `promote` | makes the model the champion and starts a run of `titler_refresh`, which uses it for every issue. Titles that are not better than the first words of the body are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds; that run of `titler_refresh` takes long, because every issue gets a new title (`release.retitle_days` limits this). Issues are embedded again only if the embedding network is new | a model that is worse than the champion is refused, and the task is not retried. Do nothing, or promote the model anyway: `titler promote MODEL --force --because "REASON"` |
 | `learn-ordering` | learns from duplicate marks how similar issues are ordered. New releases use what it learned if that is better than the default weights. If there is no release yet, or too few marks, the task is skipped. It does not depend on the other tasks | minutes | clear the task; until then, new releases use the current ordering |
 
 The DAG runs every Sunday at 06:00 UTC. The run's time names the model and its MLflow run: `20150104T060000Z`.
@@ -32,7 +32,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 from pendulum import datetime
 
 from _alert import alert_failure
-from _titler_task import RUN_NAME, add_task_docs, default_args, titler_task
+from _titler_task import CHAMPION, RUN_NAME, add_task_docs, default_args, titler_task
 from _training_form import OPTIONS, PARAMS
 
 with DAG(
@@ -52,7 +52,7 @@ with DAG(
     vectorize = titler_task("vectorize", f"--model {RUN_NAME}")
     train = titler_task("train", RUN_NAME, pool="gpu")
     evaluate = titler_task("evaluate", RUN_NAME)
-    promote = titler_task("promote", RUN_NAME)
+    promote = titler_task("promote", RUN_NAME, outlets=[CHAMPION])
     titler_task("learn-ordering", "--skip-code 99")
     vocab >> vectorize >> train >> evaluate >> promote
     add_task_docs(dag)

@@ -17,6 +17,8 @@ import pytest
 import typer
 from airflow.sdk.execution_time import macros
 
+from pipeline.networks.variants import VARIANTS
+
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 
 HEAVY = [
@@ -190,20 +192,31 @@ def test_ingest_waits_until_noon_for_the_sources_last_hour(airflow_dags):
     assert wait.upstream_task_ids == set()
 
 
+def test_the_form_of_a_training_offers_every_network(airflow_dags):
+    schema = airflow_dags["titler_train"].params.get_param("variant").schema
+    assert schema["enum"] == [None, *VARIANTS]
+
+
 def test_training_is_weekly(airflow_dags):
     schedule = airflow_dags["titler_train"].schedule
     assert (type(schedule).__name__, schedule.expression) == ("CronTriggerTimetable", "0 6 * * 0")
 
 
-def test_refresh_runs_nightly_or_when_a_day_was_ingested(airflow_dags):
+def test_refresh_runs_nightly_and_when_a_day_was_ingested_or_a_model_was_promoted(airflow_dags):
     schedule = airflow_dags["titler_refresh"].schedule
-    written = airflow_dags["titler_ingest"].get_task("clean").outlets
+    tasks = airflow_dags["titler_ingest"].get_task("clean"), airflow_dags["titler_train"].get_task("promote")
     assert schedule.timetable.expression == "0 4 * * *"
     assert (
-        [asset.name for asset in schedule.asset_condition.objects]
-        == [asset.name for asset in written]
-        == ["titler_days"]
+        type(schedule.asset_condition).__name__,
+        [asset.name for asset in schedule.asset_condition.objects],
+    ) == (
+        "AssetAny",
+        ["titler_days", "titler_champion"],
     )
+    assert [[asset.name for asset in task.outlets] for task in tasks] == [
+        ["titler_days"],
+        ["titler_champion"],
+    ]
 
 
 @pytest.mark.parametrize("dag_id", ["titler_train", "titler_refresh"])

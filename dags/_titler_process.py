@@ -1,0 +1,33 @@
+"""The process of a task's `titler` command, with its error message logged as an error."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from airflow.providers.standard.hooks.subprocess import SubprocessHook
+
+ERROR_PREFIX = "titler: "
+"""How an error message of the command starts. It is the last thing that the command prints."""
+
+
+class TitlerProcess(SubprocessHook):
+    """Runs a `titler` command. Airflow's own hook logs every line at the level INFO."""
+
+    @cached_property
+    def log(self) -> Any:
+        return _OutputLogger(super().log)
+
+
+class _OutputLogger:
+    """Logs the lines of a command's output: its error message at the level ERROR, others at INFO."""
+
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+        self._is_error = False
+
+    def info(self, message: str, *arguments: Any) -> None:
+        """Logs a line: the only one of `arguments`, if it is of the output."""
+        if arguments and str(arguments[0]).startswith(ERROR_PREFIX):
+            self._is_error = True
+        (self._logger.error if self._is_error else self._logger.info)(message, *arguments)
