@@ -56,7 +56,10 @@ def later_openings(
             table.append_column("position", pa.array(np.full(len(table), position, dtype=np.int32)))
         )
     rows = pa.concat_tables(tables)
-    rows = rows.sort_by([("issue_id", "ascending"), ("created_at", "ascending"), ("event_id", "ascending")])
+    digits = pc.utf8_length(rows.column("event_id"))  # of two numbers, the one with fewer digits is smaller
+    rows = rows.append_column("digits", digits).sort_by(
+        [(name, "ascending") for name in ("issue_id", "created_at", "digits", "event_id")]
+    )
     ids = rows.column("issue_id").to_numpy()
     repeated = np.concatenate([[False], ids[1:] == ids[:-1]])
     positions = rows.column("position").to_numpy()

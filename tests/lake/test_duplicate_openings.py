@@ -47,8 +47,8 @@ def test_the_earlier_event_counts_even_if_it_is_in_a_later_day(lake: Lake) -> No
 
 
 def test_of_two_events_at_the_same_time_the_smaller_event_id_counts(lake: Lake) -> None:
-    monday = write_issues(lake, MONDAY, (1, 9, "b"), (2, 9, "a"))
-    tuesday = write_issues(lake, TUESDAY, (1, 9, "a"), (2, 9, "b"))
+    monday = write_issues(lake, MONDAY, (1, 9, "1000"), (2, 9, "7"))
+    tuesday = write_issues(lake, TUESDAY, (1, 9, "999"), (2, 9, "8"))
     assert duplicate_openings(lake, [monday, tuesday]) == {MONDAY: [1], TUESDAY: [2]}
 
 
