@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.source import hour_files
+from pipeline.source import hour_files, hour_requests
 from pipeline.source.hour_files import fetch, find_hours, has_event
 
 DAY = date(2015, 1, 3)
@@ -36,6 +36,11 @@ class _QuietHandler(SimpleHTTPRequestHandler):
         if self.path.startswith("/encoded/"):
             self.send_header("Content-Encoding", "gzip")
         super().end_headers()
+
+
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hour_requests, "PAUSES", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -214,8 +219,34 @@ def test_a_remote_file_that_disappeared_is_an_error_that_names_the_file(
 ) -> None:
     day = find_hours(address, DAY)
     (folder / "2015-01-03-3.json.gz").unlink()
-    with pytest.raises(SourceError, match=r"2015-01-03-3\.json\.gz was not downloaded completely: "):
-        fetch(day.files, tmp_path / "down")
+    _, error, _ = fetch(day.files, tmp_path / "down")
+    assert isinstance(error, SourceError)
+    assert "2015-01-03-3.json.gz was not downloaded completely: " in error.message
+
+
+def test_a_server_that_stops_sending_is_an_error(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = find_hours(address, DAY, (3,)).files
+    monkeypatch.setattr(hour_requests, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(_QuietHandler, "do_GET", lambda handler: handler.connection.recv(1))  # sends nothing
+    (error,) = fetch(files, tmp_path / "down")
+    assert isinstance(error, SourceError)
+    assert "2015-01-03-3.json.gz was not downloaded completely: " in error.message
+
+
+def test_a_server_that_does_not_answer_about_one_file_has_the_others(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_head = _QuietHandler.send_head
+
+    def fail_for_hour_3(handler: _QuietHandler) -> object:
+        return handler.send_error(503) if "-3." in handler.path else send_head(handler)
+
+    monkeypatch.setattr(_QuietHandler, "send_head", fail_for_hour_3)
+    day = find_hours(address, DAY)
+    assert ([file.hour for file in day.files], list(day.failed)) == ([0, 13], [3])
+    assert 3 in day.missing
 
 
 def test_a_day_on_a_web_server_that_does_not_answer_is_not_missing_but_an_error() -> None:
