@@ -233,8 +233,8 @@ class HourChoice:
                 raise  # other hours of the preferred base are read: it answered a moment ago
             self.unreachable[rank] = error
             return SourceDay(day, (), tuple(hours))
-        for hour, error in source_day.failed.items():
-            self._fail(rank, hour + (0 if day == self.day else HOURS_PER_DAY), error)
+        for hour, failure in source_day.failed.items():
+            self._fail(rank, hour + (0 if day == self.day else HOURS_PER_DAY), failure)
         return source_day
 
 
