@@ -272,8 +272,8 @@ def sample(
         typer.Option(
             min=1,
             max=366,
-            help="Number of days to generate. The last day lacks an hour, so that it is another day than in a "
-            "sample of more days.",
+            help="Number of days to generate. The last day lacks an hour, so that it is another day than in "
+            "a sample of more days.",
         ),
     ] = 2,
     seed: Annotated[
