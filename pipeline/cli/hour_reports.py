@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.progress import say
-from pipeline.settings import Settings, public_address
+from pipeline.settings import Settings
+from pipeline.source.base_names import base_name
 from pipeline.source.hour_names import EXAMPLE
 
 if TYPE_CHECKING:
@@ -19,15 +20,15 @@ FILES_LISTED = 5
 def extracted(settings: Settings, outcome: Outcome) -> None:
     """Prints which hours were not taken from the preferred base, which days were extracted again because the
     source has more of them now, and which files were not read because of their names. Also prints which
-    bases could not be reached, and which days could not be checked again."""
-    preferred = str(public_address(settings.source.bases[0].base.rstrip("/")))
+    bases and files could not be reached, and which days could not be checked again."""
+    preferred = base_name(settings.source.bases[0].base)
     for manifest in outcome.manifests[:DAYS_LISTED]:
         figures = manifest.figures
         if manifest.day in outcome.rechecked_days:
             say(f"    {manifest.day}: extracted again, because the source may have more of this day now")
         if settings.warehouse.kind != "bigquery":
             for base, hours in _hours_by_base(figures.get("hour_sources", ())).items():
-                if base != preferred:
+                if base_name(base) != preferred:
                     numbers = ", ".join(map(str, hours))
                     say(f"    {manifest.day}: hour{'s' * (len(hours) > 1)} {numbers} taken from {base}")
         if other_names := figures.get("other_names"):
@@ -41,7 +42,7 @@ def extracted(settings: Settings, outcome: Outcome) -> None:
             )
     for day, messages in list(outcome.unreachable_bases.items())[:DAYS_LISTED]:
         for message in messages:
-            say(f"    {day}: a base of hour files was left out: {message}")
+            say(f"    {day}: left out, because of an error: {message}")
     for day, reason in list(outcome.unchecked_days.items())[:DAYS_LISTED]:
         say(f"    {day} is not complete, and could not be checked again: {reason}")
 

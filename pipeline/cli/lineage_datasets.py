@@ -27,6 +27,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.members import published_tables
 from pipeline.settings import Settings
+from pipeline.source.base_names import base_names
 from pipeline.source.day_verdict import HOURS_PER_DAY
 from pipeline.warehouse.column_types import in_bigquery
 
@@ -195,14 +196,17 @@ def source_days(
     """
     if settings.warehouse.kind == "bigquery":
         return [Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")]
-    preferred = settings.source.bases[0].base.rstrip("/")
+    bases = [base.base.rstrip("/") for base in settings.source.bases]
+    addresses = dict(zip(base_names(settings.source.bases), bases, strict=True))
+    preferred = bases[0]
     files: dict[tuple[str, date], list[int]] = {}
-    for number, _, _, *base in hours_read or ():
+    for number, _, _, *names in hours_read or ():
         days, hour = divmod(number, HOURS_PER_DAY)
-        files.setdefault((base[0] if base else preferred, day + timedelta(days)), []).append(hour)
+        base = addresses.get(names[0], names[0]) if names else preferred
+        files.setdefault((base, day + timedelta(days)), []).append(hour)
     datasets = []
-    for (base_name, of_day), hours in (files or {(preferred, day): []}).items():
-        namespace, name = split_address(f"{base_name}/{of_day}")
+    for (base, of_day), hours in (files or {(preferred, day): []}).items():
+        namespace, name = split_address(f"{base}/{of_day}")
         datasets.append(Dataset(namespace, name, locations=tuple(f"{name}-{hour}.json.gz" for hour in hours)))
     return datasets
 

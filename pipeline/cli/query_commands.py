@@ -26,6 +26,7 @@ from pipeline.cli.options import (
     parse_days,
 )
 from pipeline.cli.similar_options import (
+    DraftsFile,
     DraftTitle,
     Everywhere,
     IssueOrText,
@@ -170,7 +171,8 @@ def title(
 
 @app.command()
 def similar(
-    query: IssueOrText,
+    query: IssueOrText = None,
+    from_file: DraftsFile = None,
     neighbours: PerList = 10,
     draft_title: DraftTitle = None,
     repo: OfRepository = None,
@@ -183,21 +185,27 @@ def similar(
     """Find the issues of the current release that an issue or a text probably repeats.
 
     For an issue there are two lists: the issues of its own repository, and those of all repositories. For a
-    text there is the second list, or with --repo the first. The probability says how often a maintainer would
-    call the two duplicates.
+    text, or a row of a file, there is the second list, or with --repo the first. The probability says how
+    often a maintainer would call the two duplicates.
 
     Example: titler similar "crash when opening the settings page" --repo OWNER/REPO
     """
-    from pipeline.serving import queries
+    from pipeline.serving import queries, similar_drafts
 
-    current = context()
+    current, first_day = context(), parse_day(since, "--since") if since else None
+    if (query is None) == (from_file is None) or (from_file and draft_title is not None):
+        raise UsageError(
+            "Give an issue or a text, or a file with --from-file; --title belongs to a text.",
+            "For one issue or text: titler similar URL|TEXT|-\n"
+            "For each row of a file with titles and bodies: titler similar --from-file FILE",
+        )
+    if from_file is not None:
+        where = similar_drafts.WhereToSearch(repo, same_repo, everywhere, first_day)
+        drafts = similar_drafts.similar_of_file(current.lake, current.settings, from_file, where, neighbours)
+        query_reports.similar_of_file(drafts, as_json, show_all=show_all)
+        return
     similar_query = queries.SimilarQuery(
-        _read_text(query, "titler similar"),
-        draft_title,
-        repo,
-        same_repo,
-        everywhere,
-        parse_day(since, "--since") if since else None,
+        _read_text(query or "", "titler similar"), draft_title, repo, same_repo, everywhere, first_day
     )
     rows = queries.similar(current.lake, current.settings, similar_query, neighbours)
     query_reports.similar(rows, as_json, show_all=show_all)
@@ -259,7 +267,15 @@ def _read_text(argument: str, example: str) -> str:
 @app.command()
 def sample(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write the hour files into.")],
-    days: Annotated[int, typer.Option(min=1, max=366, help="Number of days to generate.")] = 2,
+    days: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=366,
+            help="Number of days to generate. The last day lacks an hour, so that it is another day than in "
+            "a sample of more days.",
+        ),
+    ] = 2,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed. The same seed always generates the same files.")
     ] = 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -206,7 +206,7 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
     probable the best one is. A release of an earlier version of Titler has no probabilities: then the angular
     distance (0 to 2) is printed, and nothing is left out.
     """
-    shown = [row for row in rows if show_all or row["suggested"] in (True, None)]
+    shown = _shown(rows, show_all)
     if as_json:
         print_json(shown)
         return
@@ -221,6 +221,25 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
         if several and (number == 0 or shown[number - 1]["list"] != row["list"]):
             say(LIST_HEADINGS[row["list"]])
         _similar_issue(row)
+
+
+def similar_of_file(drafts: Iterable[Mapping[str, Any]], as_json: bool, *, show_all: bool = False) -> None:
+    """Prints similar issues for each row of a file: a line with the row and its title, and what `similar`
+    prints. As JSON, prints one array when all rows are answered. Issues that are not suggested are left out,
+    unless `show_all` is true."""
+    if as_json:
+        print_json([{**draft, "similar": _shown(draft["similar"], show_all)} for draft in drafts])
+        return
+    for draft in drafts:
+        say(f"row {draft['row']}: {draft['issue_url'] or draft['title']}")
+        if draft["problem"]:
+            say(draft["problem"])
+        else:
+            similar(draft["similar"], as_json, show_all=show_all)
+
+
+def _shown(rows: list[dict[str, Any]], show_all: bool) -> list[dict[str, Any]]:
+    return [row for row in rows if show_all or row["suggested"] in (True, None)]
 
 
 def _similar_issue(row: Mapping[str, Any]) -> None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 IssueOrText = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="URL|TEXT|-",
         help="Address of an issue of the current release (URL or OWNER/REPO#NUMBER), or any text. Use - to "
         "read it from standard input.",
+    ),
+]
+DraftsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--from-file",
+        metavar="FILE",
+        help="Instead of one issue or text, find similar issues for each row of a file of JSON, Parquet, CSV "
+        "or TSV with titles and bodies. With --json, the result is one array with an object per row.",
     ),
 ]
 PerList = Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show, in each list.")]

@@ -59,8 +59,9 @@ SOURCE_HEALTH = Table(
             column(
                 "hour_sources",
                 pa.list_(pa.string()),
-                "for the hours 0 to 23 (UTC), the folder or address that the hour was taken from, or its "
-                "table in BigQuery; empty text for an hour without an event; NULL in earlier versions' rows",
+                "for the hours 0 to 23 (UTC), the address or the name of the folder that the hour was taken "
+                "from, or its table in BigQuery; empty text for an hour without an event; NULL in earlier "
+                "versions' rows",
                 null=True,
             ),
             column(

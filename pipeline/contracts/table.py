@@ -131,7 +131,7 @@ ISSUE_ID = column("issue_id", pa.int64(), "GitHub's id of the issue, unique amon
 SOURCE = column(
     "source",
     pa.string(),
-    "folder or address of the hour files, or table in BigQuery, that the event was read from; NULL if an "
-    "earlier version extracted the day",
+    "address of the hour files or name of their folder, or table in BigQuery, that the event was read from; "
+    "NULL if an earlier version extracted the day",
     null=True,
 )

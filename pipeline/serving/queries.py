@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 import pyarrow.compute as pc
@@ -16,6 +17,7 @@ from pipeline.index.segmented_index import QueryIssue, Search, SegmentedIndex, m
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.loading import load_light_predictor
+from pipeline.predictor.predictor import Model
 from pipeline.releases.current import require_current
 from pipeline.releases.withheld_titles import WITHHELD
 from pipeline.serving.addresses import issue_url, repository_name
@@ -79,20 +81,7 @@ class SimilarQuery:
                 "The query is empty, so no similar issues can be found.",
                 'Give the URL of an issue: titler similar URL\nOr give a text: titler similar "TEXT"',
             )
-        chosen = [
-            option
-            for option, value in (
-                ("--repo", self.repo),
-                ("--same-repo", self.same_repo),
-                ("--everywhere", self.everywhere),
-            )
-            if value
-        ]
-        if len(chosen) > 1:
-            raise UsageError(
-                f"{chosen[0]} and {chosen[1]} contradict each other: each chooses where to search.",
-                "Give only one of them.",
-            )
+        check_where_to_search(self.repo, self.same_repo, self.everywhere)
         if self.same_repo and self.issue_url is None:
             raise UsageError(
                 "--same-repo needs the URL of an issue. A text has no repository.",
@@ -113,6 +102,72 @@ class SimilarQuery:
         """The URL of the issue that the text names, or None if it is a text. A draft is always a text. Raises
         UsageError if the text is an address that names no issue."""
         return issue_url(self.text) if self.title is None else None
+
+
+def check_where_to_search(repo: str | None, same_repo: bool, everywhere: bool) -> None:
+    """Raises UsageError if more than one of these values of SimilarQuery is given."""
+    options = (("--repo", repo), ("--same-repo", same_repo), ("--everywhere", everywhere))
+    chosen = [option for option, value in options if value]
+    if len(chosen) > 1:
+        raise UsageError(
+            f"{chosen[0]} and {chosen[1]} contradict each other: each chooses where to search.",
+            "Give only one of them.",
+        )
+
+
+class SimilarSearch:
+    """The current release, opened once to answer any number of queries about similar issues.
+
+    Raises UsageError if no release is published.
+    """
+
+    def __init__(self, lake: Lake, settings: Settings) -> None:
+        self.settings = settings
+        self.release = require_current(lake)
+        has_segments = SEGMENTS.name in self.release.members
+        self.index: SegmentedIndex | EarlierIndex = (
+            open_segments(self.release, settings)
+            if has_segments
+            else open_earlier_index(self.release, settings)
+        )
+
+    def similar(self, query: SimilarQuery, neighbours: int) -> list[dict[str, Any]]:
+        """Returns what the function `similar` returns."""
+        url = query.issue_url
+        named = repository_name(query.repo) if query.repo else None
+        query_issue = self.index.find(url) if url else self._query_text(query)
+        own = query_issue.repo if query.same_repo or not query.everywhere else None
+        search_request = Search(
+            self.index.repository(named) if named else own,
+            not (named or query.same_repo),
+            neighbours,
+            query.since,
+        )
+        words = _words(self.release, query_issue, query)
+        limit = self.settings.index.near_duplicate_distance or self.release.facts["near_duplicate_distance"]
+        return [
+            _result_row(row, limit, self.settings.similar.min_probability, words)
+            for row in self.index.similar(query_issue, search_request)
+        ]
+
+    @cached_property
+    def _predictor(self) -> Model:
+        return load_light_predictor(self.release.lake, self.release.facts["predictor"])
+
+    def _query_text(self, query: SimilarQuery) -> QueryIssue:
+        """Returns a text, or the draft of an issue, as it is compared with issues. It counts as opened at the
+        end of the release's last day. Raises UsageError if it has no word of the model's vocabulary."""
+        predictor = self._predictor
+        body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
+        if not predictor.has_known_words(body_ids, title_ids).all():
+            raise UsageError(
+                "The text contains no word of the model's vocabulary, so no similar issues can be found.",
+                'Give a longer text: titler similar "TEXT"\nOr give the URL of an issue: titler similar URL',
+            )
+        vectors = predictor.embed_vectors(body_ids, title_ids if query.title is not None else None)
+        title, body = query.title_and_body
+        last_day = date.fromisoformat(self.release.plan.days[-1].day)
+        return QueryIssue(vectors[0], issue_terms([title], [body]), midnight(last_day + timedelta(days=1)))
 
 
 def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int) -> list[dict[str, Any]]:
@@ -138,26 +193,7 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
     - The query is an address that is not in the release's index, or names a repository that is not.
     - The query is a text without any word of the model's vocabulary.
     """
-    url = query.issue_url
-    named = repository_name(query.repo) if query.repo else None
-    release = require_current(lake)
-    has_segments = SEGMENTS.name in release.members
-    index: SegmentedIndex | EarlierIndex
-    index = open_segments(release, settings) if has_segments else open_earlier_index(release, settings)
-    query_issue = index.find(url) if url else _query_text(release, query)
-    own = query_issue.repo if query.same_repo or not query.everywhere else None
-    search_request = Search(
-        index.repository(named) if named else own,
-        not (named or query.same_repo),
-        neighbours,
-        query.since,
-    )
-    words = _words(release, query_issue, query)
-    limit = settings.index.near_duplicate_distance or release.facts["near_duplicate_distance"]
-    return [
-        _result_row(row, limit, settings.similar.min_probability, words)
-        for row in index.similar(query_issue, search_request)
-    ]
+    return SimilarSearch(lake, settings).similar(query, neighbours)
 
 
 def _result_row(
@@ -187,19 +223,3 @@ def _words(release: Pinned, query_issue: QueryIssue, query: SimilarQuery) -> dic
     issues = release.lake.read(release.issues(day), ISSUES, ["issue_id", "title", "body"])
     (row,) = issues.filter(pc.equal(issues.column("issue_id"), query_issue.issue_id)).to_pylist()
     return term_words(row["title"], row["body"])
-
-
-def _query_text(release: Pinned, query: SimilarQuery) -> QueryIssue:
-    """Returns a text, or the draft of an issue, as it is compared with issues. It counts as opened at the end
-    of the release's last day. Raises UsageError if it has no word of the model's vocabulary."""
-    predictor = load_light_predictor(release.lake, release.facts["predictor"])
-    body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
-    if not predictor.has_known_words(body_ids, title_ids).all():
-        raise UsageError(
-            "The text contains no word of the model's vocabulary, so no similar issues can be found.",
-            'Give a longer text: titler similar "TEXT"\nOr give the URL of an issue: titler similar URL',
-        )
-    vectors = predictor.embed_vectors(body_ids, title_ids if query.title is not None else None)
-    title, body = query.title_and_body
-    last_day = date.fromisoformat(release.plan.days[-1].day)
-    return QueryIssue(vectors[0], issue_terms([title], [body]), midnight(last_day + timedelta(days=1)))

@@ -37,8 +37,8 @@ class Source(Section):
         ge=0,
         le=24,
         description="for bases of the kind crawl-time: number of following hour files that are also read, "
-        "because they may contain late events of an hour. GitHub's documentation says that an event appears "
-        "up to 6 hours late",
+        "because they may contain late events of an hour. GitHub's documentation says that events appear "
+        "with a latency of 30 seconds to 6 hours",
     )
     recheck_days: int = Field(
         default=7,

@@ -70,6 +70,7 @@ class DayCounts:
       because an earlier version of Titler extracted the day.
     - `late_hours_missing`: the hours that may have late events of the day but were not read, counted from the
       start of the day: 24 is the first hour of the next day.
+    - `unreachable_bases`: the names of the bases of hour files that were needed but could not be read.
     """
 
     hours_found: int
@@ -80,6 +81,7 @@ class DayCounts:
     hours_unreadable: tuple[int, ...] = ()
     events_per_hour: tuple[int, ...] = ()
     late_hours_missing: tuple[int, ...] = ()
+    unreachable_bases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,21 +142,24 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
       count, hours that may have late events were not read, or at least 1/24 of the lines or of the opened
       issues are malformed.
     - `complete`: none of these.
+
+    A day that is not complete also has the bases that could not be read among its reasons.
     """
     usual = usual_counts(day, history)
     unreadable = tuple(_unreadable_hours(counts))
+    unreachable = tuple(f"{base} could not be read" for base in counts.unreachable_bases)
     if counts.hours_found == 0:
-        return Judgement("missing", (f"no hour of {HOURS_PER_DAY} found", *unreadable), usual)
+        return Judgement("missing", (f"no hour of {HOURS_PER_DAY} found", *unreadable, *unreachable), usual)
     collapsed = (*_collapsed_counts(day, counts, usual), *_malformed(counts, MIN_COLLAPSED_MALFORMED_SHARE))
     if collapsed:
-        return Judgement("collapsed", collapsed, usual)
+        return Judgement("collapsed", (*collapsed, *unreachable), usual)
     missing_hours: tuple[str, ...] = ()
     if counts.hours_found < HOURS_PER_DAY:
         missing_hours = (f"{counts.hours_found} of {HOURS_PER_DAY} hours found",)
     malformed = _malformed(counts, MIN_PARTIAL_MALFORMED_SHARE)
     thin_hours, late_hours = _collapsed_hours(counts, usual), _missing_late_hours(counts)
     if partial := (*missing_hours, *unreadable, *thin_hours, *late_hours, *malformed):
-        return Judgement("partial", partial, usual)
+        return Judgement("partial", (*partial, *unreachable), usual)
     return Judgement("complete", (), usual)
 
 

@@ -7,10 +7,13 @@ comments that only another of these bases has are kept as well.
 
 In a base of the kind `crawl-time`, an event may be in the file of a later hour than its own. So the files of
 the following hours are read, too, some of which are of the next day.
+
+A file that a web server does not deliver is left out, so that its hour is taken from the next base.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,6 +21,7 @@ from typing import Any
 
 from pipeline.errors import SourceError
 from pipeline.settings import HourBase, Source, public_address
+from pipeline.source.base_names import base_names
 from pipeline.source.day_verdict import HOURS_PER_DAY, is_thin
 from pipeline.source.hour_files import HourFile, SourceDay, find_hours
 from pipeline.source.hour_names import HOURS
@@ -27,8 +31,8 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class ChosenFile:
-    """An hour file to read. `rank` is the number of its base, 0 for the preferred one, and `base` the base as
-    it may be shown.
+    """An hour file to read. `rank` is the number of its base, 0 for the preferred one, and `base` the name of
+    the base.
 
     `hours` are the hours of the day (UTC) whose events are read from the file; None means all its events.
     `number` counts the file's hour from the start of the source day: 24 is the first hour of the next day.
@@ -42,10 +46,10 @@ class ChosenFile:
 
     @property
     def label(self) -> str:
-        """The name under which the file's events are counted: its own, or its address if the base is not the
-        preferred one."""
+        """The name under which the file's events are counted: its own, or with the name of its base if this
+        is not the preferred one."""
         if self.rank or self.number >= HOURS_PER_DAY:
-            return str(public_address(self.file.path))
+            return f"{self.base}/{self.file.name}"
         return self.file.path.rsplit("/", 1)[-1]
 
     @property
@@ -60,23 +64,60 @@ class HourChoice:
     """The bases from which the hours of a source day are read.
 
     Asks a base for its files only when they are needed. A base that cannot be reached or has no hour files
-    counts as one without files of the day, and `unreachable` has its error by its rank.
+    counts as one without files of the day, and `unreachable` has its first error by its rank. A file that
+    cannot be read, because its server does not answer, is left out, and `unreachable` has its error, too.
 
     Raises SourceError if no base can be reached, and if the preferred one cannot and no other has a file of
-    the day.
+    the day, or no other has the hour that the preferred one gives no answer about.
     """
 
     def __init__(self, source: Source, day: date) -> None:
         self.bases = [HourBase(base=base.base.rstrip("/") or "/", kind=base.kind) for base in source.bases]
+        self.names = base_names(self.bases)
         self.day = day
         self._late_hours = source.late_hours
         self._days: dict[int, SourceDay] = {}
         self._next_days: dict[int, SourceDay] = {}
         self._ranks: dict[int, list[int]] = {hour: [] for hour in HOURS}
+        self._left_out: dict[tuple[int, int], SourceError] = {}
         self.unreachable: dict[int, SourceError] = {}
         self.add(HOURS)
         if 0 in self.unreachable and not any(self._ranks.values()):
             raise self.unreachable[0]
+        self.check_preferred([hour for hour, ranks in self._ranks.items() if ranks])
+
+    def leave_out(self, file: ChosenFile, error: SourceError) -> None:
+        """Leaves out a file that could not be downloaded. The next call of `add` for its hour adds the next
+        base."""
+        self._fail(file.rank, file.number, error)
+        ranks = self._ranks.get(file.number, [])
+        if file.rank in ranks:
+            ranks.remove(file.rank)
+
+    def check_preferred(self, hours: Collection[int]) -> None:
+        """Raises the error of a file of the preferred base that was left out, unless another base has its
+        hour. `hours` are the hours of the day that have events, or a file that may have some."""
+        for (rank, number), error in sorted(self._left_out.items(), key=lambda item: item[0]):
+            if rank == 0 and number not in hours:
+                raise error
+
+    def _fail(self, rank: int, number: int, error: SourceError) -> None:
+        self._left_out[rank, number] = error
+        self.unreachable.setdefault(rank, error)
+
+    @property
+    def unreachable_names(self) -> list[str]:
+        """The names of the bases in `unreachable`."""
+        return [self.names[rank] for rank in sorted(self.unreachable)]
+
+    @property
+    def unreachable_messages(self) -> list[str]:
+        """One message per base that could not be reached, or that did not deliver some of its files."""
+        counts = Counter(rank for rank, _ in self._left_out)
+        return [
+            error.message + (f" (and {counts[rank] - 1} more of its files)" if counts[rank] > 1 else "")
+            for rank, error in sorted(self.unreachable.items())
+        ]
 
     def add(self, hours: Iterable[int]) -> bool:
         """Reads each of these hours from one more base: the next that has a file of it. Returns whether there
@@ -146,7 +187,7 @@ class HourChoice:
         numbers = self._numbers(rank)
         if not numbers:
             return []
-        base = str(public_address(self.bases[rank].base))
+        base = self.names[rank]
         hours = self._hours(rank) if self._is_crawled(rank) else None
         by_number = {file.hour: file for file in self._base_day(rank).files}
         if max(numbers) >= HOURS_PER_DAY:
@@ -154,7 +195,7 @@ class HourChoice:
         return [
             ChosenFile(rank, base, file, number, hours)
             for number, file in by_number.items()
-            if number in numbers
+            if number in numbers and (rank, number) not in self._left_out
         ]
 
     def _numbers(self, rank: int) -> set[int]:
@@ -169,6 +210,8 @@ class HourChoice:
         return self.bases[rank].kind == "crawl-time"
 
     def _file(self, rank: int, hour: int) -> HourFile | None:
+        if (rank, hour) in self._left_out:
+            return None
         return next((file for file in self._base_day(rank).files if file.hour == hour), None)
 
     def _base_day(self, rank: int) -> SourceDay:
@@ -184,12 +227,15 @@ class HourChoice:
 
     def _find(self, rank: int, day: date, hours: Collection[int]) -> SourceDay:
         try:
-            return find_hours(self.bases[rank].base, day, hours)
+            source_day = find_hours(self.bases[rank].base, day, hours)
         except SourceError as error:
             if rank == 0 and day != self.day:
                 raise  # other hours of the preferred base are read: it answered a moment ago
             self.unreachable[rank] = error
             return SourceDay(day, (), tuple(hours))
+        for hour, failure in source_day.failed.items():
+            self._fail(rank, hour + (0 if day == self.day else HOURS_PER_DAY), failure)
+        return source_day
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import fsspec
-from fsspec.core import url_to_fs
 
 from pipeline.decompression import DamagedError, decompressed_chunks
 from pipeline.errors import SourceError
@@ -29,8 +27,8 @@ from pipeline.source.hour_names import (
     names_of,
     standard_name,
 )
+from pipeline.source.hour_requests import CHECK_HINT, open_address, request_all
 
-CONNECTIONS = 8
 EXAMINED_BYTES = 2**26  # decompressed; an hour file's first event is looked for in this many bytes
 
 _STAMPS = (
@@ -48,13 +46,11 @@ _STAMPS = (
 reports some of these properties."""
 _NOT_FOUND = (404, 410)
 """HTTP status codes of a file that does not exist."""
-_PROTOCOLS = ("file", "gs", "https", "http")
-_CHECK_HINT = "Check source.hours and the network: titler doctor"
 
 
 @dataclass(frozen=True)
 class HourFile:
-    """One hour file. `path` is its path or its address.
+    """One hour file. `path` is its path or its address, and `name` its path relative to the base.
 
     `size` is the number of bytes, or 0 if the server does not report it. `stamp` is a text that changes when
     the file changes, such as an ETag. It is empty if the server reports no such text.
@@ -63,6 +59,7 @@ class HourFile:
     day: date
     hour: int
     path: str
+    name: str
     size: int
     stamp: str
 
@@ -72,13 +69,15 @@ class SourceDay:
     """The hour files of a source day (UTC), in the order of the hours, and the hours that have no file.
 
     `other_names` are files that lie beside them and appear to be of the day, but whose names are not those of
-    hour files. They are not read. A web server does not list its files, so there are none.
+    hour files. They are not read. A web server does not list its files, so there are none. `failed` has the
+    errors of the hours about which a web server gave no answer. They are among `missing`, too.
     """
 
     day: date
     files: tuple[HourFile, ...]
     missing: tuple[int, ...]
     other_names: tuple[str, ...] = ()
+    failed: Mapping[int, SourceError] = field(default_factory=dict)
 
 
 def find_hours(base: str, day: date, hours: Collection[int] = HOURS) -> SourceDay:
@@ -87,12 +86,14 @@ def find_hours(base: str, day: date, hours: Collection[int] = HOURS) -> SourceDa
 
     Raises SourceError if `base` is an address of another kind, does not exist, cannot be reached, or has no
     hour file of any day. On a web server, only the files of `day` are looked for, and it is no error if there
-    are none.
+    are none. If a web server answers only about some hours, the others are `failed`.
     """
-    filesystem, root = _open(base)
+    filesystem, root = open_address(base)
+    root = root.rstrip("/")
     other_names: tuple[str, ...] = ()
+    failed: dict[int, SourceError] = {}
     if _is_web(filesystem):
-        infos = _web_infos(filesystem, base, root, day, hours)
+        infos, failed = _web_infos(filesystem, base, root, day, hours)
     else:
         listed = _list_day(filesystem, base, root, day, hours)
         if not listed:
@@ -103,12 +104,17 @@ def find_hours(base: str, day: date, hours: Collection[int] = HOURS) -> SourceDa
             other_names = tuple(sorted(listed.keys() - read))
     files = [
         HourFile(
-            day, hour, filesystem.unstrip_protocol(info["name"]), int(info.get("size") or 0), _stamp(info)
+            day,
+            hour,
+            filesystem.unstrip_protocol(info["name"]),
+            info["name"].removeprefix(f"{root}/"),
+            int(info.get("size") or 0),
+            _stamp(info),
         )
         for hour, info in sorted(infos.items())
     ]
     missing = tuple(hour for hour in HOURS if hour in hours and hour not in infos)
-    return SourceDay(day, tuple(files), missing, other_names)
+    return SourceDay(day, tuple(files), missing, other_names, failed)
 
 
 def _list_day(
@@ -136,7 +142,7 @@ def _list_day(
         paths = [f"{root}/{name}" for name in names if os.path.isfile(f"{root}/{name}")]
         return _relative({path: filesystem.info(path) for path in paths}, root)
     except Exception as error:  # every remote file system has exceptions of its own
-        raise SourceError(f"The hour files at {base} cannot be reached: {error}", _CHECK_HINT) from None
+        raise SourceError(f"The hour files at {base} cannot be reached: {error}", CHECK_HINT) from None
 
 
 def _relative(files: Mapping[str, dict[str, Any]], root: str) -> dict[str, dict[str, Any]]:
@@ -153,46 +159,63 @@ def _local_names(folder: str) -> list[str]:
 
 def _web_infos(
     filesystem: fsspec.AbstractFileSystem, base: str, root: str, day: date, hours: Collection[int]
-) -> dict[int, dict[str, Any]]:
-    """Asks a web server for the properties of the hour files of a day.
+) -> tuple[dict[int, dict[str, Any]], dict[int, SourceError]]:
+    """Asks a web server for the properties of the hour files of a day. Returns them by hour, and the errors
+    of the hours about which it gave no answer.
 
     Asks for GH Archive's names first. Only these names exist in GH Archive itself. If another server has some
     of them, only hours with two digits are asked for in addition. If it has none, the other names of the
     middle hour show which form the server uses. So a day of unusual names is not found without this hour.
+
+    Raises SourceError if there are errors and no file.
     """
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
+    failed: dict[int, SourceError] = {}
 
-        def request_infos(names: Mapping[str, int]) -> dict[int, dict[str, Any]]:
-            answers = pool.map(lambda name: _web_info(filesystem, base, f"{root}/{name}"), names)
-            answered = [(hour, info) for hour, info in zip(names.values(), answers, strict=True) if info]
-            return dict(reversed(answered))  # the first name of an hour counts
+    def request_infos(names: Mapping[str, int]) -> dict[int, dict[str, Any]]:
+        answers = request_all(lambda name: _web_info(filesystem, base, f"{root}/{name}"), list(names))
+        infos: dict[int, dict[str, Any]] = {}
+        for hour, answer in zip(names.values(), answers, strict=True):
+            if isinstance(answer, SourceError):
+                failed[hour] = answer
+            elif answer:
+                infos.setdefault(hour, answer)  # the first name of an hour counts
+        for hour in infos:
+            failed.pop(hour, None)
+        return infos
 
-        infos = request_infos({standard_name(day, hour): hour for hour in hours})
-        if base.rstrip("/") == GH_ARCHIVE:
-            return infos
-        standard = name_forms(day)[0]
-        if infos:
-            missing = [hour for hour in hours if hour not in infos]
-            padded = {names_of(standard, day, hour)[-1]: hour for hour in missing if hour < 10}
-            return infos | request_infos(padded)
-        probed_hour = sorted(hours)[len(hours) // 2]
-        names = {name: probed_hour for form in name_forms(day) for name in names_of(form, day, probed_hour)}
-        del names[standard_name(day, probed_hour)]
-        answered = {info["name"].removeprefix(f"{root}/") for info in request_infos(names).values()}
-        for form in name_forms(day):
-            if answered.intersection(names_of(form, day, probed_hour)):
-                return request_infos({name: hour for hour in hours for name in names_of(form, day, hour)})
-        return {}
+    infos = request_infos({standard_name(day, hour): hour for hour in hours})
+    _check_any_answer(infos, failed)
+    if base.rstrip("/") == GH_ARCHIVE:
+        return infos, failed
+    standard = name_forms(day)[0]
+    if infos:
+        missing = [hour for hour in hours if hour not in infos and hour not in failed]
+        padded = {names_of(standard, day, hour)[-1]: hour for hour in missing if hour < 10}
+        return infos | request_infos(padded), failed
+    probed_hour = sorted(hours)[len(hours) // 2]
+    names = {name: probed_hour for form in name_forms(day) for name in names_of(form, day, probed_hour)}
+    del names[standard_name(day, probed_hour)]
+    answered = {info["name"].removeprefix(f"{root}/") for info in request_infos(names).values()}
+    for form in name_forms(day):
+        if answered.intersection(names_of(form, day, probed_hour)):
+            infos = request_infos({name: hour for hour in hours for name in names_of(form, day, hour)})
+            break
+    _check_any_answer(infos, failed)
+    return infos, failed
 
 
-def fetch(files: Collection[HourFile], folder: Path) -> list[Path]:
-    """Downloads hour files of one base to `folder` and returns their paths, in the same order.
+def _check_any_answer(infos: Mapping[int, Any], failed: Mapping[int, SourceError]) -> None:
+    if failed and not infos:
+        raise next(iter(failed.values()))
 
-    Local hour files are not copied; their own paths are returned. Raises SourceError if a file cannot be
-    downloaded completely.
+
+def fetch(files: Sequence[HourFile], folder: Path) -> list[Path | SourceError]:
+    """Downloads hour files of one base to `folder`. Returns their paths, in the same order. The result for a
+    file that cannot be downloaded completely is the error.
+
+    Local hour files are not copied; their own paths are returned.
     """
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return list(pool.map(lambda file: _fetch(file, folder / str(file.day)), files))
+    return request_all(lambda file: _fetch(file, folder / str(file.day)), files)
 
 
 def has_event(file: HourFile) -> bool:
@@ -200,14 +223,14 @@ def has_event(file: HourFile) -> bool:
 
     Raises SourceError if the file cannot be reached.
     """
-    filesystem, path = url_to_fs(file.path)
+    filesystem, path = open_address(file.path)
     try:
         with filesystem.open(path, "rb") as stream:
             return any(map(_is_event, _first_lines(stream)))
     except DamagedError:
         return False
     except Exception as error:  # every remote file system has exceptions of its own
-        raise SourceError(f"The hour file {file.path} cannot be reached: {error}", _CHECK_HINT) from None
+        raise SourceError(f"The hour file {file.path} cannot be reached: {error}", CHECK_HINT) from None
 
 
 def _first_lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -231,18 +254,6 @@ def _is_event(line: bytes) -> bool:
     return isinstance(event, dict) and {"type", "created_at", "payload"} <= event.keys()
 
 
-def _open(base: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    try:
-        protocol, separator, _ = base.partition("://")
-        if separator and protocol not in _PROTOCOLS:
-            raise ValueError(f"{protocol}:// is not supported")
-        filesystem, root = url_to_fs(base)
-    except (ValueError, ImportError) as error:
-        hint = "Set source.hours to a folder, file://, gs://, https:// or http://, then check: titler doctor"
-        raise SourceError(f"{base} is not an address of hour files: {error}.", hint) from None
-    return filesystem, str(root).rstrip("/")
-
-
 def _is_web(filesystem: fsspec.AbstractFileSystem) -> bool:
     protocol = filesystem.protocol
     return "https" in ((protocol,) if isinstance(protocol, str) else protocol)
@@ -263,7 +274,7 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
             "Set source.hours to the folder, or create sample hour files: titler sample DIR",
         ) from None
     except Exception as error:  # every remote file system has exceptions of its own
-        raise SourceError(f"The hour files at {base} cannot be reached: {error}", _CHECK_HINT) from None
+        raise SourceError(f"The hour files at {base} cannot be reached: {error}", CHECK_HINT) from None
     names = {entry["name"].rstrip("/").rsplit("/", 1)[-1]: entry["type"] for entry in entries}
     if not any(is_hour_file(name) if kind == "file" else is_day_folder(name) for name, kind in names.items()):
         example = f" (such as {min(names)})" if names else ""
@@ -284,7 +295,7 @@ def _web_info(filesystem: fsspec.AbstractFileSystem, base: str, url: str) -> dic
         cause = error.__cause__
         if cause is None or getattr(cause, "status", None) in _NOT_FOUND:
             return None
-        raise SourceError(f"The hour files at {base} cannot be reached: {cause}", _CHECK_HINT) from None
+        raise SourceError(f"The hour files at {base} cannot be reached: {cause}", CHECK_HINT) from None
 
 
 def _stamp(info: dict[str, Any]) -> str:
@@ -292,7 +303,7 @@ def _stamp(info: dict[str, Any]) -> str:
 
 
 def _fetch(file: HourFile, folder: Path) -> Path:
-    filesystem, path = url_to_fs(file.path)
+    filesystem, path = open_address(file.path)
     if "file" in filesystem.protocol:
         return Path(path)
     target = folder / path.rsplit("/", 1)[-1]

@@ -19,6 +19,9 @@ from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.manifest import Manifest
 from pipeline.source import day_verdict
 
+UNREACHABLE = "unreachable_bases"
+"""A figure of a day's issues and of its verdict: the names of the bases that were needed but could not be
+read. It is not a column of the table source_health_v1: the column `reason` names the bases."""
 OPTIONAL_COUNTS = ("malformed_issues", "hours_unreadable", "events_per_hour", "late_hours_missing")
 HOUR_LINEAGE = ("hour_sources", "hour_digests")
 """These columns of the table source_health_v1 are NULL if an earlier version of Titler extracted the day."""
@@ -78,6 +81,7 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
         "trainable": figures["trainable"],
         **verdict,
         **{name: figures.get(name) for name in (*OPTIONAL_COUNTS, *HOUR_LINEAGE)},
+        **({UNREACHABLE: figures[UNREACHABLE]} if figures.get(UNREACHABLE) else {}),
     }
     history.add(day, row)
     partition = {"day": issues.day}
@@ -133,6 +137,7 @@ def _counts(figures: Mapping[str, Any]) -> day_verdict.DayCounts:
         tuple(figures.get("hours_unreadable") or ()),
         tuple(figures.get("events_per_hour") or ()),
         tuple(figures.get("late_hours_missing") or ()),
+        tuple(figures.get(UNREACHABLE) or ()),
     )
 
 

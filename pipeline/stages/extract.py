@@ -31,6 +31,7 @@ from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.draft import Draft
 from pipeline.lake.manifest import RECHECKED, Manifest
 from pipeline.settings import Settings
+from pipeline.source.base_names import with_base_names
 from pipeline.source.hour_choice import HourChoice
 from pipeline.source.trainable import REASONS, count_untrainable, thresholds
 from pipeline.source.verdict_history import VerdictHistory, judge_day
@@ -40,6 +41,7 @@ from pipeline.stages.lost_data import fewer_events, lost_data, lost_events
 from pipeline.stages.rechecked_days import (
     DayRequest,
     may_be_better,
+    reads_other_files,
     recheck_requests,
     store_unused,
     unused_before,
@@ -78,7 +80,8 @@ class ExtractedDay(NamedTuple):
 
     If the source has lost data of the day since an earlier extraction, the earlier batch is kept. Then
     `still_available` says what the source still has, such as "23 of the 24 hours". Otherwise it is empty.
-    `unreachable` has the error messages of the bases of hour files that could not be reached.
+    `unreachable` has the error messages of the bases of hour files that could not be reached, or that did not
+    deliver all files.
     """
 
     manifest: Manifest
@@ -130,8 +133,7 @@ def extract_day(
             raise _REFUSALS[run_id]
         result = _read_day(lake, settings, connection, day, again)
     if isinstance(source, HourChoice):
-        messages = [error.message for _, error in sorted(source.unreachable.items())]
-        result = result._replace(unreachable=tuple(messages))
+        result = result._replace(unreachable=tuple(source.unreachable_messages))
     return result
 
 
@@ -150,6 +152,8 @@ def _kept_batch(lake: Lake, day: _SourceDay) -> ExtractedDay | None:
     if current is not None:
         if isinstance(source, HourChoice) and 0 in source.unreachable:
             return ExtractedDay(current, False)  # the preferred base may have more than the others
+        if with_base_names(current.parameters) == parameters != current.parameters:
+            lake.add_key(current, parameters)
         if available := lost_data(current.parameters, parameters):
             return ExtractedDay(current, False, available)
     reused = reuse_extracted(lake, {"day": str(request.day)}, parameters, current)
@@ -180,6 +184,9 @@ def _read_day(
         else:
             read = read_hours(connection, query, source, request.expected(current), Path(folder))
         trainable, untrainable = _write_issues(draft, read, settings)
+    if current is not None and not again and _reads_nothing_better(source, request, current):
+        draft.discard()
+        return ExtractedDay(current, False)
     extraction = read.extraction
     figures: dict[str, Any] = {
         **read.figures,
@@ -203,6 +210,16 @@ def _read_day(
     if len(extraction.malformed):
         figures["quarantine"] = _write_quarantine(lake, partition, draft, extraction.malformed)
     return ExtractedDay(draft.commit(figures), True)
+
+
+def _reads_nothing_better(
+    source: warehouse.SourceTable | HourChoice, request: DayRequest, current: Manifest
+) -> bool:
+    """Returns whether files could not be downloaded without which `current` stays the better batch: files of
+    the preferred base, or all those for which the day is checked again."""
+    if isinstance(source, warehouse.SourceTable):
+        return False
+    return 0 in source.unreachable or (request.recheck and not reads_other_files(source, current))
 
 
 def extract_or_refuse(
@@ -291,7 +308,8 @@ def run(
     unchanged = {day: result.still_available for day, result in extracted.items() if result.still_available}
     history = VerdictHistory(CurrentHealth(lake))
     health = {day: judge_day(lake, extracted[day].manifest, history) for day in sorted(extracted)}
-    rechecks = recheck_requests(settings, days, history)
+    failed = {day for day, result in extracted.items() if result.is_new and result.unreachable}
+    rechecks = recheck_requests(settings, days, history, failed)
     unchecked, rechecked = {}, []
     for result in _extract_days(rechecks, lake, settings, again=False):
         if isinstance(result, UncheckedDay):

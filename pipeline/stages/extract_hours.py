@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from pipeline import warehouse
+from pipeline.errors import SourceError
 from pipeline.source import hour_files
 from pipeline.source.hour_choice import ChosenFile, Hour, HourChoice, needs_another_base
 from pipeline.source.hour_names import HOURS
+from pipeline.source.verdict_history import UNREACHABLE
 
 CONNECTIONS = 4
 
@@ -53,16 +55,20 @@ def read_hours(
     An hour without an event, or with at most a tenth of its usual events, is also read from the next base
     that has a file of it. Then the day is extracted again, from all of these files. `usual_per_hour` has the
     usual events of the hours 0 to 23; it is empty if they are not known.
+
+    A file that cannot be downloaded is left out. Raises SourceError if it is of the preferred base and no
+    other base has its hour.
     """
     paths: dict[str, Path] = {}
     while True:
+        _fetch(choice, folder, paths)
         files = choice.files
-        _fetch([file for file in files if file.label not in paths], folder, paths)
         extraction = connection.extract(query, choice.day, [_source_file(file, paths) for file in files])
         hours = choice.taken_from(extraction.events_per_file, extraction.crawled_per_hour)
         incomplete = needs_another_base([hour.events for hour in hours], usual_per_hour)
         if not choice.add(incomplete):
             break
+    choice.check_preferred([hour.hour for hour in hours if hour.events])
     bases = {file.label: file.base for file in files}
     source = next(iter(bases.values()), "")
     return HoursRead(extraction, _figures(choice, files, hours, extraction, paths), source, bases)
@@ -89,12 +95,18 @@ def read_table(extraction: warehouse.Extraction, table: str) -> HoursRead:
     return HoursRead(extraction, figures, table, {})
 
 
-def _fetch(files: Sequence[ChosenFile], folder: Path, paths: dict[str, Path]) -> None:
-    """Downloads hour files, and adds their paths to `paths`, by label."""
+def _fetch(choice: HourChoice, folder: Path, paths: dict[str, Path]) -> None:
+    """Downloads the files of `choice` that are not in `paths` yet, and adds their paths by label. Files that
+    cannot be downloaded are left out of `choice`."""
+    files = [file for file in choice.files if file.label not in paths]
     for rank in sorted({file.rank for file in files}):
         of_base = [file for file in files if file.rank == rank]
         fetched = hour_files.fetch([file.file for file in of_base], folder / str(rank))
-        paths.update(zip((file.label for file in of_base), fetched, strict=True))
+        for file, path in zip(of_base, fetched, strict=True):
+            if isinstance(path, SourceError):
+                choice.leave_out(file, path)
+            else:
+                paths[file.label] = path
 
 
 def _source_file(file: ChosenFile, paths: Mapping[str, Path]) -> warehouse.SourceFile:
@@ -129,6 +141,7 @@ def _figures(
         "events": sum(events_per_hour),
         **({"files": [file.identity for file in files]} if len(choice.bases) > 1 else {}),
         **({"other_names": choice.other_names} if choice.other_names else {}),
+        **({UNREACHABLE: choice.unreachable_names} if choice.unreachable else {}),
     }
 
 

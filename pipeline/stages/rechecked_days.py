@@ -8,7 +8,7 @@ current one, and the files that were read are recorded, so that the next check d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from pipeline.lake.fingerprint import fingerprint
 from pipeline.lake.json_documents import Document, delete_and_repeat
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Settings
+from pipeline.source.base_names import name_bases
 from pipeline.source.day_verdict import DAY, usual_counts
 from pipeline.source.hour_choice import HourChoice, needs_another_base
 from pipeline.source.hour_names import HOURS
@@ -75,15 +76,21 @@ class DayRequest(NamedTuple):
         return [max(pair) for pair in zip(self.usual_per_hour or [0] * len(HOURS), stored, strict=True)]
 
 
-def recheck_requests(settings: Settings, days: Sequence[date], history: VerdictHistory) -> list[DayRequest]:
+def recheck_requests(
+    settings: Settings, days: Sequence[date], history: VerdictHistory, failed: Collection[str]
+) -> list[DayRequest]:
     """Returns the days of hour files to check again, because they are not complete: the last days before
     `days`, and `days` themselves if there are several bases. When they were read, it was perhaps not known
-    how many events are usual."""
+    how many events are usual. `failed` are days whose files could not all be downloaded just now."""
     if settings.warehouse.kind == "bigquery" or not days:
         return []
     recent = [min(days) - number * DAY for number in range(settings.source.recheck_days, 0, -1)]
     candidates = [*recent, *(sorted({*days}) if len(settings.source.bases) > 1 else ())]
-    incomplete = [day for day in candidates if day in history and history[day].verdict != "complete"]
+    incomplete = [
+        day
+        for day in candidates
+        if day in history and history[day].verdict != "complete" and str(day) not in failed
+    ]
     return with_usual_counts([DayRequest(day, recheck=True) for day in incomplete], history)
 
 
@@ -105,7 +112,17 @@ def has_other_files(
     `figures` are those of the extraction that read `files`. `files` are identities of hour files.
     """
     choice.add_all(needs_another_base(figures.get("events_per_hour") or (), request.usual_per_hour))
-    return any(file.identity not in files for file in choice.files)
+    return _has_others(choice, files)
+
+
+def reads_other_files(choice: HourChoice, existing: Manifest) -> bool:
+    """Returns whether `choice` has files from which `existing` was not read."""
+    return _has_others(choice, files_read(existing.figures, existing.parameters))
+
+
+def _has_others(choice: HourChoice, files: Sequence[list[Any]]) -> bool:
+    named = name_bases(files)
+    return any(file.identity not in named for file in choice.files)
 
 
 def may_be_better(

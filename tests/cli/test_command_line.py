@@ -90,6 +90,11 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
         ),
         (["publish", "--release", "r", "--accept", "abstained", "--because", "x"], "No release is named r"),
         (["similar", "x"], "No release is published"),
+        (["similar", "--from-file", "drafts.csv"], "No release is published"),
+        (
+            ["similar", "x", "--from-file", "drafts.csv"],
+            "Give an issue or a text, or a file with --from-file",
+        ),
         (["title", "x"], "No release is published"),
         (["title", " "], "The body is empty"),
         (["rollback", "r"], "Release r was never published"),

@@ -131,6 +131,26 @@ def test_if_nothing_is_suggested_the_best_probability_is_told(capsys: pytest.Cap
     assert capsys.readouterr().out == "nothing similar enough\n"
 
 
+def test_similar_issues_of_a_file_are_shown_per_row(capsys: pytest.CaptureFixture[str]) -> None:
+    drafts = [
+        {"row": 1, "issue_url": None, "title": "it fails", "problem": None,
+         "similar": [similar_issue(1, 0.75), similar_issue(2, 0.25)]},
+        {"row": 2, "issue_url": "https://github.com/a/b/issues/9", "title": ".", "problem": "No words.",
+         "similar": []},
+    ]  # fmt: skip
+    query_reports.similar_of_file(drafts, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "row 1: it fails",
+        "0.75  https://github.com/a/b/issues/1  it fails",
+        "row 2: https://github.com/a/b/issues/9",
+        "No words.",
+    ]
+    query_reports.similar_of_file(drafts, as_json=True)
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["row"], [row["probability"] for row in first["similar"]]) == (1, [0.75])
+    assert second == drafts[1]
+
+
 def test_all_similar_issues_are_shown_with_reasons_and_a_heading_per_list(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

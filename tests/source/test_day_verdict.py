@@ -367,3 +367,18 @@ def test_hours_whose_file_has_no_event_are_named(
 ) -> None:
     counts = DayCounts(hours_found, 1000, 0, 100, hours_unreadable=unreadable)
     assert judge(SATURDAY, counts, {}) == Judgement(verdict, reasons, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("hours_found", "verdict", "reasons"),
+    [
+        (24, "complete", ()),  # other bases have all hours
+        (23, "partial", ("23 of 24 hours found", "crawled could not be read")),
+        (0, "missing", ("no hour of 24 found", "crawled could not be read")),
+    ],
+)
+def test_a_day_that_is_not_complete_names_the_bases_that_could_not_be_read(
+    hours_found: int, verdict: str, reasons: tuple[str, ...]
+) -> None:
+    counts = DayCounts(hours_found, 1000, 0, 100, unreachable_bases=("crawled",))
+    assert judge(SATURDAY, counts, {}) == Judgement(verdict, reasons, None)  # type: ignore[arg-type]

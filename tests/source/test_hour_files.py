@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,8 +17,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.source import hour_files
-from pipeline.source.hour_files import fetch, find_hours, has_event
+from pipeline.source import hour_files, hour_requests
+from pipeline.source.hour_files import HourFile, fetch, find_hours, has_event
 
 DAY = date(2015, 1, 3)
 
@@ -36,6 +36,11 @@ class _QuietHandler(SimpleHTTPRequestHandler):
         if self.path.startswith("/encoded/"):
             self.send_header("Content-Encoding", "gzip")
         super().end_headers()
+
+
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hour_requests, "PAUSES", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -180,8 +185,12 @@ def test_a_folder_with_all_hours_of_a_day_is_not_listed(
     assert [file.hour for file in find_hours(str(folder), DAY, (0, 3, 13)).files] == [0, 3, 13]
 
 
+def downloaded(files: Sequence[HourFile], folder: Path) -> list[Path]:
+    return [path for path in fetch(files, folder) if isinstance(path, Path)]
+
+
 def test_hour_files_on_a_web_server_are_downloaded(address: str, tmp_path: Path) -> None:
-    paths = fetch(find_hours(f"{address}/", DAY).files, tmp_path / "down")
+    paths = downloaded(find_hours(f"{address}/", DAY).files, tmp_path / "down")
     assert [path.name for path in paths] == [f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)]
     assert [path.read_text() for path in paths] == [path.name for path in paths]
     assert sorted(path.name for path in (tmp_path / "down" / str(DAY)).iterdir()) == sorted(
@@ -196,7 +205,7 @@ def test_a_file_that_the_client_has_decompressed_is_downloaded(
     event = b'{"type": "WatchEvent", "created_at": "2015-01-03T05:00:00Z", "payload": {}}'
     (folder / "encoded" / "2015-01-03-5.json.gz").write_bytes(gzip.compress(event))
     day = find_hours(f"{address}/encoded", DAY)
-    assert [path.read_bytes() for path in fetch(day.files, tmp_path / "down")] == [event]
+    assert [path.read_bytes() for path in downloaded(day.files, tmp_path / "down")] == [event]
     assert has_event(day.files[0])
 
 
@@ -214,8 +223,37 @@ def test_a_remote_file_that_disappeared_is_an_error_that_names_the_file(
 ) -> None:
     day = find_hours(address, DAY)
     (folder / "2015-01-03-3.json.gz").unlink()
-    with pytest.raises(SourceError, match=r"2015-01-03-3\.json\.gz was not downloaded completely: "):
-        fetch(day.files, tmp_path / "down")
+    _, error, _ = fetch(day.files, tmp_path / "down")
+    assert isinstance(error, SourceError)
+    assert "2015-01-03-3.json.gz was not downloaded completely: " in error.message
+
+
+def test_a_server_that_stops_sending_is_an_error(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = find_hours(address, DAY, (3,)).files
+    monkeypatch.setattr(hour_requests, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(_QuietHandler, "do_GET", lambda handler: handler.connection.recv(1))  # sends nothing
+    (error,) = fetch(files, tmp_path / "down")
+    assert isinstance(error, SourceError)
+    assert "2015-01-03-3.json.gz was not downloaded completely: " in error.message
+
+
+def test_a_server_that_does_not_answer_about_one_file_has_the_others(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_head = _QuietHandler.send_head
+
+    def fail_for_hour_3(handler: _QuietHandler) -> object:
+        if "-3." not in handler.path:
+            return send_head(handler)
+        handler.send_error(503)
+        return None
+
+    monkeypatch.setattr(_QuietHandler, "send_head", fail_for_hour_3)
+    day = find_hours(address, DAY)
+    assert ([file.hour for file in day.files], list(day.failed)) == ([0, 13], [3])
+    assert 3 in day.missing
 
 
 def test_a_day_on_a_web_server_that_does_not_answer_is_not_missing_but_an_error() -> None:

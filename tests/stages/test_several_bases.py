@@ -2,130 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import threading
-from collections.abc import Iterator
 from datetime import date, timedelta
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-from pipeline.cli import stage_reports
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH
 from pipeline.errors import SourceError
 from pipeline.lake.batches import Lake
 from pipeline.serving.source_checks import ready
-from pipeline.settings import Compute, HourBase, LakeSettings, Settings, Source
-from pipeline.source.verdict_history import VerdictHistory, judge_day
+from pipeline.settings import Source
 from pipeline.stages import clean, extract, extract_hours
 from pipeline.stages.rechecked_days import DayRequest
-from tests.warehouse.events import commented, event, opened
-
-DAY = date(2015, 1, 10)
-NEXT = DAY + timedelta(days=1)
-USUAL = 60  # events per hour of the earlier days
-
-
-class Bases(NamedTuple):
-    """Settings with two bases, and the folders of the bases."""
-
-    settings: Settings
-    archive: Path
-    crawled: Path
-
-    def name(self, rank: int) -> str:
-        return self.settings.source.bases[rank].base
-
-    def extract(self, *days: date, again: bool = False) -> list[dict[str, Any]]:
-        """Extracts days, and reports it. Returns their rows of source_health_v1."""
-        lake = Lake(self.settings.lake.root)
-        outcome, health = extract.run(lake, self.settings, days or [DAY], again=again)
-        stage_reports.extracted(lake, self.settings, outcome, health)
-        return health
-
-    def rows(self, table: Any) -> list[dict[str, Any]]:
-        lake = Lake(self.settings.lake.root)
-        manifest = lake.current(table.name, {"day": str(DAY)})
-        assert manifest is not None
-        return list(lake.read(manifest, table).to_pylist())
-
-
-class _QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None: ...
-
-
-def settings_of(root: Path | str, lake: Path) -> Settings:
-    """Settings with the bases `archive` and `crawled` below `root`, a folder or an address."""
-    hours = (HourBase(base=f"{root}/archive"), HourBase(base=f"{root}/crawled", kind="crawl-time"))
-    return Settings(
-        source=Source(hours=hours, late_hours=2),
-        lake=LakeSettings(root=str(lake)),
-        compute=Compute(workers=1),
-    )
-
-
-@pytest.fixture
-def bases(tmp_path: Path) -> Bases:
-    """Both bases have all hours, with one event each."""
-    archive, crawled = tmp_path / "archive", tmp_path / "crawled"
-    for folder in (archive, crawled):
-        folder.mkdir()
-        for hour in range(24):
-            write(folder, DAY, hour, watched(hour, 1))
-        for hour in range(6):
-            write(folder, NEXT, hour, watched(24 + hour, 1))
-    return Bases(settings_of(tmp_path, tmp_path / "lake"), archive, crawled)
-
-
-@pytest.fixture
-def served_bases(bases: Bases, tmp_path: Path) -> Iterator[Bases]:
-    """The same bases on a web server."""
-    handler = partial(_QuietHandler, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        yield bases._replace(settings=settings_of(address, tmp_path / "lake"))
-        server.shutdown()
-
-
-def at(hour: int, minute: int = 0) -> str:
-    """A time in an hour, counted from the start of DAY."""
-    return f"{DAY + timedelta(days=hour // 24)}T{hour % 24:02}:{minute:02}:00Z"
-
-
-def watched(hour: int, count: int, first: int = 0) -> list[dict[str, Any]]:
-    """`count` events that open no issue."""
-    return [
-        event("WatchEvent", event_id=f"9{hour:02}{number:03}", at=at(hour, number % 60))
-        for number in range(first, first + count)
-    ]
-
-
-def issue(number: int, hour: int) -> dict[str, Any]:
-    return opened(number, event_id=str(number), at=at(hour), number=number)
-
-
-def write(folder: Path, day: date, hour: int, events: list[dict[str, Any]]) -> None:
-    lines = "\n".join(map(json.dumps, events)).encode()
-    (folder / f"{day}-{hour}.json.gz").write_bytes(gzip.compress(lines, mtime=0))
-
-
-def usual_days(settings: Settings) -> None:
-    """Stores seven complete days before DAY, each with USUAL events in each hour."""
-    lake = Lake(settings.lake.root)
-    history = VerdictHistory({})  # type: ignore[arg-type]  # a mapping without days
-    for number in range(7, 0, -1):
-        draft = lake.draft(ISSUES.name, {"day": str(DAY - timedelta(days=number))})
-        figures = {"hours_found": 24, "hours_missing": [], "malformed": 0, "trainable": 0}
-        manifest = draft.commit(
-            {**figures, "events": 24 * USUAL, "events_per_hour": [USUAL] * 24, "malformed_issues": 0}
-        )
-        judge_day(lake, manifest, history)
+from tests.support.hour_bases import DAY, NEXT, USUAL, Bases, at, issue, usual_days, watched, write
+from tests.warehouse.events import commented
 
 
 def test_where_each_hour_is_taken_from(served_bases: Bases) -> None:
@@ -179,7 +71,7 @@ def test_an_event_belongs_to_the_day_of_its_own_time(bases: Bases) -> None:
     assert ready(settings, DAY) == {
         "day": str(DAY),
         "ready": False,
-        "source": f"hour 1 of the next day in {bases.name(0)}",
+        "source": f"hour 1 of the next day in {bases.address(0)}",
     }
     (row,) = bases.extract(again=True)
     assert (row["verdict"], row["late_hours_missing"], row["reason"]) == (
@@ -289,12 +181,14 @@ def test_a_base_that_cannot_be_reached_is_left_out(bases: Bases, capsys: pytest.
     gone = bases.crawled.rename(bases.crawled.with_name("gone"))
     (row,) = bases.extract()
     assert (row["verdict"], row["hours_missing"]) == ("partial", [4])
-    message = f"    2015-01-10: a base of hour files was left out: {bases.name(1)} is not a folder"
+    message = f"    2015-01-10: left out, because of an error: {bases.address(1)} is not a folder"
     assert message in capsys.readouterr().out
     for hour in range(24):
         write(bases.archive, NEXT, hour, watched(24 + hour, 1))
     assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
-    message = f"2015-01-10 is not complete, and could not be checked again: {bases.name(1)} is not a folder"
+    message = (
+        f"2015-01-10 is not complete, and could not be checked again: {bases.address(1)} is not a folder"
+    )
     assert message in capsys.readouterr().out
 
     bases.archive.rename(bases.archive.with_name("archived"))
@@ -307,7 +201,7 @@ def test_a_base_that_cannot_be_reached_is_left_out(bases: Bases, capsys: pytest.
     assert bases.extract()[0]["hour_sources"][3] == bases.name(0)  # the batch in the lake is kept
     (row,) = bases.extract(again=True)
     assert row["hour_sources"] == [*[bases.name(1)] * 4, "", *[bases.name(1)] * 19]
-    message = f"    2015-01-10: a base of hour files was left out: {bases.name(0)} is not a folder"
+    message = f"    2015-01-10: left out, because of an error: {bases.address(0)} is not a folder"
     assert message in capsys.readouterr().out
     with pytest.raises(SourceError, match="archive is not a folder or does not exist"):
         bases.extract(DAY - timedelta(days=40))
@@ -317,7 +211,7 @@ def test_a_file_under_another_name_is_reported(bases: Bases, capsys: pytest.Capt
     (bases.archive / f"{DAY}-4.json.gz").rename(bases.archive / f"{DAY}-4.json.gz.part")
     bases.extract()
     assert (
-        f"    2015-01-10: not read, because of their names: {bases.name(0)}/2015-01-10-4.json.gz.part. "
+        f"    2015-01-10: not read, because of their names: {bases.address(0)}/2015-01-10-4.json.gz.part. "
         "Expected names like 2015-01-01-3.json.gz, and one file per hour\n"
     ) in capsys.readouterr().out
 

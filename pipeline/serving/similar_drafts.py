@@ -1,0 +1,77 @@
+"""Finds similar issues for each row of a user's file: issues that are not opened yet, or that the release
+does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.lake.batches import Lake
+from pipeline.serving.addresses import repository_name
+from pipeline.serving.queries import SimilarQuery, SimilarSearch, check_where_to_search
+from pipeline.settings import Settings
+from pipeline.source import issue_files
+from pipeline.source.issue_files import TITLES, URLS, FileIssue
+
+
+@dataclass(frozen=True)
+class WhereToSearch:
+    """The issues among which similar ones are searched, as in SimilarQuery. `same_repo` means the repository
+    of each row. Raises UsageError if more than one of the first three is given."""
+
+    repo: str | None = None
+    same_repo: bool = False
+    everywhere: bool = False
+    since: date | None = None
+
+    def __post_init__(self) -> None:
+        check_where_to_search(self.repo, self.same_repo, self.everywhere)
+
+
+def similar_of_file(
+    lake: Lake, settings: Settings, path: Path, where: WhereToSearch, neighbours: int
+) -> Iterator[dict[str, Any]]:
+    """Yields an object for each row of a file of issues. Rows need a title and a body.
+
+    Each row is compared as a draft, by its own title and body. An object has these keys:
+
+    - `row`: the number of the row, from 1
+    - `issue_url`: the address in the row, or None
+    - `title`: the title in the row
+    - `similar`: what `queries.similar` returns for the draft, without the row's own address
+    - `problem`: why no issue can be found for this row, such as an empty text; None if there is no problem
+
+    Raises UsageError if no release is published, if it does not have the repository of `where`, or if the
+    file cannot be read as issues.
+    """
+    search = SimilarSearch(lake, settings)
+    if where.repo:
+        search.index.repository(repository_name(where.repo))
+    for number, issue in enumerate(issue_files.read(path, (*TITLES, *URLS, "body", "repo")), start=1):
+        similar, problem = [], None
+        try:
+            similar = _similar(search, issue, where, neighbours)
+        except UsageError as error:
+            problem = error.message
+        yield {
+            "row": number,
+            "issue_url": issue.url or None,
+            "title": issue.title,
+            "similar": similar,
+            "problem": problem,
+        }
+
+
+def _similar(
+    search: SimilarSearch, issue: FileIssue, where: WhereToSearch, neighbours: int
+) -> list[dict[str, Any]]:
+    if where.same_repo and not issue.repo:
+        raise UsageError("The row has no repository, neither in the column repo nor in an address.")
+    repo = issue.repo if where.same_repo else where.repo
+    query = SimilarQuery(issue.body, issue.title, repo, everywhere=where.everywhere, since=where.since)
+    rows = search.similar(query, neighbours + bool(issue.url))  # one may be the row's issue itself
+    return [row for row in rows if row["issue_url"].lower() != issue.url.lower()][:neighbours]

@@ -1,0 +1,43 @@
+"""Names of the bases of hour files, as rows and batches have them.
+
+A base on a web server or in a bucket is named by its address. A local folder is named by its last part,
+because folders are moved and mounted elsewhere: the same files must give the same rows and the same batches.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.settings import HourBase, public_address
+
+
+def base_name(base: str) -> str:
+    """Returns the name of a base. Of an address, user, password and query are left out."""
+    protocol, separator, path = base.partition("://")
+    if separator and protocol != "file":
+        return str(public_address(base)).rstrip("/")
+    return Path(os.path.abspath(path if separator else base)).name or "/"
+
+
+def base_names(bases: Sequence[HourBase]) -> list[str]:
+    """Returns the names of several bases, in the same order. If two local folders have the same last part,
+    the second is named like `hours (2)`."""
+    names = [base_name(base.base) for base in bases]
+    return [
+        f"{name} ({earlier + 1})" if (earlier := names[:number].count(name)) else name
+        for number, name in enumerate(names)
+    ]
+
+
+def name_bases(files: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Returns identities of hour files (`ChosenFile.identity`) with the names of their bases. An earlier
+    version of Titler stored the path of a local folder."""
+    return [[*file[:3], *map(base_name, file[3:])] for file in files]
+
+
+def with_base_names(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the parameters of a batch of issues with the names of the bases."""
+    return {**parameters, "hours": name_bases(parameters["hours"])} if "hours" in parameters else parameters

@@ -1,0 +1,74 @@
+"""Sends requests to the bases of hour files. A request that fails is sent again, because most errors of a web
+server last only for seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from pipeline.errors import SourceError
+
+CONNECTIONS = 8
+PAUSES = (1.0, 4.0)
+"""Seconds before the second and before the third attempt."""
+CONNECT_SECONDS = 30.0
+READ_SECONDS = 120.0
+"""A web server that sends nothing for so long is taken for broken. There is no limit for a whole file: an
+hour of a crawl-time base has hundreds of megabytes."""
+CHECK_HINT = "Check source.hours and the network: titler doctor"
+
+_PROTOCOLS = ("file", "gs", "https", "http")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def open_address(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Returns the file system of a base or of an hour file, and the path in it. Raises SourceError if the
+    address is of another kind than `source.hours` may have."""
+    protocol, separator, _ = address.partition("://")
+    try:
+        if separator and protocol not in _PROTOCOLS:
+            raise ValueError(f"{protocol}:// is not supported")
+        filesystem, path = url_to_fs(address, **(_web_options() if protocol in ("http", "https") else {}))
+    except (ValueError, ImportError) as error:
+        hint = "Set source.hours to a folder, file://, gs://, https:// or http://, then check: titler doctor"
+        raise SourceError(f"{address} is not an address of hour files: {error}.", hint) from None
+    return filesystem, str(path)
+
+
+def _web_options() -> dict[str, Any]:
+    import aiohttp  # takes a while, and is needed for web servers only
+
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
+    return {"client_kwargs": {"timeout": timeout}}
+
+
+def request_all(request: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | SourceError]:
+    """Calls `request` for each item, CONNECTIONS of them at a time. Returns the results in the same order.
+
+    If `request` raises SourceError, the item is requested again with all others that failed, after each of
+    PAUSES. If the last attempt fails as well, the error is the result.
+    """
+    results: dict[int, Result | SourceError] = {}
+
+    def attempt(number: int) -> Result | SourceError:
+        try:
+            return request(items[number])
+        except SourceError as error:
+            return error
+
+    pending = list(range(len(items)))
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for pause in (0.0, *PAUSES):
+            if not pending:
+                break
+            time.sleep(pause)
+            results.update(zip(pending, pool.map(attempt, pending), strict=True))
+            pending = [number for number in pending if isinstance(results[number], SourceError)]
+    return [results[number] for number in range(len(items))]
