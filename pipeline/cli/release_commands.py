@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline.cli import release_reports
+from typing import Annotated
+
+import typer
+
+from pipeline.cli import explain_reports, release_reports
 from pipeline.cli.options import Json, app, context
 
 
@@ -16,3 +20,33 @@ def releases(as_json: Json = False) -> None:
     from pipeline.serving.releases import releases as all_releases
 
     release_reports.releases(all_releases(context().lake), as_json)
+
+
+@app.command()
+def explain(
+    issue: Annotated[
+        str,
+        typer.Argument(
+            metavar="ADDRESS|ID",
+            help="Address of an issue (URL or OWNER/REPO#NUMBER), or GitHub's id of it.",
+        ),
+    ],
+    release: Annotated[
+        str | None,
+        typer.Option("--release", metavar="RELEASE", help="Name of a release. The default is the current."),
+    ] = None,
+    neighbours: Annotated[
+        int, typer.Option("-k", min=0, max=100, help="Number of similar issues to explain.")
+    ] = 3,
+    as_json: Json = False,
+) -> None:
+    """Show how a release's title and similar issues of one issue came about: source, batches, model, the text
+    that the model reads, the titles that it considers, and the parts of each probability.
+
+    Example: titler explain OWNER/REPO#123
+    """
+    from pipeline.serving import explain as serving
+
+    current = context()
+    value = serving.explain(current.lake, current.settings, issue, release, neighbours)
+    explain_reports.explanation(value, as_json)
