@@ -25,10 +25,9 @@ def explanation(value: Mapping[str, Any], as_json: bool) -> None:
         print_json(dict(value))
         return
     issue = value["issue"]
-    say(f"{issue['issue_url']} (id {issue['issue_id']})")
-    _section(
-        f'"{issue["title"]}"', [f"opened {_time(issue['created_at'])} by {issue['author'] or 'unknown'}"]
-    )
+    author = issue["author"] or "an unknown account"
+    opened = f"id {issue['issue_id']}, opened {_time(issue['created_at'])} by {author}"
+    _section(issue["issue_url"], [issue["title"], opened])
     _section("release", _release_lines(value))
     _section("model", _model_lines(value["model"]))
     _section("source", _source_lines(value))

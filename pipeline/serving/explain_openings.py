@@ -244,8 +244,6 @@ class Openings:
         }
         if not counts:
             return ""
-        days = ", ".join(list(counts)[:DAYS_LISTED]) + (" ..." if len(counts) > DAYS_LISTED else "")
-        return (
-            f" It may be one of the {sum(counts.values()):,} malformed lines in quarantine that open an "
-            f"issue, of {days}."
-        )
+        days = ", ".join(f"{day} ({count:,})" for day, count in list(counts.items())[:DAYS_LISTED])
+        suffix = " ..." if len(counts) > DAYS_LISTED else ""
+        return f" Its line may be malformed: lines that open an issue are in quarantine for {days}{suffix}."
