@@ -27,7 +27,7 @@ LEGEND = (
 )
 STATUS = {
     "current": "current",
-    "published": "published before",
+    "published": "earlier",
     "rolled_back": "rolled back",
     "stopped": "not published",
     "unfinished": "not published",
@@ -67,7 +67,7 @@ def _say_wrapped(text: str, indent: str) -> None:
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     titles, duplicates = row["titles"] or {}, row["duplicates"]
-    scores = [_number(titles.get(name), ".1f") for name in ("rougeL", "floor_rougeL") if name in titles]
+    scores = [f"{titles[name]:.1f}" for name in ("rougeL", "floor_rougeL") if titles.get(name) is not None]
     return [
         row["id"],
         _number(row["issues"], ",d"),

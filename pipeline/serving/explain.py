@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
-from pipeline.contracts import ISSUES, SEGMENTS, SOURCE_HEALTH, TOKENS
+from pipeline.contracts import INDEX, ISSUES, SEGMENTS, SOURCE_HEALTH, TOKENS
 from pipeline.index.release_days import repository_group
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -124,7 +124,9 @@ def _batches(release: Pinned, opening: Opening) -> Iterator[Manifest]:
         yield release.lake.manifest(opening.day.tokens)
     for table in release.members:
         for manifest in release.members[table]:
-            if table == SEGMENTS.name:
+            if table == INDEX:  # of a release that Titler 0.1 made: one for all days
+                belongs = True
+            elif table == SEGMENTS.name:
                 belongs = day.startswith(manifest.partition["period"]) and _has_repository(
                     manifest.partition, repo
                 )
