@@ -101,7 +101,10 @@ def _title_sections(title: Mapping[str, Any]) -> None:
     if not title["candidates"]:
         return
     say("candidates, computed now with the model of the title")
-    rows = [(f"{each['confidence']:.3f}", each["title"]) for each in title["candidates"][:CANDIDATES_LISTED]]
+    rows = [
+        (f"{each['confidence']:.3f}", each["title"] or "(no text)")
+        for each in title["candidates"][:CANDIDATES_LISTED]
+    ]
     print_table((("", "right"), ("", "left")), rows, INDENT)
     if title["copied"] is not None:
         _section("units of the first candidate that are copied from the body", _copied_lines(title["copied"]))
@@ -129,7 +132,7 @@ def _title_lines(title: Mapping[str, Any]) -> Iterable[str]:
 
 def _agreement(computed: Mapping[str, Any]) -> str:
     if computed["agrees"]:
-        return "computed again now: the same title and confidence"
+        return "computed again now: the same result"
     text = computed["title"] or "no title"
     return f"computed again now: DIFFERENT: {text} (confidence {computed['confidence']:.3f})"
 

@@ -87,8 +87,8 @@ def _sentences(row: Mapping[str, Any]) -> Iterator[str]:
     """Yields what is said below a row: its state, its model, its changes, and what is wrong with it."""
     yield _state(row)
     if model := row["model"]:
-        before = row["changes"] and row["changes"]["model"]
-        suffix = f", before {before['name']}, version {before['version']}" if before else ""
+        former = row["changes"] and row["changes"]["model"]
+        suffix = f", before {former['name']}, version {former['version']}" if former else ""
         yield f"model {model['name']}, version {model['version']}{suffix}"
     if (row["titles"] or {}).get("withheld"):
         yield f"titles withheld: {row['titles']['withheld']}"

@@ -65,16 +65,20 @@ def read_text(model: Model, body: str) -> ReadText:
     vocabulary = model.vocabularies.body
     if isinstance(vocabulary, SubwordVocabulary):
         ids = list(next(vocabulary.encoding.encode(vocabulary.prepared([body]))))
-        text, not_read = vocabulary.text_of(ids[: vocabulary.length]), ids[vocabulary.length :]
-        return ReadText("subwords", len(ids), vocabulary.length, text, vocabulary.text_of(not_read), ())
+        texts = (vocabulary.text_of(part) for part in (ids[: vocabulary.length], ids[vocabulary.length :]))
+        return ReadText("subwords", len(ids), vocabulary.length, *texts, ())
     words = tokenizer(model.engine)([body])[0]
-    known = vocabulary.ids([words])[0]
+    padded_ids = vocabulary.ids([words])[0]
     window = words[: vocabulary.length]
-    own = known[len(known) - len(window) :] if vocabulary.padding == "pre" else known[: len(window)]
-    unknown = [word for word, number in zip(window, own.tolist(), strict=True) if number == UNKNOWN]
-    rest = " ".join(words[vocabulary.length :])
+    window_ids = (
+        padded_ids[len(padded_ids) - len(window) :]
+        if vocabulary.padding == "pre"
+        else padded_ids[: len(window)]
+    )
+    unknown = [word for word, number in zip(window, window_ids.tolist(), strict=True) if number == UNKNOWN]
+    not_read = " ".join(words[vocabulary.length :])
     return ReadText(
-        "words", len(words), vocabulary.length, " ".join(window), rest, tuple(dict.fromkeys(unknown))
+        "words", len(words), vocabulary.length, " ".join(window), not_read, tuple(dict.fromkeys(unknown))
     )
 
 

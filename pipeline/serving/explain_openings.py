@@ -100,24 +100,24 @@ class Openings:
 
     def openings(self, release: Pinned, issue_id: int) -> list[Opening]:
         """Returns the openings of the issue with this id in a release, the one that counts first."""
-        found = [
+        openings = [
             Opening(day, row, issue_id not in plan.superseded.get(day.day, ()))
             for plan in [self._plan(release, self._days(issue_id))]
             for day in plan.days
             for row in self._rows_of(day.issues, issue_id)
         ]
-        return sorted(found, key=lambda opening: (not opening.counts, opening.day.day))
+        return sorted(openings, key=lambda opening: (not opening.counts, opening.day.day))
 
     def other_releases(self, release: Pinned, issue_id: int) -> list[Pinned]:
         """Returns the other releases that have the issue. Leaves out those whose plan cannot be read."""
-        return [other for other in self._others(release) if self._has(other, issue_id)]
+        return [other for other in self._other_releases(release) if self._has_issue(other, issue_id)]
 
-    def _others(self, release: Pinned) -> Iterator[Pinned]:
+    def _other_releases(self, release: Pinned) -> Iterator[Pinned]:
         for name in reversed(pinned_names(self._lake, "releases")):
             if name != release.name:
                 yield Pinned(self._lake, "releases", name)
 
-    def _has(self, release: Pinned, issue_id: int) -> bool:
+    def _has_issue(self, release: Pinned, issue_id: int) -> bool:
         try:
             return release.is_open() and bool(self.openings(release, issue_id))
         except TitlerError:
@@ -145,8 +145,8 @@ class Openings:
             periods = {day[:4] for day in days} | {day[:7] for day in days}
             pages = {period: page for period, page in release.day_pages.items() if period in periods}
             plan = Plan.of_pages(self._lake, pages, {}, release.opened_at)
-        kept = tuple(day for day in plan.days if day.day in days)
-        return Plan(kept, plan.superseded, plan.facts, plan.opened_at)
+        days_of_plan = tuple(day for day in plan.days if day.day in days)
+        return Plan(days_of_plan, plan.superseded, plan.facts, plan.opened_at)
 
     def _rows_of(self, folder: str, issue_id: int) -> list[dict[str, Any]]:
         """Returns the rows of an issue in a batch of issues_v1. A batch is read once."""
@@ -189,11 +189,11 @@ class Openings:
         """Returns the error for an issue that a release does not have. It says where the issue is."""
         text = self._name.text
         is_current = release.name == current_release_id(self._lake)
-        which = f"the current release {release.name}" if is_current else f"release {release.name}"
-        for other in self._others(release):
+        release_text = f"the current release {release.name}" if is_current else f"release {release.name}"
+        for other in self._other_releases(release):
             if self._is_in(other):
                 return UsageError(
-                    f"The issue {text} is not in {which}, but it is in release {other.name}.",
+                    f"The issue {text} is not in {release_text}, but it is in release {other.name}.",
                     f"Explain it there: titler explain {text} --release {other.name}",
                 )
         current = self._current_batches
@@ -203,7 +203,7 @@ class Openings:
                     f"The issue {text} is in the lake, on {manifest.day}, but in no release yet.",
                     f"Make a release with this day: titler run --day {manifest.day}",
                 )
-        return self._unknown(which)
+        return self._unknown(release_text)
 
     def _is_in(self, release: Pinned) -> bool:
         try:
@@ -223,13 +223,13 @@ class Openings:
         except LakeError:
             return None
 
-    def _unknown(self, which: str) -> UsageError:
+    def _unknown(self, release_text: str) -> UsageError:
         """Returns the error for an issue that is not in the lake."""
         days = [batch.day for batch in self._current_batches]
         span = f" ({days[0]} to {days[-1]})" if days else ""
         return UsageError(
-            f"The issue {self._name.text} is not in {which}, and not on any of the {len(days):,} days of the "
-            f"lake{span}.{self._malformed()}",
+            f"The issue {self._name.text} is not in {release_text}, and not on any of the {len(days):,} days "
+            f"of the lake{span}.{self._malformed()}",
             "Check the address. To list the days: titler status\n"
             "If the issue was opened on another day, extract that day: titler run --day DAY",
         )

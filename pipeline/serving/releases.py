@@ -174,14 +174,16 @@ def _changes(release: Pinned) -> dict[str, Any]:
     base = release.base
     if base is None or not base.is_open():
         return {}
-    own, before = (_content_by_day(each, other) for each, other in ((release, base), (base, release)))
+    days, base_days = (_content_by_day(each, other) for each, other in ((release, base), (base, release)))
     model = {"name": base.facts["model"], "version": base.facts["model_version"]}
     return {
         "changes": {
             "since": base.name,
-            "days_added": sorted(own.keys() - before.keys()),
-            "days_replaced": sorted(day for day in own.keys() & before.keys() if own[day] != before[day]),
-            "days_removed": sorted(before.keys() - own.keys()),
+            "days_added": sorted(days.keys() - base_days.keys()),
+            "days_replaced": sorted(
+                day for day in days.keys() & base_days.keys() if days[day] != base_days[day]
+            ),
+            "days_removed": sorted(base_days.keys() - days.keys()),
             "model": model if model["name"] != release.facts["model"] else None,
         }
     }

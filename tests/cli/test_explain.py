@@ -21,6 +21,7 @@ from tests.support.titler_in_process import titler
 ADDRESS = "makebelieve-marmot/ladder-kit#146498"
 TWICE = "73888600073"
 """The id of an issue with an `opened` event on both days."""
+NO_BODY = "73888600076"
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +147,15 @@ def test_an_issue_that_was_opened_twice_says_which_opening_is_not_used(environme
         "counts"
     ) in lines
     assert "    none: the release has no older issue of this repository" in lines
+
+
+def test_an_issue_without_a_body_says_that_it_has_no_title_for_this_reason(
+    environment: dict[str, str],
+) -> None:
+    value = json.loads(titler("explain", NO_BODY, "--json", environment=environment).stdout)["title"]
+    assert value["abstained_because"] == {"empty_body": "the issue has no body"}
+    assert (value["published"]["abstained"], value["published"]["title"]) == (True, "")
+    assert (value["read"]["prepared"], value["candidates"], value["copied"]) == (0, [], None)
 
 
 def test_neither_verb_imports_tensorflow_mlflow_or_duckdb(environment: dict[str, str]) -> None:

@@ -147,7 +147,7 @@ def test_only_units_of_the_body_are_copied(pair):
     if pair[1].variant != "copy":
         assert shares is None
         return
-    assert (0 < shares[:2]).all()
+    assert (shares[:2] > 0).all()
     assert (shares[:2] < 1).all()
     assert shares[2] == 0
 
