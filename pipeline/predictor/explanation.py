@@ -65,8 +65,9 @@ def read_text(model: Model, body: str) -> ReadText:
     vocabulary = model.vocabularies.body
     if isinstance(vocabulary, SubwordVocabulary):
         ids = list(next(vocabulary.encoding.encode(vocabulary.prepared([body]))))
-        texts = (vocabulary.text_of(part) for part in (ids[: vocabulary.length], ids[vocabulary.length :]))
-        return ReadText("subwords", len(ids), vocabulary.length, *texts, ())
+        text = vocabulary.text_of(ids[: vocabulary.length])
+        cut_off = vocabulary.text_of(ids[vocabulary.length :])
+        return ReadText("subwords", len(ids), vocabulary.length, text, cut_off, ())
     words = tokenizer(model.engine)([body])[0]
     padded_ids = vocabulary.ids([words])[0]
     window = words[: vocabulary.length]
@@ -76,9 +77,9 @@ def read_text(model: Model, body: str) -> ReadText:
         else padded_ids[: len(window)]
     )
     unknown = [word for word, number in zip(window, window_ids.tolist(), strict=True) if number == UNKNOWN]
-    not_read = " ".join(words[vocabulary.length :])
+    cut_off = " ".join(words[vocabulary.length :])
     return ReadText(
-        "words", len(words), vocabulary.length, " ".join(window), not_read, tuple(dict.fromkeys(unknown))
+        "words", len(words), vocabulary.length, " ".join(window), cut_off, tuple(dict.fromkeys(unknown))
     )
 
 

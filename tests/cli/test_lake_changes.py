@@ -35,6 +35,7 @@ from pipeline.releases.current import POINTER, current_release_id, require_curre
 from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.withheld_titles import ACCEPTED
 from pipeline.serving import queries
+from pipeline.serving import releases as serving_releases
 from pipeline.serving import status as serving_status
 from pipeline.serving.queries import SimilarQuery
 from pipeline.settings import Release as ReleaseSettings
@@ -157,6 +158,8 @@ def test_a_collapsed_day_stops_a_release_until_a_person_accepts_it_once(publishe
         "then clean it and plan another release",
         'Accept it as it is:        titler publish --release stopped --accept 2024-01-01 --because "..."',
     ]
+    row = next(row for row in serving_releases.releases(published) if row["id"] == "stopped")
+    assert (row["status"], row["stopped"]["reason"]) == ("stopped", error.value.message)
     assert error.value.event == "stopped/2024-01-01=838"  # the day and its events, without the release
     assert current_release_id(published) == name
     publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
