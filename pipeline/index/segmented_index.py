@@ -103,10 +103,10 @@ class SegmentedIndex:
             raise missing_issue(self._release, url)
         return issue
 
-    def locate(self, url: str) -> QueryIssue | None:
-        """Returns the issue with this URL, in any letter case. Returns None if the index does not have it, or
-        has it in another repository than that of the URL."""
-        named = repository_of(url)
+    def locate(self, url: str, repo: str | None = None) -> QueryIssue | None:
+        """Returns the issue with this URL, in any letter case, or None if the index does not have it in the
+        repository `repo`. The default is the repository that the URL names."""
+        named = repo or repository_of(url)
         issue = self._find(url, named)
         if issue is None and (stored := self._repository_named(named)) not in (None, named):
             issue = self._find(url, str(stored))
