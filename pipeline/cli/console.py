@@ -33,7 +33,13 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], indent: int) -> None:
-    """Prints the rows of a table in aligned columns, indented by `indent` spaces.
+    """Prints the rows of a table in aligned columns, indented by `indent` spaces. See `table_lines`."""
+    for line in table_lines(columns, rows):
+        say(f"{' ' * indent}{line}")
+
+
+def table_lines(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the lines of a table with aligned columns: the header, then one line per row.
 
     Each item of `columns` is a tuple: the name of a column, and its alignment ("left" or "right"). If all
     names are empty, no header is printed.
@@ -47,8 +53,7 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]
         table.add_row(*map(Text, row))
     output = io.StringIO()
     Console(file=output, width=WIDE, color_system=None).print(table)
-    for line in output.getvalue().splitlines():
-        say(f"{' ' * indent}{line.rstrip()}")
+    return [line.rstrip() for line in output.getvalue().splitlines()]
 
 
 def count(number: int, noun: str) -> str:

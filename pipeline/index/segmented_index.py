@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from pipeline.contracts import EVERYWHERE_LIST, ISSUES, REPOSITORY_LIST, SEGMENTS
 from pipeline.errors import UsageError
-from pipeline.index.comparison import TEXTS, Listed
+from pipeline.index.comparison import TEXTS, Comparison, Listed
 from pipeline.index.ordering import Ordering
-from pipeline.index.queries import Hits, Queries, Vectors, months_before
+from pipeline.index.queries import Ages, Hits, Queries, Vectors, months_before
 from pipeline.index.release_days import repository_group
 from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
 from pipeline.index.segment import Segment
@@ -23,6 +23,7 @@ from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
     EVERYWHERE_CANDIDATES,
     QueryBatch,
+    compare_in_repository,
     lists_everywhere,
     lists_in_repository,
 )
@@ -93,10 +94,7 @@ class SegmentedIndex:
     def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
         release, or if it is not in the index because its vector is zero."""
-        named = repository_of(url)
-        issue = self._find(url, named)
-        if issue is None and (stored := self._repository_named(named)) not in (None, named):
-            issue = self._find(url, str(stored))
+        named, issue = repository_of(url), self.locate(url)
         if issue is None:
             # The URL of an issue may name another repository than its event, if the repository was renamed.
             repo = repository_in_release(self._release, url)
@@ -104,6 +102,32 @@ class SegmentedIndex:
         if issue is None:
             raise missing_issue(self._release, url)
         return issue
+
+    def locate(self, url: str, repo: str | None = None) -> QueryIssue | None:
+        """Returns the issue with this URL, in any letter case, or None if the index does not have it in the
+        repository `repo`. The default is the repository that the URL names."""
+        named = repo or repository_of(url)
+        issue = self._find(url, named)
+        if issue is None and (stored := self._repository_named(named)) not in (None, named):
+            issue = self._find(url, str(stored))
+        return issue
+
+    def older_in_repository(self, query_issue: QueryIssue) -> Comparison | None:
+        """Returns the comparison of an issue of the index with the older candidates of its repository, as the
+        stage `index` makes it for the stored list. Returns None if the index has no terms."""
+        assert query_issue.repo is not None
+        assert query_issue.day is not None
+        segments = self._segments_of(query_issue.repo)
+        if query_issue.terms is None or not all(segment.has_terms for segment in segments):
+            return None
+        day = np.datetime64(query_issue.day, "D").astype(np.int64)
+        opened_at, issue_id = np.array([query_issue.opened_at]), np.array([query_issue.issue_id])
+        ages = Ages(opened_at, issue_id, np.array([day]))
+        queries = Queries(query_issue.vector[None, :], None, ages)
+        query_batch = QueryBatch(queries, query_issue.terms, opened_at, issue_id)
+        repository = self._repository(segments, query_issue.repo).until(int(day))
+        (comparison,) = compare_in_repository(repository, query_batch)
+        return comparison
 
     def repository(self, name: str) -> str:
         """Returns the repository with this name, in any letter case, as the index has it. Raises UsageError

@@ -126,6 +126,15 @@ def ordering_of_release(release: Pinned) -> Ordering:
     return DEFAULT_ORDERING if stored is None else stored.ordering
 
 
+def ordering_of_version(lake: Lake, version: str) -> Ordering | None:
+    """Returns the ordering with this version, or None if it is not stored, or if another version of Titler
+    learned it. Raises LakeError if its file is damaged."""
+    if version == DEFAULT_ORDERING.version:
+        return DEFAULT_ORDERING
+    stored = stored_ordering(lake, version) if is_learned(version) else None
+    return None if stored is None else stored.ordering
+
+
 def stored_ordering_of_release(release: Pinned) -> StoredOrdering | None:
     """Returns the learned ordering of a release, with its origin, or None if it has the default one. Raises
     LakeError like `ordering_of_release`."""

@@ -100,6 +100,18 @@ def update_superseded(
     return {day: ids for day, ids in result.items() if ids}
 
 
+def days_of_issue(lake: Lake, pages: Iterable[IdPage], issue_id: int) -> list[str]:
+    """Returns the days (YYYY-MM-DD) on which an issue was opened, according to some pages of ids. Reads only
+    the pages whose range has the id."""
+    names = [page.page for page in pages if page.first <= issue_id <= page.last]
+    days: list[str] = []
+    for data in read_page_files(lake, names):
+        table = _read(data)
+        rows = table.filter(pc.equal(table.column("issue_id"), issue_id))
+        days += map(str, rows.column("day").to_pylist())
+    return sorted(days)
+
+
 def _repeated_ids(lake: Lake, changed: ChangedIds) -> pa.Table:
     """Returns the affected ids that are in more than one day, with these days."""
     affected, of_pages = changed.affected, [_EMPTY]

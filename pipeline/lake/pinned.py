@@ -195,6 +195,12 @@ class Pinned:
         return self._stored_plan.facts
 
     @property
+    def opened_at(self) -> str:
+        """When the model or release was created, in UTC, such as 2015-01-04T03:12:00+00:00. Raises UsageError
+        if it does not exist."""
+        return self._stored_plan.opened_at
+
+    @property
     def day_pages(self) -> PageNames:
         """The names of the pages of the plan, by period. Empty for a plan that Titler 0.1 wrote."""
         return self._stored_plan.day_pages or {}

@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import NonNegativeInt
 
 from pipeline import memory
 from pipeline.contracts import PREDICTOR
 from pipeline.errors import UsageError
 from pipeline.evaluation.calibration import ROUGE_THRESHOLD, confidence_bins, score_confidence
+from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.evaluation.retrieval import Ranks, embedding_ranks, score_ranks, tfidf_ranks
 from pipeline.evaluation.title_scores import score_titles
 from pipeline.lake.batches import Lake
-from pipeline.lake.json_documents import ABSENT, KnownKeys, delete_and_run, object_with
-from pipeline.lake.pinned import Note, Pinned
+from pipeline.lake.pinned import Pinned
 from pipeline.predictor.held_out import (
     HeldOutIssue,
     HeldOutPredictions,
@@ -39,32 +38,6 @@ from pipeline.source.issue_files import read_pairs
 from pipeline.text.engine import tokenizer
 from pipeline.tracking import Tracking, open_tracking
 
-
-class _RetrievalKeys(KnownKeys):
-    issues: NonNegativeInt
-    recall_at_10: float
-    champion_recall_at_10: float = ABSENT
-
-
-class _FigureKeys(KnownKeys):
-    """What a promotion reads of the figures. Only models that were compared with a champion have the keys
-    with a default."""
-
-    issues: NonNegativeInt
-    rougeL: float  # noqa: N815  # the key's name
-    lead_rougeL: float  # noqa: N815  # the key's name
-    champion: str | None
-    champion_rougeL: float = ABSENT  # noqa: N815  # the key's name
-    retrieval: _RetrievalKeys = ABSENT
-
-
-EVALUATION = Note(
-    "evaluation",
-    object_with(_FigureKeys),
-    "the figures of an evaluation",
-    delete_and_run("titler evaluate NAME"),
-)
-"""The note with a model's figures: the file evaluation.json beside its plan."""
 RETRIEVAL_ISSUES = 10_000
 """Maximum number of issues on which retrieval is measured. If more are held out, a sample with a fixed seed
 is used. Recall falls as the number of candidates rises. So the limit also makes the figures of large data

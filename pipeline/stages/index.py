@@ -40,6 +40,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import BatchKey, Pinned
 from pipeline.releases.audit import check_recall
 from pipeline.releases.index_figures import INDEX_FIGURES, MARKED, MIN_PROBABILITY, ORDERING, index_figures
+from pipeline.releases.stops import recording_stop
 from pipeline.settings import Settings
 
 ITEMS_WORTH_A_CLUSTER = 100_000
@@ -80,7 +81,8 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     else:
         segments, built = _segments(release, owner, size, plan_segments(days, settings.index), settings)
     figures, searched = _measured(lake, release, segments, settings), 0
-    check_recall(release.name, figures, settings.index)
+    with recording_stop(release):
+        check_recall(release.name, figures, settings.index)
     learned = stored_ordering_of_release(release)
     ordering = learned.ordering if learned else DEFAULT_ORDERING
     neighbour_days = plan_neighbours(

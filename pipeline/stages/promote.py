@@ -10,11 +10,11 @@ from typing import Any
 
 from pipeline.contracts import PREDICTOR
 from pipeline.errors import ExitCode, TitlerError, UsageError
+from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.withheld_titles import TitleGate, floor_shortfall, store_gate, stored_gate
 from pipeline.settings import Model, Settings
-from pipeline.stages.evaluate import EVALUATION
 from pipeline.tracking import Tracking, open_tracking
 
 

@@ -32,6 +32,7 @@ from pipeline.releases.current import reconcile_current
 from pipeline.releases.members import member_keys, published_releases, published_tables, release_content
 from pipeline.releases.publication import make_current
 from pipeline.releases.records import RECORD, published_records
+from pipeline.releases.stops import recording_stop
 from pipeline.settings import Settings
 
 
@@ -63,8 +64,9 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
             if member_keys(shown) == content.keys:
                 return dict(published)
         earlier = published_releases(lake, settings)
-        record = audit(settings, release, accepted, [record for record, _ in earlier])
-        return make_current(settings, release, content, record, earlier)
+        with recording_stop(release):
+            record = audit(settings, release, accepted, [record for record, _ in earlier])
+            return make_current(settings, release, content, record, earlier)
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline import alerts
 from pipeline.errors import LakeError
+from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.lake.batches import KEY_POINTER, Lake
 from pipeline.lake.day_catalogue import Catalogue
 from pipeline.lake.pages import read_page_files
@@ -24,7 +25,6 @@ from pipeline.releases.records import RECORD
 from pipeline.releases.withheld_titles import PROMOTION
 from pipeline.settings import Alerts, Settings
 from pipeline.stages.collect import COLLECTED, COLLECTED_DOCUMENT
-from pipeline.stages.evaluate import EVALUATION
 from tests.support import lakes, titler_in_process
 
 NOTES = {note.name: note for note in (RECORD, INDEX_FIGURES, PROMOTION, EVALUATION)}

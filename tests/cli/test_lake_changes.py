@@ -27,6 +27,7 @@ from pipeline.contracts import (
     VECTORS,
 )
 from pipeline.errors import StoppedError, UsageError
+from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.predictor.loading import load_predictor
@@ -34,6 +35,7 @@ from pipeline.releases.current import POINTER, current_release_id, require_curre
 from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.withheld_titles import ACCEPTED
 from pipeline.serving import queries
+from pipeline.serving import releases as serving_releases
 from pipeline.serving import status as serving_status
 from pipeline.serving.queries import SimilarQuery
 from pipeline.serving.similar_drafts import WhereToSearch, similar_of_file
@@ -157,6 +159,8 @@ def test_a_collapsed_day_stops_a_release_until_a_person_accepts_it_once(publishe
         "then clean it and plan another release",
         'Accept it as it is:        titler publish --release stopped --accept 2024-01-01 --because "..."',
     ]
+    row = next(row for row in serving_releases.releases(published) if row["id"] == "stopped")
+    assert (row["status"], row["stopped"]["reason"]) == ("stopped", error.value.message)
     assert error.value.event == "stopped/2024-01-01=838"  # the day and its events, without the release
     assert current_release_id(published) == name
     publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
@@ -240,7 +244,7 @@ def test_a_model_that_is_open_keeps_its_request(trained):
 
 def equal_figures(challenger: Pinned) -> dict[str, Any]:
     """The model's evaluation, as if it were as good as the champion, within the margins."""
-    figures = challenger.notes[evaluate.EVALUATION]
+    figures = challenger.notes[EVALUATION]
     retrieval = {**figures["retrieval"], "recall_at_10": figures["retrieval"]["champion_recall_at_10"]}
     return {**figures, "rougeL": figures["champion_rougeL"] - 0.5, "retrieval": retrieval}
 
@@ -248,7 +252,7 @@ def equal_figures(challenger: Pinned) -> dict[str, Any]:
 def test_an_equal_model_is_promoted_and_the_former_champion_is_kept(trained):
     former = serving_status.status(trained.lake, trained.settings)["model"]["name"]
     challenger = Pinned(trained.lake, "models", "challenger")
-    challenger.notes[evaluate.EVALUATION] = equal_figures(challenger)
+    challenger.notes[EVALUATION] = equal_figures(challenger)
     assert promote.run(trained.lake, trained.settings, challenger)["moved"]
     tracking = open_tracking(trained.settings, trained.lake)
     assert [version.model for version in tracking.champion_and_previous()] == ["challenger", former]
@@ -273,7 +277,7 @@ def test_a_second_model_takes_the_embedding_network_of_the_champion_and_trains_t
     assert of_challenger.figures["embedding_model"] == champion.name
     assert of_challenger.figures["vocabulary"] == of_champion.figures["vocabulary"]
     assert challenger.members.folders(VECTORS.name) == champion.members.folders(VECTORS.name)
-    retrieval = challenger.notes[evaluate.EVALUATION]["retrieval"]
+    retrieval = challenger.notes[EVALUATION]["retrieval"]
     assert retrieval["recall_at_10"] == retrieval["champion_recall_at_10"]
 
 
@@ -322,7 +326,7 @@ def test_a_release_shows_which_model_wrote_the_titles_that_it_keeps(trained):
 def test_a_model_abstains_below_the_confidence_that_reaches_the_set_precision(trained):
     challenger = Pinned(trained.lake, "models", "challenger")
     threshold = challenger.members[PREDICTOR][0].figures["abstain_below"]
-    figures = challenger.notes[evaluate.EVALUATION]
+    figures = challenger.notes[EVALUATION]
     confidence = figures["confidence"]
     assert confidence["abstain_below"] == threshold > 0
     assert confidence["alike"] < 0.5

@@ -11,13 +11,13 @@ from pipeline.cli import stage_runs
 from pipeline.cli.options import Context
 from pipeline.contracts import TITLE_PREDICTIONS
 from pipeline.errors import UsageError
+from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.withheld_titles import PROMOTION, TitleGate, store_gate
 from pipeline.serving import queries
 from pipeline.serving.status import status
 from pipeline.settings import Settings
 from pipeline.stages import promote
-from pipeline.stages.evaluate import EVALUATION
 from pipeline.tracking import open_tracking
 
 POOR = "ROUGE-L 2.98, first words 15.6"

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pipeline.errors import UsageError
+from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.withheld_titles import TitleGate, store_gate
 from pipeline.settings import Settings
 from pipeline.stages import promote
-from pipeline.stages.evaluate import EVALUATION
 from tests.stages.literal_models import FakeRegistry, add_model
 
 RETRIEVAL = {"issues": 150, "recall_at_10": 0.48, "champion_recall_at_10": 0.5}

@@ -6,7 +6,7 @@ batch, several at a time, so that nothing more is computed for them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +19,8 @@ BLOCKED = np.float32(-1e9)
 
 It is smaller than any sum of log probabilities of a title.
 """
+LOWEST_SCORE = -1e6
+"""A lower mean log probability is that of a title with a blocked token, or of no title."""
 ENDED_SHARE = 0.1
 """The share of the issues of a batch whose search must have ended before they are removed from the batch.
 Removing them copies the memory of all other issues."""
@@ -121,6 +123,18 @@ class _Best:
         self.scores[issues] = np.maximum(score, self.scores[issues])
 
 
+@dataclass
+class _EveryTitle(_Best):
+    """The same, for one issue. Also collects each title that was finished, with its score."""
+
+    finished: list[tuple[Ids, float]] = field(default_factory=list)
+
+    def keep_better(self, issues: Indices, titles: Ids, scores: Floats) -> None:
+        super().keep_better(issues, titles, scores)
+        for row, column in np.argwhere(scores > LOWEST_SCORE).tolist():
+            self.finished.append((titles[row, column].copy(), float(scores[row, column])))
+
+
 def search(
     network: Decoder, body: Ids, shape: Shape, start: int, end: int, width: int, block_repeats: bool
 ) -> tuple[Ids, Ids, Floats, Floats]:
@@ -131,10 +145,43 @@ def search(
     number of tokens per title. `start` and `end` are the ids of _start_ and _end_, and `width` is the beam
     width. If `block_repeats` is true, a title has no token twice in a row, and no trigram twice.
     """
+    best = _Best(*_no_titles(len(body), shape))
+    tokens, initial_state = _search(network, body, shape, (start, end), width, block_repeats, best)
+    titles = np.take_along_axis(tokens, best.titles, axis=1)
+    lengths = ((titles != PAD) & (titles != end)).sum(axis=1, dtype=np.int32)
+    return titles, lengths, best.scores, network.embed_decoded(body, initial_state)
+
+
+def finished_titles(
+    network: Decoder, body: Ids, shape: Shape, start: int, end: int, width: int, block_repeats: bool
+) -> list[tuple[Ids, float]]:
+    """Returns every title that the beam search of one body (1, body_length) finishes: its ids (T,), and the
+    mean log probability of its tokens. The best title comes first; it is the one that `search` predicts. The
+    arguments are those of `search`."""
+    best = _EveryTitle(*_no_titles(1, shape))
+    tokens, _ = _search(network, body, shape, (start, end), width, block_repeats, best)
+    ordered = sorted(best.finished, key=lambda title: -title[1])
+    return [(tokens[0, columns], score) for columns, score in ordered]
+
+
+def _no_titles(issues: int, shape: Shape) -> tuple[Ids, Floats]:
+    return np.full((issues, shape.decoder_steps), PAD, np.int32), np.full(issues, BLOCKED)
+
+
+def _search(
+    network: Decoder,
+    body: Ids,
+    shape: Shape,
+    start_end: tuple[int, int],
+    width: int,
+    block_repeats: bool,
+    best: _Best,
+) -> tuple[Ids, Floats]:
+    """Searches the titles of B bodies, and gives them to `best`. Returns the tokens that are considered for
+    each title, and the initial states, both as `Decoder.begin` does."""
     memory, initial_state, tokens = network.begin(body)
     issues = len(body)
-    start, end = (int(np.flatnonzero(tokens[0] == token)[0]) for token in (start, end))
-    best = _Best(np.full((issues, shape.decoder_steps), PAD, np.int32), np.full(issues, BLOCKED))
+    start, end = (int(np.flatnonzero(tokens[0] == token)[0]) for token in start_end)
     first = np.full((issues, 1), start, np.int32)
     beams = _Beams(
         issues=np.arange(issues),
@@ -159,9 +206,7 @@ def search(
         if np.count_nonzero(active) <= len(active) * (1 - ENDED_SHARE):
             beams = _selected(beams, np.flatnonzero(active), network)
     best.keep_better(beams.issues, beams.hypotheses, beams.sums / np.float32(shape.decoder_steps))
-    lengths = ((best.titles != PAD) & (best.titles != end)).sum(axis=1, dtype=np.int32)
-    titles = np.take_along_axis(tokens, best.titles, axis=1)
-    return titles, lengths, best.scores, network.embed_decoded(body, initial_state)
+    return tokens, initial_state
 
 
 def _extended(

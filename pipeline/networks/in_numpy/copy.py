@@ -155,7 +155,36 @@ class Copy:
 
         For the inputs and the results, see `beam_search.Decoder.step`.
         """
-        issues, hypotheses, size = state.shape
+        logits, offsets, copied, hidden = self._step(memory, state, token)
+        _add_probabilities(logits, offsets, np.repeat(memory.columns, state.shape[1], axis=0), copied)
+        shape = state.shape[:2]
+        return logits.reshape(*shape, -1), offsets.reshape(shape), hidden.reshape(state.shape)
+
+    def copied_shares(self, body: Ids, title: Ids, start: int) -> Floats:
+        """Returns for each unit (subword) of a title, (T,), which share of its probability is that of being
+        copied from the body: 0 to 1. The rest is that of being written from the vocabulary.
+
+        The body is (1, body_length), and the title has T units. `start` is the id of _start_.
+        """
+        memory, initial_state, tokens = self.begin(body)
+        state, shares, last = initial_state[:, None], [], start
+        for unit in title.tolist():
+            logits, offsets, copied, hidden = self._step(memory, state, np.array([[last]], np.int32))
+            (column, *_) = np.flatnonzero(tokens[0] == unit)
+            of_copying = float(copied[0, memory.columns[0] == column].sum())
+            of_writing = float(np.exp(logits[0, column] + offsets[0]))
+            shares.append(of_copying / max(of_copying + of_writing, float(TINY)))
+            state, last = hidden.reshape(state.shape), unit
+        return np.array(shares, np.float32)
+
+    def _step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats, Floats]:
+        """Computes a step of n hypotheses of B issues, whose states and last tokens are as in `step`.
+
+        Returns the logits (n, C) of writing each considered unit, their offsets (n,), the probabilities (n,
+        S) of copying each distinct unit of the body, and the next states (n, H). The log probability of
+        writing a unit is its logit plus the offset.
+        """
+        size = state.shape[2]
         tokens = token.reshape(-1)
         hidden = self._writer.advance(self._title_inputs(tokens), state.reshape(-1, size))
         query: Floats = (hidden @ self._keys.T).reshape(state.shape)
@@ -169,9 +198,7 @@ class Copy:
         logits = self._logits(memory, np.tanh(self._apply("combine", state_and_context)))
         offsets = log_sigmoid(gate) - log_sum_exp(logits)
         copied = _sums_by_unit(memory.number, attention) * np.exp(log_sigmoid(-gate))[:, None]
-        _add_probabilities(logits, offsets, np.repeat(memory.columns, hypotheses, axis=0), copied)
-        shape = (issues, hypotheses)
-        return logits.reshape(*shape, -1), offsets.reshape(shape), hidden.reshape(state.shape)
+        return logits, offsets, copied, hidden
 
     def _logits(self, memory: Memory, combined: Floats) -> Floats:
         """Returns the logits (n, C) of the considered units (subwords), for the attentional states (n, H)."""

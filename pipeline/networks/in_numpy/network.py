@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LakeError, UsageError
-from pipeline.networks.in_numpy.beam_search import search
+from pipeline.networks.in_numpy.beam_search import finished_titles, search
+from pipeline.networks.in_numpy.copy import Copy
 from pipeline.networks.in_numpy.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_numpy.threads import map_on_cores
 from pipeline.networks.in_numpy.weights_file import Weights, read_weights
@@ -100,8 +101,7 @@ class LightNetwork:
         Batches are decoded in parallel on all cores. A batch has bodies of similar length, and at most
         MAX_BATCH_SIZE issues.
         """
-        width = beam_width or self._facts.beam_width
-        block_repeats = width > 1 or not self._facts.greedy_may_repeat
+        width, block_repeats = self._beam(beam_width)
         ids = self.shape.checked_bodies(body_ids)
         # The longest bodies first, so that the last batches are short and the cores finish together.
         order = np.argsort(-(ids != PAD).sum(axis=1), kind="stable")
@@ -119,3 +119,24 @@ class LightNetwork:
             np.concatenate(arrays)[original_order] for arrays in zip(*results, strict=True)
         )
         return Decoded(titles, lengths, scores, states)
+
+    def candidates(
+        self, body_ids: npt.ArrayLike, start: int, end: int, beam_width: int = 0
+    ) -> list[tuple[Ids, float]]:
+        """Returns the titles that the beam search of one body (1, body_length) finishes, the best one first:
+        their ids, and the mean log probabilities of their tokens. The first is the title that `decode`
+        predicts."""
+        body = self.shape.checked_bodies(body_ids)
+        return finished_titles(self._decoder, body, self.shape, start, end, *self._beam(beam_width))
+
+    def copied_shares(self, body_ids: npt.ArrayLike, title: Ids, start: int) -> Floats | None:
+        """Returns which share of the probability of each unit of a title is that of being copied from the
+        body, as `Copy.copied_shares` does. Returns None if the variant does not copy."""
+        if not isinstance(self._decoder, Copy):
+            return None
+        return self._decoder.copied_shares(self.shape.checked_bodies(body_ids), title, start)
+
+    def _beam(self, beam_width: int) -> tuple[int, bool]:
+        """Returns the beam width, and whether repeated tokens are blocked. 0 is the variant's own width."""
+        width = beam_width or self._facts.beam_width
+        return width, width > 1 or not self._facts.greedy_may_repeat

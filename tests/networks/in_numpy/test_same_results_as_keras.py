@@ -127,6 +127,31 @@ def test_titles_and_their_probabilities_equal_those_of_keras(pair, beam_width):
         assert getattr(in_numpy, field.name).dtype == getattr(in_keras, field.name).dtype
 
 
+@pytest.mark.parametrize("beam_width", [1, 4])
+def test_the_first_candidate_of_a_body_is_its_title(pair, beam_width):
+    issues = bodies(40, pair[1].variant)
+    decoded = pair[1].decode(issues, START, END, beam_width=beam_width)
+    for row, body in enumerate(issues):
+        candidates = pair[1].candidates(body[None], START, END, beam_width)
+        scores = [score for _, score in candidates]
+        assert candidates[0][0].tolist() == decoded.ids[row].tolist()
+        assert scores[0] == pytest.approx(decoded.log_probability[row], abs=1e-5)
+        assert scores == sorted(scores, reverse=True)
+        assert len({tuple(ids.tolist()) for ids, _ in candidates}) == len(candidates)
+
+
+def test_only_units_of_the_body_are_copied(pair):
+    title = np.array([5, 17, 30], np.int32)
+    body = np.array([[17, 9, 5, 17, 0, 0, 0, 0, 0]], np.int32)
+    shares = pair[1].copied_shares(body, title, START)
+    if pair[1].variant != "copy":
+        assert shares is None
+        return
+    assert (shares[:2] > 0).all()
+    assert (shares[:2] < 1).all()
+    assert shares[2] == 0
+
+
 def test_both_decode_with_the_same_default_beam_width(pair):
     # these sizes are those of the test before, for which the network is compiled already
     in_keras, in_numpy = (network.decode(bodies(300), START, END, 128).ids.tolist() for network in pair)

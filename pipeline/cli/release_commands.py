@@ -1,0 +1,52 @@
+"""The commands that say how a release, and what it says of an issue, came about."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cli import explain_reports, release_reports
+from pipeline.cli.options import Json, app, context
+
+
+@app.command()
+def releases(as_json: Json = False) -> None:
+    """List the releases of the lake, the newest first: their figures, what changed in each, and why one was
+    not published.
+
+    Example: titler releases
+    """
+    from pipeline.serving.releases import releases as all_releases
+
+    release_reports.releases(all_releases(context().lake), as_json)
+
+
+@app.command()
+def explain(
+    issue: Annotated[
+        str,
+        typer.Argument(
+            metavar="ADDRESS|ID",
+            help="Address of an issue (URL or OWNER/REPO#NUMBER), or GitHub's id of it.",
+        ),
+    ],
+    release: Annotated[
+        str | None,
+        typer.Option("--release", metavar="RELEASE", help="Name of a release. The default is the current."),
+    ] = None,
+    neighbours: Annotated[
+        int, typer.Option("-k", min=0, max=100, help="Number of similar issues to explain.")
+    ] = 3,
+    as_json: Json = False,
+) -> None:
+    """Show how a release's title and similar issues of one issue came about: source, batches, model, the text
+    that the model reads, the titles that it considers, and the parts of each probability.
+
+    Example: titler explain OWNER/REPO#123
+    """
+    from pipeline.serving import explain as serving
+
+    current = context()
+    value = serving.explain(current.lake, current.settings, issue, release, neighbours)
+    explain_reports.explanation(value, as_json)

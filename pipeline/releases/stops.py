@@ -1,0 +1,38 @@
+"""Records with a release why it was stopped, so that it can be looked up later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from pipeline.errors import StoppedError
+from pipeline.lake.json_documents import KnownKeys, delete_and_run, object_with
+from pipeline.lake.pinned import Note, Pinned
+
+
+class _StopKeys(KnownKeys):
+    reason: str
+    at: str
+
+
+STOPPED = Note(
+    "stopped",
+    object_with(_StopKeys),
+    "why a release was stopped: an object with the keys reason and at",
+    delete_and_run("titler publish --release NAME"),
+)
+"""The note with the reason and the time: the file stopped.json beside the release's plan. It stays if the
+release passes later."""
+
+
+@contextmanager
+def recording_stop(release: Pinned) -> Iterator[None]:
+    """Stores the message and the time of a StoppedError that is raised inside the `with` block, and lets it
+    pass."""
+    try:
+        yield
+    except StoppedError as error:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        release.notes[STOPPED] = {"reason": error.message, "at": at}
+        raise

@@ -1,0 +1,151 @@
+"""Explains what a release says of one issue: from which source, batches and model it was made, why its title
+and its similar issues are what they are, and which releases have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+from pipeline.contracts import INDEX, ISSUES, SEGMENTS, SOURCE_HEALTH, TOKENS
+from pipeline.index.release_days import repository_group
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.current import current_release_id, require_current
+from pipeline.releases.records import RECORD
+from pipeline.serving.explain_neighbours import explain_neighbours
+from pipeline.serving.explain_openings import IssueName, Opening, Openings
+from pipeline.serving.explain_title import explain_model, explain_title, published_row
+from pipeline.settings import Settings
+
+ISSUE_KEYS = ("issue_id", "issue_url", "repo", "number", "author", "title", "trainable", "event_id")
+
+
+def explain(
+    lake: Lake, settings: Settings, text: str, release_name: str | None = None, neighbours: int = 3
+) -> dict[str, Any]:
+    """Returns what a release says of an issue, and how that came about.
+
+    `text` is the address of an issue, or GitHub's id of it. Without `release_name` the current release is
+    explained. The result has these keys, which do not change: `titler explain --json` prints them.
+
+    - `issue`: its row of issues_v1, without the body, and when it was `created_at`
+    - `openings`: each day on which the release has an `opened` event of the issue, and whether it `counts`
+    - `release`: its `id`, whether it is `current`, and when it was `published_at`
+    - `releases`: every release that has the issue, with the same keys
+    - `model`: see `explain_model`
+    - `source`: the source day with its verdict, and the hour file, see `_source`
+    - `batches`: of each table, the batch with the issue's rows
+    - `title`: see `explain_title`
+    - `neighbours`: see `explain_neighbours`; up to `neighbours` issues
+
+    Raises UsageError if no release is published, if there is no such release, or if it does not have the
+    issue. The error says where the issue is. Raises LakeError if a file is damaged.
+    """
+    name = IssueName.parse(text)
+    release = Pinned(lake, "releases", release_name) if release_name else require_current(lake)
+    openings = Openings(lake, settings, name)
+    opening, *later = openings.require(release)
+    issue, day = opening.row, opening.day.day
+    others = openings.other_releases(release, issue["issue_id"])
+    row = published_row(release, day, issue["issue_id"])
+    model = explain_model(release, day, row)
+    current = current_release_id(lake)
+    return {
+        "issue": {**{key: issue[key] for key in ISSUE_KEYS}, "created_at": issue["created_at"].isoformat()},
+        "openings": [_opening(each) for each in (opening, *later)],
+        "release": _release(release, current),
+        "releases": [_release(each, current) for each in _newest_first([release, *others])],
+        "model": model,
+        "source": _source(lake, opening),
+        "batches": [_batch(manifest) for manifest in _batches(release, opening)],
+        "title": explain_title(release, model["name"], issue["body"], row),
+        "neighbours": explain_neighbours(release, settings, day, issue, neighbours),
+    }
+
+
+def _newest_first(releases: Sequence[Pinned]) -> list[Pinned]:
+    return sorted(releases, key=lambda release: (release.opened_at, release.name), reverse=True)
+
+
+def _opening(opening: Opening) -> dict[str, Any]:
+    return {
+        "day": opening.day.day,
+        "issue_url": opening.row["issue_url"],
+        "created_at": opening.row["created_at"].isoformat(),
+        "event_id": opening.row["event_id"],
+        "counts": opening.counts,
+    }
+
+
+def _release(release: Pinned, current: str | None) -> dict[str, Any]:
+    record = release.notes[RECORD]
+    return {
+        "id": release.name,
+        "current": release.name == current,
+        "published_at": record["published_at"] if record else None,
+    }
+
+
+def _source(lake: Lake, opening: Opening) -> dict[str, Any]:
+    """Returns from where an issue was read: the `day`, its `verdict` with the `reason` and the number of
+    `hours_found`, the `base` of hour files or table that the event was read from, and the `hour` (UTC) at
+    which the issue was opened.
+
+    `hour_base` and `sha256` are the base and the digest of the hour's file. If `hour_base` is another base
+    than `base`, the event was in the file of another hour. Values are None if an earlier version of Titler
+    extracted the day.
+    """
+    health = lake.read(lake.manifest(opening.day.health), SOURCE_HEALTH)
+    (verdict,) = SOURCE_HEALTH.add_missing_columns(health).to_pylist()
+    hour = opening.row["created_at"].astimezone(UTC).hour
+    return {
+        "day": opening.day.day,
+        **{key: verdict[key] for key in ("verdict", "reason", "hours_found")},
+        "base": opening.row["source"],
+        "hour": hour,
+        "hour_base": _of_hour(verdict["hour_sources"], hour),
+        "sha256": _of_hour(verdict["hour_digests"], hour),
+    }
+
+
+def _of_hour(values: Sequence[str] | None, hour: int) -> str | None:
+    return values[hour] or None if values else None
+
+
+def _batches(release: Pinned, opening: Opening) -> Iterator[Manifest]:
+    """Yields the batch of each table that has rows of an issue. An issue without a vector has none in the
+    segment."""
+    day, repo = opening.day.day, opening.row["repo"]
+    yield release.lake.manifest(opening.day.issues)
+    yield release.lake.manifest(opening.day.health)
+    if opening.day.tokens:
+        yield release.lake.manifest(opening.day.tokens)
+    for table in release.members:
+        for manifest in release.members[table]:
+            if table == INDEX:  # of a release that Titler 0.1 made: one for all days
+                belongs = True
+            elif table == SEGMENTS.name:
+                belongs = day.startswith(manifest.partition["period"]) and _has_repository(
+                    manifest.partition, repo
+                )
+            else:
+                belongs = manifest.partition.get("day") == day
+            if belongs and table not in (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name):
+                yield manifest
+
+
+def _has_repository(partition: Mapping[str, str], repo: str) -> bool:
+    number, _, groups = partition["repositories"].partition("-of-")
+    return bool(repository_group(repo, int(groups)) == int(number) - 1)
+
+
+def _batch(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "table": manifest.table,
+        "batch_id": manifest.batch_id,
+        "folder": manifest.folder,
+        "rows": manifest.rows,
+        "created_at": manifest.created_at,
+    }

@@ -1,0 +1,103 @@
+"""Explains the similar issues of an issue: the parts of the probability that each is a duplicate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pipeline.contracts import REPOSITORY_LIST, SIMILAR_ISSUES
+from pipeline.index.comparison import probabilities_of
+from pipeline.index.ordering import FEATURES, Ordering
+from pipeline.index.segmented_index import open_segments
+from pipeline.index.stored_orderings import ordering_of_version
+from pipeline.lake.pinned import Pinned
+from pipeline.settings import Settings
+
+PUBLISHED = (
+    "rank",
+    "issue_url",
+    "title",
+    "probability",
+    "distance",
+    "words_in_common",
+    "age_days",
+    "similar_text",
+    "group_size",
+)
+
+
+def explain_neighbours(
+    release: Pinned, settings: Settings, day: str, issue: Mapping[str, Any], count: int
+) -> dict[str, Any]:
+    """Returns the first `count` stored similar issues of an issue's own repository, with the parts of their
+    probabilities:
+
+    - `ordering`: the version of the ordering that the issue's day was searched with
+    - `issues`: the similar issues as they are stored, the most probable first. Each has `parts`, which are
+      computed now: the `bias`, the `features` with their values, weights and contributions (value times
+      weight), the sum `log_odds`, and the `probability` after the ordering's calibration. They differ from
+      the stored probability if the repository had other issues when the day was searched. `parts` is None if
+      the index no longer compares the two
+    - `problem`: why there is no list, or None
+
+    `issue` is the row of issues_v1. Raises LakeError if a file is damaged.
+    """
+    value: dict[str, Any] = {"ordering": None, "issues": [], "problem": None}
+    if SIMILAR_ISSUES.name not in release.members:
+        return value | {"problem": "the release has no lists of similar issues with probabilities"}
+    batch = next(each for each in release.members[SIMILAR_ISSUES.name] if each.day == day)
+    rows = release.lake.read(batch, SIMILAR_ISSUES)
+    is_own = pc.equal(rows.column("issue_id"), issue["issue_id"])
+    is_listed = pc.and_(is_own, pc.equal(rows.column("list"), REPOSITORY_LIST))
+    stored = rows.filter(is_listed).sort_by("rank").slice(0, count).to_pylist()
+    if not stored:
+        return value | {"problem": _why_none(release, settings, issue)}
+    version = str(batch.parameters["ordering"])
+    ordering = ordering_of_version(release.lake, version)
+    parts = {} if ordering is None else _parts(release, settings, issue, ordering)
+    neighbours = [{**_published(row), "parts": parts.get(row["similar_issue_id"])} for row in stored]
+    return {"ordering": version, "issues": neighbours, "problem": None}
+
+
+def _published(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"issue_url": "similar_issue_url", "title": "similar_title"}
+    return {name: row[names.get(name, name)] for name in PUBLISHED}
+
+
+def _why_none(release: Pinned, settings: Settings, issue: Mapping[str, Any]) -> str:
+    """Returns why an issue has no similar issues of its repository."""
+    if open_segments(release, settings).locate(issue["issue_url"], issue["repo"]) is None:
+        return "the issue is not in the index: no word of it is in the model's vocabulary"
+    return "the release has no older issue of this repository"
+
+
+def _parts(
+    release: Pinned, settings: Settings, issue: Mapping[str, Any], ordering: Ordering
+) -> dict[int, dict[str, Any]]:
+    """Returns the parts of the probability of each candidate of an issue, by the candidate's id."""
+    index = open_segments(release, settings)
+    query_issue = index.locate(issue["issue_url"], issue["repo"])
+    comparison = None if query_issue is None else index.older_in_repository(query_issue)
+    if comparison is None:
+        return {}
+    features = comparison.features()
+    log_odds = ordering.log_odds(features)
+    probabilities = probabilities_of(ordering, features)
+    weights = np.array(ordering.weights)
+    return {
+        issue_id: {
+            "bias": ordering.bias,
+            "features": [
+                {"name": name, "value": value, "weight": weight, "contribution": value * weight}
+                for name, value, weight in zip(
+                    FEATURES, features[row].astype(np.float64).tolist(), weights.tolist(), strict=True
+                )
+            ],
+            "log_odds": float(log_odds[row]),
+            "probability": float(probabilities[row]),
+        }
+        for row, issue_id in enumerate(comparison.issue_ids.tolist())
+    }

@@ -1,0 +1,204 @@
+"""Lists the releases of a lake: their figures, what changed in each, and why one was not published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.contracts import EMBEDDINGS, INDEX, ISSUES, SEGMENTS, TITLE_PREDICTIONS, VECTORS
+from pipeline.errors import LakeError, TitlerError
+from pipeline.evaluation.model_figures import EVALUATION
+from pipeline.lake.batches import Lake
+from pipeline.lake.members import SharedPages, made_by_command
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.lake.plan import Plan
+from pipeline.releases.current import current_release_id
+from pipeline.releases.index_figures import INDEX_FIGURES, MARKED
+from pipeline.releases.records import RECORD, marked_figures
+from pipeline.releases.stops import STOPPED
+from pipeline.releases.withheld_titles import WITHHELD
+
+CURRENT, PUBLISHED, ROLLED_BACK, STOPPED_STATUS, UNFINISHED, DAMAGED = (
+    "current",
+    "published",
+    "rolled_back",
+    "stopped",
+    "unfinished",
+    "damaged",
+)
+"""The values of the key `status` of a release."""
+KEYS = (
+    "id",
+    "status",
+    "current",
+    "opened_at",
+    "published_at",
+    "published_by",
+    "model",
+    "issues",
+    "days",
+    "recall_at_10",
+    "duplicates",
+    "titles",
+    "changes",
+    "bytes",
+    "stopped",
+    "next",
+    "problem",
+)
+"""The keys of a release. Do not rename them: `titler releases --json` prints them."""
+
+
+def releases(lake: Lake) -> list[dict[str, Any]]:
+    """Returns the releases of a lake, the newest first: one dict per release, with the keys KEYS.
+
+    - `status`: current, published, rolled_back, stopped (by a check), unfinished (a stage has not run) or
+      damaged (its plan or its record cannot be read)
+    - `current`: whether readers see it
+    - `opened_at`, `published_at`: when it was planned, and when it last became current
+    - `model`: its `name` and `version`
+    - `issues`, `days`: how many it has
+    - `recall_at_10`: of its index, 0 to 1
+    - `duplicates`: how many marked `pairs` were measured, and the share that is listed, `recall_at_10`
+    - `titles`: ROUGE-L of the model's titles and of the floor, 0 to 100, and why they are `withheld`
+    - `changes`: what differs from the release `since`, which was current when this one was planned: the days
+      that were added, replaced and removed, and the former `model`, if it was another one
+    - `bytes`: size of all its batches; releases share most of them
+    - `stopped`: the `reason` why a check stopped it, and when (`at`)
+    - `next`: the command that continues an unpublished release
+    - `problem`: the message about a damaged or missing file
+
+    A value is None if it is unknown or does not apply.
+    """
+    current, problem = _current(lake)
+    shared_pages: SharedPages = {}
+    rows = [
+        _row(Pinned(lake, "releases", name, shared_pages), current, problem)
+        for name in pinned_names(lake, "releases")
+    ]
+    return sorted(rows, key=lambda row: (row["opened_at"] or row["published_at"] or "", row["id"]))[::-1]
+
+
+def _current(lake: Lake) -> tuple[str | None, str | None]:
+    """Returns the name of the current release, and the message about a damaged pointer to it."""
+    try:
+        return current_release_id(lake), None
+    except TitlerError as error:
+        return None, error.message
+
+
+def _row(release: Pinned, current: str | None, problem: str | None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(KEYS) | {"id": release.name, "current": release.name == current}
+    problems = [problem] if problem else []
+
+    def add(*parts: Callable[[Pinned], Mapping[str, Any]]) -> bool:
+        """Adds what each part returns. Returns whether all could be read."""
+        count = len(problems)
+        for part in parts:
+            try:
+                row.update(part(release))
+            except TitlerError as error:
+                problems.append(error.message)
+        return len(problems) == count
+
+    has_record, has_plan = add(_of_record), add(_of_plan)
+    if has_plan:
+        add(*([_unpublished] if has_record and not row["published_at"] else []), _titles, _changes, _size)
+    if not has_record or not has_plan:
+        row["status"] = DAMAGED
+    elif row["current"] and row["status"] == PUBLISHED:
+        row["status"] = CURRENT
+    return row | {"problem": " ".join(dict.fromkeys(problems)) or None}
+
+
+def _of_plan(release: Pinned) -> dict[str, Any]:
+    """Returns when a release was planned, and its model."""
+    if not release.is_open():
+        path = release.lake.path(release.file("plan.json"))
+        raise LakeError(f"The file {path} is missing.", f"To delete the release, delete the folder of {path}")
+    facts = release.facts
+    return {
+        "opened_at": release.opened_at,
+        "model": {"name": facts["model"], "version": facts["model_version"]},
+    }
+
+
+def _of_record(release: Pinned) -> dict[str, Any]:
+    """Returns what the record of a published release says."""
+    record = release.notes[RECORD]
+    if record is None:
+        return {}
+    names = ("published_at", "published_by", "issues", "days", "recall_at_10")
+    return {
+        "status": ROLLED_BACK if record["rolled_back"] else PUBLISHED,
+        **{name: record[name] for name in names},
+        "duplicates": _duplicates(marked_figures(record)),
+    }
+
+
+def _unpublished(release: Pinned) -> dict[str, Any]:
+    """Returns the figures of a release without a record, why it is not published yet, and the command that
+    continues it."""
+    figures, stop, plan = release.notes[INDEX_FIGURES] or {}, release.notes[STOPPED], release.plan
+    rows = sum(batch.rows for batch in release.members[ISSUES.name])
+    index = INDEX if INDEX in release.members else SEGMENTS.name
+    tables = (VECTORS.name, EMBEDDINGS.name, index, TITLE_PREDICTIONS.name)
+    missing = next((table for table in tables if table not in release.members), None)
+    return {
+        "status": UNFINISHED if stop is None else STOPPED_STATUS,
+        "stopped": stop and {"reason": stop["reason"], "at": stop["at"]},
+        "next": made_by_command(missing, "releases", release.name)
+        if missing
+        else f"titler publish --release {release.name}",
+        "days": len(plan.days),
+        "issues": rows - sum(map(len, plan.superseded.values())),
+        "recall_at_10": figures.get("recall_at_10"),
+        "duplicates": _duplicates(figures.get(MARKED)),
+    }
+
+
+def _duplicates(marked: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return {name: marked[name] for name in ("pairs", "recall_at_10")} if marked else None
+
+
+def _titles(release: Pinned) -> dict[str, Any]:
+    """Returns how good the titles of a release's model are, and why the release withholds them."""
+    figures = Pinned(release.lake, "models", release.facts["model"]).notes[EVALUATION] or {}
+    scores = {"rougeL": figures.get("rougeL"), "floor_rougeL": figures.get("lead_rougeL")}
+    return {"titles": {**scores, "withheld": release.facts.get(WITHHELD)}}
+
+
+def _changes(release: Pinned) -> dict[str, Any]:
+    """Returns what differs from the release before. Days are compared by what they contain, so a day that was
+    ingested again with the same result is not listed. Reads only the pages of days that differ."""
+    base = release.base
+    if base is None or not base.is_open():
+        return {}
+    days, base_days = (_content_by_day(each, other) for each, other in ((release, base), (base, release)))
+    model = {"name": base.facts["model"], "version": base.facts["model_version"]}
+    return {
+        "changes": {
+            "since": base.name,
+            "days_added": sorted(days.keys() - base_days.keys()),
+            "days_replaced": sorted(
+                day for day in days.keys() & base_days.keys() if days[day] != base_days[day]
+            ),
+            "days_removed": sorted(base_days.keys() - days.keys()),
+            "model": model if model["name"] != release.facts["model"] else None,
+        }
+    }
+
+
+def _content_by_day(release: Pinned, other: Pinned) -> dict[str, tuple[str, ...]]:
+    """Returns the content of each day of a release, without the days of the pages that `other` has, too."""
+    common = set(other.day_pages.values())
+    if not release.day_pages or not common:  # Titler 0.1 wrote no pages
+        return {day.day: day.content for day in release.plan.days}
+    pages = {period: page for period, page in release.day_pages.items() if page not in common}
+    return {day.day: day.content for day in Plan.of_pages(release.lake, pages, {}, "").days}
+
+
+def _size(release: Pinned) -> dict[str, Any]:
+    """Returns the size of the batches of a release."""
+    batches = (batch for table in release.members for batch in release.members[table])
+    return {"bytes": sum(file.bytes for batch in batches for file in batch.files)}
