@@ -93,16 +93,22 @@ class SegmentedIndex:
     def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
         release, or if it is not in the index because its vector is zero."""
+        issue = self.find_in_index(url)
+        if issue is None:
+            # The URL of an issue may name another repository than its event, if the repository was renamed.
+            repo = repository_in_release(self._release, url)
+            issue = self._find(url, repo) if repo not in (None, repository_of(url)) else None
+        if issue is None:
+            raise missing_issue(self._release, url)
+        return issue
+
+    def find_in_index(self, url: str) -> QueryIssue | None:
+        """Returns the issue with this URL, in any letter case, or None if the index has no such issue of the
+        repository that the URL names. Unlike `find`, it reads only what the index has of this repository."""
         named = repository_of(url)
         issue = self._find(url, named)
         if issue is None and (stored := self._repository_named(named)) not in (None, named):
             issue = self._find(url, str(stored))
-        if issue is None:
-            # The URL of an issue may name another repository than its event, if the repository was renamed.
-            repo = repository_in_release(self._release, url)
-            issue = self._find(url, repo) if repo not in (None, named) else None
-        if issue is None:
-            raise missing_issue(self._release, url)
         return issue
 
     def repository(self, name: str) -> str:
