@@ -177,8 +177,8 @@ def similar_to(
     opened: OpenRelease, query: SimilarQuery, query_issue: QueryIssue, neighbours: int
 ) -> list[dict[str, Any]]:
     """Returns the issues of an open release that are most similar to `query_issue`, which is the issue or
-    the text that `query` names. The result is that of `similar`. Raises UsageError if the release has no issue of the
-    repository that the query names."""
+    the text that `query` names. The result is that of `similar`. Raises UsageError if the release has no
+    issue of the repository that the query names."""
     release, index, settings = opened.release, opened.index, opened.settings
     named = repository_name(query.repo) if query.repo else None
     own = query_issue.repo if query.same_repo or not query.everywhere else None

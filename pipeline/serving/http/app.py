@@ -96,12 +96,18 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
 def _add_state(app: FastAPI, pool: WorkerPool, metrics: RequestMetrics) -> None:
     """Adds the paths that say how the server is."""
 
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Whether the server runs")
     async def health() -> dict[str, str]:
         """Answers as long as the server runs, and needs no token."""
         return {"status": "up"}
 
-    @app.get("/ready", responses={503: {"model": ReadyAnswer}}, summary="Whether a release is open")
+    @app.head("/ready", include_in_schema=False)
+    @app.get(
+        "/ready",
+        responses={503: {"model": ReadyAnswer}},
+        summary="Whether a release is open",
+    )
     async def ready() -> JSONResponse:
         """Answers with the status 200 if a release is open, and otherwise with 503 and the reason. `problem`
         says why a newer release is not served."""

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from pipeline.serving.http.forms import BATCH, ONE
+from pipeline.serving.http.forms import BATCH, ONE, WRONG_VALUE
 from pipeline.serving.http.refusals import RefusalError
 
 TYPES = {
@@ -64,28 +64,25 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 def describe(problem: Mapping[str, Any]) -> dict[str, str]:
     """Returns the answer to a request with a wrong form. `problem` is an error of pydantic. The values of the
     request are not repeated."""
-    kind, message = problem["type"], str(problem["msg"]).removeprefix("Value error, ")
-    place = _place(problem["loc"])
+    kind, place, value = problem["type"], _place(problem["loc"]), problem.get("input")
+    if kind == WRONG_VALUE:
+        return {name: problem["ctx"][name] for name in ("error", "expected")}
     if kind == "json_invalid":
-        reason = problem.get("ctx", {}).get("error", message)
-        return {
-            "error": f"The body of the request is not JSON: {reason}.",
-            "expected": "a JSON value in UTF-8",
-        }
+        reason = problem["ctx"]["error"]
+        return {"error": f"The body of the request is not JSON: {reason}.", "expected": "JSON in UTF-8"}
     if kind == "missing":
-        return {"error": f"{place} is missing.", "expected": "a value for this key"}
+        return {"error": f"{place}: nothing was found.", "expected": "a value"}
     if kind == "extra_forbidden":
-        return {"error": f"{place} is not a known key.", "expected": "the keys that /docs lists"}
-    if kind == "value_error":
-        return {"error": f"{place} contradicts itself or has a wrong value.", "expected": message}
-    found = TYPES.get(type(problem.get("input")), "another value")
-    return {"error": f"{place} is {found} that does not fit.", "expected": message}
+        return {"error": f"{place}: this key is not known.", "expected": "the keys that /docs lists"}
+    expected = str(problem["msg"]).removeprefix("Input should be ")
+    if kind.startswith("date"):
+        expected = "a day, such as 2015-01-01"
+    return {"error": f"{place}: {TYPES.get(type(value), 'another value')} was found.", "expected": expected}
 
 
 def _place(location: Sequence[Any]) -> str:
     """Returns where in a request a problem is, such as `[0].body`."""
-    parts = [part for part in location if part not in (ONE, BATCH)]
-    if parts[:1] in (["body"], ["path"], ["query"]):
-        parts = parts[1:]
+    # The first part says that the problem is in the body or in the path of the request.
+    parts = [part for part in location[1:] if part not in (ONE, BATCH)]
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    return text.removeprefix(".") or "The body of the request"
+    return text.removeprefix(".") or "body of the request"

@@ -6,13 +6,15 @@ from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from pipeline.errors import UsageError
-from pipeline.serving.addresses import issue_url, repository_name
+from pipeline.serving.addresses import repository_name
 from pipeline.serving.queries import SimilarQuery
 
 MAX_NEIGHBOURS = 100
 """Largest number of similar issues per list."""
+ADDRESS_FORMS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
 
 
 class Form(BaseModel):
@@ -56,26 +58,32 @@ class SimilarForm(Form):
 
     @model_validator(mode="after")
     def _check_query(self) -> Self:
-        """Raises ValueError unless exactly one of a text, an address and a draft is given."""
-        is_draft = self.title is not None or self.body is not None
-        given = [self.text is not None, self.address is not None, is_draft]
-        if sum(given) != 1:
-            raise ValueError("give exactly one of: text; address; title and body")
+        """Raises PydanticCustomError unless exactly one of a text, an address and a draft is given, and if a
+        value is wrong."""
+        draft = self.title is not None or self.body is not None
+        chosen = {"text": self.text is not None, "address": self.address is not None, "title or body": draft}
+        names = [name for name, is_chosen in chosen.items() if is_chosen]
+        if len(names) != 1:
+            raise _wrong(
+                f"The request has {' and '.join(names) or 'no text'}.",
+                "exactly one of: text; address; title and body",
+            )
         if not any((part or "").strip() for part in (self.text, self.address, self.title, self.body)):
-            raise ValueError("give a text that is not empty")
+            raise _wrong("The text of the request is empty.", "a text, or the address of an issue")
         if self.repo is not None and self.everywhere:
-            raise ValueError("repo and everywhere contradict each other; give only one of them")
+            raise _wrong(
+                "The request has repo and everywhere.", "only one of them: each says where to search"
+            )
         try:
-            if self.address is not None and issue_url(self.address) is None:
-                raise ValueError("address is not the address of an issue; give its URL, or OWNER/REPO#NUMBER")
-            _ = self.query.issue_url
+            is_address = self.query.issue_url is not None
         except UsageError as error:
-            raise ValueError(error.message) from None
-        if self.repo is not None:
-            try:
-                repository_name(self.repo)
-            except UsageError:
-                raise ValueError("repo is not the name of a repository; give it as OWNER/REPO") from None
+            raise _wrong(error.message, ADDRESS_FORMS) from None
+        if self.address is not None and not is_address:
+            raise _wrong("address is not the address of an issue.", ADDRESS_FORMS)
+        try:
+            _ = self.repo is not None and repository_name(self.repo)
+        except UsageError:
+            raise _wrong("repo is not the name of a repository.", "OWNER/REPO") from None
         return self
 
     @property
@@ -86,6 +94,14 @@ class SimilarForm(Form):
         else:
             text, title = str(self.text or self.address), None
         return SimilarQuery(text, title, self.repo, everywhere=self.everywhere, since=self.since)
+
+
+WRONG_VALUE = "wrong_value"
+
+
+def _wrong(error: str, expected: str) -> PydanticCustomError:
+    """Returns the error of a form: what was found, and what was expected."""
+    return PydanticCustomError(WRONG_VALUE, "{error}", {"error": error, "expected": expected})
 
 
 class TitleAnswer(BaseModel):

@@ -88,7 +88,7 @@ class Gate:
             return
         await self._app(scope, receive, send)
 
-    def _check(self, scope: Mapping[str, Any]) -> None:
+    def _check(self, scope: MutableMapping[str, Any]) -> None:
         """Raises RefusalError if the request must not reach the application."""
         if scope["path"] == OPEN_PATH:
             return
@@ -196,7 +196,11 @@ def _host_name(header: str) -> str:
 
 def _path(scope: Mapping[str, Any]) -> str:
     """Returns the path of a request, with the names of parameters and not their values."""
-    return str(getattr(scope.get("route"), "path", UNKNOWN_PATH))
+    if route := scope.get("route"):
+        return str(route.path)
+    # A request that was refused at once has no route yet.
+    paths = {route.path for route in scope["app"].routes}
+    return str(scope["path"]) if scope["path"] in paths else UNKNOWN_PATH
 
 
 async def _refuse(

@@ -58,8 +58,8 @@ class Reply:
 
 
 def reply_to(opened: OpenRelease, task: Task) -> Reply:
-    """Returns the answer of an open release to a task. Raises nothing: a fault of the server is logged without
-    the text of the task, and answered with the status 500."""
+    """Returns the answer of an open release to a task. Raises nothing. A fault of the server is answered with
+    the status 500, and logged without the text of the task."""
     try:
         return Reply(_answer(opened, task))
     except RefusalError as refusal:

@@ -45,10 +45,12 @@ class Worker:
 
     def __init__(self, lake: Lake, settings: Settings, release_id: str) -> None:
         self.release_id = release_id
+        # Settings that were read from a file cannot be pickled. A query needs only these sections, no secret.
+        sections = Settings.model_construct(index=settings.index, similar=settings.similar)
         context = multiprocessing.get_context("spawn")
         self._connection, other_end = context.Pipe()
         self._process = context.Process(
-            target=serve_release, args=(other_end, lake, settings, release_id), daemon=True
+            target=serve_release, args=(other_end, lake, sections, release_id), daemon=True
         )
         self._process.start()
         other_end.close()
