@@ -89,7 +89,8 @@ setup(
     ],
     package_data={
         "": ["*.sql"],  # sql/ lies beside pipeline/, in a wheel as in the repository
-        "pipeline": ["py.typed", "serving/http/*.html"],  # type checkers read the package's annotations
+        # Type checkers read the package's annotations. The pages are those of the HTTP server.
+        "pipeline": ["py.typed", "serving/http/*.html"],
     },
     install_requires=RUNTIME,
     extras_require={

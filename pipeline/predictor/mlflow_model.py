@@ -66,7 +66,7 @@ def bodies_of(model_input: pd.DataFrame) -> list[str | None]:
     return [_body(value, row) for row, value in enumerate(model_input[columns[0]])]
 
 
-def _body(value: object, row: int) -> str | None:
+def _body(value: Any, row: int) -> str | None:
     if isinstance(value, str):
         return value
     # pandas has None, NaN or NA for a missing value. A list or a dict is not a missing value.

@@ -67,19 +67,19 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
     async def title(forms: Annotated[TitleForms, Body()]) -> JSONResponse:
         """Predicts a title for the body of an issue. A list gives a list of titles in the same order."""
         if isinstance(forms, TitleForm):
-            return JSONResponse((await pool.answer(TitleTask((forms.body,))))[0])
+            return JSONResponse((await pool.compute(TitleTask((forms.body,))))[0])
         if len(forms) > max_batch:
             raise RefusalError(
                 413, f"The batch has {len(forms)} issues.", f"at most {max_batch} (setting serve.max_batch)"
             )
-        return JSONResponse(await pool.answer(TitleTask(tuple(form.body for form in forms))))
+        return JSONResponse(await pool.compute(TitleTask(tuple(form.body for form in forms))))
 
     @app.post("/similar", responses=similar_answers, summary="Similar issues")
     async def similar(form: SimilarForm) -> JSONResponse:
         """Finds the issues that an issue or a text probably repeats, the most probable first. An issue has
         two lists: of its own repository, and of all repositories. A text has the second, or with `repo` the
         first."""
-        return JSONResponse(await pool.answer(SimilarTask(form.query, form.k)))
+        return JSONResponse(await pool.compute(SimilarTask(form.query, form.k)))
 
     @app.get("/issues/{owner}/{repo}/{number}", responses=issue_answers, summary="A stored issue")
     async def issue(
@@ -90,7 +90,7 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
         """Returns what the release has stored about an issue: its title, its predicted title, and its similar
         older issues. Computes nothing."""
         url = f"https://github.com/{owner}/{repo}/issues/{number}"
-        return JSONResponse(await pool.answer(IssueTask(url)))
+        return JSONResponse(await pool.compute(IssueTask(url)))
 
 
 def _add_state(app: FastAPI, pool: WorkerPool, metrics: RequestMetrics) -> None:
@@ -112,7 +112,7 @@ def _add_state(app: FastAPI, pool: WorkerPool, metrics: RequestMetrics) -> None:
         """Answers with the status 200 if a release is open, and otherwise with 503 and the reason. `problem`
         says why a newer release is not served."""
         release = pool.release
-        answer = ReadyAnswer(
+        readiness = ReadyAnswer(
             ready=release is not None,
             release=release.id if release else None,
             issues=release.issues if release else None,
@@ -120,7 +120,7 @@ def _add_state(app: FastAPI, pool: WorkerPool, metrics: RequestMetrics) -> None:
             published_at=release.published_at if release else None,
             problem=pool.problem or None,
         )
-        return JSONResponse(answer.model_dump(), 200 if release else 503)
+        return JSONResponse(readiness.model_dump(), 200 if release else 503)
 
     @app.get("/metrics", summary="Metrics", response_class=Response)
     async def read_metrics() -> Response:

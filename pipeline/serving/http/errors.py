@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from pipeline.serving.http.forms import BATCH, ONE, WRONG_VALUE
+from pipeline.serving.http.forms import BATCH, ONE_ISSUE, WRONG_VALUE
 from pipeline.serving.http.refusals import RefusalError
 
 TYPES = {
@@ -82,7 +82,7 @@ def describe(problem: Mapping[str, Any]) -> dict[str, str]:
 
 def _place(location: Sequence[Any]) -> str:
     """Returns where in a request a problem is, such as `[0].body`."""
-    # The first part says that the problem is in the body or in the path of the request.
-    parts = [part for part in location[1:] if part not in (ONE, BATCH)]
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    # The first one says that the problem is in the body or in the path of the request.
+    keys = [key for key in location[1:] if key not in (ONE_ISSUE, BATCH)]
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
     return text.removeprefix(".") or "body of the request"

@@ -31,10 +31,10 @@ class TitleForm(Form):
     ]
 
 
-ONE, BATCH = "one issue", "batch"
+ONE_ISSUE, BATCH = "one issue", "batch"
 TitleForms = Annotated[
-    Annotated[TitleForm, Tag(ONE)] | Annotated[list[TitleForm], Tag(BATCH), Field(min_length=1)],
-    Discriminator(lambda value: BATCH if isinstance(value, list) else ONE),
+    Annotated[TitleForm, Tag(ONE_ISSUE)] | Annotated[list[TitleForm], Tag(BATCH), Field(min_length=1)],
+    Discriminator(lambda value: BATCH if isinstance(value, list) else ONE_ISSUE),
 ]
 
 
@@ -68,7 +68,7 @@ class SimilarForm(Form):
                 f"The request has {' and '.join(names) or 'no text'}.",
                 "exactly one of: text; address; title and body",
             )
-        if not any((part or "").strip() for part in (self.text, self.address, self.title, self.body)):
+        if not any((text or "").strip() for text in (self.text, self.address, self.title, self.body)):
             raise _wrong("The text of the request is empty.", "a text, or the address of an issue")
         if self.repo is not None and self.everywhere:
             raise _wrong(

@@ -67,7 +67,7 @@ class Gate:
 
         self._requests += 1
         try:
-            await self._answer(scope, _Limited(receive, self._serve), send_answer)
+            await self._handle(scope, _Limited(receive, self._serve), send_answer)
         except Exception as error:
             # The message of an unknown error may contain the text of an issue, which must not be logged.
             log.error("%s failed: %s", _path(scope), type(error).__name__)
@@ -80,7 +80,7 @@ class Gate:
             self._metrics.count(path, status, seconds)
             log.info("%s %s %d %.1f ms", scope["method"], path, status, seconds * 1000)
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: _Limited, send: Send) -> None:
+    async def _handle(self, scope: MutableMapping[str, Any], receive: _Limited, send: Send) -> None:
         try:
             self._check(scope)
         except RefusalError as refusal:
@@ -173,13 +173,13 @@ def _check_token(header: str, token: str) -> None:
     """Raises RefusalError unless the header Authorization has the token, as a bearer token or as the password
     of HTTP Basic, which a browser asks for. The comparison takes the same time for every wrong token."""
     scheme, _, value = header.partition(" ")
-    given = value.strip().encode("latin-1")
+    received_token = value.strip().encode("latin-1")
     if scheme.lower() == "basic":
         with suppress(binascii.Error):
-            given = base64.b64decode(given, validate=True).partition(b":")[2]
+            received_token = base64.b64decode(received_token, validate=True).partition(b":")[2]
     elif scheme.lower() != "bearer":
-        given = b""
-    if not secrets.compare_digest(given, token.encode()):
+        received_token = b""
+    if not secrets.compare_digest(received_token, token.encode()):
         raise RefusalError(
             401,
             "The token is wrong." if header else "The header Authorization is missing.",
@@ -206,5 +206,5 @@ def _path(scope: Mapping[str, Any]) -> str:
 async def _refuse(
     refusal: RefusalError, scope: MutableMapping[str, Any], receive: Receive, send: Send
 ) -> None:
-    answer = JSONResponse(refusal.content, refusal.status, refusal.headers)
-    await answer(scope, receive, send)
+    response = JSONResponse(refusal.content, refusal.status, refusal.headers)
+    await response(scope, receive, send)

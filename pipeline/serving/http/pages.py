@@ -26,8 +26,8 @@ def page_response(page: str) -> HTMLResponse:
     """Returns the answer with a page. A browser runs only the script and the style in the page itself, and
     the script may ask only this server."""
     scripts, styles = (
-        " ".join(f"'sha256-{_digest(text)}'" for text in part.findall(page)) or "'none'"
-        for part in (SCRIPT, STYLE)
+        " ".join(f"'sha256-{_digest(text)}'" for text in pattern.findall(page)) or "'none'"
+        for pattern in (SCRIPT, STYLE)
     )
     policy = (
         f"default-src 'none'; script-src {scripts}; style-src {styles}; connect-src 'self'; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,11 +16,15 @@ from pipeline.lake.batches import Lake
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import read_record
 from pipeline.serving.http.refusals import RETRY_AFTER, RefusalError, overloaded
-from pipeline.serving.http.tasks import Task
+from pipeline.serving.http.tasks import Task, TitleTask, joined
 from pipeline.serving.http.worker import Worker, WorkerLostError
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+MAX_TITLES_TOGETHER = 16
+"""Largest number of bodies that a worker gets in one task, if they come from several requests."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +37,36 @@ class ServedRelease:
     published_at: str
 
 
+@dataclass(eq=False)
+class _Request:
+    """A task that waits for a worker, or is being computed, and the response that its client waits for."""
+
+    task: Task
+    response: asyncio.Future[Any]
+
+
 class WorkerPool:
     """A fixed number of workers. All of them have the same release open, except while a request that began
     before a new release is still being answered.
 
-    `problem` says why the current release of the lake is not served; it is empty if it is.
+    Titles for which several requests are waiting are computed together: a body costs much less processor time
+    then. `problem` says why the current release of the lake is not served; it is empty if it is.
     """
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
         self._lake = lake
         self._settings = settings
         self.size = settings.serve.workers or len(os.sched_getaffinity(0))
-        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()  # the last one has the warmest caches
+        self._idle: list[Worker] = []
         self._workers: set[Worker] = set()
         self._starting: set[Worker] = set()
+        self._queue: deque[_Request] = deque()
+        self._computing: set[asyncio.Task[None]] = set()
         self._lost = asyncio.Event()
         # Requests of the old release and of the new one may be computed at the same time.
         self._threads = ThreadPoolExecutor(2 * self.size, thread_name_prefix="titler-worker")
         self.release: ServedRelease | None = None
         self.problem = "The server has not opened a release yet."
-        self.waiting = 0
-        """Number of requests that wait for a worker."""
 
     @property
     def usable(self) -> int:
@@ -62,54 +76,94 @@ class WorkerPool:
     @property
     def busy(self) -> int:
         """Number of workers that compute an answer."""
-        return len(self._workers) - self._idle.qsize()
+        return len(self._workers) - len(self._idle)
 
-    async def answer(self, task: Task) -> Any:
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait for a worker."""
+        return len(self._queue)
+
+    async def compute(self, task: Task) -> Any:
         """Returns the JSON value that a worker computes for a task. Raises RefusalError if there is none."""
-        worker = await self._free_worker()
-        timeout = self._settings.serve.timeout_seconds
-        is_usable = False
-        try:
-            ask = asyncio.get_running_loop().run_in_executor(self._threads, worker.ask, task, timeout)
-            reply = await asyncio.shield(ask)
-            is_usable = True
-        except TimeoutError:
-            raise RefusalError(
-                504,
-                f"The answer was not computed within {timeout:g} s.",
-                "a smaller batch, or a shorter text",
-            ) from None
-        except WorkerLostError:
-            raise RefusalError(
-                503,
-                "The process that computed the answer has ended.",
-                "the same request again",
-                {**RETRY_AFTER},
-            ) from None
-        finally:
-            self._return(worker, is_usable)
-        return reply.result()
-
-    async def _free_worker(self) -> Worker:
+        serve, loop = self._settings.serve, asyncio.get_running_loop()
         if self.release is None:
             raise RefusalError(503, self.problem, "a published release", {**RETRY_AFTER})
-        serve = self._settings.serve
-        if self._idle.empty() and self.waiting >= serve.max_waiting:
+        if not self._idle and self.waiting >= serve.max_waiting:
             raise overloaded(f"All workers are busy, and {self.waiting} requests are waiting for them.")
-        self.waiting += 1
+        request = _Request(task, loop.create_future())
+        self._queue.append(request)
+        self._dispatch()
+        expiry = loop.call_later(serve.timeout_seconds, self._expire, request)
         try:
-            async with asyncio.timeout(serve.timeout_seconds):
-                return await self._idle.get()
-        except TimeoutError:
-            raise overloaded(f"No worker was free within {serve.timeout_seconds:g} s.") from None
+            return await request.response
         finally:
-            self.waiting -= 1
+            expiry.cancel()
+
+    def _expire(self, request: _Request) -> None:
+        """Refuses a request that has waited too long for a worker."""
+        if request in self._queue:
+            self._queue.remove(request)
+            seconds = self._settings.serve.timeout_seconds
+            _finish(request, overloaded(f"No worker was free within {seconds:g} s."))
+
+    def _dispatch(self) -> None:
+        """Gives the requests that wait to the workers that are free."""
+        while self._idle and self._queue:
+            # The worker that became free last has the warmest caches.
+            computing = asyncio.create_task(self._run(self._idle.pop(), self._take()))
+            self._computing.add(computing)
+            computing.add_done_callback(self._computing.discard)
+
+    def _take(self) -> list[_Request]:
+        """Removes the next request from the queue and returns it. If it is for titles, returns others for
+        titles with it."""
+        together = [self._queue.popleft()]
+        if isinstance(together[0].task, TitleTask):
+            bodies = len(together[0].task.bodies)
+            for request in list(self._queue):
+                if isinstance(request.task, TitleTask):
+                    bodies += len(request.task.bodies)
+                    if bodies > MAX_TITLES_TOGETHER:
+                        break
+                    self._queue.remove(request)
+                    together.append(request)
+        return together
+
+    async def _run(self, worker: Worker, requests: list[_Request]) -> None:
+        """Lets a worker answer requests: one, or several for titles."""
+        task, timeout = joined([request.task for request in requests]), self._settings.serve.timeout_seconds
+        outcome: Any
+        is_usable = False
+        try:
+            loop = asyncio.get_running_loop()
+            reply = await loop.run_in_executor(self._threads, worker.run, task, timeout)
+            is_usable, outcome = True, reply.result()
+        except RefusalError as refusal:
+            outcome = refusal
+        except TimeoutError:
+            error = f"The answer was not computed within {timeout:g} s."
+            outcome = RefusalError(504, error, "a smaller batch, or a shorter text")
+        except WorkerLostError:
+            error = "The process that computed the answer has ended."
+            outcome = RefusalError(503, error, "the same request again", {**RETRY_AFTER})
+        finally:
+            self._return(worker, is_usable)
+        start = 0
+        for request in requests:
+            if isinstance(outcome, RefusalError) or not isinstance(request.task, TitleTask):
+                _finish(request, outcome)
+            else:
+                end = start + len(request.task.bodies)
+                _finish(request, outcome[start:end])
+                start = end
 
     def _return(self, worker: Worker, is_usable: bool) -> None:
+        """Takes back a worker that has answered, or that cannot be used any more."""
         if is_usable and worker in self._workers:
-            self._idle.put_nowait(worker)
+            self._idle.append(worker)
+            self._dispatch()
             return
-        if not is_usable and worker in self._workers:
+        if worker in self._workers:
             self._workers.discard(worker)
             self._lost.set()
         self._threads.submit(worker.stop if is_usable else worker.kill)
@@ -169,13 +223,13 @@ class WorkerPool:
         answered."""
         if self.release is None or self.release.id != release_id:
             log.info("release %s is served by %d workers", release_id, len(workers))
-            self._workers = set()
-            while not self._idle.empty():
-                self._threads.submit(self._idle.get_nowait().stop)
+            for worker in self._idle:
+                self._threads.submit(worker.stop)
+            self._workers, self._idle = set(), []
         self.release = release
         self._workers.update(workers)
-        for worker in workers:
-            self._idle.put_nowait(worker)
+        self._idle += workers
+        self._dispatch()
 
     def _report(self, problem: str) -> None:
         if problem != self.problem:
@@ -192,8 +246,18 @@ class WorkerPool:
         await asyncio.to_thread(self._threads.shutdown)
 
 
+def _finish(request: _Request, outcome: Any) -> None:
+    """Answers a request, unless its client does not wait any more."""
+    if request.response.done():
+        return
+    if isinstance(outcome, RefusalError):
+        request.response.set_exception(outcome)
+    else:
+        request.response.set_result(outcome)
+
+
 def _reason(error: Exception) -> str:
     """Returns in one line why a release cannot be opened."""
-    known = error if isinstance(error, TitlerError) else disk_error(error)
-    text = known.message if known else f"Unexpected {type(error).__name__}: {error}"
+    cause = error if isinstance(error, TitlerError) else disk_error(error)
+    text = cause.message if cause else f"Unexpected {type(error).__name__}: {error}"
     return " ".join(text.split())

@@ -38,11 +38,11 @@ def serve(lake: Lake, settings: Settings, host: str, port: int, report: Callable
     )
     server = _Server(config, lambda: report(_address(listener)))
     # uvicorn repeats the signal that ended it. By then all requests are answered, so this is no failure.
-    before = {name: signal.signal(name, signal.SIG_IGN) for name in (signal.SIGTERM, signal.SIGINT)}
+    earlier_handlers = {name: signal.signal(name, signal.SIG_IGN) for name in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run([listener])
     finally:
-        for name, handler in before.items():
+        for name, handler in earlier_handlers.items():
             signal.signal(name, handler)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,15 @@ class IssueTask:
 Task = TitleTask | SimilarTask | IssueTask
 
 
+def joined(tasks: Sequence[Task]) -> Task:
+    """Returns one task for a task, or for several tasks for titles. The bodies keep their order."""
+    titles_only = [task for task in tasks if isinstance(task, TitleTask)]
+    if len(titles_only) < len(tasks):
+        (task,) = tasks
+        return task
+    return TitleTask(tuple(body for task in titles_only for body in task.bodies))
+
+
 @dataclass(frozen=True)
 class Reply:
     """The answer to a task: a JSON value, or why there is none (see `RefusalError`). `status` is the HTTP
@@ -61,7 +71,7 @@ def reply_to(opened: OpenRelease, task: Task) -> Reply:
     """Returns the answer of an open release to a task. Raises nothing. A fault of the server is answered with
     the status 500, and logged without the text of the task."""
     try:
-        return Reply(_answer(opened, task))
+        return Reply(_compute(opened, task))
     except RefusalError as refusal:
         return Reply(None, refusal.status, refusal.error, refusal.expected)
     except TitlerError as error:
@@ -77,7 +87,7 @@ def reply_to(opened: OpenRelease, task: Task) -> Reply:
         return Reply(None, 500, "The answer could not be computed.", SERVER_FAULT)
 
 
-def _answer(opened: OpenRelease, task: Task) -> Any:
+def _compute(opened: OpenRelease, task: Task) -> Any:
     if isinstance(task, TitleTask):
         return titles(opened.release, opened.predictor, task.bodies)
     if isinstance(task, SimilarTask):

@@ -1,7 +1,8 @@
 """A worker: a process that has one release open and answers one task at a time.
 
-Workers are processes and not threads for two reasons. Python's threads compute titles in turns, so that two
-of them are hardly faster than one. And a process can be ended if an answer takes too long.
+Workers are processes and not threads for two reasons. Two threads must not read the same open Parquet file:
+pyarrow then fails ("ReadRangeCache did not find matching cache entry"). And a process can be ended if an
+answer takes too long.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Worker:
         if isinstance(opened, _Failure):
             raise LakeError(opened.message)
 
-    def ask(self, task: Task, timeout: float) -> Reply:
+    def run(self, task: Task, timeout: float) -> Reply:
         """Returns the answer to a task. Raises TimeoutError if there is none after `timeout` seconds, and
         WorkerLostError if the process has ended. After both, the worker cannot be used any more."""
         try:

@@ -19,8 +19,8 @@ def refusal(form: Any, value: Any) -> tuple[str, str]:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(form).validate_python(value)
     problem = refused.value.errors()[0]
-    answer = describe({**problem, "loc": ("body", *problem["loc"])})  # as FastAPI passes it on
-    return answer["error"], answer["expected"]
+    content = describe({**problem, "loc": ("body", *problem["loc"])})  # as FastAPI passes it on
+    return content["error"], content["expected"]
 
 
 @pytest.mark.parametrize(

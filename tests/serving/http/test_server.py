@@ -34,7 +34,7 @@ TOKEN = "s3cret-token-Ω"
 BODY = "The window closes when I press Enter twice, says Zanzibar"
 DEADLINE = 120  # seconds after which a test fails instead of waiting on
 BEARER = {"Authorization": f"Bearer {TOKEN}".encode()}
-Answer = tuple[int, Any, dict[str, str]]
+Response = tuple[int, Any, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Server:
     def lake(self) -> Lake:
         return Lake(self.settings.lake.root)
 
-    def ask(self, path: str, content: Any = None, headers: Any = BEARER, raw: bytes | None = None) -> Answer:
+    def request(
+        self, path: str, content: Any = None, headers: Any = BEARER, raw: bytes | None = None
+    ) -> Response:
         """Sends a GET request, or with a content a POST request. Returns status, JSON value and
         headers, whose names are in lower case."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
@@ -68,7 +70,7 @@ class Server:
         )
 
     def metric(self, name: str) -> float:
-        (value,) = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.ask("/metrics")[1], re.MULTILINE)
+        (value,) = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.request("/metrics")[1], re.MULTILINE)
         return float(value)
 
     @contextmanager
@@ -131,7 +133,7 @@ def server(copied_lake: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
         wait_until(lambda: process.poll() is not None or b"answers at" in log.read_bytes())
         (port,) = re.findall(r"answers at http://127\.0\.0\.1:(\d+)\.", log.read_text())
         started = Server(process, int(port), log, copied_lake)
-        wait_until(lambda: started.ask("/ready")[0] == 200)
+        wait_until(lambda: started.request("/ready")[0] == 200)
         yield started
     finally:
         process.kill()
@@ -139,12 +141,12 @@ def server(copied_lake: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def test_a_title_is_the_answer_of_the_command_line(server: Server) -> None:
-    status, answer, _ = server.ask("/title", {"body": BODY})
-    assert (status, answer) == (200, queries.title(server.lake, BODY))
+    status, content, _ = server.request("/title", {"body": BODY})
+    assert (status, content) == (200, queries.title(server.lake, BODY))
 
 
 def test_a_batch_has_an_answer_for_each_body_and_the_model_abstains_without_one(server: Server) -> None:
-    status, answers, _ = server.ask("/title", [{"body": BODY}, {"body": None}])
+    status, answers, _ = server.request("/title", [{"body": BODY}, {"body": None}])
     assert status == 200
     assert answers[0] == queries.title(server.lake, BODY)
     assert answers[1] == {
@@ -159,15 +161,17 @@ def test_a_batch_has_an_answer_for_each_body_and_the_model_abstains_without_one(
 def test_similar_issues_of_a_text_and_of_an_issue_are_those_of_the_command_line(server: Server) -> None:
     query = queries.SimilarQuery(BODY)
     of_text = queries.similar(server.lake, server.settings, query, 2)
-    assert server.ask("/similar", {"text": BODY, "k": 2})[:2] == (200, of_text)
+    assert server.request("/similar", {"text": BODY, "k": 2})[:2] == (200, of_text)
     url = of_text[0]["issue_url"]
     of_issue = queries.similar(server.lake, server.settings, queries.SimilarQuery(url), 3)
-    assert server.ask("/similar", {"address": url, "k": 3})[:2] == (200, of_issue)
+    assert server.request("/similar", {"address": url, "k": 3})[:2] == (200, of_issue)
 
 
 def test_an_issue_has_its_stored_title_and_neighbours(server: Server) -> None:
     url = queries.similar(server.lake, server.settings, queries.SimilarQuery(BODY), 1)[0]["issue_url"]
-    status, issue, _ = server.ask(f"/issues/{url.removeprefix('https://github.com/').replace('issues/', '')}")
+    status, issue, _ = server.request(
+        f"/issues/{url.removeprefix('https://github.com/').replace('issues/', '')}"
+    )
     assert status == 200
     assert (issue["issue_url"], issue["release"]) == (url, current_release_id(server.lake))
     assert issue["abstained"] == (issue["predicted_title"] == "")
@@ -193,16 +197,16 @@ def test_an_issue_has_its_stored_title_and_neighbours(server: Server) -> None:
 def test_a_mistake_is_answered_with_what_was_found_and_expected(
     server: Server, path: str, content: Any, status: int, error: str
 ) -> None:
-    answered, answer, _ = server.ask(path, content)
+    answered, content, _ = server.request(path, content)
     assert answered == status
-    assert answer["error"].endswith(error)
-    assert answer["expected"]
+    assert content["error"].endswith(error)
+    assert content["expected"]
 
 
 def test_a_body_that_is_not_json_or_not_declared_as_json_is_refused(server: Server) -> None:
-    assert server.ask("/title", raw=b"{")[1]["error"].startswith("The body of the request is not JSON: ")
-    status, answer, _ = server.ask("/title", raw=b"{}", headers={**BEARER, "Content-Type": "text/plain"})
-    assert (status, answer["error"]) == (415, "The header Content-Type is text/plain.")
+    assert server.request("/title", raw=b"{")[1]["error"].startswith("The body of the request is not JSON: ")
+    status, content, _ = server.request("/title", raw=b"{}", headers={**BEARER, "Content-Type": "text/plain"})
+    assert (status, content["error"]) == (415, "The header Content-Type is text/plain.")
 
 
 def test_a_body_without_a_declared_length_is_read_up_to_the_limit(server: Server) -> None:
@@ -228,20 +232,20 @@ def test_a_body_without_a_declared_length_is_read_up_to_the_limit(server: Server
 )
 def test_only_who_has_the_token_is_answered(server: Server, authorization: bytes | None, status: int) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
-    answered, answer, received = server.ask("/ready", headers=headers)
+    answered, content, received = server.request("/ready", headers=headers)
     assert answered == status
     assert ("www-authenticate" in received) == (status == 401)
-    assert "error" in answer or answer["ready"]
+    assert "error" in content or content["ready"]
 
 
 def test_health_needs_no_token(server: Server) -> None:
-    assert server.ask("/health", headers={})[:2] == (200, {"status": "up"})
+    assert server.request("/health", headers={})[:2] == (200, {"status": "up"})
 
 
 def test_the_pages_and_the_openapi_document_are_served(server: Server) -> None:
-    assert "<h1>A title and similar issues</h1>" in server.ask("/")[1]
-    assert "POST /similar" in server.ask("/docs")[1]
-    assert set(server.ask("/openapi.json")[1]["paths"]) == {
+    assert "<h1>A title and similar issues</h1>" in server.request("/")[1]
+    assert "POST /similar" in server.request("/docs")[1]
+    assert set(server.request("/openapi.json")[1]["paths"]) == {
         "/title",
         "/similar",
         "/issues/{owner}/{repo}/{number}",
@@ -251,32 +255,32 @@ def test_the_pages_and_the_openapi_document_are_served(server: Server) -> None:
     }
 
 
-def in_background(ask: Callable[[], Answer]) -> Future[Answer]:
+def in_background(send: Callable[[], Response]) -> Future[Response]:
     executor = ThreadPoolExecutor(1)
-    future = executor.submit(ask)
+    future = executor.submit(send)
     executor.shutdown(wait=False)
     return future
 
 
 def test_a_request_beyond_those_that_may_wait_is_refused_at_once(server: Server) -> None:
     with server.stopped_worker():
-        computed = in_background(lambda: server.ask("/title", {"body": BODY}))
+        computed = in_background(lambda: server.request("/title", {"body": BODY}))
         wait_until(lambda: server.metric("titler_workers_busy") == 1)
-        waiting = in_background(lambda: server.ask("/title", {"body": BODY}))
+        waiting = in_background(lambda: server.request("/title", {"body": BODY}))
         wait_until(lambda: server.metric("titler_requests_waiting") == 1)
-        status, answer, headers = server.ask("/title", {"body": BODY})
+        status, content, headers = server.request("/title", {"body": BODY})
         assert (status, headers["retry-after"]) == (503, "1")
-        assert answer["error"] == "All workers are busy, and 1 requests are waiting for them."
+        assert content["error"] == "All workers are busy, and 1 requests are waiting for them."
     assert [computed.result()[0], waiting.result()[0]] == [200, 200]
 
 
 def test_a_new_release_is_served_and_a_request_in_flight_is_answered_by_the_old_one(server: Server) -> None:
     with server.stopped_worker():
-        in_flight = in_background(lambda: server.ask("/title", {"body": BODY}))
+        in_flight = in_background(lambda: server.request("/title", {"body": BODY}))
         wait_until(lambda: server.metric("titler_workers_busy") == 1)
         server.publish_copy("second")
-        wait_until(lambda: server.ask("/ready")[1]["release"] == "second")
-        assert server.ask("/title", {"body": BODY})[0] == 200
+        wait_until(lambda: server.request("/ready")[1]["release"] == "second")
+        assert server.request("/title", {"body": BODY})[0] == 200
         assert not in_flight.done()
     assert in_flight.result()[0] == 200
 
@@ -284,20 +288,20 @@ def test_a_new_release_is_served_and_a_request_in_flight_is_answered_by_the_old_
 def test_a_release_that_cannot_be_opened_leaves_the_other_one_serving(server: Server) -> None:
     served = current_release_id(server.lake)
     server.publish_copy("broken", lambda plan: plan.replace("predictor/model=", "predictor/nosuch="))
-    wait_until(lambda: server.ask("/ready")[1]["problem"] is not None)
-    status, ready, _ = server.ask("/ready")
+    wait_until(lambda: server.request("/ready")[1]["problem"] is not None)
+    status, ready, _ = server.request("/ready")
     assert (status, ready["ready"], ready["release"]) == (200, True, served)
     assert "predictor/nosuch=" in ready["problem"]
     assert server.metric("titler_release_problem") == 1
-    assert server.ask("/title", {"body": BODY})[0] == 200
+    assert server.request("/title", {"body": BODY})[0] == 200
     assert f"release {served} is served on" in server.log.read_text()
     point_to(server.lake, str(served))
-    wait_until(lambda: server.ask("/ready")[1]["problem"] is None)
+    wait_until(lambda: server.request("/ready")[1]["problem"] is None)
 
 
 def test_at_its_end_the_server_answers_what_was_begun_and_has_logged_no_text(server: Server) -> None:
     with server.stopped_worker():
-        in_flight = in_background(lambda: server.ask("/title", {"body": BODY}))
+        in_flight = in_background(lambda: server.request("/title", {"body": BODY}))
         wait_until(lambda: server.metric("titler_workers_busy") == 1)
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: not accepts_connections(server.port))
