@@ -10,6 +10,7 @@ RUNTIME = [
     "dask",
     "distributed",
     "duckdb",
+    "fastapi",  # the paths of `titler serve`
     "filelock",  # locks between processes, in place of hand-written ones
     "fsspec[http]",
     "ftfy",  # for the text engine `ktext`, through textacy
@@ -38,6 +39,7 @@ RUNTIME = [
     "tokenizers",  # byte-pair encoding, in Rust
     "typer",
     "unidecode",  # for the text engine `ktext`, through textacy
+    "uvicorn",  # the HTTP server of `titler serve`
 ]
 
 KUBERNETES = [  # for an Airflow with KubernetesExecutor
@@ -87,7 +89,8 @@ setup(
     ],
     package_data={
         "": ["*.sql"],  # sql/ lies beside pipeline/, in a wheel as in the repository
-        "pipeline": ["py.typed"],  # type checkers read the package's annotations
+        # Type checkers read the package's annotations. The pages are those of the HTTP server.
+        "pipeline": ["py.typed", "serving/http/*.html"],
     },
     install_requires=RUNTIME,
     extras_require={

@@ -13,13 +13,14 @@ from pathlib import Path
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
-from pipeline.cli import app, query_commands, release_commands, stage_commands
+from pipeline.cli import app, query_commands, release_commands, serve_command, stage_commands
 from pipeline.errors import ExitCode
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verbs.md"
 SECTIONS = {
     "The whole job, and the verbs that answer questions": query_commands,
     "The verbs that say how a release, and what it says of an issue, came about": release_commands,
+    "The server": serve_command,
     "The stages, in the order in which the data passes through them": stage_commands,
 }
 INTRODUCTION = """# Verbs

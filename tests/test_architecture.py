@@ -45,6 +45,9 @@ HOMES = {  # library -> the folders or modules of pipeline/ that may import it
     "fsspec": "source lake",
     "typer": "cli",
     "rich": "cli progress",
+    "fastapi": "serving/http",
+    "starlette": "serving/http",
+    "uvicorn": "serving/http",
     "airflow": "",
     "openlineage": "",
 }

@@ -137,6 +137,7 @@ def test_public_settings_contain_no_credentials():
         source=settings.Source(hours="https://me:secret@mirror:8443/gh?signature=secret"),
         tracking=settings.Tracking(uri="postgresql://me:secret@mlflow:5432/runs?sslkey=secret"),
         alerts=settings.Alerts(kind="webhook", webhook_url=SecretStr("https://chat/hooks/secret")),
+        serve=settings.Serve(token=SecretStr("secret")),
     )
     public = configured.public()
     assert (public["source"]["hours"], public["tracking"]["uri"]) == (
@@ -148,6 +149,7 @@ def test_public_settings_contain_no_credentials():
         7,
         "**********",
     )
+    assert public["serve"]["token"] == "**********"
     assert "secret" not in json.dumps(public)
     mirror = settings.HourBase(base="https://me:secret@mirror", kind="crawl-time")
     several = settings.Source(hours=(mirror, settings.HourBase(base="hours")))
@@ -155,6 +157,14 @@ def test_public_settings_contain_no_credentials():
         {"base": "https://mirror", "kind": "crawl-time"},
         {"base": "hours", "kind": "gharchive"},
     ]
+
+
+@pytest.mark.parametrize("toml", ['[serve]\ntoken = ["S3CRET"]', 'serve = "S3CRET"'])
+def test_errors_about_the_token_of_the_server_do_not_contain_it(tmp_path, toml):
+    (tmp_path / "s.toml").write_text(toml)
+    with pytest.raises(UsageError, match="serve") as raised:
+        settings.load(tmp_path / "s.toml")
+    assert "S3CRET" not in str(raised.value)
 
 
 def test_the_page_of_settings_is_up_to_date():

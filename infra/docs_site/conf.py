@@ -25,6 +25,7 @@ NAVIGATION = {
     "Start here": ["README", "docs/querying", "docs/glossary"],
     "Operate": [
         "docs/operations",
+        "docs/serving",
         "docs/sources",
         "docs/airflow",
         "docs/bigquery",

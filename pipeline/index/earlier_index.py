@@ -36,10 +36,17 @@ class EarlierIndex:
     def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if it is not in the
         index."""
+        issue = self.find_in_index(url)
+        if issue is None:
+            raise missing_issue(self._release, url)
+        return issue
+
+    def find_in_index(self, url: str) -> QueryIssue | None:
+        """Returns the issue with this URL, in any letter case, or None if it is not in the index."""
         urls = pc.utf8_lower(self._items.column("issue_url"))
         matches = np.flatnonzero(pc.equal(urls, url.lower()).to_numpy())
         if not len(matches):
-            raise missing_issue(self._release, url)
+            return None
         row = self._items.slice(int(matches[-1]), 1).to_pylist()[0]
         return QueryIssue(self._index.vector(int(matches[-1])), None, 0, row["issue_id"], row["repo"])
 

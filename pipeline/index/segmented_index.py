@@ -94,18 +94,19 @@ class SegmentedIndex:
     def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
         release, or if it is not in the index because its vector is zero."""
-        named, issue = repository_of(url), self.locate(url)
+        issue = self.find_in_index(url)
         if issue is None:
             # The URL of an issue may name another repository than its event, if the repository was renamed.
             repo = repository_in_release(self._release, url)
-            issue = self._find(url, repo) if repo not in (None, named) else None
+            issue = self._find(url, repo) if repo not in (None, repository_of(url)) else None
         if issue is None:
             raise missing_issue(self._release, url)
         return issue
 
-    def locate(self, url: str, repo: str | None = None) -> QueryIssue | None:
+    def find_in_index(self, url: str, repo: str | None = None) -> QueryIssue | None:
         """Returns the issue with this URL, in any letter case, or None if the index does not have it in the
-        repository `repo`. The default is the repository that the URL names."""
+        repository `repo`. The default is the repository that the URL names. Unlike `find`, it reads only what
+        the index has of this repository."""
         named = repo or repository_of(url)
         issue = self._find(url, named)
         if issue is None and (stored := self._repository_named(named)) not in (None, named):

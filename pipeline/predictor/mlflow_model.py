@@ -12,9 +12,14 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from pipeline.predictor.predictor import Predictor
+
+COLUMN = "body"
+NO_NAME = 0
+"""The name that pandas gives to the only column of a list."""
 
 
 class TitlerModel(PythonModel):
@@ -30,11 +35,11 @@ class TitlerModel(PythonModel):
     ) -> pd.DataFrame:
         """Returns a table with one row per body, and the columns title, confidence, abstained and embedding.
 
-        An embedding is a list of hidden_size numbers. The first column of `model_input` has the bodies.
-        MLflow also accepts a list of bodies. A value that is not text counts as a missing body.
+        An embedding is a list of hidden_size numbers. The column `body` of `model_input` has the bodies.
+        MLflow also accepts a list of bodies. A value of null is a missing body, for which the model abstains.
+        Raises MlflowException if the column has another name, or if a value is neither text nor null.
         """
-        bodies = model_input.iloc[:, 0]
-        predictions = self._predictor.predict([body if isinstance(body, str) else None for body in bodies])
+        predictions = self._predictor.predict(bodies_of(model_input))
         columns = ("title", "confidence", "abstained")
         return pd.DataFrame(
             {
@@ -42,6 +47,35 @@ class TitlerModel(PythonModel):
                 "embedding": [prediction.embedding.tolist() for prediction in predictions],
             }
         )
+
+
+def bodies_of(model_input: pd.DataFrame) -> list[str | None]:
+    """Returns the bodies in the table that MLflow made of a request. None stands for a missing body.
+
+    MLflow passes only the first column of a table on, because the model's signature has one column without a
+    name. Raises MlflowException, which MLflow's server answers with the status 400, if this is not the column
+    `body`, or if a value is neither text nor null.
+    """
+    columns = [name for name in model_input.columns if name in (COLUMN, NO_NAME)]
+    if not columns:
+        names = ", ".join(map(str, model_input.columns)) or "none"
+        raise MlflowException.invalid_parameter_value(
+            f"The first column is {names}; expected a table whose first column is {COLUMN}, or a list of "
+            "bodies."
+        )
+    return [_body(value, row) for row, value in enumerate(model_input[columns[0]])]
+
+
+def _body(value: Any, row: int) -> str | None:
+    if isinstance(value, str):
+        return value
+    # pandas has None, NaN or NA for a missing value. A list or a dict is not a missing value.
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return None
+    raise MlflowException.invalid_parameter_value(
+        f"The body in row {row} is of the type {type(value).__name__}; expected text, or null for a missing "
+        "body."
+    )
 
 
 mlflow.models.set_model(TitlerModel())

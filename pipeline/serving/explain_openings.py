@@ -161,7 +161,7 @@ class Openings:
         """Returns the id of the issue from the index of a release, or None if the index does not have it."""
         if SEGMENTS.name not in release.members:
             return None
-        issue = open_segments(release, self._settings).locate(str(self._name.url))
+        issue = open_segments(release, self._settings).find_in_index(str(self._name.url))
         if issue is None:
             return None
         self._seen_days.add(str(issue.day))

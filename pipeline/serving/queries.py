@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
-import pyarrow.compute as pc
-
-from pipeline.contracts import ISSUES, SEGMENTS
+from pipeline.contracts import SEGMENTS
 from pipeline.errors import UsageError
 from pipeline.index.earlier_index import EarlierIndex, open_earlier_index
 from pipeline.index.segmented_index import QueryIssue, Search, SegmentedIndex, midnight, open_segments
@@ -21,6 +19,7 @@ from pipeline.predictor.predictor import Model
 from pipeline.releases.current import require_current
 from pipeline.releases.withheld_titles import WITHHELD
 from pipeline.serving.addresses import issue_url, repository_name
+from pipeline.serving.stored_issue import issue_rows
 from pipeline.settings import Settings
 from pipeline.text.issue_terms import issue_terms, term_words
 
@@ -46,15 +45,44 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
             'Give the body as an argument: titler title "BODY"\nTo give it on standard input: titler title -',
         )
     release = require_current(lake)
-    prediction = load_light_predictor(lake, release.facts["predictor"]).predict([body])[0]
+    return titles(release, load_light_predictor(lake, release.facts["predictor"]), [body])[0]
+
+
+def titles(release: Pinned, predictor: Model, bodies: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Returns the titles that the model of a release predicts for bodies, with the keys of `title`. The model
+    abstains for None, which is a missing body, and for an empty body."""
     withheld = release.facts.get(WITHHELD)
-    return {
-        "title": "" if withheld else prediction.title,
-        "confidence": float(prediction.confidence),
-        "abstained": bool(withheld or prediction.abstained),
-        "withheld": withheld,
-        "probability": prediction.probability,
-    }
+    return [
+        {
+            "title": "" if withheld else prediction.title,
+            "confidence": float(prediction.confidence),
+            "abstained": bool(withheld or prediction.abstained),
+            "withheld": withheld,
+            "probability": prediction.probability,
+        }
+        for prediction in predictor.predict(bodies)
+    ]
+
+
+class OpenRelease:
+    """A release that is opened once and answers many queries. Its model and its index are opened when they
+    are first needed, and raise LakeError if a file is missing or damaged."""
+
+    def __init__(self, release: Pinned, settings: Settings) -> None:
+        self.release = release
+        self.settings = settings
+
+    @cached_property
+    def predictor(self) -> Model:
+        """The model of the release, in NumPy."""
+        return load_light_predictor(self.release.lake, self.release.facts["predictor"])
+
+    @cached_property
+    def index(self) -> SegmentedIndex | EarlierIndex:
+        """The index of the release."""
+        if SEGMENTS.name in self.release.members:
+            return open_segments(self.release, self.settings)
+        return open_earlier_index(self.release, self.settings)
 
 
 @dataclass(frozen=True)
@@ -115,61 +143,6 @@ def check_where_to_search(repo: str | None, same_repo: bool, everywhere: bool) -
         )
 
 
-class SimilarSearch:
-    """The current release, opened once to answer any number of queries about similar issues.
-
-    Raises UsageError if no release is published.
-    """
-
-    def __init__(self, lake: Lake, settings: Settings) -> None:
-        self.settings = settings
-        self.release = require_current(lake)
-        has_segments = SEGMENTS.name in self.release.members
-        self.index: SegmentedIndex | EarlierIndex = (
-            open_segments(self.release, settings)
-            if has_segments
-            else open_earlier_index(self.release, settings)
-        )
-
-    def similar(self, query: SimilarQuery, neighbours: int) -> list[dict[str, Any]]:
-        """Returns what the function `similar` returns."""
-        url = query.issue_url
-        named = repository_name(query.repo) if query.repo else None
-        query_issue = self.index.find(url) if url else self._query_text(query)
-        own = query_issue.repo if query.same_repo or not query.everywhere else None
-        search_request = Search(
-            self.index.repository(named) if named else own,
-            not (named or query.same_repo),
-            neighbours,
-            query.since,
-        )
-        words = _words(self.release, query_issue, query)
-        limit = self.settings.index.near_duplicate_distance or self.release.facts["near_duplicate_distance"]
-        return [
-            _result_row(row, limit, self.settings.similar.min_probability, words)
-            for row in self.index.similar(query_issue, search_request)
-        ]
-
-    @cached_property
-    def _predictor(self) -> Model:
-        return load_light_predictor(self.release.lake, self.release.facts["predictor"])
-
-    def _query_text(self, query: SimilarQuery) -> QueryIssue:
-        """Returns a text, or the draft of an issue, as it is compared with issues. It counts as opened at the
-        end of the release's last day. Raises UsageError if it has no word of the model's vocabulary."""
-        predictor = self._predictor
-        body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
-        if not predictor.has_known_words(body_ids, title_ids).all():
-            raise UsageError(
-                "The text contains no word of the model's vocabulary, so no similar issues can be found.",
-                'Give a longer text: titler similar "TEXT"\nOr give the URL of an issue: titler similar URL',
-            )
-        vectors = predictor.embed_vectors(body_ids, title_ids if query.title is not None else None)
-        title, body = query.title_and_body
-        last_day = date.fromisoformat(self.release.plan.days[-1].day)
-        return QueryIssue(vectors[0], issue_terms([title], [body]), midnight(last_day + timedelta(days=1)))
-
-
 def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int) -> list[dict[str, Any]]:
     """Returns the issues of the current release that are most similar to what `query` names.
 
@@ -193,7 +166,37 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
     - The query is an address that is not in the release's index, or names a repository that is not.
     - The query is a text without any word of the model's vocabulary.
     """
-    return SimilarSearch(lake, settings).similar(query, neighbours)
+    return similar_in_release(OpenRelease(require_current(lake), settings), query, neighbours)
+
+
+def similar_in_release(opened: OpenRelease, query: SimilarQuery, neighbours: int) -> list[dict[str, Any]]:
+    """Returns what `similar` returns, from a release that answers more than one query."""
+    url = query.issue_url
+    query_issue = opened.index.find(url) if url else text_query(opened, query)
+    return similar_to(opened, query, query_issue, neighbours)
+
+
+def similar_to(
+    opened: OpenRelease, query: SimilarQuery, query_issue: QueryIssue, neighbours: int
+) -> list[dict[str, Any]]:
+    """Returns the issues of an open release that are most similar to `query_issue`, which is the issue or
+    the text that `query` names. The result is that of `similar`. Raises UsageError if the release has no
+    issue of the repository that the query names."""
+    release, index, settings = opened.release, opened.index, opened.settings
+    named = repository_name(query.repo) if query.repo else None
+    own = query_issue.repo if query.same_repo or not query.everywhere else None
+    search_request = Search(
+        index.repository(named) if named else own,
+        not (named or query.same_repo),
+        neighbours,
+        query.since,
+    )
+    words = _words(release, query_issue, query)
+    limit = settings.index.near_duplicate_distance or release.facts["near_duplicate_distance"]
+    return [
+        _result_row(row, limit, settings.similar.min_probability, words)
+        for row in index.similar(query_issue, search_request)
+    ]
 
 
 def _result_row(
@@ -220,6 +223,21 @@ def _words(release: Pinned, query_issue: QueryIssue, query: SimilarQuery) -> dic
     if query_issue.day is None:
         return term_words(*query.title_and_body)
     day = next(day for day in release.plan.days if day.day == query_issue.day)
-    issues = release.lake.read(release.issues(day), ISSUES, ["issue_id", "title", "body"])
-    (row,) = issues.filter(pc.equal(issues.column("issue_id"), query_issue.issue_id)).to_pylist()
+    (row,) = issue_rows(release.lake, release.issues(day), query_issue.issue_id, ["title", "body"])
     return term_words(row["title"], row["body"])
+
+
+def text_query(opened: OpenRelease, query: SimilarQuery) -> QueryIssue:
+    """Returns a text, or the draft of an issue, as it is compared with issues. It counts as opened at the end
+    of the release's last day. Raises UsageError if it has no word of the model's vocabulary."""
+    predictor = opened.predictor
+    body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
+    if not predictor.has_known_words(body_ids, title_ids).all():
+        raise UsageError(
+            "The text contains no word of the model's vocabulary, so no similar issues can be found.",
+            'Give a longer text: titler similar "TEXT"\nOr give the URL of an issue: titler similar URL',
+        )
+    vectors = predictor.embed_vectors(body_ids, title_ids if query.title is not None else None)
+    title, body = query.title_and_body
+    last_day = date.fromisoformat(opened.release.plan.days[-1].day)
+    return QueryIssue(vectors[0], issue_terms([title], [body]), midnight(last_day + timedelta(days=1)))

@@ -11,8 +11,9 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.releases.current import require_current
 from pipeline.serving.addresses import repository_name
-from pipeline.serving.queries import SimilarQuery, SimilarSearch, check_where_to_search
+from pipeline.serving.queries import OpenRelease, SimilarQuery, check_where_to_search, similar_in_release
 from pipeline.settings import Settings
 from pipeline.source import issue_files
 from pipeline.source.issue_files import TITLES, URLS, FileIssue
@@ -48,13 +49,13 @@ def similar_of_file(
     Raises UsageError if no release is published, if it does not have the repository of `where`, or if the
     file cannot be read as issues.
     """
-    search = SimilarSearch(lake, settings)
+    opened = OpenRelease(require_current(lake), settings)
     if where.repo:
-        search.index.repository(repository_name(where.repo))
+        opened.index.repository(repository_name(where.repo))
     for number, issue in enumerate(issue_files.read(path, (*TITLES, *URLS, "body", "repo")), start=1):
         similar, problem = [], None
         try:
-            similar = _similar(search, issue, where, neighbours)
+            similar = _similar(opened, issue, where, neighbours)
         except UsageError as error:
             problem = error.message
         yield {
@@ -67,11 +68,13 @@ def similar_of_file(
 
 
 def _similar(
-    search: SimilarSearch, issue: FileIssue, where: WhereToSearch, neighbours: int
+    opened: OpenRelease, issue: FileIssue, where: WhereToSearch, neighbours: int
 ) -> list[dict[str, Any]]:
     if where.same_repo and not issue.repo:
         raise UsageError("The row has no repository, neither in the column repo nor in an address.")
     repo = issue.repo if where.same_repo else where.repo
     query = SimilarQuery(issue.body, issue.title, repo, everywhere=where.everywhere, since=where.since)
-    rows = search.similar(query, neighbours + bool(issue.url))  # one may be the row's issue itself
+    rows = similar_in_release(
+        opened, query, neighbours + bool(issue.url)
+    )  # one may be the row's issue itself
     return [row for row in rows if row["issue_url"].lower() != issue.url.lower()][:neighbours]

@@ -21,6 +21,7 @@ from pipeline.settings.alerts import Alerts
 from pipeline.settings.lake import LakeSettings
 from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Model
 from pipeline.settings.section import Section
+from pipeline.settings.serve import Serve
 from pipeline.settings.source import HourBase, Source
 from pipeline.settings.text import Text
 from pipeline.settings.warehouse import Warehouse
@@ -38,6 +39,7 @@ __all__ = [
     "Lineage",
     "Model",
     "Release",
+    "Serve",
     "Settings",
     "Similar",
     "Source",
@@ -50,7 +52,10 @@ __all__ = [
 PREFIX = "TITLER_"
 DOCUMENTED = "docs/settings.md lists all settings and their defaults."
 TEST_VARIABLES = {"TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"}  # only the tests read these
-SECRET = "alerts.webhook_url"  # anybody who knows this address can post to the channel
+SECRETS = (
+    "alerts.webhook_url",  # anybody who knows this address can post to the channel
+    "serve.token",
+)
 
 
 class Tracking(Section):
@@ -240,6 +245,7 @@ class Settings(BaseSettings):
     similar: Similar = Similar()
     release: Release = Release()
     alerts: Alerts = Alerts()
+    serve: Serve = Serve()
     lineage: Lineage = Lineage()
 
     @classmethod
@@ -338,7 +344,8 @@ def load(path: Path | None = None) -> Settings:
             if problem["type"] == "extra_forbidden":
                 lines.append(f"{key}: no such setting.")
             else:
-                value = "" if SECRET.startswith(key) else f" = {problem['input']!r}"
+                is_secret = any(secret.startswith(key) for secret in SECRETS)
+                value = "" if is_secret else f" = {problem['input']!r}"
                 lines.append(f"{key}{value}: {problem['msg'].removeprefix('Value error, ')}.")
         raise UsageError("\n".join(lines), DOCUMENTED) from None
     except ValueError as error:  # tomllib.TOMLDecodeError

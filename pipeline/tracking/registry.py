@@ -182,10 +182,12 @@ class Tracking:
         import pandas as pd
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, DataType, Schema
-        from mlflow.types.schema import Array
+        from mlflow.types.schema import AnyType, Array
 
         package = Path(__file__).parents[1]
-        inputs = Schema([ColSpec(DataType.string)])  # no name, so that a list is accepted, too
+        # No name, so that a list is accepted, too. With the type string, MLflow would turn null into the word
+        # "None" and numbers into words. The model itself checks the type.
+        inputs = Schema([ColSpec(AnyType())])
         outputs = Schema(
             [
                 ColSpec(DataType.string, "title"),

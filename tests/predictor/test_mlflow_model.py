@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
+from pipeline.predictor.mlflow_model import bodies_of
 from pipeline.predictor.predictor import Predictor
 from pipeline.tracking import Tracking
 from tests.predictor.small_predictors import word_predictor
@@ -104,6 +107,27 @@ def wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) 
     pytest.fail(f"the server did not answer:\n{log.read_text()[-3000:]}")
 
 
+def test_missing_bodies_are_none_whatever_pandas_calls_them() -> None:
+    values = pd.Series(["a crash", None, float("nan"), pd.NA], dtype=object)
+    assert bodies_of(pd.DataFrame({"body": values})) == ["a crash", None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"title": ["a crash"]}, r"^The first column is title; expected a table whose first column is body"),
+        ({}, r"^The first column is none; expected"),
+        ({"body": ["a crash", 5]}, r"^The body in row 1 is of the type int; expected text, or null"),
+        ({"body": [["a", "b"]]}, r"^The body in row 0 is of the type list; expected text"),
+    ],
+)
+def test_a_wrong_column_and_a_value_that_is_not_text_are_refused(
+    columns: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(MlflowException, match=message):
+        bodies_of(pd.DataFrame(columns))
+
+
 def assert_predictions(rows: list[dict[str, Any]], server: Server, bodies: list[str | None]) -> None:
     """Asserts that the rows of a response equal the predictor's predictions."""
     expected = server.predictor.predict(bodies)
@@ -134,6 +158,34 @@ def test_the_model_abstains_for_a_body_without_known_words(server: Server) -> No
     rows = server.invoke({"inputs": ["", "nothing known"]})["predictions"]
     assert [(row["title"], row["confidence"], row["abstained"]) for row in rows] == [("", 0.0, True)] * 2
     assert_predictions(rows, server, ["", "nothing known"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"inputs": ["error 404: crash!", None]},
+        {"dataframe_split": {"columns": ["body"], "data": [["error 404: crash!"], [None]]}},
+    ],
+)
+def test_a_body_of_null_is_no_body_and_not_the_word_none(server: Server, content: dict[str, Any]) -> None:
+    rows = server.invoke(content)["predictions"]
+    assert [row["abstained"] for row in rows] == [False, True]
+    assert_predictions(rows, server, ["error 404: crash!", None])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"inputs": ["a crash", 5]}, "The body in row 1 is of the type int; expected text"),
+        ({"dataframe_records": [{"title": "x", "body": "y"}]}, "The first column is title; expected"),
+    ],
+)
+def test_the_server_says_what_is_wrong_with_a_request(
+    server: Server, content: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="400") as refused:
+        server.invoke(content)
+    assert message in json.loads(refused.value.read())["message"]
 
 
 def test_a_request_without_bodies_is_refused_and_the_server_continues(server: Server) -> None:

@@ -1,0 +1,192 @@
+"""The forms of requests and answers. They also describe the server in its OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from pipeline.errors import UsageError
+from pipeline.serving.addresses import repository_name
+from pipeline.serving.queries import SimilarQuery
+
+MAX_NEIGHBOURS = 100
+"""Largest number of similar issues per list."""
+ADDRESS_FORMS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
+
+
+class Form(BaseModel):
+    """A JSON object of a request. An unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TitleForm(Form):
+    """The issue for which a title is wanted."""
+
+    body: Annotated[
+        str | None, Field(description="Body of the issue. For null and an empty body the model abstains.")
+    ]
+
+
+ONE_ISSUE, BATCH = "one issue", "batch"
+TitleForms = Annotated[
+    Annotated[TitleForm, Tag(ONE_ISSUE)] | Annotated[list[TitleForm], Tag(BATCH), Field(min_length=1)],
+    Discriminator(lambda value: BATCH if isinstance(value, list) else ONE_ISSUE),
+]
+
+
+class SimilarForm(Form):
+    """What similar issues are wanted for: a text, the address of an issue, or a draft (title and body)."""
+
+    text: Annotated[str | None, Field(description="Any text, or the address of an issue.")] = None
+    address: Annotated[
+        str | None, Field(description="Address of an issue of the release: its URL, or OWNER/REPO#NUMBER.")
+    ] = None
+    title: Annotated[str | None, Field(description="Title of a draft.")] = None
+    body: Annotated[str | None, Field(description="Body of a draft.")] = None
+    repo: Annotated[
+        str | None, Field(description="Search only this repository (OWNER/REPO), however old its issues are.")
+    ] = None
+    k: Annotated[int, Field(ge=1, le=MAX_NEIGHBOURS, description="Largest number of issues per list.")] = 10
+    everywhere: Annotated[
+        bool, Field(description="Give only the list of all repositories. It is the only list for a text.")
+    ] = False
+    since: Annotated[date | None, Field(description="Search only issues opened on this day or later.")] = None
+
+    @model_validator(mode="after")
+    def _check_query(self) -> Self:
+        """Raises PydanticCustomError unless exactly one of a text, an address and a draft is given, and if a
+        value is wrong."""
+        draft = self.title is not None or self.body is not None
+        chosen = {"text": self.text is not None, "address": self.address is not None, "title or body": draft}
+        names = [name for name, is_chosen in chosen.items() if is_chosen]
+        if len(names) != 1:
+            raise _wrong(
+                f"The request has {' and '.join(names) or 'no text'}.",
+                "exactly one of: text; address; title and body",
+            )
+        if not any((text or "").strip() for text in (self.text, self.address, self.title, self.body)):
+            raise _wrong("The text of the request is empty.", "a text, or the address of an issue")
+        if self.repo is not None and self.everywhere:
+            raise _wrong(
+                "The request has repo and everywhere.", "only one of them: each says where to search"
+            )
+        try:
+            is_address = self.query.issue_url is not None
+        except UsageError as error:
+            raise _wrong(error.message, ADDRESS_FORMS) from None
+        if self.address is not None and not is_address:
+            raise _wrong("address is not the address of an issue.", ADDRESS_FORMS)
+        try:
+            _ = self.repo is not None and repository_name(self.repo)
+        except UsageError:
+            raise _wrong("repo is not the name of a repository.", "OWNER/REPO") from None
+        return self
+
+    @property
+    def query(self) -> SimilarQuery:
+        """The query that the form stands for."""
+        if self.title is not None or self.body is not None:
+            text, title = self.body or "", self.title or ""
+        else:
+            text, title = str(self.text or self.address), None
+        return SimilarQuery(text, title, self.repo, everywhere=self.everywhere, since=self.since)
+
+
+WRONG_VALUE = "wrong_value"
+
+
+def _wrong(error: str, expected: str) -> PydanticCustomError:
+    """Returns the error of a form: what was found, and what was expected."""
+    return PydanticCustomError(WRONG_VALUE, "{error}", {"error": error, "expected": expected})
+
+
+class TitleAnswer(BaseModel):
+    """A predicted title, with the keys of `titler title --json`."""
+
+    title: Annotated[str, Field(description="Predicted title. It is empty if abstained is true.")]
+    confidence: Annotated[float, Field(description="Confidence of the model, 0 to 1.")]
+    abstained: Annotated[bool, Field(description="Whether the model gives no title.")]
+    withheld: Annotated[str | None, Field(description="Why the release shows no titles of its model.")]
+    probability: Annotated[
+        float | None, Field(description="Probability that the title is like its author's, 0 to 1.")
+    ]
+
+
+class SimilarAnswer(BaseModel):
+    """A similar issue, with the keys of `titler similar --json`."""
+
+    issue_url: str
+    title: str
+    distance: Annotated[float, Field(description="Angular distance of the embeddings, 0 to 2.")]
+    near_duplicate: bool
+    list: Literal["repository", "everywhere"]
+    probability: Annotated[
+        float | None, Field(description="Probability that a maintainer would call the two duplicates.")
+    ]
+    suggested: bool | None
+    words_in_common: str | None
+    title_overlap: float | None
+    age_days: int | None
+    similar_text: str | None
+    group_size: int | None
+
+
+class StoredSimilarAnswer(SimilarAnswer):
+    """A similar issue that the release has stored."""
+
+    rank: Annotated[int, Field(description="1 for the most probable duplicate of the list.")]
+
+
+class IssueAnswer(BaseModel):
+    """What the release has stored about an issue."""
+
+    issue_url: str
+    repo: str
+    title: Annotated[str, Field(description="Title as its author wrote it.")]
+    opened_at: str
+    predicted_title: str
+    confidence: float
+    probability: float | None
+    abstained: bool
+    withheld: str | None
+    source_day: str
+    model: str
+    release: str
+    similar: list[StoredSimilarAnswer]
+
+
+class ReadyAnswer(BaseModel):
+    """Whether the server has a release open."""
+
+    ready: bool
+    release: Annotated[str | None, Field(description="The release that is served.")]
+    issues: int | None
+    model: str | None
+    published_at: str | None
+    problem: Annotated[
+        str | None, Field(description="Why the current release of the lake is not served. Null if it is.")
+    ]
+
+
+class ErrorAnswer(BaseModel):
+    """Why a request was not answered."""
+
+    error: Annotated[str, Field(description="What was found.")]
+    expected: Annotated[str, Field(description="What was expected.")]
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer, "description": description}
+    for status, description in (
+        (401, "The token is missing or wrong."),
+        (413, "The request is too large."),
+        (422, "The request has another form, or nothing can be answered to it."),
+        (503, "No release is open, or all workers are busy. Repeat the request later."),
+        (504, "The answer took too long."),
+    )
+}
+"""The errors that every path with an answer of the release may give."""

@@ -1,0 +1,263 @@
+"""The workers that answer requests, how many requests wait for them, and which release they have open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import TitlerError, disk_error
+from pipeline.lake.batches import Lake
+from pipeline.releases.current import current_release_id
+from pipeline.releases.records import read_record
+from pipeline.serving.http.refusals import RETRY_AFTER, RefusalError, overloaded
+from pipeline.serving.http.tasks import Task, TitleTask, joined
+from pipeline.serving.http.worker import Worker, WorkerLostError
+from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+MAX_TITLES_TOGETHER = 16
+"""Largest number of bodies that a worker gets in one task, if they come from several requests."""
+
+
+@dataclass(frozen=True)
+class ServedRelease:
+    """The release that the workers have open."""
+
+    id: str
+    issues: int
+    model: str
+    published_at: str
+
+
+@dataclass(eq=False)
+class _Request:
+    """A task that waits for a worker, or is being computed, and the response that its client waits for."""
+
+    task: Task
+    response: asyncio.Future[Any]
+
+
+class WorkerPool:
+    """A fixed number of workers. All of them have the same release open, except while a request that began
+    before a new release is still being answered.
+
+    Titles for which several requests are waiting are computed together: a body costs much less processor time
+    then. `problem` says why the current release of the lake is not served; it is empty if it is.
+    """
+
+    def __init__(self, lake: Lake, settings: Settings) -> None:
+        self._lake = lake
+        self._settings = settings
+        self.size = settings.serve.workers or len(os.sched_getaffinity(0))
+        self._idle: list[Worker] = []
+        self._workers: set[Worker] = set()
+        self._starting: set[Worker] = set()
+        self._queue: deque[_Request] = deque()
+        self._computing: set[asyncio.Task[None]] = set()
+        self._lost = asyncio.Event()
+        # Requests of the old release and of the new one may be computed at the same time.
+        self._threads = ThreadPoolExecutor(2 * self.size, thread_name_prefix="titler-worker")
+        self.release: ServedRelease | None = None
+        self.problem = "The server has not opened a release yet."
+
+    @property
+    def usable(self) -> int:
+        """Number of workers that have the release open."""
+        return len(self._workers)
+
+    @property
+    def busy(self) -> int:
+        """Number of workers that compute an answer."""
+        return len(self._workers) - len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait for a worker."""
+        return len(self._queue)
+
+    async def compute(self, task: Task) -> Any:
+        """Returns the JSON value that a worker computes for a task. Raises RefusalError if there is none."""
+        serve, loop = self._settings.serve, asyncio.get_running_loop()
+        if self.release is None:
+            raise RefusalError(503, self.problem, "a published release", {**RETRY_AFTER})
+        if not self._idle and self.waiting >= serve.max_waiting:
+            raise overloaded(f"All workers are busy, and {self.waiting} requests are waiting for them.")
+        request = _Request(task, loop.create_future())
+        self._queue.append(request)
+        self._dispatch()
+        expiry = loop.call_later(serve.timeout_seconds, self._expire, request)
+        try:
+            return await request.response
+        finally:
+            expiry.cancel()
+
+    def _expire(self, request: _Request) -> None:
+        """Refuses a request that has waited too long for a worker."""
+        if request in self._queue:
+            self._queue.remove(request)
+            seconds = self._settings.serve.timeout_seconds
+            _finish(request, overloaded(f"No worker was free within {seconds:g} s."))
+
+    def _dispatch(self) -> None:
+        """Gives the requests that wait to the workers that are free."""
+        while self._idle and self._queue:
+            # The worker that became free last has the warmest caches.
+            computing = asyncio.create_task(self._run(self._idle.pop(), self._take()))
+            self._computing.add(computing)
+            computing.add_done_callback(self._computing.discard)
+
+    def _take(self) -> list[_Request]:
+        """Removes the next request from the queue and returns it. If it is for titles, returns others for
+        titles with it."""
+        together = [self._queue.popleft()]
+        if isinstance(together[0].task, TitleTask):
+            bodies = len(together[0].task.bodies)
+            for request in list(self._queue):
+                if isinstance(request.task, TitleTask):
+                    bodies += len(request.task.bodies)
+                    if bodies > MAX_TITLES_TOGETHER:
+                        break
+                    self._queue.remove(request)
+                    together.append(request)
+        return together
+
+    async def _run(self, worker: Worker, requests: list[_Request]) -> None:
+        """Lets a worker answer requests: one, or several for titles."""
+        task, timeout = joined([request.task for request in requests]), self._settings.serve.timeout_seconds
+        outcome: Any
+        is_usable = False
+        try:
+            loop = asyncio.get_running_loop()
+            reply = await loop.run_in_executor(self._threads, worker.run, task, timeout)
+            is_usable, outcome = True, reply.result()
+        except RefusalError as refusal:
+            outcome = refusal
+        except TimeoutError:
+            error = f"The answer was not computed within {timeout:g} s."
+            outcome = RefusalError(504, error, "a smaller batch, or a shorter text")
+        except WorkerLostError:
+            error = "The process that computed the answer has ended."
+            outcome = RefusalError(503, error, "the same request again", {**RETRY_AFTER})
+        finally:
+            self._return(worker, is_usable)
+        start = 0
+        for request in requests:
+            if isinstance(outcome, RefusalError) or not isinstance(request.task, TitleTask):
+                _finish(request, outcome)
+            else:
+                end = start + len(request.task.bodies)
+                _finish(request, outcome[start:end])
+                start = end
+
+    def _return(self, worker: Worker, is_usable: bool) -> None:
+        """Takes back a worker that has answered, or that cannot be used any more."""
+        if is_usable and worker in self._workers:
+            self._idle.append(worker)
+            self._dispatch()
+            return
+        if worker in self._workers:
+            self._workers.discard(worker)
+            self._lost.set()
+        self._threads.submit(worker.stop if is_usable else worker.kill)
+
+    async def follow(self) -> None:
+        """Serves the current release, and every later one, until the task is cancelled."""
+        while True:
+            self._lost.clear()
+            await self.check()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.serve.refresh_seconds):
+                    await self._lost.wait()
+
+    async def check(self) -> None:
+        """Opens the current release if another one is served, and replaces workers that were lost. If it
+        cannot be opened, the other release is served on, and `problem` and the log say why."""
+        try:
+            release_id = await asyncio.to_thread(current_release_id, self._lake)
+            if release_id is None:
+                self._report(f"No release is published in {self._lake.root}.")
+                return
+            is_new = self.release is None or release_id != self.release.id
+            missing = self.size if is_new else self.size - len(self._workers)
+            if missing:
+                workers = await asyncio.to_thread(self._open, release_id, missing)
+                self._serve(release_id, workers, await asyncio.to_thread(self._summary, release_id))
+        except Exception as error:
+            self._report(_reason(error))
+            return
+        self.problem = ""
+
+    def _open(self, release_id: str, count: int) -> list[Worker]:
+        """Returns `count` new workers that have the release open. Raises TitlerError if they cannot."""
+        workers: list[Worker] = []
+        try:
+            for _ in range(count):
+                workers.append(Worker(self._lake, self._settings, release_id))
+                self._starting.add(workers[-1])
+            for worker in workers:
+                worker.wait_until_open()
+        except BaseException:
+            for worker in workers:
+                worker.kill()
+            raise
+        finally:
+            self._starting.difference_update(workers)
+        return workers
+
+    def _summary(self, release_id: str) -> ServedRelease:
+        record = read_record(self._lake, release_id) or {}
+        return ServedRelease(
+            release_id, record.get("issues", 0), record.get("model", ""), record.get("published_at", "")
+        )
+
+    def _serve(self, release_id: str, workers: list[Worker], release: ServedRelease) -> None:
+        """Lets new workers answer from now on. Busy workers of another release are stopped when they have
+        answered."""
+        if self.release is None or self.release.id != release_id:
+            log.info("release %s is served by %d workers", release_id, len(workers))
+            for worker in self._idle:
+                self._threads.submit(worker.stop)
+            self._workers, self._idle = set(), []
+        self.release = release
+        self._workers.update(workers)
+        self._idle += workers
+        self._dispatch()
+
+    def _report(self, problem: str) -> None:
+        if problem != self.problem:
+            served = f"; release {self.release.id} is served on" if self.release else ""
+            log.warning("%s%s", problem, served)
+        self.problem = problem
+
+    async def close(self) -> None:
+        """Stops all workers. No request may be running any more."""
+        for worker in list(self._starting):
+            worker.kill()  # ends the thread that waits until it is open
+        for worker in self._workers:
+            self._threads.submit(worker.stop)
+        await asyncio.to_thread(self._threads.shutdown)
+
+
+def _finish(request: _Request, outcome: Any) -> None:
+    """Answers a request, unless its client does not wait any more."""
+    if request.response.done():
+        return
+    if isinstance(outcome, RefusalError):
+        request.response.set_exception(outcome)
+    else:
+        request.response.set_result(outcome)
+
+
+def _reason(error: Exception) -> str:
+    """Returns in one line why a release cannot be opened."""
+    cause = error if isinstance(error, TitlerError) else disk_error(error)
+    text = cause.message if cause else f"Unexpected {type(error).__name__}: {error}"
+    return " ".join(text.split())

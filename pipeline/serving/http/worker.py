@@ -1,0 +1,131 @@
+"""A worker: a process that has one release open and answers one task at a time.
+
+Workers are processes and not threads for two reasons. Two threads must not read the same open Parquet file:
+pyarrow then fails ("ReadRangeCache did not find matching cache entry"). And a process can be ended if an
+answer takes too long.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from pipeline.contracts import SEGMENTS, SIMILAR_ISSUES, TITLE_PREDICTIONS
+from pipeline.errors import LakeError, TitlerError
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.networks.in_numpy.threads import use_one_thread
+from pipeline.serving.http.tasks import Reply, Task, reply_to
+from pipeline.serving.queries import OpenRelease
+from pipeline.settings import Settings
+
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
+OPENING_TIMEOUT = 900
+"""Seconds that opening a release may take. New segments are read once, to check their digests."""
+STOP_TIMEOUT = 5
+"""Seconds after which a worker that does not stop is killed."""
+
+
+class WorkerLostError(Exception):
+    """Raised if a worker's process has ended, or was ended because its answer took too long."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a worker sends if it cannot open its release."""
+
+    message: str
+
+
+class Worker:
+    """A process that has the release `release_id` open. The process is started at once; `wait_until_open`
+    waits until it can answer. Methods block, and only one thread may call them."""
+
+    def __init__(self, lake: Lake, settings: Settings, release_id: str) -> None:
+        self.release_id = release_id
+        # Settings that were read from a file cannot be pickled. A query needs only these sections, no secret.
+        sections = Settings.model_construct(index=settings.index, similar=settings.similar)
+        context = multiprocessing.get_context("spawn")
+        self._connection, other_end = context.Pipe()
+        self._process = context.Process(
+            target=serve_release, args=(other_end, lake, sections, release_id), daemon=True
+        )
+        self._process.start()
+        other_end.close()
+
+    def wait_until_open(self) -> None:
+        """Raises TitlerError if the release cannot be opened."""
+        try:
+            if not self._connection.poll(OPENING_TIMEOUT):
+                raise LakeError(f"Release {self.release_id} was not open after {OPENING_TIMEOUT} s.")
+            opened = self._connection.recv()
+        except (EOFError, OSError):
+            raise LakeError(f"The process that opened release {self.release_id} has ended.") from None
+        if isinstance(opened, _Failure):
+            raise LakeError(opened.message)
+
+    def run(self, task: Task, timeout: float) -> Reply:
+        """Returns the answer to a task. Raises TimeoutError if there is none after `timeout` seconds, and
+        WorkerLostError if the process has ended. After both, the worker cannot be used any more."""
+        try:
+            self._connection.send(task)
+            if not self._connection.poll(timeout):
+                raise TimeoutError
+            reply = self._connection.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise WorkerLostError from None
+        assert isinstance(reply, Reply)
+        return reply
+
+    def stop(self) -> None:
+        """Ends the process, even if it is computing."""
+        self._connection.close()  # an idle process ends when it reads the end of its connection
+        self._process.join(0 if not self._process.is_alive() else STOP_TIMEOUT)
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends the process at once."""
+        self._process.kill()
+        self._process.join()
+
+
+def serve_release(connection: Connection, lake: Lake, settings: Settings, release_id: str) -> None:
+    """Runs in the worker's process: opens the release, then answers tasks until the connection is closed."""
+    # The server decides when a worker ends. Ctrl-C and a service manager signal the workers, too.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    use_one_thread()
+    try:
+        opened = open_completely(Pinned(lake, "releases", release_id), settings)
+    except TitlerError as error:
+        connection.send(_Failure(error.message))
+        return
+    except Exception as error:
+        connection.send(_Failure(f"Unexpected {type(error).__name__}: {error}"))
+        return
+    connection.send(None)
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        connection.send(reply_to(opened, task))
+
+
+def open_completely(release: Pinned, settings: Settings) -> OpenRelease:
+    """Returns an open release of which every file of the index was checked, so that it can answer at once.
+    Raises TitlerError if the release does not exist, or if a file is missing or damaged."""
+    release.require_open()
+    opened = OpenRelease(release, settings)
+    if SEGMENTS.name in release.members:
+        for segment in release.members[SEGMENTS.name]:
+            release.lake.local_copy(segment)
+    opened.predictor.predict(["It crashes when I open the settings."])
+    _ = opened.index, release.plan
+    for table in (TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name):
+        _ = table in release.members and release.members[table]
+    return opened

@@ -1,0 +1,105 @@
+"""Reads what a release has stored about one issue: its predicted title and its similar issues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline.contracts import SIMILAR_ISSUES, TITLE_PREDICTIONS
+from pipeline.errors import LakeError, UsageError
+from pipeline.index.segmented_index import QueryIssue
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.index_figures import MIN_PROBABILITY
+from pipeline.releases.withheld_titles import WITHHELD
+from pipeline.settings import Settings
+
+SIMILAR_COLUMNS = (
+    "list",
+    "rank",
+    "distance",
+    "near_duplicate",
+    "probability",
+    "words_in_common",
+    "title_overlap",
+    "age_days",
+    "similar_text",
+    "group_size",
+)
+
+
+def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict[str, Any]:
+    """Returns what a release has stored about an issue of its index.
+
+    The keys are `issue_url`, `repo`, `title`, `opened_at`, `predicted_title`, `confidence`, `probability`,
+    `abstained`, `withheld`, `source_day`, `model`, `release`, and `similar`: the similar older issues, as
+    dicts with the keys of `queries.similar` and `rank`. As in the views, titles of the release's own model
+    are withheld if the release withholds them. Raises UsageError if an earlier version of Titler made the
+    release, and LakeError if a file is missing or damaged.
+    """
+    if issue.day is None or SIMILAR_ISSUES.name not in release.members:
+        raise UsageError(
+            f"Release {release.name} was made by an earlier version of Titler. Its stored similar issues "
+            "cannot be read by issue.",
+            "Publish a new release with a further day: titler run --day DAY",
+        )
+    batch = _of_day(release, TITLE_PREDICTIONS.name, issue.day)
+    rows = issue_rows(release.lake, batch, issue.issue_id)
+    if not rows:
+        raise LakeError(f"The batch {release.lake.path(batch.folder)} has no title of the issue.")
+    row = rows[0]
+    withheld = release.facts.get(WITHHELD) if row["model"] == release.facts["model"] else None
+    return {
+        "issue_url": row["issue_url"],
+        "repo": row["repo"],
+        "title": row["title"],
+        "opened_at": row["created_at"].isoformat(),
+        "predicted_title": "" if withheld else row["predicted_title"],
+        "confidence": row["confidence"],
+        "probability": row.get("probability"),
+        "abstained": bool(withheld or row["abstained"]),
+        "withheld": withheld,
+        "source_day": str(row["source_day"]),
+        "model": row["model"],
+        "release": release.name,
+        "similar": _similar(release, settings, issue),
+    }
+
+
+def _similar(release: Pinned, settings: Settings, issue: QueryIssue) -> list[dict[str, Any]]:
+    batch = _of_day(release, SIMILAR_ISSUES.name, str(issue.day))
+    rows = issue_rows(release.lake, batch, issue.issue_id)
+    limit = release.facts.get(MIN_PROBABILITY, settings.similar.min_probability)
+    return [
+        {
+            "issue_url": row["similar_issue_url"],
+            "title": row["similar_title"],
+            **{name: row[name] for name in SIMILAR_COLUMNS},
+            "suggested": row["probability"] >= limit,
+        }
+        for row in sorted(rows, key=lambda row: (row["list"] != "repository", row["rank"]))
+    ]
+
+
+def issue_rows(
+    lake: Lake, batch: Manifest, issue_id: int, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Returns the rows that a batch has of an issue. `columns` are the columns to return; None means all.
+    Reads only the row groups that may have the issue. Raises LakeError if a file is missing or damaged."""
+    rows: list[dict[str, Any]] = []
+    for file in batch.files:
+        table = pq.read_table(
+            lake.local_file(batch, file.name),
+            columns=None if columns is None else list(columns),
+            filters=[("issue_id", "==", issue_id)],
+            memory_map=True,
+        )
+        rows += table.to_pylist()
+    return rows
+
+
+def _of_day(release: Pinned, table: str, day: str) -> Manifest:
+    return next(batch for batch in release.members[table] if batch.day == day)

@@ -1,0 +1,52 @@
+"""The section `serve` of the settings: the limits of the HTTP server, and its token."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from pipeline.settings.section import Section
+
+
+class Serve(Section):
+    """The HTTP server `titler serve`: who may ask it, and how much at once."""
+
+    token: SecretStr = Field(
+        default=SecretStr(""),
+        description="secret that every request must have in its header, as `Authorization: Bearer TOKEN`. If "
+        "it is empty, the server answers everybody, but only at a loopback address. Set it as an "
+        "environment variable",
+    )
+    workers: int = Field(
+        default=0,
+        ge=0,
+        description="number of processes that compute answers, one answer at a time each. Set to 0 for one "
+        "process per CPU core",
+    )
+    max_waiting: int = Field(
+        default=32,
+        ge=0,
+        description="number of requests that may wait for a free process. Further ones are answered with the "
+        "status 503",
+    )
+    timeout_seconds: float = Field(
+        default=10,
+        gt=0,
+        description="longest time that a request may wait, and longest time that its answer may be computed",
+    )
+    max_request_bytes: int = Field(
+        default=1_048_576,
+        ge=1,
+        description="largest size of the body of a request, in bytes. Larger ones are answered with the "
+        "status 413",
+    )
+    max_batch: int = Field(
+        default=50,
+        ge=1,
+        description="largest number of issues in one request for titles. A larger batch is answered with the "
+        "status 413",
+    )
+    refresh_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="time between two checks whether another release has become current",
+    )

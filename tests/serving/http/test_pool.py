@@ -1,0 +1,81 @@
+"""The workers: which requests they get together, and when they are replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.lake.batches import Lake
+from pipeline.serving import queries
+from pipeline.serving.http.pool import WorkerPool
+from pipeline.serving.http.refusals import RefusalError
+from pipeline.serving.http.tasks import TitleTask
+from pipeline.settings import Serve, Settings
+
+BODY = "The window closes when I press Enter twice"
+
+
+def test_before_a_release_is_published_requests_are_refused_with_the_reason(tmp_path: Path) -> None:
+    async def run() -> None:
+        pool = WorkerPool(Lake(str(tmp_path)), Settings())
+        await pool.check()
+        with pytest.raises(RefusalError) as refused:
+            await pool.compute(TitleTask((BODY,)))
+        assert (refused.value.status, refused.value.error) == (503, f"No release is published in {tmp_path}.")
+        await pool.close()
+
+    asyncio.run(run())
+
+
+def test_a_worker_whose_answer_takes_too_long_is_ended_and_replaced(copied_lake: Settings) -> None:
+    serve = Serve(workers=1, timeout_seconds=1e-9)
+    settings = copied_lake.model_copy(update={"serve": serve})
+
+    async def run() -> None:
+        pool = WorkerPool(Lake(settings.lake.root), settings)
+        await pool.check()
+        with pytest.raises(RefusalError) as refused:
+            await pool.compute(TitleTask((BODY,)))
+        assert (refused.value.status, refused.value.error) == (
+            504,
+            "The answer was not computed within 1e-09 s.",
+        )
+        assert pool.usable == 0
+        await pool.check()
+        assert (pool.usable, pool.busy, pool.problem) == (1, 0, "")
+        await pool.close()
+
+    asyncio.run(run())
+
+
+def test_titles_that_wait_at_the_same_time_are_computed_together(copied_lake: Settings) -> None:
+    settings = copied_lake.model_copy(update={"serve": Serve(workers=1)})
+    other_bodies = ["It crashes at the start", "The colour of the button is wrong", ""]
+
+    async def run() -> list[list[dict[str, Any]]]:
+        pool = WorkerPool(Lake(settings.lake.root), settings)
+        await pool.check()
+        tasks = [
+            TitleTask((BODY,)),
+            TitleTask((other_bodies[0], other_bodies[1])),
+            TitleTask((other_bodies[2],)),
+        ]
+        waiting = [asyncio.create_task(pool.compute(task)) for task in tasks]
+        await asyncio.sleep(0)  # lets all of them begin
+        assert (pool.busy, pool.waiting) == (1, 2)
+        await waiting[1]
+        await asyncio.sleep(0)  # too short for another answer
+        assert waiting[2].done()
+        answers = [await response for response in waiting]
+        await pool.close()
+        return answers
+
+    first, second, third = asyncio.run(run())
+    lake = Lake(settings.lake.root)
+    assert first == [queries.title(lake, BODY)]
+    expected = [queries.title(lake, body)["title"] for body in other_bodies[:2]]
+    assert [title["title"] for title in second] == expected
+    assert [title["abstained"] for title in third] == [True]
