@@ -17,6 +17,7 @@ RUNTIME = [
     "h5py",  # reads Keras's weights without Keras
     "google-cloud-bigquery",
     "google-cloud-bigquery-storage",  # returns rows as Arrow tables
+    "jinja2",  # the templates of `titler report`
     "keras==3.15.*",
     "ktext==0.40",
     "matplotlib",
@@ -88,6 +89,7 @@ setup(
     package_data={
         "": ["*.sql"],  # sql/ lies beside pipeline/, in a wheel as in the repository
         "pipeline": ["py.typed"],  # type checkers read the package's annotations
+        "pipeline.serving.report": ["templates/*"],
     },
     install_requires=RUNTIME,
     extras_require={

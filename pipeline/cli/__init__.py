@@ -16,14 +16,14 @@ from typing import Annotated, Any
 import typer
 
 from pipeline import alerts
-from pipeline.cli import console, query_commands, stage_commands
+from pipeline.cli import console, query_commands, report_command, stage_commands
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import ExitCode, TitlerError, disk_error
 from pipeline.progress import say
 from pipeline.provenance import revision
 from pipeline.tracking import configure_mlflow, mlflow_error
 
-__all__ = ["app", "command", "main", "query_commands", "stage_commands"]
+__all__ = ["app", "command", "main", "query_commands", "report_command", "stage_commands"]
 
 
 def _print_version(is_requested: bool) -> None:

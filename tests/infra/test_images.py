@@ -137,7 +137,11 @@ def test_a_wheel_has_the_sql_that_the_package_reads(monkeypatch):
         file.parent.relative_to(ROOT).as_posix().replace("/", ".") for file in (ROOT / "sql").rglob("*.sql")
     }
     assert folders - set(given["packages"]) == set()
-    assert given["package_data"] == {"": ["*.sql"], "pipeline": ["py.typed"]}
+    assert given["package_data"] == {
+        "": ["*.sql"],
+        "pipeline": ["py.typed"],
+        "pipeline.serving.report": ["templates/*"],
+    }
 
 
 def test_versions_are_the_locks():
