@@ -33,7 +33,7 @@ HOSTILE_TEXTS = (
     "safe\u202egnp.exe\u202c and \u2066isolated\u2069",
     "NUL \x00, bell \x07, escape \x1b[31m, a lone surrogate \ud800",
     "W" * 10_000,
-    "\u0647\u0630\u0627 \u0627\u0644\u0639\u0646\u0648\u0627\u0646 \u0628\u0627\u0644\u0639\u0631\u0628\u064a\u0629",
+    "\u0647\u0630\u0627 \u0639\u0646\u0648\u0627\u0646",
 )
 
 
