@@ -41,6 +41,9 @@ class Plot:
 
 CURVE_PLOT = Plot(left=44, top=14, width=292, height=206)
 DRIFT_PLOT = Plot(left=8, top=8, width=264, height=56)
+SMALLEST_SPAN = 0.2
+"""The height of the line of a figure is at least this share of the figure. Otherwise noise would look like
+drift."""
 SMALLEST_RADIUS, LARGEST_RADIUS = 3.5, 9.0
 
 
@@ -60,8 +63,8 @@ def curve_points(curve: Sequence[CurvePoint]) -> list[Point]:
 @dataclass(frozen=True)
 class DriftLine:
     """The line of a figure over the last days. `lines` has one list of points per run of days that have the
-    figure. `earlier` is the y of the median of the release before, and `low` and `high` are the values at the
-    bottom and at the top."""
+    figure. `earlier` is the y of the median of the release before, and `low` and `high` are the lowest and
+    the highest value."""
 
     lines: tuple[tuple[Point, ...], ...]
     new_points: tuple[Point, ...]
@@ -71,15 +74,17 @@ class DriftLine:
 
 
 def drift_line(figure: Drift) -> DriftLine:
-    """Returns the line of a figure. A figure that never changes is a line in the middle."""
+    """Returns the line of a figure. A figure that never changes is a line in the middle, and one that hardly
+    changes stays near the middle."""
     present = [value for value in figure.values if value is not None]
     if figure.earlier is not None:
         present.append(figure.earlier)
     low, high = min(present), max(present)
-    span, last = high - low, max(len(figure.values) - 1, 1)
+    middle, last = (low + high) / 2, max(len(figure.values) - 1, 1)
+    span = max(high - low, SMALLEST_SPAN * abs(middle))
 
     def y(value: float) -> float:
-        return DRIFT_PLOT.y((value - low) / span if span else 0.5)
+        return DRIFT_PLOT.y(0.5 + (value - middle) / span if span else 0.5)
 
     lines: list[list[Point]] = [[]]
     new_points = []

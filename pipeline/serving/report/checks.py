@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.releases.abstained_share import ABSTAINED
 from pipeline.releases.marked_recall import accepted_fall, smallest_fall
 from pipeline.releases.records import marked_figures
-from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD
+from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD, floor_shortfall
 from pipeline.serving.report.values import Check, Outcome
 from pipeline.settings import Settings
 
@@ -131,5 +131,9 @@ def _titles_and_floor(
         for entry in json.loads(record.get(ACCEPTED) or "[]")
         if "have no title" not in entry["titles"]
     ]
-    outcome: Outcome = "accepted" if accepted else "passed"
-    return [Check("Titles and their floor", figure, threshold, outcome, " ".join(accepted))]
+    if accepted:
+        return [Check("Titles and their floor", figure, threshold, "accepted", " ".join(accepted))]
+    if floor_shortfall(evaluation, margin):
+        shown = "The titles are shown: an earlier version of Titler or another margin decided that."
+        return [Check("Titles and their floor", figure, threshold, "failed", shown)]
+    return [Check("Titles and their floor", figure, threshold, "passed", "Setting model.floor_margin.")]

@@ -159,8 +159,10 @@ def _tables(release: Pinned, previous: Mapping[str, Any] | None) -> tuple[Stored
     """Returns the sizes of the tables of a release."""
     published_before = datetime.fromisoformat(previous["published_at"]) if previous else None
     tables = []
+    has_similar = SIMILAR_ISSUES.name in release.members
     for table in SHOWN_TABLES:
-        if table.name not in release.members:
+        # A release has one of the two tables of similar issues, so the other one costs no request.
+        if (table is SIMILAR_ISSUES_V1 and has_similar) or table.name not in release.members:
             continue
         batches = release.members[table.name]
         is_new = (

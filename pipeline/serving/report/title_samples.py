@@ -23,7 +23,7 @@ def choose_samples(
 ) -> dict[str, list[tuple[Mapping[str, Any], float | None]]]:
     """Returns the chosen rows of the table title_predictions_v1 with their ROUGE-L (0 to 100), per group.
 
-    The groups are `best`, `typical` (nearest to the median), `abstained` and `random`. A row without a title
+    The groups are `best`, `typical` (nearest to the median, without the best), `abstained` and `random`. A row without a title
     has no ROUGE-L. The same rows and the same `seed` give the same choice, whatever the order of the rows.
     """
     generator = random.Random(seed)
@@ -32,7 +32,9 @@ def choose_samples(
     scored = given if len(given) <= SCORED else generator.sample(given, SCORED)
     rouge = rouge_l([row["predicted_title"] for row in scored], [row["title"] for row in scored])
     best = np.argsort(-rouge, kind="stable")[:SAMPLES]
-    typical = np.argsort(np.abs(rouge - np.median(rouge)), kind="stable")[:SAMPLES] if len(rouge) else []
+    others = np.setdiff1d(np.arange(len(rouge)), best)
+    distances = np.abs(rouge[others] - np.median(rouge)) if len(others) else np.zeros(0)
+    typical = others[np.argsort(distances, kind="stable")[:SAMPLES]]
     abstained = [row for row in rows if row["abstained"]]
     drawn = _drawn(generator, rows)
     drawn_rouge = rouge_l([row["predicted_title"] for row in drawn], [row["title"] for row in drawn])
@@ -49,7 +51,7 @@ def choose_samples(
 
 EXPLANATIONS = {
     "best": "The titles that are most like the author's, of up to 300 that were scored.",
-    "typical": "The titles whose ROUGE-L is nearest to the median of these.",
+    "typical": "The titles whose ROUGE-L is nearest to the median of these, without the best.",
     "abstained": "Issues for which the model gave no title, because it was not sure enough. Drawn at random.",
     "random": "Drawn at random from all issues of the day, with or without a title.",
 }

@@ -72,3 +72,8 @@ def test_titles_below_their_floor_are_withheld() -> None:
     name = "Titles and their floor"
     assert outcomes(evaluation=evaluation, **withheld)[name] == ("ROUGE-L 3.0", "failed")
     assert outcomes(evaluation={"rougeL": 31.4, "lead_rougeL": 15.6})[name] == ("ROUGE-L 31.4", "passed")
+
+
+def test_titles_below_their_floor_that_are_shown_fail() -> None:
+    checks = outcomes(evaluation={"rougeL": 2.4, "lead_rougeL": 29.2})
+    assert checks["Titles and their floor"] == ("ROUGE-L 2.4", "failed")
