@@ -17,9 +17,10 @@ RUNTIME = [
     "h5py",  # reads Keras's weights without Keras
     "google-cloud-bigquery",
     "google-cloud-bigquery-storage",  # returns rows as Arrow tables
-    "jinja2",  # the templates of `titler report`
+    "jinja2",  # the page of `titler report`
     "keras==3.15.*",
     "ktext==0.40",
+    "markupsafe",  # HTML that is escaped already, in the page of `titler report`
     "matplotlib",
     "mlflow==3.17.*",
     "numpy",

@@ -15,7 +15,7 @@ from tests.support.literal_report import report_values
 pytestmark = pytest.mark.browser
 WIDER_THAN_THE_SCREEN = """
 return [...document.querySelectorAll("body *")]
-  .filter((element) => !element.closest(".unseen, .skip, .scroll, .stacked thead"))
+  .filter((element) => !element.closest(".unseen, .skip, .scroll"))
   .filter((element) => element.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((element) => element.outerHTML.slice(0, 80));
 """

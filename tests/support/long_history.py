@@ -53,6 +53,7 @@ from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.members import published_tables, release_content
 from pipeline.releases.publication import make_current
 from pipeline.serving.report.day_figures import DAY_FIGURES, DAYS, DayFigures, to_json
+from pipeline.serving.report.stored_report import REPORT_FILE
 from pipeline.settings import Settings
 from pipeline.text.issue_terms import issue_terms
 from pipeline.warehouse.duckdb.release_file import StagedFile, copies_folder
@@ -113,7 +114,8 @@ def long_history(folder: Path, settings: Settings, last_day: date, days: int) ->
         "recall_at_10": 1.0,
         "accepted": "[]",
     }
-    release.notes[DAY_FIGURES] = to_json(_day_figures(batches))  # the report of the night before
+    release.notes[DAY_FIGURES] = to_json(_day_figures(batches))  # with the report of the night before
+    lake.put(release.file(REPORT_FILE), b"")
     content = release_content(release, published_tables(settings), complete=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StagedFile, "check", lambda staged: [])  # of a release that no test looks at

@@ -83,9 +83,7 @@ def format_value(value: Any, unit: Unit) -> str:
         return _size(value)
     if unit == "decimal":
         return f"{value:.3f}"
-    if unit == "score":
-        return f"{value:.1f}"
-    return f"{value:,.0f}"
+    return f"{value:.1f}" if unit == "score" else f"{value:,.1f}".removesuffix(".0")
 
 
 def format_change(change: float | None, unit: Unit) -> str:

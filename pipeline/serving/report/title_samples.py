@@ -23,18 +23,19 @@ def choose_samples(
 ) -> dict[str, list[tuple[Mapping[str, Any], float | None]]]:
     """Returns the chosen rows of the table title_predictions_v1 with their ROUGE-L (0 to 100), per group.
 
-    The groups are `best`, `typical` (nearest to the median, without the best), `abstained` and `random`. A row without a title
-    has no ROUGE-L. The same rows and the same `seed` give the same choice, whatever the order of the rows.
+    The groups are `best`, `typical` (nearest to the median, without the best), `abstained` and `random`. A
+    row without a title has no ROUGE-L. The same rows and the same `seed` give the same choice, whatever the
+    order of the rows.
     """
     generator = random.Random(seed)
     rows = sorted(titles, key=lambda row: row["issue_id"])
     given = [row for row in rows if not row["abstained"]]
     scored = given if len(given) <= SCORED else generator.sample(given, SCORED)
     rouge = rouge_l([row["predicted_title"] for row in scored], [row["title"] for row in scored])
-    best = np.argsort(-rouge, kind="stable")[:SAMPLES]
+    best: list[int] = np.argsort(-rouge, kind="stable")[:SAMPLES].tolist()
     others = np.setdiff1d(np.arange(len(rouge)), best)
     distances = np.abs(rouge[others] - np.median(rouge)) if len(others) else np.zeros(0)
-    typical = others[np.argsort(distances, kind="stable")[:SAMPLES]]
+    typical = others[np.argsort(distances, kind="stable")[:SAMPLES]].tolist()
     abstained = [row for row in rows if row["abstained"]]
     drawn = _drawn(generator, rows)
     drawn_rouge = rouge_l([row["predicted_title"] for row in drawn], [row["title"] for row in drawn])
