@@ -18,8 +18,10 @@ RUNTIME = [
     "h5py",  # reads Keras's weights without Keras
     "google-cloud-bigquery",
     "google-cloud-bigquery-storage",  # returns rows as Arrow tables
+    "jinja2",  # the page of `titler report`
     "keras==3.15.*",
     "ktext==0.40",
+    "markupsafe",  # HTML that is escaped already, in the page of `titler report`
     "matplotlib",
     "mlflow==3.17.*",
     "numpy",
@@ -89,8 +91,9 @@ setup(
     ],
     package_data={
         "": ["*.sql"],  # sql/ lies beside pipeline/, in a wheel as in the repository
-        # Type checkers read the package's annotations. The pages are those of the HTTP server.
-        "pipeline": ["py.typed", "serving/http/*.html"],
+        "pipeline": ["py.typed"],  # type checkers read the package's annotations
+        "pipeline.serving.http": ["*.html"],
+        "pipeline.serving.report": ["templates/*"],
     },
     install_requires=RUNTIME,
     extras_require={

@@ -70,7 +70,14 @@ class Browser:
                 "binary": shutil.which("chromium"),
                 "args": [*SWITCHES, f"--user-data-dir={self._profile.name}"],
             }
-            capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
+            logging = {"browser": "ALL"}
+            capabilities = {
+                "alwaysMatch": {
+                    "browserName": "chrome",
+                    "goog:chromeOptions": options,
+                    "goog:loggingPrefs": logging,
+                }
+            }
             session = self._send("POST", "/session", {"capabilities": capabilities})
             self._session = f"/session/{session['sessionId']}"
         except BaseException:
@@ -119,6 +126,26 @@ class Browser:
     def run(self, script: str) -> Any:
         """Runs `script`, the body of a JavaScript function, in the page. Returns the function's result."""
         return self._send("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
+
+    def emulate(self, width: int, theme: str = "light") -> None:
+        """Shows pages as on a screen of this width in pixels, for a user who prefers the theme "light" or
+        "dark"."""
+        self._devtools(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
+        )
+        features = [{"name": "prefers-color-scheme", "value": theme}]
+        self._devtools("Emulation.setEmulatedMedia", features=features)
+
+    def console(self) -> list[str]:
+        """Returns the messages in the browser's console since the last call, such as errors of scripts and
+        what a content security policy has blocked."""
+        return [
+            entry["message"] for entry in self._send("POST", f"{self._session}/se/log", {"type": "browser"})
+        ]
+
+    def _devtools(self, command: str, **parameters: Any) -> None:
+        body = {"cmd": command, "params": parameters}
+        self._send("POST", f"{self._session}/goog/cdp/execute", body)
 
     def screenshot(self, path: Path) -> None:
         """Saves a PNG of the visible part of the page."""

@@ -13,15 +13,15 @@ from pathlib import Path
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
-from pipeline.cli import app, query_commands, release_commands, serve_command, stage_commands
+from pipeline.cli import app, query_commands, release_commands, report_command, serve_command, stage_commands
 from pipeline.errors import ExitCode
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verbs.md"
 SECTIONS = {
-    "The whole job, and the verbs that answer questions": query_commands,
-    "The verbs that say how a release, and what it says of an issue, came about": release_commands,
-    "The server": serve_command,
-    "The stages, in the order in which the data passes through them": stage_commands,
+    "The whole job, and the verbs that answer questions": (query_commands,),
+    "Releases: what is in them, and how they came about": (release_commands, report_command),
+    "The server": (serve_command,),
+    "The stages, in the order in which the data passes through them": (stage_commands,),
 }
 INTRODUCTION = """# Verbs
 
@@ -44,7 +44,7 @@ def command_group() -> TyperGroup:
 def page() -> str:
     """Returns the page in Markdown.
 
-    It has one section per module of commands. Each command has an example and a table of its options.
+    It has two sections, each with the commands of some modules. Each command has an example and a table of its options.
     """
     lines = [
         *INTRODUCTION.splitlines(),
@@ -56,10 +56,10 @@ def page() -> str:
         "",
         *_options_table(command_group()),
     ]
-    for title, module in SECTIONS.items():
+    for title, modules in SECTIONS.items():
         lines += ["", f"## {title}"]
         for name, command in command_group().commands.items():
-            if inspect.getmodule(inspect.unwrap(command.callback or page)) is module:
+            if inspect.getmodule(inspect.unwrap(command.callback or page)) in modules:
                 assert isinstance(command, TyperCommand)
                 lines += _verb(name, command)
     return "\n".join(lines) + "\n"

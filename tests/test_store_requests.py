@@ -10,6 +10,7 @@ import pytest
 from pipeline import sample
 from pipeline.lake.pinned import Pinned
 from pipeline.serving import status
+from pipeline.serving.report.stored_report import write_report
 from pipeline.settings import Compute, Index, Release, Settings, Source, Warehouse
 from pipeline.stages import clean, collect, embed, extract, index, plan, predict, publish, vectorize
 from tests.stages.literal_models import FakeRegistry
@@ -38,7 +39,9 @@ def run_night(history: History, requests: Requests, release_id: str) -> None:
         with requests.during("index"):
             index.run(lake, Pinned(lake, "releases", release_id), settings)
         with requests.during("publish"):
-            publish.run(lake, settings, Pinned(lake, "releases", release_id), {})
+            release = Pinned(lake, "releases", release_id)
+            publish.run(lake, settings, release, {})
+            write_report(settings, release)  # as the command `titler publish` does
     with requests.during("status"):
         status.status(lake, settings)
     with requests.during("collect"):

@@ -16,7 +16,14 @@ from typing import Annotated, Any
 import typer
 
 from pipeline import alerts
-from pipeline.cli import console, query_commands, release_commands, serve_command, stage_commands
+from pipeline.cli import (
+    console,
+    query_commands,
+    release_commands,
+    report_command,
+    serve_command,
+    stage_commands,
+)
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import ExitCode, TitlerError, disk_error
 from pipeline.progress import say
@@ -29,6 +36,7 @@ __all__ = [
     "main",
     "query_commands",
     "release_commands",
+    "report_command",
     "serve_command",
     "stage_commands",
 ]

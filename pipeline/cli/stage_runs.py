@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import alerts, memory
-from pipeline.cli import mark_reports, stage_reports
+from pipeline.cli import mark_reports, report_command, stage_reports
 from pipeline.cli.console import some_days
 from pipeline.cli.lineage import StageRecord, Subject
 from pipeline.cli.options import Context
@@ -231,7 +231,7 @@ def index(context: Context, release: Pinned) -> None:
 
 
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
-    """Runs the stage `publish` for a release, and prints the result.
+    """Runs the stage `publish` for a release, prints the result, and writes the report about the release.
 
     `accepted` maps the faults that a user accepts to the reasons. The key of a fault is a day that has lost
     nearly all of its data, or `abstained` if more issues than before have no title.
@@ -241,6 +241,7 @@ def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> N
     with recorded(context, "publish", release) as record:
         record.result = stage.run(context.lake, context.settings, release, accepted)
         stage_reports.published(context.settings, record.result, accepted=accepted)
+        report_command.write_after_publication(context, release)
 
 
 def collect(context: Context) -> None:

@@ -74,7 +74,6 @@ def _similar(
         raise UsageError("The row has no repository, neither in the column repo nor in an address.")
     repo = issue.repo if where.same_repo else where.repo
     query = SimilarQuery(issue.body, issue.title, repo, everywhere=where.everywhere, since=where.since)
-    rows = similar_in_release(
-        opened, query, neighbours + bool(issue.url)
-    )  # one may be the row's issue itself
+    count = neighbours + bool(issue.url)  # one of them may be the row's own issue
+    rows = similar_in_release(opened, query, count)
     return [row for row in rows if row["issue_url"].lower() != issue.url.lower()][:neighbours]

@@ -137,7 +137,12 @@ def test_a_wheel_has_the_sql_that_the_package_reads(monkeypatch):
         file.parent.relative_to(ROOT).as_posix().replace("/", ".") for file in (ROOT / "sql").rglob("*.sql")
     }
     assert folders - set(given["packages"]) == set()
-    assert given["package_data"] == {"": ["*.sql"], "pipeline": ["py.typed", "serving/http/*.html"]}
+    assert given["package_data"] == {
+        "": ["*.sql"],
+        "pipeline": ["py.typed"],
+        "pipeline.serving.http": ["*.html"],
+        "pipeline.serving.report": ["templates/*"],
+    }
 
 
 def test_versions_are_the_locks():

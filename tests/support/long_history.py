@@ -52,6 +52,8 @@ from pipeline.lake.plan import PinnedDay, day_pages
 from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.members import published_tables, release_content
 from pipeline.releases.publication import make_current
+from pipeline.serving.report.day_figures import DAY_FIGURES, DAYS, DayFigures, to_json
+from pipeline.serving.report.stored_report import REPORT_FILE
 from pipeline.settings import Settings
 from pipeline.text.issue_terms import issue_terms
 from pipeline.warehouse.duckdb.release_file import StagedFile, copies_folder
@@ -112,6 +114,8 @@ def long_history(folder: Path, settings: Settings, last_day: date, days: int) ->
         "recall_at_10": 1.0,
         "accepted": "[]",
     }
+    release.notes[DAY_FIGURES] = to_json(_day_figures(batches))  # with the report of the night before
+    lake.put(release.file(REPORT_FILE), b"")
     content = release_content(release, published_tables(settings), complete=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StagedFile, "check", lambda staged: [])  # of a release that no test looks at
@@ -285,6 +289,15 @@ def _write_segments(lake: Lake, settings: Settings, batches: Mapping[str, list[M
             draft.write_folder(Path(folder))
         manifests.append(draft.commit({**figures, "recall_at_10": 1.0, "recall_queries": len(items)}))
     return manifests
+
+
+def _day_figures(batches: Mapping[str, list[Manifest]]) -> list[DayFigures]:
+    """The figures of the last days, as the report of the night before has stored them."""
+    pairs = zip(batches[ISSUES.name][-DAYS:], batches[TITLE_PREDICTIONS.name][-DAYS:], strict=True)
+    return [
+        DayFigures(issues.day, issues.batch_id, titles.batch_id, 1, 1, 1.0, None, 1.0, 0.0, 0.0, 0.5, 0.0)
+        for issues, titles in pairs
+    ]
 
 
 def _write_copies(warehouse: Path, batches: Mapping[str, list[Manifest]]) -> None:

@@ -1,0 +1,139 @@
+"""What a report says about the checks that a release passed before its publication."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.releases.abstained_share import ABSTAINED
+from pipeline.releases.marked_recall import accepted_fall, smallest_fall
+from pipeline.releases.records import marked_figures
+from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD, floor_shortfall
+from pipeline.serving.report.values import Check, Outcome
+from pipeline.settings import Settings
+
+Record = Mapping[str, Any]
+
+
+def publication_checks(
+    settings: Settings,
+    record: Record,
+    previous: Record | None,
+    index: Mapping[str, Any],
+    evaluation: Mapping[str, Any] | None,
+    collapsed_days: int,
+) -> tuple[Check, ...]:
+    """Returns the checks of a release. `record` is its record, `previous` that of the release before, `index`
+    the figures of its index, and `evaluation` those of its model. The thresholds are those of `settings`."""
+    return (
+        _collapsed_days(record, collapsed_days),
+        *_index_recall(settings, index),
+        _share_without_title(settings, record, previous),
+        _marked_duplicates(settings, record, previous),
+        *_titles_and_floor(settings, record, evaluation),
+        Check(
+            "Queries in sql/checks",
+            "0 rows",
+            "0 rows each",
+            "passed",
+            "A release is published only if none of these queries finds a row.",
+        ),
+    )
+
+
+def _collapsed_days(record: Record, collapsed: int) -> Check:
+    reasons = "; ".join(
+        f"{entry['day']}: {entry['because']} ({entry['by']})" for entry in json.loads(record["accepted"])
+    )
+    outcome: Outcome = "accepted" if collapsed else "passed"
+    return Check("Collapsed source days", f"{collapsed:,}", "0, or accepted", outcome, reasons)
+
+
+def _index_recall(settings: Settings, index: Mapping[str, Any]) -> list[Check]:
+    least = settings.index.min_recall
+    remark = f"Measured on {index['recall_queries']:,} issues. Setting index.min_recall."
+    checks = [_at_least("Recall@10 of the index", index["recall_at_10"], least, remark)]
+    if segments := index.get("segments"):
+        lowest = min(segments, key=lambda segment: segment["recall_at_10"])
+        remark = f"Segment {lowest['period']}, the lowest of {len(segments):,}. Setting index.min_recall."
+        checks.append(_at_least("Recall@10 of a segment", lowest["recall_at_10"], least, remark))
+    return checks
+
+
+def _at_least(name: str, value: float, least: float, remark: str) -> Check:
+    outcome: Outcome = "passed" if value >= least else "failed"
+    return Check(name, f"{value:.3f}", f"at least {least:g}", outcome, remark)
+
+
+def _share_without_title(settings: Settings, record: Record, previous: Record | None) -> Check:
+    allowed = settings.release.max_abstained_rise
+    name, threshold = "Issues without a title", f"a rise of at most {allowed:.1%}"
+    share, earlier = record.get(ABSTAINED), (previous or {}).get(ABSTAINED)
+    if share is None:
+        return Check(name, "unknown", threshold, "not measured")
+    if earlier is None:
+        return Check(
+            name, f"{share:.1%}", threshold, "not measured", "There is no earlier share to compare with."
+        )
+    remark = f"It was {earlier:.1%} in the release before. Setting release.max_abstained_rise."
+    if share - earlier <= allowed:
+        return Check(name, f"{share:.1%}", threshold, "passed", remark)
+    # The same field also has who accepted titles below the floor. Only the other entries are about the rise.
+    reasons = [
+        f"{entry['because']} ({entry['by']})"
+        for entry in json.loads(record.get(ACCEPTED) or "[]")
+        if "have no title" in entry["titles"]
+    ]
+    outcome: Outcome = "accepted" if reasons else "failed"
+    return Check(name, f"{share:.1%}", threshold, outcome, " ".join([remark, *reasons]))
+
+
+def _marked_duplicates(settings: Settings, record: Record, previous: Record | None) -> Check:
+    name, least = "Marked duplicates that are listed", settings.release.min_marks
+    threshold = "no significant fall"
+    marked, earlier = marked_figures(record), marked_figures(previous) if previous else None
+    if marked is None:
+        return Check(name, "unknown", threshold, "not measured", "No marked pair could be measured.")
+    figure = f"{marked['recall_at_10']:.1%} of {marked['pairs']:,} pairs"
+    if fall := accepted_fall(record):
+        return Check(name, figure, threshold, "accepted", f"{fall['because']} ({fall['by']})")
+    if earlier is None:
+        return Check(name, figure, threshold, "not measured", "There is no earlier figure to compare with.")
+    remark = f"It was {earlier['recall_at_10']:.1%} of {earlier['pairs']:,} pairs in the release before."
+    if min(marked["pairs"], earlier["pairs"]) < least:
+        needed = f"At least {least:,} pairs are needed to judge a fall (setting release.min_marks)."
+        return Check(name, figure, threshold, "not measured", f"{remark} {needed}")
+    if marked.get("repositories") != earlier.get("repositories"):
+        other = "It was measured on other repositories, so the two cannot be compared."
+        return Check(name, figure, threshold, "not measured", f"{remark} {other}")
+    shares = ((earlier["recall_at_10"], earlier["pairs"]), (marked["recall_at_10"], marked["pairs"]))
+    outcome: Outcome = "passed" if smallest_fall(*shares) <= 0 else "failed"
+    return Check(name, figure, threshold, outcome, remark)
+
+
+def _titles_and_floor(
+    settings: Settings, record: Record, evaluation: Mapping[str, Any] | None
+) -> list[Check]:
+    if not evaluation or "lead_rougeL" not in evaluation:
+        return []
+    margin = settings.model.floor_margin
+    figure = f"ROUGE-L {evaluation['rougeL']:.1f}"
+    threshold = f"{evaluation['lead_rougeL']:.1f} (the body's first words) and {margin:g} more"
+    if withheld := record.get(WITHHELD):
+        return [
+            Check(
+                "Titles and their floor", figure, threshold, "failed", f"The titles are withheld: {withheld}."
+            )
+        ]
+    accepted = [
+        f"{entry['because']} ({entry['by']})"
+        for entry in json.loads(record.get(ACCEPTED) or "[]")
+        if "have no title" not in entry["titles"]
+    ]
+    if accepted:
+        return [Check("Titles and their floor", figure, threshold, "accepted", " ".join(accepted))]
+    if floor_shortfall(evaluation, margin):
+        shown = "The titles are shown: an earlier version of Titler or another margin decided that."
+        return [Check("Titles and their floor", figure, threshold, "failed", shown)]
+    return [Check("Titles and their floor", figure, threshold, "passed", "Setting model.floor_margin.")]

@@ -1,0 +1,139 @@
+"""What a report says about the similar issues of a release."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from pipeline.contracts import (
+    DUPLICATE_PAIRS,
+    EVERYWHERE_LIST,
+    REPOSITORY_LIST,
+    SIMILAR_ISSUES,
+    TITLE_PREDICTIONS,
+)
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.index_figures import CLUSTER_PROBABILITY, MIN_PROBABILITY, ORDERING
+from pipeline.serving.report.clusters import find_clusters
+from pipeline.serving.report.release_rows import ReleaseRows
+from pipeline.serving.report.values import (
+    Cluster,
+    CurvePoint,
+    Issue,
+    Neighbourhood,
+    Neighbours,
+    Suggestion,
+)
+
+CLUSTER_DAYS = 7
+CLUSTERS = 10
+"""Maximum number of clusters that are shown."""
+CLUSTER_ISSUES = 10
+"""Maximum number of issues of a cluster that are shown."""
+NEIGHBOURHOODS = 3
+LISTED = 3
+"""Maximum number of similar issues per list of a neighbourhood."""
+
+
+def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) -> Neighbours | None:
+    """Returns what a report shows of the similar issues of a release.
+
+    Reads the pairs of the last CLUSTER_DAYS days, and the similar issues of the last day that has some.
+    Returns None for a release of a version of Titler that stored no probabilities.
+    """
+    if SIMILAR_ISSUES.name not in release.members:
+        return None
+    last_day = release.plan.days[-1].day
+    first_day = str(date.fromisoformat(last_day) - timedelta(days=CLUSTER_DAYS - 1))
+    clusters = _clusters(release, rows, record, first_day)
+    calibration = json.loads(record.get("ordering_calibration") or "{}")
+    return Neighbours(
+        first_day,
+        last_day,
+        tuple(clusters[:CLUSTERS]),
+        len(clusters),
+        sum(len(cluster.issues) for cluster in clusters),
+        record.get(ORDERING),
+        tuple(curve_point(point) for point in calibration.get("reliability", ())),
+        _neighbourhoods(release, rows, record),
+    )
+
+
+def curve_point(point: Mapping[str, Any]) -> CurvePoint:
+    """Returns a bin of the reliability curve of an ordering (`log_odds_calibration.reliability`)."""
+    return CurvePoint(point["probability"], point["marked"], point["pairs"])
+
+
+def _clusters(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any], first_day: str) -> list[Cluster]:
+    if DUPLICATE_PAIRS.name not in release.members or CLUSTER_PROBABILITY not in record:
+        return []
+    pairs = []
+    for batch in release.members[DUPLICATE_PAIRS.name][-CLUSTER_DAYS:]:
+        if batch.rows and batch.day >= first_day:
+            source_day = date.fromisoformat(batch.day)
+            pairs += [
+                {**row, "source_day": source_day} for row in rows.read(batch, DUPLICATE_PAIRS).to_pylist()
+            ]
+    return find_clusters(pairs, record[CLUSTER_PROBABILITY])
+
+
+def _neighbourhoods(
+    release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]
+) -> tuple[Neighbourhood, ...]:
+    batches = [batch for batch in release.members[SIMILAR_ISSUES.name] if batch.rows]
+    if not batches or MIN_PROBABILITY not in record:
+        return ()
+    similar = rows.read(batches[-1], SIMILAR_ISSUES).to_pylist()
+    titles = next(batch for batch in release.members[TITLE_PREDICTIONS.name] if batch.day == batches[-1].day)
+    issues = {
+        row["issue_id"]: Issue(row["issue_url"], row["repo"], row["title"])
+        for row in rows.read(titles, TITLE_PREDICTIONS).to_pylist()
+    }
+    least = record[MIN_PROBABILITY]
+    return tuple(
+        Neighbourhood(issues[issue_id], suggestions_of(similar, issue_id, least))
+        for issue_id in choose_issues(similar, least, release.name)
+    )
+
+
+def choose_issues(rows: Sequence[Mapping[str, Any]], min_probability: float, seed: str) -> list[int]:
+    """Returns the ids of up to NEIGHBOURHOODS issues: some that have a suggestion, drawn at random, and then
+    those with the most probable similar issues. `rows` are those of the table similar_issues_v2."""
+    highest: dict[int, float] = {}
+    for row in rows:
+        highest[row["issue_id"]] = max(row["probability"], highest.get(row["issue_id"], 0.0))
+    suggested = sorted(issue for issue, probability in highest.items() if probability >= min_probability)
+    drawn = random.Random(seed).sample(suggested, min(NEIGHBOURHOODS, len(suggested)))
+    others = sorted(set(highest) - set(suggested), key=lambda issue: (-highest[issue], issue))
+    return [*drawn, *others[: NEIGHBOURHOODS - len(drawn)]]
+
+
+def suggestions_of(
+    rows: Sequence[Mapping[str, Any]], issue_id: int, min_probability: float
+) -> tuple[Suggestion, ...]:
+    """Returns the first similar issues of an issue: up to LISTED of its repository, then up to LISTED others
+    of all repositories."""
+    of_issue = sorted((row for row in rows if row["issue_id"] == issue_id), key=lambda row: row["rank"])
+    chosen: dict[int, Mapping[str, Any]] = {}
+    for name in (REPOSITORY_LIST, EVERYWHERE_LIST):
+        others = [row for row in of_issue if row["list"] == name and row["similar_issue_id"] not in chosen]
+        chosen |= {row["similar_issue_id"]: row for row in others[:LISTED]}
+    return tuple(
+        Suggestion(
+            Issue(row["similar_issue_url"], repository_of(row["similar_issue_url"]), row["similar_title"]),
+            row["list"],
+            row["probability"],
+            row["words_in_common"],
+            row["age_days"],
+            row["probability"] >= min_probability,
+        )
+        for row in chosen.values()
+    )
+
+
+def repository_of(url: str) -> str:
+    """Returns OWNER/NAME from the address of an issue."""
+    return "/".join(url.split("/")[3:5])

@@ -1,0 +1,250 @@
+"""The values of a report about a release. They are plain numbers and texts; `page` decides how they look.
+
+A value is None, and a tuple is empty, if the release does not have it. The page then leaves it out. Shares
+and probabilities are 0 to 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+HourStatus = Literal["counted", "found", "missing", "unreadable"]
+"""Whether the source had events in an hour. `found` means that an earlier version of Titler did not count
+them."""
+Outcome = Literal["passed", "accepted", "failed", "not measured"]
+Unit = Literal["count", "share", "decimal", "score", "characters", "bytes", "text"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A value of a release beside that of the release before."""
+
+    name: str
+    unit: Unit
+    value: float | str
+    previous: float | str | None
+
+    @property
+    def change(self) -> float | None:
+        """The difference, or None if there is none to compute."""
+        if isinstance(self.value, str) or isinstance(self.previous, str | None):
+            return None
+        return self.value - self.previous
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """The size of a table of a release. `new_batches` were written after the release before was published;
+    None if that time is unknown."""
+
+    name: str
+    batches: int
+    rows: int
+    bytes: int
+    new_batches: int | None
+
+
+@dataclass(frozen=True)
+class ChangedDays:
+    """How many source days a release has that the release before did not have, has with other content, or no
+    longer has."""
+
+    added: int
+    changed: int
+    removed: int
+    examples: tuple[str, ...]
+    """the latest days that were added or changed"""
+
+
+@dataclass(frozen=True)
+class Hour:
+    """An hour of a source day. `events` is None unless the events were counted."""
+
+    status: HourStatus
+    events: int | None = None
+
+
+@dataclass(frozen=True)
+class SourceDay:
+    """The verdict on a source day. `hours` has 24 hours (UTC)."""
+
+    day: str
+    verdict: str
+    reason: str | None
+    hours: tuple[Hour, ...]
+    events: int
+    issues: int
+    malformed: int
+
+
+@dataclass(frozen=True)
+class SourceHealth:
+    """The source days of a release. `days` are the latest ones. `earlier_incomplete` are the latest of the
+    incomplete days before them, of which there are `earlier_incomplete_days`."""
+
+    verdicts: tuple[tuple[str, int], ...]
+    """number of days of the release per verdict"""
+    days: tuple[SourceDay, ...]
+    earlier_incomplete: tuple[SourceDay, ...]
+    earlier_incomplete_days: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check before the publication: what was measured, and what was allowed."""
+
+    name: str
+    figure: str
+    threshold: str
+    outcome: Outcome
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of a model on its held-out issues, beside the floor: the score of a method without a model."""
+
+    name: str
+    explanation: str
+    model: float
+    floor: float | None
+    floor_name: str
+    best: float
+    """the highest possible value"""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A bin of a reliability curve: the mean probability that was estimated, and the share that was
+    observed. `count` is the number of cases in the bin."""
+
+    estimated: float
+    observed: float
+    count: float
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An issue as its author wrote it. All texts are untrusted."""
+
+    url: str
+    repo: str
+    title: str
+
+
+@dataclass(frozen=True)
+class TitleSample:
+    """A predicted title beside the author's. `rouge` (ROUGE-L, 0 to 100) is None if no title was given."""
+
+    issue: Issue
+    body: str
+    predicted: str
+    confidence: float
+    probability: float | None
+    rouge: float | None
+
+
+@dataclass(frozen=True)
+class SampleGroup:
+    """Some predicted titles that were chosen in the same way."""
+
+    name: str
+    explanation: str
+    samples: tuple[TitleSample, ...]
+
+
+@dataclass(frozen=True)
+class TitleQuality:
+    """How good the titles of a release's model are. `samples_of` is the day of the samples."""
+
+    held_out_issues: int | None
+    scores: tuple[Score, ...]
+    withheld: str | None
+    curve: tuple[CurvePoint, ...]
+    calibration_error: float | None
+    samples_of: str | None
+    sample_groups: tuple[SampleGroup, ...]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Issues of a repository that probably report the same problem. `issues` begin with the oldest one."""
+
+    issues: tuple[Issue, ...]
+    probability: float
+    """the lowest probability by which an issue joined"""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A similar older issue. `is_suggested` says whether its probability is high enough to suggest it."""
+
+    issue: Issue
+    list: str
+    probability: float
+    words_in_common: str
+    age_days: int
+    is_suggested: bool
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """An issue with its similar issues."""
+
+    issue: Issue
+    suggestions: tuple[Suggestion, ...]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The similar issues of a release. The clusters are those that an issue joined from `first_day` to
+    `last_day`."""
+
+    first_day: str
+    last_day: str
+    clusters: tuple[Cluster, ...]
+    cluster_count: int
+    clustered_issues: int
+    ordering: str | None
+    curve: tuple[CurvePoint, ...]
+    neighbourhoods: tuple[Neighbourhood, ...]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A figure of the last days. `new` is the median of the days that are new in this release, `earlier` that
+    of the last days of the release before. Days with `is_new` are new."""
+
+    name: str
+    explanation: str
+    unit: Unit
+    days: tuple[str, ...]
+    values: tuple[float | None, ...]
+    is_new: tuple[bool, ...]
+    new: float | None
+    earlier: float | None
+
+
+@dataclass(frozen=True)
+class ReleaseValues:
+    """All values of a report about a release. `published_at` is in UTC. `previous` is the name of the release
+    before, if its record is still in the lake."""
+
+    release_id: str
+    published_at: str
+    published_by: str
+    previous: str | None
+    issues: int
+    days: int
+    first_day: str
+    last_day: str
+    model: str
+    comparisons: tuple[Comparison, ...]
+    changed_days: ChangedDays | None
+    tables: tuple[StoredTable, ...]
+    health: SourceHealth | None
+    checks: tuple[Check, ...]
+    titles: TitleQuality | None
+    neighbours: Neighbours | None
+    drift: tuple[Drift, ...]
