@@ -113,7 +113,7 @@ def published(
 def test_what_is_made_current_is_seen_with_its_batch_and_release(published: Warehouse) -> None:
     assert published.current_release() == "r1"
     assert query_rows(published, "SELECT * FROM title_predictions WHERE issue_id = 1") == [
-        {**prediction(1), "batch_id": "t1", "release_id": "r1"}
+        {**prediction(1), "batch_id": "t1", "release_id": "r1", "number": 1}
     ]
 
 
@@ -176,6 +176,7 @@ def test_embeddings_are_shown_with_their_issues(published: Warehouse) -> None:
         {
             "issue_id": 1,
             "issue_url": "https://github.com/a/b/issues/1",
+            "number": 1,
             "repo": "a/b",
             "title": "it fails",
             "embedding": [0.5, -1.0],
@@ -388,7 +389,9 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
         {
             "issue_id": 1,
             "issue_url": "https://github.com/a/b/issues/1",
+            "number": 1,
             "repo": "a/b",
+            "body_excerpt": prediction(1)["body_excerpt"],
             "title": "Error",
             "predicted_title": "settings page crashes",
             "confidence": 0.75,
@@ -425,7 +428,8 @@ def test_an_earlier_release_can_be_queried_while_another_is_current(
     assert query_rows(warehouse, sql.format("title_predictions_at(@release)"), release="r2") == query_rows(
         warehouse, sql.format("title_predictions")
     )
-    assert query_rows(warehouse, "SELECT * FROM title_predictions_at('r3')") == []
+    with pytest.raises(UsageError, match="No retained release is named r3"):
+        query_rows(warehouse, "SELECT * FROM title_predictions_at('r3')")
 
 
 def test_a_release_has_its_own_days_and_each_issue_once(warehouse: Warehouse, tmp_path: Path) -> None:
