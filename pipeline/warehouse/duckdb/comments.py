@@ -24,18 +24,19 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
         columns = {field.name: field.metadata[b"description"].decode() for field in table.warehouse_schema}
         kind = "TABLE" if name in stored else "VIEW"
         schema = table.schema if name in stored else table.warehouse_schema
-        _comment(connection, kind, name, table.prose, {each: columns[each] for each in schema.names})
+        write_comments(connection, kind, name, table.prose, {each: columns[each] for each in schema.names})
     for view in Query.folder("views"):
         prose = {name: column.prose for name, column in columns_of(view).items()}
-        _comment(connection, "VIEW", view.stem, view.prose, prose)
+        write_comments(connection, "VIEW", view.stem, view.prose, prose)
     for function in Query.folder("functions"):
         connection.execute(f"COMMENT ON MACRO TABLE {function.stem} IS {quote(function.prose)}")
 
 
-def _comment(
-    connection: duckdb.DuckDBPyConnection, kind: str, name: str, prose: str, columns: Mapping[str, str]
+def write_comments(
+    connection: duckdb.DuckDBPyConnection, kind: str, name: str, prose: str | None, columns: Mapping[str, str]
 ) -> None:
-    """Comments on a table or a view (`kind`), and on its columns."""
-    connection.execute(f"COMMENT ON {kind} {name} IS {quote(prose)}")
+    """Comments on a table or a view, and on its columns. `kind` is TABLE or VIEW."""
+    if prose is not None:
+        connection.execute(f"COMMENT ON {kind} {name} IS {quote(prose)}")
     for column, description in columns.items():
         connection.execute(f'COMMENT ON COLUMN {name}."{column}" IS {quote(description)}')
