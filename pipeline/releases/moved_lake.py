@@ -52,8 +52,8 @@ def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
     except (OSError, sqlite3.Error, TitlerError) as error:
         message = error.message if isinstance(error, TitlerError) else str(error)
         return (
-            f"This lake was moved or copied to {root}, but its warehouse or MLflow's database cannot be changed "
-            f"and may still name files of {before or 'another folder'}: {message}"
+            f"This lake was moved or copied to {root}, but its warehouse or MLflow's database cannot be "
+            f"changed and may still name files of {before or 'another folder'}: {message}"
         )
     if not changed:
         return None

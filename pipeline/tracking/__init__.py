@@ -19,7 +19,7 @@ __all__ = [
     "Tracking",
     "Version",
     "configure_mlflow",
-    "move_artifacts",
     "mlflow_error",
+    "move_artifacts",
     "open_tracking",
 ]

@@ -53,7 +53,9 @@ def answers(settings: Settings) -> dict[str, Any]:
         "status": status,
         "title": json.loads(succeeds(settings, "title", "--json", BODY).stdout),
         "similar": json.loads(succeeds(settings, "similar", "-k", "3", "--json", BODY).stdout),
-        "titles": lakes.query(settings, "SELECT COUNT(*), MIN(title), MIN(body_excerpt) FROM title_predictions"),
+        "titles": lakes.query(
+            settings, "SELECT COUNT(*), MIN(title), MIN(body_excerpt) FROM title_predictions"
+        ),
         "comments": lakes.query(settings, "SELECT COUNT(comment) FROM duckdb_columns()"),
         "artifacts": [file.path for file in client.list_artifacts(run.info.run_id)],
         "of the model": (model / "artifacts" / "MLmodel").is_file(),
@@ -83,13 +85,17 @@ def test_a_moved_lake_is_read_and_continued_in_its_new_place(
     moved = in_folder(built_settings, tmp_path / "o'brien" / "moved")
     shutil.move(copied.lake.root, moved.lake.root)
     first, second = succeeds(moved, "status"), succeeds(moved, "status")
-    assert "Changed accordingly: the views of the warehouse and the addresses of files in MLflow's" in first.stderr
+    assert (
+        "Changed accordingly: the views of the warehouse and the addresses of files in MLflow's"
+        in first.stderr
+    )
     assert second.stderr == ""
     assert answers(moved) == expected
     assert addresses(moved) == {True}
-    assert "no release was created: nothing is new since release" in succeeds(
-        moved, "run", "--from", "2024-01-01", "--to", "2024-01-02"
-    ).stdout
+    assert (
+        "no release was created: nothing is new since release"
+        in succeeds(moved, "run", "--from", "2024-01-01", "--to", "2024-01-02").stdout
+    )
 
 
 def test_a_copy_reads_its_own_files_and_never_writes_to_the_original(

@@ -336,7 +336,9 @@ def test_a_function_shows_a_retained_release(
 def test_a_function_says_that_no_release_has_the_name(
     engine: Engine, function: str, arguments: dict[str, str]
 ) -> None:
-    with pytest.raises(Exception, match=r"No retained release is named r3\. The view releases lists the names\."):
+    with pytest.raises(
+        Exception, match=r"No retained release is named r3\. The view releases lists the names\."
+    ):
         engine.rows(Query.from_file(f"functions/{function}").sql, WORLD, **arguments)
 
 

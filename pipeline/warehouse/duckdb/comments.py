@@ -1,6 +1,6 @@
 """Comments on the tables, views, functions and columns of a DuckDB file. Any client of DuckDB shows them:
 
-    SELECT table_name, column_name, comment FROM duckdb_columns()
+SELECT table_name, column_name, comment FROM duckdb_columns()
 """
 
 from __future__ import annotations

@@ -64,7 +64,8 @@ def test_every_table_view_function_and_column_has_a_comment(path: Path, tmp_path
             "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL "
             "UNION ALL SELECT table_name, '' FROM duckdb_tables() WHERE comment IS NULL "
             "UNION ALL SELECT view_name, '' FROM duckdb_views() WHERE NOT internal AND comment IS NULL "
-            "UNION ALL SELECT function_name, '' FROM duckdb_functions() WHERE NOT internal AND comment IS NULL"
+            "UNION ALL SELECT function_name, '' FROM duckdb_functions() "
+            "WHERE NOT internal AND comment IS NULL"
         ).fetchall()
         comments = connection.execute(
             "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'similar_issues' "
