@@ -14,8 +14,8 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from example_rows import EARLIER_RELEASE, RELEASE, REPO, ROWS, members
 
+from example_rows import EARLIER_RELEASE, RELEASE, REPO, ROWS, members
 from pipeline import contracts
 from pipeline.contracts import Table
 from pipeline.warehouse import Query
@@ -58,8 +58,8 @@ need them, with one exception: `spend_v1` has the costs, see
 @dataclass(frozen=True)
 class View:
     """What the page says of a view or a table function that neither `sql/` nor the contracts say: its key,
-    and a short query, which is run whenever the page is written. `partition` is the column of the source day if a
-    filter on it reads only the days that it selects."""
+    and a short query, which is run whenever the page is written. `partition` is the column of the source day
+    if a filter on it reads only the days that it selects."""
 
     key: tuple[str, ...]
     query: str
