@@ -28,6 +28,7 @@ RUNTIME = [
     "psutil",  # infra/local_airflow.py ends the processes that it started
     "pyarrow",
     "pydantic-settings",
+    "pytz",  # DuckDB needs it to return a TIMESTAMP WITH TIME ZONE to Python, as in docs/querying.md
     "rich",
     "rouge-score",
     "s3fs>=2026",

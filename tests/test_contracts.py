@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+import data_page
 from pipeline.contracts import EMBEDDINGS, TABLES, TOKENS
 from pipeline.errors import ContractError
 
@@ -48,6 +49,12 @@ def test_values_are_cast_to_the_type_of_the_contract() -> None:
 def test_a_cast_that_would_lose_digits_is_refused() -> None:
     with pytest.raises(ContractError, match="cannot be cast"):
         TOKENS.conform(ROWS.set_column(0, "issue_id", pa.array([0.5])))
+
+
+def test_the_page_of_tables_and_views_is_up_to_date() -> None:
+    assert data_page.PAGE.read_text(encoding="utf-8") == data_page.page(), (
+        "run .venv/bin/python infra/data_page.py"
+    )
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)

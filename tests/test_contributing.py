@@ -124,7 +124,7 @@ def test_the_hooks_download_nothing_and_run_what_make_test_runs_first():
     assert [check for check in checks if not any(entry.startswith(check.strip()) for entry in commands)] == []
 
 
-@pytest.mark.parametrize("script", ["infra/verbs_page.py", "infra/settings_page.py"])
+@pytest.mark.parametrize("script", ["infra/verbs_page.py", "infra/settings_page.py", "infra/data_page.py"])
 def test_a_hook_renews_each_generated_page(script):
     assert script in read(".pre-commit-config.yaml")
 

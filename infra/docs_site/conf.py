@@ -22,7 +22,7 @@ REPOSITORY = CONFIGURATION_FOLDER.parents[1]
 ROOT_PAGES = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"}
 # title of a part of the navigation -> its pages. Pages that are not listed go into the part LAST_PART.
 NAVIGATION = {
-    "Start here": ["README", "docs/querying", "docs/glossary"],
+    "Start here": ["README", "docs/querying", "docs/data", "docs/glossary"],
     "Operate": [
         "docs/operations",
         "docs/serving",

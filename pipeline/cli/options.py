@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pipeline import settings
+from pipeline.cli import console
 from pipeline.cli.lineage import LineageFile
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.local_cache import LocalCache
 from pipeline.lake.pinned import Pinned
+from pipeline.releases.moved_lake import adopt_moved_lake
 
 if TYPE_CHECKING:
     from pipeline.stages.teach import TeacherRequest
@@ -130,9 +132,13 @@ class Context:
 
     @cached_property
     def lake(self) -> Lake:
-        """The lake at the address of the setting `lake.root`."""
-        lake = self.settings.lake
-        return Lake(lake.root, LocalCache(lake.cache, int(lake.cache_gib * 2**30)))
+        """The lake at the address of the setting `lake.root`. If the lake is a folder that was moved or
+        copied, its warehouse and MLflow's database are changed first, so that they name its own files."""
+        section = self.settings.lake
+        lake = Lake(section.root, LocalCache(section.cache, int(section.cache_gib * 2**30)))
+        if note := adopt_moved_lake(lake, self.settings):
+            console.error(note)
+        return lake
 
     @cached_property
     def lineage(self) -> LineageFile:

@@ -148,6 +148,14 @@ TITLE_PREDICTIONS = Table(
                 "probability that the predicted title is like the author's, 0 to 1; NULL if unknown",
                 null=True,
             ),
+            column(
+                "body_excerpt",
+                pa.string(),
+                "first 280 characters of the body, with marks such as *URL* in place of URLs, e-mail "
+                "addresses, phone numbers and numbers; NULL if there is no body, or in a batch of an earlier "
+                "version",
+                null=True,
+            ),
         ]
     ),
     key=("issue_id",),

@@ -14,6 +14,7 @@ from pipeline.errors import StoppedError
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import POINTER
 from pipeline.releases.members import ReleaseContent
+from pipeline.releases.moved_lake import record_location
 from pipeline.releases.records import RECORD
 from pipeline.settings import Settings
 from pipeline.warehouse import Batch, ReleaseTables
@@ -63,6 +64,7 @@ def make_current(
         staged.make_current()
     release.notes[RECORD] = record
     release.lake.put_json(POINTER, {"release_id": record["release_id"]})
+    record_location(release.lake)
     return record
 
 

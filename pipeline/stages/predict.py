@@ -26,11 +26,13 @@ from pipeline.predictor.batch_inference import Inference, InferenceDay, infer_da
 from pipeline.predictor.predictor import Model
 from pipeline.releases.kept_titles import kept_batches
 from pipeline.settings import Settings
+from pipeline.text.excerpt import excerpt
 
 ROWS_PER_PART = 8192
 """Maximum number of issues per Dask task. One core takes half a minute or longer to predict as many titles.
 So the titles of one large day are predicted in parallel, too."""
 ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
+"""The columns of issues_v1 that are shown beside a predicted title as they are."""
 
 
 def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any]) -> pa.Table:
@@ -62,17 +64,19 @@ def count_abstained(rows: pa.Table) -> dict[str, int]:
 def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa.Table:
     """Joins a file of the batch `vectors` with the file of the same name of the batch `issues`.
 
-    Returns one row per issue, with the padded ids of the body, the source day and the id of the batch
-    `issues`. Raises LakeError if the two files do not hold the same issues in the same order.
+    Returns one row per issue, with the padded ids of the body, an excerpt of the body, the source day and the
+    id of the batch `issues`. Raises LakeError if the two files do not hold the same issues in the same order.
     """
     ids = lake.read_part(vectors, file, ["issue_id", "body"])
     issue_file = next(candidate for candidate in issues.files if candidate.name == file.name)
-    table = lake.read_part(issues, issue_file, ISSUE_COLUMNS)
+    table = lake.read_part(issues, issue_file, [*ISSUE_COLUMNS, "body"])
     if not ids.column("issue_id").equals(table.column("issue_id")):
         raise LakeError(
             f"{issues.day}: {issues.folder} and {vectors.folder} do not hold the same issues.",
             f"Clean the day again: titler clean --day {issues.day}",
         )
+    excerpts = pa.array(map(excerpt, table.column("body").to_pylist()), pa.string())
+    table = table.select(ISSUE_COLUMNS).append_column("body_excerpt", excerpts)
     table = table.append_column("body", ids.column("body"))
     table = table.append_column("source_day", pa.repeat(date.fromisoformat(issues.day), len(table)))
     return table.append_column("issues_batch", pa.repeat(issues.batch_id, len(table)))

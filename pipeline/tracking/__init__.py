@@ -9,6 +9,7 @@ read from MLflow's SQLite file without it (`pipeline.tracking.sqlite_aliases`).
 
 from pipeline.tracking.mlflow_environment import MLFLOW_ENVIRONMENT, configure_mlflow
 from pipeline.tracking.mlflow_errors import mlflow_error
+from pipeline.tracking.moved_artifacts import move_artifacts
 from pipeline.tracking.registry import Tracking, Version, open_tracking
 from pipeline.tracking.run import Run
 
@@ -19,5 +20,6 @@ __all__ = [
     "Version",
     "configure_mlflow",
     "mlflow_error",
+    "move_artifacts",
     "open_tracking",
 ]

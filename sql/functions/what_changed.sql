@@ -1,14 +1,47 @@
 -- Grain: one row per issue_id whose prediction differs between two retained releases, @before and @after.
 --
--- Column change: the first of these that applies.
---   added      only in @after
---   removed    only in @before
---   abstains   the model abstains in @after only
---   titled     the model abstains in @before only
---   retitled   the title differs
--- A different confidence or model version is not a change. If a release withholds its model's titles, every
--- row of this model has abstained. Titles that the release keeps from earlier models are shown.
-WITH earlier AS (
+-- If no retained release has one of these names, the query fails and says so. A different confidence or model
+-- version is not a change. If a release withholds its model's titles, every row of this model has abstained.
+-- Titles that the release keeps from earlier models are shown.
+--
+-- Column issue_id: see title_predictions
+-- Column issue_url: see title_predictions
+-- Column title: see title_predictions
+-- Column change: the first of these that applies. added: only in @after. removed: only in @before. abstains:
+--   the model abstains in @after only. titled: the model abstains in @before only. retitled: the title differs
+-- Column predicted_before: the predicted title in @before; NULL if the issue is not in @before
+-- Column predicted_after: the predicted title in @after; NULL if the issue is not in @after
+-- Column confidence_before: the confidence in @before
+-- Column confidence_after: the confidence in @after
+-- Column model_version_before: the version of the model that predicted the title in @before
+-- Column model_version_after: the version of the model that predicted the title in @after
+WITH requested_before AS (
+  SELECT
+    CASE
+      WHEN COUNT(*) = 1 THEN @before
+      ELSE ERROR(
+        CONCAT('No retained release is named ', COALESCE(@before, 'NULL'), '. The view releases lists the names.')
+      )
+    END AS release_id
+  FROM
+    releases_v1
+  WHERE
+    release_id = @before
+),
+requested_after AS (
+  SELECT
+    CASE
+      WHEN COUNT(*) = 1 THEN @after
+      ELSE ERROR(
+        CONCAT('No retained release is named ', COALESCE(@after, 'NULL'), '. The view releases lists the names.')
+      )
+    END AS release_id
+  FROM
+    releases_v1
+  WHERE
+    release_id = @after
+),
+earlier AS (
   SELECT
     t.issue_id,
     t.issue_url,
@@ -26,14 +59,16 @@ WITH earlier AS (
     release_members_v1 AS m
     ON m.table_name = 'title_predictions_v1' AND m.day = t.source_day AND m.batch_id = t.batch_id
   INNER JOIN
+    requested_before AS q
+    ON q.release_id = m.release_id
+  INNER JOIN
     releases_v1 AS r
     ON r.release_id = m.release_id
   LEFT JOIN
     superseded_openings_v1 AS o
     ON o.release_id = m.release_id AND o.day = t.source_day AND o.issue_id = t.issue_id
   WHERE
-    m.release_id = @before
-    AND o.issue_id IS NULL
+    o.issue_id IS NULL
 ),
 later AS (
   SELECT
@@ -53,14 +88,16 @@ later AS (
     release_members_v1 AS m
     ON m.table_name = 'title_predictions_v1' AND m.day = t.source_day AND m.batch_id = t.batch_id
   INNER JOIN
+    requested_after AS q
+    ON q.release_id = m.release_id
+  INNER JOIN
     releases_v1 AS r
     ON r.release_id = m.release_id
   LEFT JOIN
     superseded_openings_v1 AS o
     ON o.release_id = m.release_id AND o.day = t.source_day AND o.issue_id = t.issue_id
   WHERE
-    m.release_id = @after
-    AND o.issue_id IS NULL
+    o.issue_id IS NULL
 )
 SELECT
   COALESCE(l.issue_id, e.issue_id) AS issue_id,

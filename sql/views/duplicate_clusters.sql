@@ -6,12 +6,22 @@
 -- probability `cluster_probability` of the release, if it has half of this probability with the canonical
 -- issue. Otherwise it may be the canonical issue of a later cluster. So an issue is in at most one cluster,
 -- and clusters are never merged. A canonical issue changes only if an older issue is ingested late, if
--- probabilities change (another embedding network or ordering), or if cluster_probability changes. Column
--- batch_id: the batch of the pair by which the issue joined; NULL for the canonical issue.
+-- probabilities change (another embedding network or ordering), or if cluster_probability changes.
 --
 -- Reports of programs are in no cluster. A release of a version of Titler without clusters has none. A query
 -- on some days reads the pairs of all days, which are few. Issues that are linked to the canonical issue
 -- through 100 others or more are left out, because BigQuery limits recursion.
+--
+-- Column canonical_issue_id: GitHub's id of the cluster's oldest issue; it is the id of the cluster
+-- Column canonical_url: the canonical issue's page on GitHub
+-- Column canonical_title: the canonical issue's title, as its author wrote it
+-- Column repo: owner/name of the cluster's repository
+-- Column size: number of issues in the cluster, the canonical one included
+-- Column first_day: source day (UTC) of the canonical issue
+-- Column last_day: source day (UTC) of the cluster's newest issue
+-- Column batch_id: id of the batch of the pair by which the issue joined; NULL for the canonical issue
+-- Column release_id: name of the release
+-- Column number: see title_predictions
 WITH RECURSIVE pairs AS (
   SELECT
     p.issue_id,
@@ -149,7 +159,8 @@ SELECT
   i.title,
   i.source_day,
   i.batch_id,
-  c.release_id
+  c.release_id,
+  SAFE_CAST(REGEXP_EXTRACT(i.issue_url, r'/([0-9]+)$') AS INT64) AS number
 FROM
   clusters AS c
 INNER JOIN

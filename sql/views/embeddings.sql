@@ -1,7 +1,9 @@
 -- Grain: one row per issue_id of the current release; empty if the setting warehouse.embeddings is off.
 --
--- Column embedding_model: the model that trained the embedding network, which the release's model has taken.
 -- An issue whose opening was recorded on two days has the embedding of its earliest opening.
+--
+-- Column embedding_model: the model that trained the embedding network, which the release's model has taken
+-- Column number: see title_predictions
 SELECT
   e.issue_id,
   t.issue_url,
@@ -13,7 +15,8 @@ SELECT
   r.model_version,
   COALESCE(m.model, r.model) AS embedding_model,
   e.batch_id,
-  r.release_id
+  r.release_id,
+  SAFE_CAST(REGEXP_EXTRACT(t.issue_url, r'/([0-9]+)$') AS INT64) AS number
 FROM
   embeddings_v1 AS e
 INNER JOIN

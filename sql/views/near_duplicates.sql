@@ -3,6 +3,9 @@
 -- Start triage with this list: pairs of issues in one repository, with the titles of both. The pairs are a
 -- subset of the view similar_issues. An issue whose opening was recorded on two days has the near-duplicates
 -- of its earliest opening.
+--
+-- Column suggested: see similar_issues
+-- Column number: see title_predictions
 WITH similar AS (
   SELECT
     issue_id,
@@ -50,7 +53,9 @@ SELECT
   s.batch_id,
   r.release_id,
   s.probability,
-  s.probability >= r.min_probability AS suggested
+  s.probability >= r.min_probability AS suggested,
+  SAFE_CAST(REGEXP_EXTRACT(s.issue_url, r'/([0-9]+)$') AS INT64) AS number,
+  t.body_excerpt
 FROM
   similar AS s
 INNER JOIN

@@ -4,16 +4,17 @@
 -- the body, costs maintainers time, and nobody finds the issue again. The article that Titler grew out of
 -- finds poor issues in the same way. The suggestion is empty if the model gave none.
 --
--- Column reason: the first of these that applies.
---   templated  begins with the placeholder of a template ([BUG], bug:, Feature request, <title>,
---              Describe the bug); the rest of the title (`own` below), if there is any, is vague
---   vague      one or two words, or only words that fit any issue; words are not counted in languages
---              that write no blanks between them
---   far        `own` and a confident suggestion have no word of four letters or more in common; words are
---              compared by their first four letters, so that `crash` and `crashes` match
+-- Column reason: why the title is poor, the first of these that applies. templated: it begins with the
+--   placeholder of a template ([BUG], bug:, Feature request, <title>, Describe the bug), and the rest of the
+--   title, if there is any, is vague. vague: it has one or two words, or only words that fit any issue. far:
+--   the title and a confident suggestion have no word of four letters or more in common
+-- Column predicted_title: see title_predictions
+-- Column number: see title_predictions
 --
--- A suggestion is confident from a confidence of 0.5: on average (geometric mean), the model gave each token
--- at least as much probability as all other tokens together.
+-- The rest of the title is `own` below. Words are not counted in languages that write no blanks between them.
+-- They are compared by their first four letters, so that `crash` and `crashes` match. A suggestion is
+-- confident from a confidence of 0.5: on average (geometric mean), the model gave each token at least as much
+-- probability as all other tokens together. Without a confident suggestion, titles are vague or templated.
 WITH shown AS (
   SELECT
     t.issue_id,
@@ -31,6 +32,7 @@ WITH shown AS (
     t.model,
     t.model_version,
     t.batch_id,
+    t.body_excerpt,
     r.release_id,
     REGEXP_REPLACE(
       LOWER(t.title),
@@ -78,6 +80,7 @@ judged AS (
     model_version,
     batch_id,
     release_id,
+    body_excerpt,
     own != LOWER(title) AS has_placeholder,
     (
       ARRAY_LENGTH(REGEXP_EXTRACT_ALL(own, r'[^\t-\r\x{85}\p{Z}]*[\p{L}\p{N}][^\t-\r\x{85}\p{Z}]*')) <= 2
@@ -120,7 +123,9 @@ SELECT
   model,
   model_version,
   batch_id,
-  release_id
+  release_id,
+  SAFE_CAST(REGEXP_EXTRACT(issue_url, r'/([0-9]+)$') AS INT64) AS number,
+  body_excerpt
 FROM
   judged
 WHERE

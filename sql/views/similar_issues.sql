@@ -3,6 +3,10 @@
 -- An issue has two lists: of its own repository (repository), and of all repositories (everywhere). An issue
 -- whose opening was recorded on two days has the lists of its earliest opening. A release of an earlier version of
 -- Titler has the second list only, ordered by distance, without a probability and without the reasons.
+--
+-- Column suggested: whether the probability is at least the release's min_probability
+-- Column repo: owner/name of the issue's repository, from its address
+-- Column number: see title_predictions
 WITH similar AS (
   SELECT
     issue_id,
@@ -70,7 +74,9 @@ SELECT
   s.title_overlap,
   s.age_days,
   s.similar_text,
-  s.group_size
+  s.group_size,
+  REGEXP_EXTRACT(s.issue_url, r'^https://github\.com/([^/]+/[^/]+)/') AS repo,
+  SAFE_CAST(REGEXP_EXTRACT(s.issue_url, r'/([0-9]+)$') AS INT64) AS number
 FROM
   similar AS s
 INNER JOIN

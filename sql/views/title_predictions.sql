@@ -3,6 +3,10 @@
 -- An issue whose opening was recorded on two days has the prediction of its earliest opening. If the release
 -- withholds its model's titles (column titles_withheld of the view releases), every row of this model has
 -- abstained. Titles that the release keeps from earlier models are shown.
+--
+-- Column predicted_title: the predicted title; empty if the model abstained, or if the release withholds its titles
+-- Column abstained: whether no title is shown: the model gave none, or the release withholds its titles
+-- Column number: the issue's number in its repository, from its address
 SELECT
   t.issue_id,
   t.issue_url,
@@ -23,7 +27,9 @@ SELECT
   t.mlflow_run,
   t.issues_batch,
   t.batch_id,
-  r.release_id
+  r.release_id,
+  SAFE_CAST(REGEXP_EXTRACT(t.issue_url, r'/([0-9]+)$') AS INT64) AS number,
+  t.body_excerpt
 FROM
   title_predictions_v1 AS t
 INNER JOIN

@@ -158,6 +158,8 @@ RELEASED = {
     "marked_duplicates": None,
 }  # fmt: skip
 MODEL = {"model": "titler", "model_version": "1", "release_id": "r2"}
+OF_ISSUE_3 = {"repo": "a/b", "number": 3}
+EXCERPT = prediction(1)["body_excerpt"]
 
 
 def clustered(canonical: int, first_day: date, issues: dict[int, date]) -> list[Row]:
@@ -167,7 +169,7 @@ def clustered(canonical: int, first_day: date, issues: dict[int, date]) -> list[
             "canonical_issue_id": canonical, "canonical_url": f"{URL}{canonical}",
             "canonical_title": f"t{canonical}", "repo": "a/b", "size": len(issues), "first_day": first_day,
             "last_day": FOURTH, "issue_id": issue_id, "issue_url": f"{URL}{issue_id}",
-            "title": f"t{issue_id}", "source_day": day, "release_id": "r2",
+            "title": f"t{issue_id}", "source_day": day, "release_id": "r2", "number": issue_id,
             "batch_id": None if issue_id == canonical else "p3" if day == THIRD else "p4",
         }
         for issue_id, day in issues.items()
@@ -193,31 +195,31 @@ SHOWN: dict[str, list[Row]] = {
     "releases": [{"release_id": "r1", "status": "published", **RELEASED}, {"release_id": "r2",
     "status": "current", **RELEASED, "min_probability": 0.75}],
     "title_predictions": [
-        {**prediction(1, created_at=OPENED), "batch_id": "t3", "release_id": "r2"},
+        {**prediction(1, created_at=OPENED), "batch_id": "t3", "release_id": "r2", "number": 1},
         {**prediction(2, created_at=OPENED, title="of the third"), "batch_id": "t3",
-        "release_id": "r2"},  # recorded twice: the earlier day counts
+        "release_id": "r2", "number": 2},  # recorded twice: the earlier day counts
         {
             **prediction(3, created_at=EARLIER, title="opened earlier", source_day=FIFTH),
-            "batch_id": "t5", "release_id": "r2",
+            "batch_id": "t5", "release_id": "r2", "number": 3,
         },
     ],
     "similar_issues": [
         {
             **neighbour(2, 1, near_duplicate=False), "suggested": True,  # 0.75 is at least 0.75
-            "source_day": THIRD, "batch_id": "s3", **MODEL,
+            "source_day": THIRD, "batch_id": "s3", "repo": "a/b", "number": 2, **MODEL,
         },
-        {**neighbour(3, 2), "suggested": True, "source_day": FIFTH, "batch_id": "s5", **MODEL},
+        {**neighbour(3, 2), "suggested": True, "source_day": FIFTH, "batch_id": "s5", **OF_ISSUE_3, **MODEL},
         {
             **neighbour(3, 9, 2, near_duplicate=False), "suggested": False,
-            "source_day": FIFTH, "batch_id": "s5", **MODEL,
+            "source_day": FIFTH, "batch_id": "s5", **OF_ISSUE_3, **MODEL,
         },
         {
             **neighbour(3, 2, list="everywhere"), "suggested": True,
-            "source_day": FIFTH, "batch_id": "s5", **MODEL,
+            "source_day": FIFTH, "batch_id": "s5", **OF_ISSUE_3, **MODEL,
         },
         {
             **neighbour(3, 1, 2, list="everywhere", same_repo=False, words_in_common="", similar_text="same"),
-            "suggested": False, "source_day": FIFTH, "batch_id": "s5", **MODEL,
+            "suggested": False, "source_day": FIFTH, "batch_id": "s5", **OF_ISSUE_3, **MODEL,
         },
     ],
     "duplicate_marks": [  # the comment 1 was recorded twice: the earlier day counts
@@ -230,13 +232,13 @@ SHOWN: dict[str, list[Row]] = {
     ],
     "embeddings": [
         {
-            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails",
+            "issue_id": 1, "issue_url": f"{URL}1", "number": 1, "repo": "a/b", "title": "it fails",
             "embedding": [0.5, -1.0], "source_day": THIRD,
             "model": "titler", "model_version": "1", "embedding_model": "owner",
             "batch_id": "e3", "release_id": "r2",
         },
         {
-            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third",
+            "issue_id": 2, "issue_url": f"{URL}2", "number": 2, "repo": "a/b", "title": "of the third",
             "embedding": [0.25, 0.0], "source_day": THIRD,
             "model": "titler", "model_version": "1", "embedding_model": "owner",
             "batch_id": "e3", "release_id": "r2",
@@ -244,19 +246,22 @@ SHOWN: dict[str, list[Row]] = {
     ],
     "poor_titles": [
         {
-            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails",
+            "issue_id": 1, "issue_url": f"{URL}1", "number": 1, "body_excerpt": EXCERPT, "repo": "a/b",
+            "title": "it fails",
             "predicted_title": "it fails", "confidence": 0.5, "probability": None,
             "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1",
             "batch_id": "t3", "release_id": "r2",
         },
         {
-            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third",
+            "issue_id": 2, "issue_url": f"{URL}2", "number": 2, "body_excerpt": EXCERPT, "repo": "a/b",
+            "title": "of the third",
             "predicted_title": "it fails", "confidence": 0.5, "probability": None,
             "reason": "far", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3",
             "release_id": "r2",
         },
         {
-            "issue_id": 3, "issue_url": f"{URL}3", "repo": "a/b", "title": "opened earlier",
+            "issue_id": 3, "issue_url": f"{URL}3", "number": 3, "body_excerpt": EXCERPT, "repo": "a/b",
+            "title": "opened earlier",
             "predicted_title": "it fails",
             "confidence": 0.5, "probability": None, "reason": "vague", "source_day": FIFTH, "model": "titler",
             "model_version": "1", "batch_id": "t5",
@@ -269,7 +274,7 @@ SHOWN: dict[str, list[Row]] = {
             "created_at": EARLIER,
             "similar_issue_id": 2,
             "similar_issue_url": f"{URL}2", "similar_title": "it fails too", "distance": 0.1,
-            "source_day": FIFTH,
+            "source_day": FIFTH, "number": 3, "body_excerpt": EXCERPT,
             "batch_id": "s5", "release_id": "r2", "probability": 0.75, "suggested": True,
         }
     ],
@@ -293,7 +298,6 @@ FUNCTIONS: list[
             {"issue_id": 3, "title": "opened earlier"},
         ],
     ),
-    ("title_predictions_at", {"release": "r3"}, []),
     (
         "what_changed",
         {"before": "r1", "after": "r2"},
@@ -319,6 +323,23 @@ def test_a_function_shows_a_retained_release(
     rows_found = engine.rows(Query.from_file(f"functions/{function}").sql, WORLD, **arguments)
     names = rows[0].keys() if rows else ()
     assert in_order([{name: row[name] for name in names} for row in rows_found]) == rows
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("title_predictions_at", {"release": "r3"}),
+        ("what_changed", {"before": "r3", "after": "r2"}),
+        ("what_changed", {"before": "r2", "after": "r3"}),
+    ],
+)
+def test_a_function_says_that_no_release_has_the_name(
+    engine: Engine, function: str, arguments: dict[str, str]
+) -> None:
+    with pytest.raises(
+        Exception, match=r"No retained release is named r3\. The view releases lists the names\."
+    ):
+        engine.rows(Query.from_file(f"functions/{function}").sql, WORLD, **arguments)
 
 
 def test_every_view_and_function_has_a_case_here() -> None:
@@ -450,7 +471,7 @@ def test_the_similar_issues_of_an_earlier_version_are_shown_without_probability_
     unknown = ("probability", "suggested", "words_in_common", "title_overlap", "age_days", "similar_text")
     expected = {
         "list": "everywhere", **dict.fromkeys([*unknown, "group_size"]), **MODEL, "release_id": "r1",
-        "batch_id": "s1", "source_day": THIRD,
+        "batch_id": "s1", "source_day": THIRD, "repo": "a/b", "number": 3,
     }  # fmt: skip
     assert in_order(rows_found) == in_order(
         [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,9 @@ from filelock import FileLock
 from pipeline import sample
 from pipeline.cli.options import Context
 from pipeline.lake.batches import Lake
-from pipeline.releases.current import current_release_id
+from pipeline.releases.moved_lake import adopt_moved_lake
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from tests.support.accepted_titles import run_job
-from tests.support.republish import republish
 
 DAYS = [date(2024, 1, 1), date(2024, 1, 2)]
 """The days of the release. The hour files have two more."""
@@ -67,27 +64,9 @@ def small_settings(
 def copy_lake(settings: Settings, root: Path) -> Settings:
     """The settings of a copy of the lake at `root`, with MLflow's database and its release's warehouse."""
     shutil.copytree(settings.lake.root, root)
-    if (root / "mlflow.db").exists():
-        _replace_paths(root / "mlflow.db", settings.lake.root, str(root))
     copied = settings.model_copy(update={"lake": LakeSettings(root=str(root))})
-    lake = Lake(str(root))
-    release_id = current_release_id(lake)
-    if release_id is not None:
-        republish(lake, copied, release_id)  # the warehouse's views have absolute paths of the lake's files
+    adopt_moved_lake(Lake(str(root)), copied)
     return copied
-
-
-def _replace_paths(database: Path, old: str, new: str) -> None:
-    """Replaces `old` by `new` in every text of an SQLite database."""
-    with closing(sqlite3.connect(database)) as connection, connection:
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        for (table,) in tables:
-            for _, column, *_ in connection.execute(f'PRAGMA table_info("{table}")').fetchall():
-                connection.execute(
-                    f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?)'
-                    f' WHERE typeof("{column}") = \'text\' AND instr("{column}", ?)',
-                    (old, new, old),
-                )
 
 
 def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:

@@ -58,6 +58,8 @@ def release_to_read(folder: Path) -> Lake:
             *(prediction(number) for number in range(1, 10)),
             prediction(11, repo="c/d", confidence=0.25),
             prediction(12, repo="c/d", confidence=0.75),
+            prediction(13, repo="e/f", title="设置页面崩溃", predicted_title="crash", confidence=0.75),
+            prediction(14, repo="e/f", title="アプリが起動しない", predicted_title="", abstained=True),
         ],
     )
     lake.add(TITLE_PREDICTIONS, "t2", [prediction(4, **AGAIN)], day=NEXT_DAY)
@@ -113,7 +115,7 @@ def published(
 def test_what_is_made_current_is_seen_with_its_batch_and_release(published: Warehouse) -> None:
     assert published.current_release() == "r1"
     assert query_rows(published, "SELECT * FROM title_predictions WHERE issue_id = 1") == [
-        {**prediction(1), "batch_id": "t1", "release_id": "r1"}
+        {**prediction(1), "batch_id": "t1", "release_id": "r1", "number": 1}
     ]
 
 
@@ -171,11 +173,56 @@ def test_the_example_says_which_problems_were_reported_most(published: Warehouse
     ]
 
 
+def test_the_example_lists_the_titles_of_a_repository(published: Warehouse) -> None:
+    rows = published.query(Query.from_file("examples/titles_of_repository", repo="c/d")).to_pylist()
+    assert [(row["number"], row["predicted_title"], row["confidence"]) for row in rows] == [
+        (12, "it fails", 0.75),
+        (11, "it fails", 0.25),
+    ]
+
+
+def test_the_example_lists_the_most_different_titles_first(published: Warehouse) -> None:
+    rows = published.query(Query.from_file("examples/most_different_titles")).to_pylist()
+    assert [(row["title"], row["predicted_title"], row["shared_words"]) for row in rows[:2]] == [
+        ("设置页面崩溃", "crash", 0.0),
+        ("it fails", "it fails", 1.0),
+    ]
+    assert len(rows) == 12  # without the issue whose model abstained
+
+
+def test_the_example_says_in_which_scripts_the_model_abstains(published: Warehouse) -> None:
+    assert published.query(Query.from_file("examples/abstained_by_script")).to_pylist() == [
+        {"script": "Latin or none", "issues": 11, "abstained": 0.0},
+        {"script": "Chinese", "issues": 1, "abstained": 0.0},
+        {"script": "Japanese", "issues": 1, "abstained": 1.0},
+    ]
+
+
+def test_the_example_says_how_complete_each_day_is(published: Warehouse) -> None:
+    (row,) = published.query(Query.from_file("examples/coverage_by_day")).to_pylist()
+    assert (row["day"], row["hours_found"], row["events"], row["events_compared"]) == (DAY, 23, 100, None)
+
+
+def test_the_example_adds_up_what_bigquery_billed_per_month(published: Warehouse) -> None:
+    rows = published.query(Query.from_file("examples/cost_by_month")).to_pylist()
+    assert [name for row in rows for name in row] in (
+        [],
+        ["month", "verb", "jobs", "bytes", "usd"] * len(rows),
+    )
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    examples = [query.stem for query in Query.folder("examples")]
+    assert [name for name in examples if f'"examples/{name}"' not in source] == ["nearest_issues"]
+
+
 def test_embeddings_are_shown_with_their_issues(published: Warehouse) -> None:
     assert query_rows(published, "SELECT * FROM embeddings WHERE issue_id = 1") == [
         {
             "issue_id": 1,
             "issue_url": "https://github.com/a/b/issues/1",
+            "number": 1,
             "repo": "a/b",
             "title": "it fails",
             "embedding": [0.5, -1.0],
@@ -197,7 +244,7 @@ def test_source_health_has_the_list_of_missing_hours(published: Warehouse) -> No
 
 def test_a_batch_without_rows_is_fine(published: Warehouse) -> None:
     assert query_rows(published, "SELECT issue_id FROM title_predictions WHERE batch_id = 't3'") == []
-    assert query_rows(published, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 11}]
+    assert query_rows(published, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 13}]
 
 
 def test_an_analyst_writes_bigquery_with_named_parameters(published: Warehouse) -> None:
@@ -388,7 +435,9 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
         {
             "issue_id": 1,
             "issue_url": "https://github.com/a/b/issues/1",
+            "number": 1,
             "repo": "a/b",
+            "body_excerpt": prediction(1)["body_excerpt"],
             "title": "Error",
             "predicted_title": "settings page crashes",
             "confidence": 0.75,
@@ -425,7 +474,8 @@ def test_an_earlier_release_can_be_queried_while_another_is_current(
     assert query_rows(warehouse, sql.format("title_predictions_at(@release)"), release="r2") == query_rows(
         warehouse, sql.format("title_predictions")
     )
-    assert query_rows(warehouse, "SELECT * FROM title_predictions_at('r3')") == []
+    with pytest.raises(UsageError, match="No retained release is named r3"):
+        query_rows(warehouse, "SELECT * FROM title_predictions_at('r3')")
 
 
 def test_a_release_has_its_own_days_and_each_issue_once(warehouse: Warehouse, tmp_path: Path) -> None:

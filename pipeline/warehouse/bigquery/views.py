@@ -1,12 +1,14 @@
 """Creates the analysts' views and table functions in BigQuery. Replaces those whose SQL has changed.
 
 When a view is replaced, BigQuery may forget that the view is authorised to read the tables. So a view is not
-replaced if only its comments, layout or description changed. A changed description is updated separately.
+replaced if only its comments, layout or descriptions changed. Changed descriptions, of the view and of its
+columns, are updated separately, by a request that is free of charge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from google.api_core import exceptions
 from google.cloud import bigquery
@@ -17,23 +19,26 @@ from pipeline.warehouse.bigquery.jobs import Jobs
 from pipeline.warehouse.bigquery.tables import quote
 from pipeline.warehouse.query import Query, canonical_sql
 from pipeline.warehouse.sql_parser import replace_tables, table_function
+from pipeline.warehouse.view_columns import columns_of
 
 
 def create_views(jobs: Jobs, addresses: Mapping[str, str]) -> None:
     """Creates the views of `sql/views` and the table functions of `sql/functions`.
 
-    Replaces existing views and functions whose SQL has changed. If only the description of a view has
-    changed, updates the description.
+    Replaces existing views and functions whose SQL has changed. If only the description of a view or of one
+    of its columns has changed, updates the descriptions.
     """
     statements = []
     for view in Query.folder("views"):
         text = replace_tables(view.sql, addresses)
-        existing_sql, existing_description = _existing_view(jobs, view.stem) or (None, None)
-        if existing_sql != canonical_sql(text):
-            options = f"OPTIONS (description = {quote(view.prose)})"
-            statements.append(f"CREATE OR REPLACE VIEW {addresses[view.stem]} {options} AS\n{text}")
-        elif existing_description != view.prose:
-            _update_description(jobs, view)
+        descriptions = {name: column.prose for name, column in columns_of(view).items()}
+        existing = _existing_view(jobs, view.stem)
+        if existing is None or existing.sql != canonical_sql(text):
+            columns = ", ".join(f"{name} {_options(prose)}" for name, prose in descriptions.items())
+            head = f"{addresses[view.stem]} ({columns}) {_options(view.prose)}"
+            statements.append(f"CREATE OR REPLACE VIEW {head} AS\n{text}")
+        elif (existing.table.description, existing.descriptions) != (view.prose, descriptions):
+            _update_descriptions(jobs, existing.table, view, descriptions)
     for function in Query.folder("functions"):
         body = table_function(function.sql)
         text = replace_tables(body.sql, addresses)
@@ -46,23 +51,45 @@ def create_views(jobs: Jobs, addresses: Mapping[str, str]) -> None:
         jobs.run_ddl("creating the views", ";\n".join(statements))
 
 
-def _update_description(jobs: Jobs, view: Query) -> None:
-    """Sets a view's description without replacing the view."""
-    table = bigquery.Table(f"{jobs.dataset}.{view.stem}")
+@dataclass(frozen=True)
+class _ExistingView:
+    """A view in BigQuery. `sql` has neither comments nor layout."""
+
+    table: bigquery.Table
+    sql: str
+
+    @property
+    def descriptions(self) -> dict[str, str]:
+        """The descriptions of the columns by name; empty if a column has none."""
+        return {field.name: field.description or "" for field in self.table.schema}
+
+
+def _options(prose: str) -> str:
+    return f"OPTIONS (description = {quote(prose)})"
+
+
+def _update_descriptions(
+    jobs: Jobs, table: bigquery.Table, view: Query, descriptions: Mapping[str, str]
+) -> None:
+    """Sets the descriptions of a view and of its columns without replacing the view."""
     table.description = view.prose
-    with translated_errors(jobs.settings, f"setting the description of {view.stem}"):
-        jobs.client.update_table(table, ["description"], timeout=REQUEST_TIMEOUT)
+    fields = [field.to_api_repr() for field in table.schema]
+    table.schema = [
+        bigquery.SchemaField.from_api_repr({**field, "description": descriptions[field["name"]]})
+        for field in fields
+    ]
+    with translated_errors(jobs.settings, f"setting the descriptions of {view.stem}"):
+        jobs.client.update_table(table, ["description", "schema"], timeout=REQUEST_TIMEOUT)
 
 
-def _existing_view(jobs: Jobs, name: str) -> tuple[str, str] | None:
-    """Returns a view's SQL without comments and layout, and the view's description. Returns None if the view
-    does not exist."""
+def _existing_view(jobs: Jobs, name: str) -> _ExistingView | None:
+    """Returns a view, or None if it does not exist."""
     with translated_errors(jobs.settings, f"looking for {name}"):
         try:
             view = jobs.client.get_table(f"{jobs.dataset}.{name}", timeout=REQUEST_TIMEOUT)
         except exceptions.NotFound:
             return None
-    return canonical_sql(view.view_query or ""), view.description or ""
+    return _ExistingView(view, canonical_sql(view.view_query or ""))
 
 
 def _existing_function(jobs: Jobs, name: str) -> tuple[str, tuple[str, ...]] | None:

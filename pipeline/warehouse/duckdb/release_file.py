@@ -20,6 +20,7 @@ import pyarrow as pa
 from pipeline import contracts
 from pipeline.errors import TitlerError
 from pipeline.warehouse.column_types import in_duckdb
+from pipeline.warehouse.duckdb.comments import comment_on_everything
 from pipeline.warehouse.duckdb.connection import open_warehouse_file, quote, run_query
 from pipeline.warehouse.duckdb.differences_from_bigquery import translate
 from pipeline.warehouse.protocol import (
@@ -139,7 +140,8 @@ def local_path(path: Path, table: str, batch: Batch, file: str) -> Path:
 def _write(
     staged_path: Path, path: Path, tables: ReleaseTables, batches: Mapping[str, Sequence[Batch]]
 ) -> None:
-    """Writes a DuckDB file with a release's tables, and with the views and table functions of `sql/`.
+    """Writes a DuckDB file with a release's tables, and with the views and table functions of `sql/`. All of
+    them and their columns have comments.
 
     Raises TitlerError if a file of a batch is missing.
     """
@@ -165,6 +167,7 @@ def _write(
             function = table_function(query.sql)
             signature = f"{query.stem}({', '.join(function.arguments)})"
             connection.execute(f"CREATE MACRO {signature} AS TABLE {translate(function.sql).sql}")
+        comment_on_everything(connection)
     except duckdb.Error as error:
         raise TitlerError(
             f"The batches of the release cannot be read: {error}",

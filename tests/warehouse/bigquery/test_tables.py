@@ -19,13 +19,16 @@ from pipeline.contracts import (
     RELEASES,
     SIMILAR_ISSUES,
     SOURCE_HEALTH,
+    TABLES,
     TITLE_PREDICTIONS,
     column,
 )
 from pipeline.errors import WarehouseError
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import BigQueryWarehouse
-from pipeline.warehouse.bigquery.tables import columns_of
+from pipeline.warehouse.bigquery.tables import columns_of, quote
+from pipeline.warehouse.protocol import WAREHOUSE_TABLES
+from pipeline.warehouse.view_columns import columns_of as columns_of_view
 from tests.support.emulator import Answer, Emulator, Request
 from tests.warehouse.bigquery.conversation import jobs_started
 from tests.warehouse.conftest import new_data_set, new_emulator
@@ -329,6 +332,10 @@ class StoredDefinitions:
         self.functions = {
             query.stem: text for query, text in zip(functions, definitions[len(views) :], strict=True)
         }
+        self.descriptions = {
+            view.stem: {name: column.prose for name, column in columns_of_view(view).items()}
+            for view in views
+        }
         self.updates: list[tuple[str, Any]] = []
 
     def __call__(self, request: Request, forward: Any) -> Answer | None:
@@ -343,7 +350,12 @@ class StoredDefinitions:
         if name in self.views:
             prose, sql = self.views[name]
             reference = {**dataset, "tableId": name}
-            return Answer.of({"tableReference": reference, "description": prose, "view": {"query": sql}})
+            fields = [
+                {"name": column, "type": "STRING", "description": description}
+                for column, description in self.descriptions[name].items()
+            ]
+            view = {"description": prose, "schema": {"fields": fields}, "view": {"query": sql}}
+            return Answer.of({"tableReference": reference, **view})
         head, _, body = self.functions[name].partition(" AS\n")
         arguments = [{"name": word} for word in re.findall(r"(\w+) STRING", head)]
         reference = {**dataset, "routineId": name}
@@ -405,6 +417,28 @@ def test_another_description_is_set_without_replacing_the_view(
     assert publication.defined_anew(stored) == []
     ((name, update),) = stored.updates
     assert (name, update["description"]) == ("releases", Query.from_file("views/releases").prose)
+
+
+def test_another_description_of_a_column_is_set_without_replacing_the_view(
+    publication: Publication, stored: StoredDefinitions
+) -> None:
+    stored.descriptions["releases"]["days"] = ""
+    assert publication.defined_anew(stored) == []
+    ((name, update),) = stored.updates
+    fields = {field["name"]: field["description"] for field in update["schema"]["fields"]}
+    assert (name, fields["days"]) == ("releases", "number of source days in the release")
+
+
+def test_every_table_view_and_column_is_described(publication: Publication) -> None:
+    for name in sorted(WAREHOUSE_TABLES):
+        table = stored_table(publication.warehouse, name)
+        assert table.description == TABLES[name].prose
+        assert [field.name for field in table.schema if not field.description] == []
+    for view, statement in zip(Query.folder("views"), publication.definitions, strict=False):
+        head = statement.partition(" AS\n")[0]
+        described = re.findall(r"(\w+) OPTIONS \(description = '.+?'\)[,)]", head)
+        assert described == list(columns_of_view(view)), view.name
+        assert head.endswith(f" OPTIONS (description = {quote(view.prose)})")
 
 
 def test_a_changed_view_or_function_is_replaced_and_no_other(

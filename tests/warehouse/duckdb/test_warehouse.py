@@ -20,6 +20,7 @@ from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.support import stores
 from tests.warehouse.events import DAY, Lake, prediction, release
 from tests.warehouse.events import publish as publish_checked
+from tests.warehouse.test_contract import VIEWS, release_to_read
 
 
 def publish(path: Path, lake: Lake, release_id: str = "r1") -> None:
@@ -54,6 +55,34 @@ def test_the_file_can_be_opened_from_any_folder(
     connection = duckdb.connect("warehouse.duckdb", read_only=True)
     assert connection.execute("SELECT title FROM title_predictions").fetchall() == [("it fails",)]
     connection.close()
+
+
+def test_every_table_view_function_and_column_has_a_comment(path: Path, tmp_path: Path) -> None:
+    publish(path, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        uncommented = connection.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL "
+            "UNION ALL SELECT table_name, '' FROM duckdb_tables() WHERE comment IS NULL "
+            "UNION ALL SELECT view_name, '' FROM duckdb_views() WHERE NOT internal AND comment IS NULL "
+            "UNION ALL SELECT function_name, '' FROM duckdb_functions() "
+            "WHERE NOT internal AND comment IS NULL"
+        ).fetchall()
+        comments = connection.execute(
+            "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'similar_issues' "
+            "AND column_name IN ('rank', 'suggested') ORDER BY column_name"
+        ).fetchall()
+    assert uncommented == []
+    assert comments == [
+        ("rank", "1 for the most probable duplicate of the list, 2 for the next, and so on"),
+        ("suggested", "whether the probability is at least the release's min_probability"),
+    ]
+
+
+def test_python_reads_all_rows_of_every_view(path: Path, tmp_path: Path) -> None:
+    publish_checked(DuckDBWarehouse(str(path)), release_to_read(tmp_path))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        rows = {view: connection.execute(f"FROM {view}").fetchall() for view in VIEWS}
+    assert [view for view, of_view in rows.items() if not of_view] == ["duplicate_clusters"]
 
 
 def test_nothing_is_left_beside_the_file(path: Path, tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""Makes a lake usable in another folder than the one where it was made, after somebody moved or copied it.
+
+All paths inside the lake are relative to it, with two exceptions: the views of the DuckDB file name Parquet
+files by their absolute paths, and MLflow's SQLite file names the files of its runs. Without a change, a copy
+would go on reading the files of the original, for as long as it exists. So the first command in the new place
+changes both files. It writes only in the new place. The lake's file LOCATION says where the lake was used
+last, so that this costs other commands nothing.
+
+A warehouse or an MLflow database outside of the lake is not changed, because other lakes may use it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import warehouse
+from pipeline.errors import TitlerError
+from pipeline.releases.current import POINTER
+
+if TYPE_CHECKING:
+    from pipeline.lake.batches import Lake
+    from pipeline.settings import Settings
+
+LOCATION = "location.txt"
+"""A file with the absolute path of the lake's folder, if the lake is a folder."""
+_SQLITE = "sqlite:///"
+
+
+def record_location(lake: Lake) -> None:
+    """Records the folder of the lake in its file LOCATION, unless it is recorded already."""
+    if "://" not in lake.root and _recorded(lake) != lake.root:
+        lake.put(LOCATION, f"{lake.root}\n".encode())
+
+
+def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
+    """If the lake's folder was moved or copied, lets its warehouse and MLflow's database name its own files.
+
+    Returns None if nothing had to be changed. Otherwise returns a message for the user. It says what has
+    changed, or why a file could not be changed. In the second case, the next command tries again.
+    """
+    root = Path(lake.root)
+    before = _recorded(lake) if "://" not in lake.root else lake.root
+    if before == lake.root or not root.is_dir() or _is_same_folder(before, root):
+        return None
+    try:
+        changed = [*_move_warehouse(root, settings), *_move_tracking(root, settings)]
+        if before is not None or changed or (root / POINTER).is_file():
+            record_location(lake)  # a published lake of an earlier version has no such file
+    except (OSError, sqlite3.Error, TitlerError) as error:
+        message = error.message if isinstance(error, TitlerError) else str(error)
+        return (
+            f"This lake was moved or copied to {root}, but its warehouse or MLflow's database cannot be "
+            f"changed and may still name files of {before or 'another folder'}: {message}"
+        )
+    if not changed:
+        return None
+    return f"This lake was moved or copied to {root}. Changed accordingly: {' and '.join(changed)}."
+
+
+def _recorded(lake: Lake) -> str | None:
+    content = lake.get(LOCATION)
+    return None if content is None else content.decode("utf-8", "replace").strip()
+
+
+def _is_same_folder(before: str | None, root: Path) -> bool:
+    """Returns whether both paths lead to one folder, for example through a symbolic link."""
+    try:
+        return before is not None and os.path.samefile(before, root)
+    except (OSError, ValueError):
+        return False
+
+
+def _move_warehouse(root: Path, settings: Settings) -> list[str]:
+    """Changes the views of a DuckDB file in the lake. Returns what was changed."""
+    if settings.warehouse.kind != "duckdb":
+        return []
+    path = Path(settings.warehouse_path.removeprefix("file://")).absolute()
+    if not path.is_relative_to(root) or not path.is_file():
+        return []
+    from pipeline.warehouse.duckdb.moved_file import move_views, outdated_views
+
+    if not outdated_views(path, root):
+        return []
+    with warehouse.connect(settings, "publish").exclusive_lock("publish"):
+        move_views(path, root)
+    return ["the views of the warehouse"]
+
+
+def _move_tracking(root: Path, settings: Settings) -> list[str]:
+    """Changes the addresses in an SQLite file of MLflow in the lake. Returns what was changed."""
+    if not settings.tracking_uri.startswith(_SQLITE):
+        return []
+    path = Path(settings.tracking_uri.removeprefix(_SQLITE)).absolute()
+    if not path.is_relative_to(root):
+        return []
+    from pipeline.tracking import move_artifacts
+
+    changed = move_artifacts(path, settings.tracking.experiment, root / "mlflow")
+    return ["the addresses of files in MLflow's database"] if changed else []

@@ -1,0 +1,67 @@
+"""Lets MLflow find the files of runs and models after its SQLite file and these files were moved or copied.
+
+MLflow stores the absolute address of each run's and model's files, and has no call that changes it. So this
+module writes into the tables of MLflow's file, which are not an interface of MLflow. It changes nothing if a
+table or column is missing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+_ADDRESSES = (
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("experiments", "artifact_location"),
+)
+"""The columns with addresses of files: table and column."""
+
+
+def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
+    """Changes the addresses of the files of an experiment's runs and models to the folder `folder`.
+
+    `database` is MLflow's SQLite file. All addresses below the experiment's former folder are changed, in one
+    transaction. Returns False, and changes nothing, if they name `folder` already, if there is no such
+    experiment, or if it does not keep its files in a local folder of the same name. Raises sqlite3.Error if
+    the file cannot be written.
+    """
+    if not database.is_file():
+        return False
+    after = folder.absolute().as_uri()
+    with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
+        before = _location(connection, experiment)
+        if before is None or before == after or not _is_same_kind(before, folder):
+            return False
+        connection.execute("BEGIN IMMEDIATE")
+        for table, column in _ADDRESSES:
+            if column in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || SUBSTR({column}, ?) "
+                    f"WHERE {column} = ? OR SUBSTR({column}, 1, ?) = ?",
+                    (after, len(before) + 1, before, len(before) + 1, f"{before}/"),
+                )
+        former_database = Path(unquote(urlsplit(before).path)).with_name(database.name)
+        connection.execute(  # the card of the registered model says how to open MLflow
+            "UPDATE registered_models SET description = REPLACE(description, ?, ?)",
+            (f"sqlite:///{former_database}", f"sqlite:///{database.absolute()}"),
+        )
+        connection.execute("COMMIT")
+    return True
+
+
+def _location(connection: sqlite3.Connection, experiment: str) -> str | None:
+    """Returns the address of the folder in which an experiment keeps its files, or None if it has none."""
+    try:
+        rows = connection.execute("SELECT artifact_location FROM experiments WHERE name = ?", (experiment,))
+        return next((str(row[0]) for row in rows if row[0]), None)
+    except sqlite3.OperationalError:  # the file is empty: MLflow has not used it yet
+        return None
+
+
+def _is_same_kind(address: str, folder: Path) -> bool:
+    return address.startswith("file://") and address.rpartition("/")[2] == folder.name

@@ -1,0 +1,78 @@
+"""Lets the views of a DuckDB file read the lake's files after both were moved or copied.
+
+DuckDB resolves a relative path against the folder of the program that reads the view, not against the folder
+of the file. So the views have absolute paths, and the file is written anew in another place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from pipeline import contracts
+from pipeline.errors import TitlerError
+from pipeline.warehouse.duckdb.comments import write_comments
+from pipeline.warehouse.duckdb.connection import open_warehouse_file, quote
+from pipeline.warehouse.duckdb.release_file import temporary_path
+
+_PATH = re.compile(r"read_parquet\([^']*'((?:[^']|'')+)'", re.IGNORECASE)
+_COMMENTS = """
+SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal AND comment IS NOT NULL
+UNION ALL
+SELECT view_name, NULL, comment FROM duckdb_views() WHERE NOT internal AND comment IS NOT NULL
+"""
+
+
+def outdated_views(path: Path, folder: Path) -> dict[str, str]:
+    """Returns the views of the DuckDB file at `path` that read Parquet files outside of the lake's folder
+    `folder`. Maps the name of each to the statement that lets it read the file of the same name below
+    `folder`. Raises TitlerError if the DuckDB file cannot be read."""
+    after = quote(f"{folder}/")[:-1]
+    statements = {}
+    with open_warehouse_file(path) as connection:
+        views = connection.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall()
+    for name, sql in views:
+        before = _folder_of(str(name), str(sql))
+        if before is not None and quote(before)[:-1] != after:
+            moved = str(sql).replace(quote(before)[:-1], after)
+            statements[str(name)] = re.sub(r"^CREATE VIEW", "CREATE OR REPLACE VIEW", moved)
+    return statements
+
+
+def move_views(path: Path, folder: Path) -> None:
+    """Lets the views of the DuckDB file at `path` read the Parquet files below the lake's folder `folder`.
+
+    Writes a new file, which replaces the old one in one step. Raises TitlerError if one of the Parquet files
+    cannot be read. The caller must hold the publish lock.
+    """
+    statements, staged = outdated_views(path, folder), temporary_path(path)
+    try:
+        shutil.copyfile(path, staged)
+        with duckdb.connect(str(staged)) as connection:
+            comments = connection.execute(_COMMENTS).fetchall()
+            for name, statement in statements.items():
+                connection.execute(statement)
+                of_view = {column: comment for view, column, comment in comments if view == name}
+                write_comments(connection, "VIEW", name, of_view.pop(None, None), of_view)
+        os.replace(staged, path)
+    except duckdb.Error as error:
+        raise TitlerError(
+            f"the views of {path} cannot read the files of this lake: {error}",
+            "Publish the release again: titler publish --release RELEASE",
+        ) from None
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _folder_of(view: str, sql: str) -> str | None:
+    """Returns the lake's folder, with a slash at its end, whose files a view reads. Returns None if the view
+    reads no files."""
+    path = _PATH.search(sql)
+    if view not in contracts.TABLES or path is None:
+        return None
+    folder, slash, _ = path[1].replace("''", "'").rpartition(f"/{view}/")
+    return f"{folder}/" if slash else None

@@ -1,0 +1,21 @@
+-- Grain: one row per month and verb of Titler that BigQuery billed something for.
+--
+-- Only BigQuery bills: with DuckDB, the result is empty. An analyst's own queries are not in it, nor is storage.
+-- It reads the table spend_v1, so it needs permission for the data set and not only for the views.
+SELECT
+  DATE_TRUNC(day, MONTH) AS month,
+  verb,
+  COUNT(*) AS jobs,
+  SUM(bytes) AS bytes,
+  SUM(usd) AS usd
+FROM
+  spend_v1
+WHERE
+  state = 'billed'
+GROUP BY
+  month,
+  verb
+ORDER BY
+  month DESC,
+  usd DESC,
+  verb
