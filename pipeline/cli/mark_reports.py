@@ -1,5 +1,5 @@
-"""Prints how many duplicate marks days have, how days without them get theirs, and how well similar issues
-agree with them."""
+"""Prints reports about duplicate marks: how many were found, how to add them to days that have none, and how
+well similar issues agree with them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
-    """Prints how many duplicate marks `extract` found, and how to add those of the days that an earlier
-    version of Titler extracted without. `issues` are the manifests of the days' issues."""
+    """Prints how many duplicate marks `extract` found. For days that an earlier version of Titler extracted
+    without marks, also prints how to add them. `issues` are the manifests of the days' issues."""
     figures = [manifest.figures.get(DUPLICATE_MARKS.name) for manifest in issues]
     marks, incomplete = (sum(day[name] for day in figures if day) for name in ("marks", "incomplete"))
     if any(figures):
@@ -81,7 +81,7 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
 
 
 def no_release_to_learn_from() -> None:
-    """Prints that there is no release whose marks could teach an ordering."""
+    """Prints that nothing can be learned, because no release is published yet."""
     say("learn-ordering: nothing is learned: no release is published yet")
 
 

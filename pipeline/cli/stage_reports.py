@@ -325,7 +325,7 @@ def planned(release: str, outcome: PlanOutcome) -> None:
 
 
 def indexed(lake: Lake, outcome: IndexOutcome) -> None:
-    """Prints the size and the recall of a release's index, and what of it is new."""
+    """Prints the size and the recall of a release's index, and which parts of it are new."""
     figures, segments = outcome.figures, outcome.segments
     recall = f"recall@10 {figures['recall_at_10']:.3f}"
     vectors = f"the index has {count(figures['items'], 'vector')} and {recall}"

@@ -1,24 +1,24 @@
 """Stores the neighbours of each issue of a release: the most similar older issues, in two lists.
 
-The neighbours of a day's issues depend on these things only, which are in the key of the day's batch of
-similar_issues_v2:
+The key of a day's batch of similar_issues_v2 says what the neighbours of the day's issues depend on:
 
-- the embeddings and the duplicate openings of the day, and of the days before it that are in the release, as
-  far as `similar.recompute_days` reaches back
+- the embeddings and the duplicate openings of the day, and of those of the last `similar.recompute_days` days
+  before it that are in the release
 - the number of neighbours per list, the distance of near-duplicates, and how many months the search of all
   repositories looks back
 - the versions of the ordering, which estimates the probabilities, and of the terms, which it compares
 
-A day keeps its ordering if another one is learned later. It gets the new one when it is searched again for
-another reason, and when a new version of Titler changes what an ordering compares.
+A day keeps its ordering if another ordering is learned later. It gets the new ordering when it is searched
+again for another reason, or when a new version of Titler changes what an ordering compares.
 
-`similar.min_probability` is not among them: whether a neighbour is suggested is decided when it is shown.
+The key does not contain `similar.min_probability`: whether a neighbour is suggested is decided when it is
+shown.
 
 The search also finds issues of earlier days, as the release has them when the batch is made. If such a day is
-ingested later or again, the batch stays as it is. Its figures say how many days and issues were searched:
-those of the months that the search of all repositories looks back, and all, because the search of the issue's
-own repository looks back over everything. So a release can count the days that were searched among other
-issues than it has.
+ingested later or again, the batch stays as it is. Its figures say how many days and issues were searched. One
+pair of figures counts the months that the search of all repositories covers. The other pair counts all
+earlier days, which the search of the issue's own repository covers. With these figures, a release can count
+the days whose search covered other issues than the release has.
 """
 
 from __future__ import annotations
@@ -57,18 +57,18 @@ ISSUES_PER_SHARD = 4096
 """Largest number of issues of a shard. A day with more issues is divided into shards, one per task. Changing
 this number changes the neighbours of large days: word frequencies are counted per shard."""
 HISTORY_DAYS, HISTORY_ISSUES = "history_days", "history_issues"
-"""Figures of a day's batch: how many days and issues were searched in all repositories, those of the day
-included."""
+"""Figures of a day's batch: how many days and issues the search of all repositories covered, including the
+day itself."""
 ALL_DAYS, ALL_ISSUES = "all_days", "all_issues"
-"""Figures of a day's batch: how many days and issues the release had up to the day. The issue's own
-repository is searched in all of them."""
+"""Figures of a day's batch: how many days and issues the release had up to the day. The search of the issue's
+own repository covered all of them."""
 
 
 @dataclass(frozen=True)
 class SearchParameters:
-    """What the neighbours of a release depend on, besides its issues: `neighbours` per issue, the angular
-    distance below which an issue is a near-duplicate, the months that the search looks back, and the version
-    of the ordering."""
+    """What the neighbours of a release depend on, besides its issues: the number of `neighbours` per issue,
+    the angular distance below which an issue is a near-duplicate, the number of months that the search looks
+    back, and the version of the ordering."""
 
     neighbours: int
     near_duplicate_distance: float
@@ -79,7 +79,7 @@ class SearchParameters:
 @dataclass(frozen=True)
 class NeighbourDay:
     """A day whose neighbours a release needs. `inputs` and `parameters` form the key of the day's batch of
-    similar_issues_v2, and `figures` say in which history they are searched."""
+    similar_issues_v2, and `figures` say how many earlier days and issues are searched."""
 
     day: IndexedDay
     inputs: tuple[str, ...]
@@ -107,8 +107,8 @@ class NeighbourDay:
 
 @dataclass(frozen=True)
 class NeighbourShard:
-    """One of the shards of a large day: that with the number `number`, from 0, of `shards`. `pairs` has the
-    records of the finished files of the day's batch of duplicate_pairs_v1."""
+    """One of the shards of a large day. `number` counts from 0, and `shards` is the number of shards. `pairs`
+    has the records of the finished files of the day's batch of duplicate_pairs_v1."""
 
     day: NeighbourDay
     number: int
@@ -128,7 +128,7 @@ def plan_neighbours(
     earlier_orderings: Mapping[str, str] = MappingProxyType({}),
 ) -> list[NeighbourDay]:
     """Returns what the neighbours of each day depend on. `days` are all days of the release, in order.
-    `earlier_orderings` has the versions of the orderings of those days that keep an earlier one."""
+    `earlier_orderings` maps each day that keeps an earlier ordering to the version of this ordering."""
     names = [day.day for day in days]
     ordinals = np.array([date.fromisoformat(name).toordinal() for name in names], dtype=np.int64)
     window_starts = np.searchsorted(ordinals, ordinals - recompute_days)
@@ -164,15 +164,16 @@ def plan_neighbours(
 
 
 def earlier_orderings(batches: Iterable[Manifest]) -> dict[str, str]:
-    """Returns the version of the ordering of each day's batch, by day, unless the features of pairs or the
-    default weights have changed since. `batches` are those of the release before."""
+    """Maps each day to the version of the ordering of its batch. Leaves out versions that this version of
+    Titler cannot use, because the features of pairs or the default weights have changed since. `batches` are
+    the batches of the previous release."""
     versions = {batch.day: str(batch.parameters.get("ordering")) for batch in batches}
     return {day: version for day, version in versions.items() if is_of_this_version(version)}
 
 
 def group_days(days: Sequence[NeighbourDay]) -> list[tuple[NeighbourDay, ...]]:
-    """Splits days into groups that are searched together. The days of a group are of one month, so they look
-    back equally far."""
+    """Splits days into groups that are searched together. The days of a group are of one month, so their
+    searches look back to the same time."""
     groups: list[tuple[NeighbourDay, ...]] = []
     for _, of_month in groupby(days, key=lambda day: day.day.day[:7]):
         group: list[NeighbourDay] = []
@@ -198,7 +199,7 @@ def store_neighbours(
     duplicate_pairs_v1 per day.
 
     `owner` is the model that trained the embedding network, `size` the length of a vector, and `segments` are
-    all segments of the release. `ordering` is the one whose version is in the parameters of the days.
+    all segments of the release. `ordering` is the ordering whose version is in the parameters of the days.
     """
     issues, vectors = read_items(lake, [day.day for day in days], size, with_bodies=True)
     rows, pairs = _rows_of(issues, vectors, days[0], lake, segments, settings, ordering)
@@ -214,7 +215,7 @@ def store_neighbours(
 def _store(
     lake: Lake, table: Table, day: NeighbourDay, owner: str, parameters: dict[str, Any], rows: pa.Table
 ) -> Manifest:
-    """Writes the batch of a day. `rows` are those of several days."""
+    """Writes the batch of a day. `rows` may also contain the rows of other days."""
     draft = lake.draft(table.name, day.partition(owner), day.inputs, parameters)
     own = rows.filter(pc.equal(rows.column("day"), date.fromisoformat(day.day.day)))
     draft.write_table("part-00000.parquet", own.drop_columns("day"), table)
@@ -227,8 +228,8 @@ def draft_of_pairs(lake: Lake, day: NeighbourDay, owner: str) -> Draft:
 
 
 def batch_in_shards(day: NeighbourDay, owner: str, pairs: Draft) -> NewBatch:
-    """Returns the batch of similar_issues_v2 of a large day, with one file per shard. The files of the
-    batch `pairs` are made with it."""
+    """Returns the batch of similar_issues_v2 of a large day, with one file per shard. The tasks that write
+    these files also write the files of the batch `pairs`."""
     finished = FinishedParts.of(pairs)
     shards = [NeighbourShard(day, number, day.shards, finished) for number in range(day.shards)]
     parts = tuple(Part(shard.file, shard) for shard in shards)
@@ -261,8 +262,9 @@ def neighbours_of_shard(
 
 
 def commit_pairs(draft: Draft, similar: Manifest) -> Manifest:
-    """Finishes a day's batch of duplicate_pairs_v1, whose files were made with those of the batch `similar`
-    of similar_issues_v2. Raises LakeError if a file is missing or damaged."""
+    """Finishes a day's batch of duplicate_pairs_v1. Its files were written together with the files of the
+    batch `similar`, which is the day's batch of similar_issues_v2. Raises LakeError if a file is missing or
+    damaged."""
     manifest = commit_finished_pairs(draft, similar)
     if manifest is None:
         raise LakeError(f"A file of {draft.folder} is missing or damaged.", "Run the same command again.")
@@ -270,8 +272,8 @@ def commit_pairs(draft: Draft, similar: Manifest) -> Manifest:
 
 
 def commit_finished_pairs(draft: Draft, similar: Manifest) -> Manifest | None:
-    """Returns what `commit_pairs` returns, or None if a file is missing or damaged. If a command was killed
-    after it had stored the batch `similar`, this finishes the day without another search."""
+    """Finishes the batch like `commit_pairs`, but returns None if a file is missing or damaged. If a command
+    was killed after it had stored the batch `similar`, this finishes the day without another search."""
     finished = FinishedParts.of(draft)
     finished_parts = [finished.take(file.name) for file in similar.files]
     draft.files.extend(finished_part.file for finished_part in finished_parts if finished_part)
@@ -291,8 +293,8 @@ def _rows_of(
     settings: Index,
     ordering: Ordering,
 ) -> tuple[pa.Table, pa.Table]:
-    """Returns the rows of similar_issues_v2 and of duplicate_pairs_v1 of some issues, each with their source
-    day. `day` is any of the days, which are of one month."""
+    """Returns the rows of similar_issues_v2 and of duplicate_pairs_v1 for some issues, each row with its
+    source day. `day` is any of the issues' days, which are of one month."""
     opened = [Segment.of_batch(lake, manifest) for manifest in segments]
     since = months_before(day.day.day, day.parameters["months"])
     lists = find_lists(opened, issues, vectors, since, day.parameters["neighbours"], settings, ordering)
@@ -301,8 +303,8 @@ def _rows_of(
 
 
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:
-    """Returns the number of days whose neighbours were searched among other issues than the release has.
-    Batches of an earlier version of Titler lack some of the figures; these do not count."""
+    """Returns the number of days whose neighbours were searched among other issues than the release has. If a
+    batch lacks a figure, because an earlier version of Titler made it, this figure is not compared."""
     return sum(
         any(manifest.figures.get(name, value) != value for name, value in day.figures.items())
         for day, manifest in zip(days, manifests, strict=True)
