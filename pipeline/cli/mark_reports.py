@@ -25,7 +25,7 @@ def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
     if any(figures):
         say(f"    comments that call an issue a duplicate of another one: {marks:,}")
     if incomplete:
-        say(f"    such comments that are left out, because a required value is missing: {incomplete:,}")
+        say(f"    comments of this kind that were left out, because a value is missing: {incomplete:,}")
     without = sorted(manifest.day for manifest, day in zip(issues, figures, strict=True) if not day)
     if without:
         say(f"    {_without_marks(without)}. To add them: titler extract {_options(without)} --again")
@@ -55,7 +55,7 @@ def measured(marked: Mapping[str, Any]) -> None:
 def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -> None:
     """Prints what `titler learn-ordering` learned, and whether new releases use it."""
     if outcome.version is None:
-        say(f"learn-ordering: nothing is learned: {outcome.reason}")
+        say(f"learn-ordering: nothing was learned: {outcome.reason}")
         return
     figures = outcome.figures
     learned_from, tested_on = figures["learned_from"], figures["tested_on"]
@@ -72,7 +72,7 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
             + ("no suggestion" if precision is None else f"{coverage}, precision {precision:.0%}")
         )
     if outcome.reason and outcome.is_used:
-        say(f"    it is in use already and stays so, although {outcome.reason}")
+        say(f"    it is already in use and stays in use, although {outcome.reason}")
         say("    To use the default weights instead: titler learn-ordering --default")
     elif outcome.reason:
         say(f"    it is not used: {outcome.reason}")
@@ -82,7 +82,7 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
 
 def no_release_to_learn_from() -> None:
     """Prints that nothing can be learned, because no release is published yet."""
-    say("learn-ordering: nothing is learned: no release is published yet")
+    say("learn-ordering: nothing was learned: no release is published yet")
 
 
 def default_ordering_used() -> None:

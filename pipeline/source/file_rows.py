@@ -195,8 +195,8 @@ def _delimited_rows(
             continue
         if len(row) != len(header):
             raise UsageError(
-                f"{place}: the row has another number of fields ({len(row)}) than the first line has columns "
-                f"({len(header)}).",
+                f"{place}: the row's number of fields ({len(row)}) differs from the first line's number of "
+                f"columns ({len(header)}).",
                 f"A field with a delimiter or a line break must be in quotes. {_QUOTES}\n{_CORRECT_ROW}",
             )
         yield dict(zip(header, row, strict=True))

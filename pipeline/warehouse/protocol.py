@@ -331,7 +331,7 @@ def timeline_error(subject: str) -> SourceError:
     return SourceError(
         f"{subject} the format of the Timeline API, which GH Archive used before {FIRST_DAY}. "
         "Such events have no titles and bodies, so Titler cannot read them.",
-        f"Extract days since {FIRST_DAY}: "
+        f"Extract days from {FIRST_DAY} on: "
         f"titler extract --from {FIRST_DAY} --to {FIRST_DAY + timedelta(days=6)}",
         final=True,
     )
