@@ -60,9 +60,10 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
 
 
 def next_budget(now: datetime, is_backfill: bool) -> datetime:
-    """Returns when the byte budget of the next UTC day can be used: a minute after midnight, because the
-    clocks of two machines may differ. A backfill leaves the budget to the night, which has its last hour by
-    noon, or goes on without."""
+    """Returns the time at which a deferred task continues, on the next UTC day with its new byte budget. This
+    is a minute after midnight, because the clocks of two machines may differ. For a backfill, it is a minute
+    after noon, so that the nightly run can use the budget first: by noon, that run has its last hour or has
+    stopped waiting for it."""
     return datetime.combine(now.date() + timedelta(days=1), time(12 if is_backfill else 0, 1), UTC)
 
 
@@ -71,9 +72,9 @@ class TitlerOperator(BashOperatorWithLineage):
     in the settings start there.
 
     If the command exits with code 99, the task is skipped. After code 4, the task is deferred to the next UTC
-    day, in a backfill to its noon, and then runs the command again. Until then, it uses no task slot. With
-    any other code except 0, the task fails. After the codes 2 and 3 the task is not retried, because a retry
-    cannot help.
+    day (in a backfill, to noon of that day), and then runs the command again. Until then, it uses no task
+    slot. With any other code except 0, the task fails. After the codes 2 and 3 the task is not retried,
+    because a retry cannot help.
     """
 
     @cached_property

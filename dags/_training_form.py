@@ -32,8 +32,8 @@ PARAMS = {
         type=["null", "string"],
         enum=[None, "champion", "new"],
         description="Where the model's embedding network comes from. "
-        'With "champion", it is the network of the champion if the sizes and the text settings are the same. '
-        'With "new", a network is trained. The default is the setting model.embedding.',
+        'With "champion", the champion\'s network is used if it has the same sizes and text settings. '
+        'Otherwise, and with "new", a network is trained. The default is the setting model.embedding.',
     ),
     "from": _optional_day("First day to train on. The default is the first cleaned day."),
     "to": _optional_day("Last day to train on. The default is the last cleaned day."),

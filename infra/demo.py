@@ -196,7 +196,7 @@ def main() -> int:
     """Runs the demonstration and returns the exit code. After a failure, prints the error with the end of the
     failed task's log and returns 1."""
     parser = argparse.ArgumentParser(
-        prog="demo.py", description="Runs Titler's whole job once in ./demo, with a real Airflow."
+        prog="demo.py", description="Runs all stages of Titler once in ./demo, with a real Airflow."
     )
     parser.add_argument(
         "--hours",

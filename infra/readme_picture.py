@@ -84,8 +84,8 @@ class PictureError(Exception):
 
 
 class Results(NamedTuple):
-    """What the picture shows, as rows of the views on the current release: vague titles of authors, predicted
-    titles, and the issues that are most similar to one issue."""
+    """The rows that the picture shows, from the views on the current release: vague titles that authors
+    wrote, predicted titles, and the issues that are most similar to one issue."""
 
     vague: list[tuple[str, str, float]]
     titles: list[tuple[str, str, float]]

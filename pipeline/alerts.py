@@ -83,7 +83,8 @@ def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
     """Sends an alert about an error, unless an alert about the event `error.event` was sent before. If
     `error.event` is empty, no alert is sent.
 
-    An Airflow task that is deferred goes on in the same attempt. If it then fails, Airflow sends an alert.
+    If the error makes Airflow defer the task, the alert is not recorded under the task's name: the task
+    continues later in the same attempt, and if it then fails, Airflow sends an alert.
     """
     if error.event:
         if error.exit_code == ExitCode.DEFERRED:

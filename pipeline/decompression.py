@@ -38,8 +38,8 @@ class DamagedError(Exception):
 
 
 def is_zstandard(start: bytes) -> bool:
-    """Returns whether a file is in Zstandard format. `start` has its first bytes, at least 4. Programs that
-    compress in parallel begin a file with a frame to skip."""
+    """Returns whether a file is in Zstandard format. `start` has its first bytes, at least 4. The skippable
+    frame with which parallel compressors begin a file is recognised, too."""
     return _ZSTANDARD.match(start) is not None
 
 
@@ -47,7 +47,7 @@ def compression_of(start: bytes) -> Compression:
     """Returns the format of a file of JSON lines. `start` has its first bytes.
 
     A file whose first character is a brace is not compressed. Every other file counts as gzip, the format of
-    GH Archive. If it is not, reading it says so.
+    GH Archive. If it is not in this format, reading it raises DamagedError.
     """
     if is_zstandard(start):
         return "zstd"
@@ -59,7 +59,7 @@ def decompressed_chunks(stream: BinaryIO) -> Iterator[bytes]:
     from its start.
 
     Raises DamagedError if the stream is cut off or broken, after it has yielded the content before the
-    damage. Of a Zstandard stream, up to 16 KiB before the damage are lost.
+    damage. If the stream is in Zstandard format, up to 16 KiB before the damage are lost.
     """
     start = stream.read(_START)
     compression = compression_of(start)

@@ -94,7 +94,7 @@ class BudgetError(TitlerError):
 
 class DailyBudgetError(BudgetError):
     """Raised instead of starting a BigQuery job for which the budget of this UTC day no longer suffices. The
-    budget of the next day will."""
+    budget of the next day will suffice."""
 
     exit_code = ExitCode.DEFERRED
 

@@ -1,4 +1,4 @@
-"""Prints which hour files the stage `extract` read, where this is not as usual."""
+"""Prints what was unusual about the hour files that the stage `extract` read."""
 
 from __future__ import annotations
 

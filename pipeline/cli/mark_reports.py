@@ -1,5 +1,5 @@
-"""Prints how many duplicate marks days have, how days without them get theirs, and how well similar issues
-agree with them."""
+"""Prints reports about duplicate marks: how many were found, how to add them to days that have none, and how
+well similar issues agree with them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
-    """Prints how many duplicate marks `extract` found, and how to add those of the days that an earlier
-    version of Titler extracted without. `issues` are the manifests of the days' issues."""
+    """Prints how many duplicate marks `extract` found. For days that an earlier version of Titler extracted
+    without marks, also prints how to add them. `issues` are the manifests of the days' issues."""
     figures = [manifest.figures.get(DUPLICATE_MARKS.name) for manifest in issues]
     marks, incomplete = (sum(day[name] for day in figures if day) for name in ("marks", "incomplete"))
     if any(figures):
         say(f"    comments that call an issue a duplicate of another one: {marks:,}")
     if incomplete:
-        say(f"    such comments that are left out, because a required value is missing: {incomplete:,}")
+        say(f"    comments of this kind that were left out, because a value is missing: {incomplete:,}")
     without = sorted(manifest.day for manifest, day in zip(issues, figures, strict=True) if not day)
     if without:
         say(f"    {_without_marks(without)}. To add them: titler extract {_options(without)} --again")
@@ -55,7 +55,7 @@ def measured(marked: Mapping[str, Any]) -> None:
 def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -> None:
     """Prints what `titler learn-ordering` learned, and whether new releases use it."""
     if outcome.version is None:
-        say(f"learn-ordering: nothing is learned: {outcome.reason}")
+        say(f"learn-ordering: nothing was learned: {outcome.reason}")
         return
     figures = outcome.figures
     learned_from, tested_on = figures["learned_from"], figures["tested_on"]
@@ -72,7 +72,7 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
             + ("no suggestion" if precision is None else f"{coverage}, precision {precision:.0%}")
         )
     if outcome.reason and outcome.is_used:
-        say(f"    it is in use already and stays so, although {outcome.reason}")
+        say(f"    it is already in use and stays in use, although {outcome.reason}")
         say("    To use the default weights instead: titler learn-ordering --default")
     elif outcome.reason:
         say(f"    it is not used: {outcome.reason}")
@@ -81,8 +81,8 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
 
 
 def no_release_to_learn_from() -> None:
-    """Prints that there is no release whose marks could teach an ordering."""
-    say("learn-ordering: nothing is learned: no release is published yet")
+    """Prints that nothing can be learned, because no release is published yet."""
+    say("learn-ordering: nothing was learned: no release is published yet")
 
 
 def default_ordering_used() -> None:

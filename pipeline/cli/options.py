@@ -68,8 +68,8 @@ Embedding = Annotated[
     typer.Option(
         metavar="champion|new",
         help="Where the model's embedding network comes from. "
-        'With "champion", it is the network of the champion if the sizes and the text settings are the same. '
-        'With "new", a network is trained. The default is the setting model.embedding.',
+        'With "champion", the champion\'s network is used if it has the same sizes and text settings. '
+        'Otherwise, and with "new", a network is trained. The default is the setting model.embedding.',
     ),
 ]
 Teacher = Annotated[

@@ -218,7 +218,9 @@ def export(
     ],
     release: Annotated[
         str | None,
-        typer.Option("--release", metavar="RELEASE", help="Name of a release. The default is the current."),
+        typer.Option(
+            "--release", metavar="RELEASE", help="Name of a release. The default is the current one."
+        ),
     ] = None,
     first: First = None,
     last: Last = None,

@@ -178,7 +178,7 @@ def _budgets(value: Mapping[str, Any]) -> None:
 
 def title(value: dict[str, Any], as_json: bool) -> None:
     """Prints a predicted title and, in parentheses, its confidence. If the title is withheld, prints the
-    reason. If the model abstains, prints what it estimated; any of these values may be the reason."""
+    reason. If the model abstains, prints the values that it estimated; any of them may be the reason."""
     if as_json:
         print_json(value)
     elif value.get("withheld"):
@@ -202,9 +202,9 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
     """Prints similar issues, the most probable duplicate of each list first: probability (0 to 1), URL,
     title, and why. If there are two lists, each has a heading.
 
-    Issues that are not suggested are left out, unless `show_all` is true. If there is no other, says how
-    probable the best one is. A release of an earlier version of Titler has no probabilities: then the angular
-    distance (0 to 2) is printed, and nothing is left out.
+    Issues that are not suggested are left out, unless `show_all` is true. If no issue of a list is suggested,
+    prints how probable its best one is. A release of an earlier version of Titler has no probabilities: then
+    the angular distance (0 to 2) is printed, and nothing is left out.
     """
     shown = _shown(rows, show_all)
     if as_json:

@@ -38,20 +38,21 @@ OfRepository = Annotated[
     typer.Option(
         "--repo",
         metavar="OWNER/REPO",
-        help="Search only the issues of this repository, however old they are.",
+        help="Search only this repository. All its issues are searched, whatever their age.",
     ),
 ]
 SameRepository = Annotated[
     bool,
     typer.Option(
-        "--same-repo", help="Search only the issues of the issue's own repository, however old they are."
+        "--same-repo",
+        help="Search only the issue's own repository. All its issues are searched, whatever their age.",
     ),
 ]
 Everywhere = Annotated[
     bool,
     typer.Option(
         "--everywhere",
-        help="Show only the list of all repositories, which looks back over the months of the setting "
+        help="Show only the list of all repositories. It has issues of the last months; see the setting "
         "similar.months.",
     ),
 ]

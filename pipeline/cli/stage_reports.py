@@ -168,7 +168,7 @@ def epoch(figures: Any) -> None:
     """
     number, loss, seconds = figures.epoch, figures.loss, figures.seconds
     if figures.group == "contrast":
-        accuracy = f"{figures.accuracy:.1%} of titles matched to their own body"
+        accuracy = f"{figures.accuracy:.1%} of titles matched to the right body"
         say(f"    contrastive pre-training, pass {number}: loss {loss:.4f}, {accuracy}, {seconds:.0f} s")
         return
     accuracy = f"{figures.validation_token_accuracy:.1%} of validation tokens predicted correctly"
@@ -325,7 +325,7 @@ def planned(release: str, outcome: PlanOutcome) -> None:
 
 
 def indexed(lake: Lake, outcome: IndexOutcome) -> None:
-    """Prints the size and the recall of a release's index, and what of it is new."""
+    """Prints the size and the recall of a release's index, and which parts of it are new."""
     figures, segments = outcome.figures, outcome.segments
     recall = f"recall@10 {figures['recall_at_10']:.3f}"
     vectors = f"the index has {count(figures['items'], 'vector')} and {recall}"
@@ -339,8 +339,8 @@ def indexed(lake: Lake, outcome: IndexOutcome) -> None:
     )
     if other := figures["days_with_other_history"]:
         say(
-            f"    {count(other, 'day')} keep the similar issues that were found among other issues than the "
-            "release has, because much earlier days were ingested later"
+            f"    the similar issues of {count(other, 'day')} may be incomplete or outdated, because much "
+            "earlier days were ingested after them"
         )
     if marked := figures.get(MARKED):
         mark_reports.measured(marked)

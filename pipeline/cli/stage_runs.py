@@ -182,7 +182,7 @@ def learn_ordering(context: Context) -> bool:
 
 
 def use_default_ordering(context: Context) -> None:
-    """Lets new releases use the default ordering, and prints that."""
+    """Makes new releases use the default ordering, and prints a message about it."""
     from pipeline.index import stored_orderings
 
     stored_orderings.use_default_ordering(context.lake)

@@ -82,7 +82,7 @@ def _map_on_cluster(
                 result = future.result()
             except KilledWorker as error:
                 raise TitlerError(
-                    f"{label}: the same part of the work ended several Dask workers: {error}",
+                    f"{label}: the same part of the work killed several Dask workers: {error}",
                     "Usually a worker needs more memory than there is. Give the workers more memory, or set "
                     "compute.workers to a smaller number, then run the same command again.",
                 ) from None

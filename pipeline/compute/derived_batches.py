@@ -28,16 +28,16 @@ class Outcome:
     `made` is the number of batches that are new. `sources` has the source batch of each batch. It is empty if
     a batch has several source batches or none.
 
-    `unchanged_days` is about days whose data the source has partly lost. `extract` keeps the batch of such a
-    day. The keys are the days, and the values say what the source still has. A day that was only checked
-    again has no batch here.
+    `unchanged_days` maps each day whose data the source has partly lost to what the source still has.
+    `extract` keeps the earlier batch of such a day. That batch is in `manifests`, unless the day was only
+    checked again.
 
-    `unchecked_days` are days that `extract` could not check again. The values say why. `rechecked_days` are
-    those that it has checked and extracted again. `unreachable_bases` has the error messages of the bases
+    `unchecked_days` maps each day that `extract` could not check again to the reason. `rechecked_days` are
+    the days that it has checked and extracted again. `unreachable_bases` has the error messages of the bases
     of hour files that could not be reached, by day.
 
-    `refusal` is the error to raise after the result was reported, or None: the budget for BigQuery did not
-    suffice for all days of `extract`.
+    If the budget for BigQuery did not suffice for all days of `extract`, `refusal` is the error to raise
+    after the result was reported. Otherwise it is None.
     """
 
     manifests: tuple[Manifest, ...]

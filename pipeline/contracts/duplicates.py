@@ -1,4 +1,4 @@
-"""The contracts of the tables of duplicates: those that people mark, and those that are probable."""
+"""The contracts of the two tables of duplicates: duplicates that people marked, and probable duplicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contracts of the tables of similar issues: the one that is written, and the one of earlier versions."""
+"""The contracts of the tables of similar issues: the current table, and the table of earlier versions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Fits a curve that corrects a regression's log odds, so that they also hold for other repositories.
 
-Two curves are fitted: that of Platt (1999), a straight line, and that of isotonic regression (Zadrozny and
-Elkan 2002), a staircase whose steps are joined by straight lines, so that different log odds stay different.
-The curve with the lower Brier score on repositories that it was not fitted to is chosen.
+Two curves are fitted. Platt's method (1999) gives a straight line. Isotonic regression (Zadrozny and Elkan
+2002) gives a staircase, whose steps are joined by straight lines, so that different log odds stay different.
+The curve with the lower Brier score is chosen. It is measured on repositories that the curve was not fitted
+to.
 """
 
 from __future__ import annotations
@@ -24,19 +25,20 @@ SMALLEST_RISE = 1e-4
 
 @dataclass(frozen=True)
 class LogOddsCurve:
-    """Log odds and what they stand for, as points that are joined by straight lines, both ascending. There
-    are at least two points. Outside the points, the line continues with slope 1."""
+    """A curve from the regression's log odds to the corrected log odds: points that are joined by straight
+    lines. Both coordinates are ascending. There are at least two points. Outside the points, the line
+    continues with slope 1."""
 
     method: Method
     points: tuple[tuple[float, float], ...]
 
     def __call__(self, log_odds: Floats) -> Floats:
-        """Returns what each of n log odds stands for, (n,)."""
+        """Returns the corrected values of n log odds, (n,)."""
         return on_curve(log_odds, self.points)
 
 
 def on_curve(log_odds: Floats, points: Sequence[tuple[float, float]]) -> Floats:
-    """Returns what each of n log odds stands for, (n,). `points` are those of a LogOddsCurve."""
+    """Returns the corrected values of n log odds, (n,). `points` are the points of a LogOddsCurve."""
     raw, calibrated = np.array(points).T
     inside = np.clip(log_odds, raw[0], raw[-1])
     result: Floats = np.interp(inside, raw, calibrated) + (log_odds - inside)
@@ -52,9 +54,10 @@ def choose_curve(
 ) -> tuple[LogOddsCurve, dict[Method, float]]:
     """Returns the better curve, fitted to all pairs, and the Brier score of each method.
 
-    There are n pairs, each with its log odds, whether it is `marked`, how many pairs it stands for
-    (`weights`), and the number of its fold. Pairs of one repository must be in one fold. The Brier scores are
-    means over the pairs that are `judged`, each by a curve that was fitted to the other folds.
+    The arguments have one value per pair: its log odds, whether it is `marked`, how many pairs it stands for
+    (`weights`), the number of its fold, and whether it counts for the Brier scores (`judged`). Pairs of one
+    repository must be in one fold. The Brier score of a pair is computed with a curve that was fitted to the
+    other folds.
     """
     brier_scores: dict[Method, float] = {}
     for method, fit in FITS.items():
@@ -77,7 +80,7 @@ def reliability(probabilities: Floats, marked: Bools, weights: Floats) -> list[d
     """Returns the reliability curve: one row per bin of the probability that has pairs.
 
     A row has the ends of the bin (`low`, `high`), how many pairs it has (`pairs`, a sum of weights, rounded),
-    their mean `probability`, and the share of them that is `marked`.
+    their mean `probability`, and the share of them that are `marked`.
     """
     rows = []
     bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
@@ -97,7 +100,8 @@ def reliability(probabilities: Floats, marked: Bools, weights: Floats) -> list[d
 
 def calibration_error(curve: Sequence[Mapping[str, Any]]) -> float:
     """Returns the expected calibration error (Naeini 2015): the mean over the bins of a reliability curve,
-    weighted by their pairs, of the difference of probability and share of marks."""
+    weighted by their pairs, of the absolute difference between the probability and the share of marked
+    pairs."""
     pairs = sum(row["pairs"] for row in curve)
     errors = (row["pairs"] * abs(row["probability"] - row["marked"]) for row in curve)
     return float(sum(errors) / pairs) if pairs else 0.0

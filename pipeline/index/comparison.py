@@ -1,7 +1,7 @@
 """Compares a query with candidates, and chooses its list of similar issues from them.
 
 Issues with the same or nearly the same text form a group, and a list has only the most probable issue of a
-group. So the reports that a robot opens every night do not take the places of others.
+group. So the reports that a robot opens every night do not take the places of other issues.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pipeline.index.segment_terms import take_terms
 from pipeline.text.issue_terms import IDENTIFIER, IN_TITLE, IssueTerms
 
 MIN_BODY_TERMS = 3
-"""A body with fewer terms that are not in the title says nothing about which issues are the same, for example
-"See title"."""
+"""If a body has fewer terms that are not in the title, such as "See title", it does not show whether two
+issues have the same text."""
 NEAR_COPY = 0.9
 """Two issues are near copies if this share of their distinct terms is in both (Jaccard similarity)."""
 MIN_COPIED_TERMS = 20
@@ -36,8 +36,8 @@ DECIMALS = 6
 """Probabilities are rounded, so that pairs with equal texts are equally probable."""
 MICROSECONDS_PER_DAY = 86_400_000_000
 OWN_TEXT, SAME_TEXT, NO_TEXT, AUTOMATED = range(4)
-"""What the body of a listed issue has: a text of its own, the text of the query's body, no text or only a
-template's, or the report of a program."""
+"""What the body of a listed issue contains: a text of its own, the same text as the query's body, no text (or
+only a template's), or a program's report."""
 TEXTS = ("own", "same", "none", "automated")
 """The values of the column `similar_text`, by these numbers."""
 _TITLE_OVERLAP = FEATURES.index("title_overlap")
@@ -46,11 +46,13 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Listed:
-    """Similar issues of one or several queries, list by list, the most probable first: one value per issue.
+    """The lists of similar issues of one or several queries, one after another. Within a list, the most
+    probable issue comes first.
 
-    `segments` and `items` say where an issue is stored. `ages_in_days` is how much older it is than its
-    query. `texts` are numbers like OWN_TEXT, and `group_sizes` count the candidates of the same group.
-    `terms` (n, WORDS_SHOWN) are terms of both issues, the most telling first; 0 stands for none.
+    Each array has one value per listed issue. `segments` and `items` say where the issue is stored.
+    `ages_in_days` is how much older it is than its query. `texts` are numbers like OWN_TEXT. `group_sizes`
+    count the candidates of the same group. `terms` (n, WORDS_SHOWN) are terms that both issues contain, the
+    most telling first. Unused places are 0.
     """
 
     segments: Numbers
@@ -68,7 +70,7 @@ class Listed:
 
     @classmethod
     def joined(cls, lists: Sequence[Listed]) -> Listed:
-        """Returns the issues of all lists, in order."""
+        """Concatenates several objects of this class, in order."""
         numbers, values = np.empty(0, np.int64), np.empty(0)
         terms = np.empty((0, WORDS_SHOWN), np.uint32)
         none = cls(numbers, numbers, values, values, values, values, numbers, numbers, terms)
@@ -80,9 +82,10 @@ class Listed:
 class Comparison:
     """A query, and n candidates for its list.
 
-    `words` compares words, and `query` is the number of the query in it. `candidates` are the terms of the
-    candidates, and `positions` their numbers among the issues of `words`. `body_hash` is that of the query's
-    body. `created_at`, and `opened_at` of the query, are microseconds since 1970.
+    `words` compares words. `query` is the query's position in `words.queries`, and `positions` are the
+    candidates' positions in `words.issues`. `candidates` has the terms of the candidates. `body_hash` is the
+    hash of the query's body. `opened_at` is the time of the query, and `created_at` are the times of the
+    candidates, in microseconds since 1970.
     """
 
     words: RepositoryWords
@@ -103,7 +106,7 @@ class Comparison:
         return (self.opened_at - self.created_at) / MICROSECONDS_PER_DAY
 
     def features(self) -> npt.NDArray[np.float32]:
-        """Returns what the order depends on, (n, features)."""
+        """Returns the features by which the candidates are ordered, (n, features)."""
         return pair_features(
             self.words,
             self.query,
@@ -113,9 +116,9 @@ class Comparison:
         )
 
     def chosen(self, features: npt.NDArray[np.float32], probabilities: Floats, count: int) -> Listed:
-        """Returns the list of the query: up to `count` candidates, the most probable first, and of each group
-        of equal texts or near copies only the first. Of equally probable candidates, the nearest comes first,
-        then the oldest."""
+        """Returns the query's list: up to `count` candidates, the most probable first. Of several candidates
+        with equal or nearly equal texts, only the first is listed. Of equally probable candidates, the
+        nearest comes first, then the oldest."""
         order = np.lexsort((self.issue_ids, self.created_at, -self.cosines, -probabilities))
         _, first, group_sizes = np.unique(
             text_groups(self.candidates, self._has_template_body)[order],
@@ -141,8 +144,8 @@ class Comparison:
         )
 
     def _originals(self, candidates: Numbers) -> Numbers:
-        """Returns, for each of some candidates, the place of the first one of which it is a near copy, or its
-        own place. Of a body that is a template's, the terms do not count."""
+        """Returns, for each of some candidates, the place of the first candidate of which it is a near copy,
+        or its own place. The terms of a template's body do not count."""
         terms = take_terms(self.candidates, candidates)
         rows = np.repeat(np.arange(len(candidates)), np.diff(terms.offsets))
         counted = ~self._has_template_body[candidates][rows] | (terms.kinds & IN_TITLE > 0)
@@ -162,9 +165,9 @@ class Comparison:
         return originals
 
     def _common_terms(self, candidates: Numbers) -> npt.NDArray[np.uint32]:
-        """Returns terms that the query and each of some candidates have in common, (candidates, WORDS_SHOWN),
-        those that count most first; 0 stands for none. Terms that count nothing, because too many issues have
-        them, are left out."""
+        """Returns the terms that the query and each of some candidates have in common, (candidates,
+        WORDS_SHOWN). The terms with the largest weights come first. Unused places are 0. Terms without
+        weight, because too many issues have them, are left out."""
         first, end = self.words.queries.offsets[self.query : self.query + 2]
         own = self.words.queries.terms[first:end]
         if not len(own):
@@ -193,16 +196,18 @@ class Comparison:
 
 
 def probabilities_of(ordering: Ordering, features: npt.NDArray[np.float32]) -> Floats:
-    """Returns the probability of each candidate that a maintainer would call it a duplicate of the query."""
+    """Returns, for each candidate, the probability that a maintainer would call it a duplicate of the
+    query."""
     return ordering.probabilities(features).round(DECIMALS)
 
 
 def text_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
     """Returns a number per issue, equal for issues with the same text.
 
-    That is the same body. If the body is short, it is the same title and body; if it is a template's, the
-    same title; and of programs' reports, the same title but for its identifiers, such as versions and dates.
-    `has_template_body` says whether an issue has a template's body.
+    Two issues have the same text if they have the same body. If the body is short, the titles must be the
+    same, too. If the body is only a template's, the titles alone decide. Programs' reports have the same text
+    if their titles differ only in identifiers, such as versions and dates. `has_template_body` says whether
+    an issue has a template's body.
     """
     groups = issues.body_hashes.copy()
     by_terms = (groups == 0) | has_template_body | issues.automated | _has_short_body(issues)

@@ -2,7 +2,7 @@
 duplicate_pairs_v1.
 
 The view `duplicate_clusters` makes clusters of these pairs. A pair is stored with the day of its newer issue,
-so a night stores the pairs of its new issues and changes no other.
+so a nightly run stores the pairs of the new issues and changes no other pairs.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from pipeline.index.segment_search import hit_rows
 
 PAIR_PROBABILITY: Final = 0.1
 """Smallest probability of a pair that is stored. It is half of the smallest value of the setting
-`similar.cluster_probability`: a member of a cluster needs half of the setting with the canonical issue."""
+`similar.cluster_probability`: the pair of a cluster's member and its canonical issue needs at least half of
+the setting."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of an issue and an older one: `queries` says which issue it is, and `segments` and `items` where
-    the older one is stored."""
+    """Pairs of a newer and an older issue. `queries` has the position of the newer issue among the queries.
+    `segments` and `items` say where the older issue is stored."""
 
     queries: Numbers
     segments: Numbers
@@ -40,7 +41,7 @@ class Pairs:
 
     @classmethod
     def joined(cls, blocks: Sequence[Pairs]) -> Pairs:
-        """Returns the pairs of all blocks, in order."""
+        """Concatenates several objects of this class, in order."""
         numbers = np.empty(0, np.int64)
         none = cls(numbers, numbers, numbers, np.empty(0))
         names = [field.name for field in fields(cls)]
@@ -48,11 +49,12 @@ class Pairs:
 
 
 def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mapping[int, float]) -> Pairs:
-    """Returns the pairs of an issue, the oldest first. `query` is its number, and `probabilities` are those
-    of older issues of its repository, by issue id.
+    """Returns the probable pairs of one issue, sorted by the age of the older issue, the oldest first.
+    `query` is the issue's position among the queries. `probabilities` maps the ids of older issues of the
+    same repository to the probabilities of the pairs.
 
-    Automated reports are left out: similar texts do not mean a common problem. The repository must have
-    terms.
+    Automated reports are left out, because similar reports need not be about the same problem. The repository
+    must have terms.
     """
     assert repository.terms is not None
     probable = {id_: value for id_, value in probabilities.items() if value >= PAIR_PROBABILITY}
@@ -65,8 +67,8 @@ def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mappi
 
 
 def pair_rows(issues: pa.Table, segments: Sequence[Segment], pairs: Pairs) -> pa.Table:
-    """Returns the rows of duplicate_pairs_v1 for some pairs, and their source day in the column `day`. The
-    issues have the columns of `read_items`."""
+    """Returns the rows of duplicate_pairs_v1 for some pairs, with the source day of the newer issue in the
+    column `day`. `issues` has the columns that `read_items` returns."""
     own = issues.take(pa.array(pairs.queries))
     hits = Hits(pairs.queries, pairs.segments, pairs.items, np.zeros(len(pairs)))
     similar = hit_rows(segments, hits, ["issue_id", "issue_url", "title", "day"])

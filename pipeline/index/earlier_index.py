@@ -72,7 +72,7 @@ class EarlierIndex:
         return UsageError(
             f"Release {self._release.name} was made by an earlier version of Titler. Its index cannot be "
             f"searched {criterion}.",
-            f"Publish a new release with a further day (titler run --day DAY), or omit {option}.",
+            f"Omit {option}. Or ingest another day, so that a new release is published: titler run --day DAY",
         )
 
 

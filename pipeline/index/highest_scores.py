@@ -1,7 +1,7 @@
 """Finds the highest scores of each row of a matrix, without sorting or partitioning whole rows.
 
 A row is divided into groups. Each group's maximum is one of the row's scores. So the n-th highest maximum is
-at most the n-th highest score, and only the few scores that reach it need to be looked at.
+at most the n-th highest score, and only the few scores that are at least this maximum need to be examined.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ SCORES_PER_GROUP = 64
 
 
 def highest_scores(scores: Scores, count: int, tie: float) -> tuple[Numbers, Numbers, Scores]:
-    """Returns the scores that are at least the `count`-th highest score of their row minus `tie`: their rows
-    and their columns, sorted by row and then column. Scores of -inf are left out.
+    """Finds the scores that are at least the `count`-th highest score of their row minus `tie`. Returns their
+    rows and their columns, sorted by row and then column. Scores of -inf are left out.
 
-    Also returns the `count`-th highest score of each row, shape (rows,). It is -inf if fewer are higher than
-    that. A row must have more than `count` scores.
+    Also returns the `count`-th highest score of each row, shape (rows,). It is -inf if a row has fewer than
+    `count` scores above -inf. A row must have more than `count` scores.
     """
     height, width = scores.shape
     lowest = _lowest(_lower_bounds(scores, count), tie)

@@ -1,12 +1,13 @@
 """Measures how well the published similar issues agree with duplicate marks, the comments in which somebody
 calls an issue a duplicate of another one.
 
-A mark of two issues of one repository is a pair: a newer issue, and the older one that it repeats. The older
-one should be high in the list that the release publishes of the newer one's own repository. The stored rows
-are measured, so nothing is searched again. Of the lists and the marks, only the months that are measured are
-read. The older issue of a pair may be anywhere in the history. So segments of earlier months are read, too,
-but only the addresses of the issues of repositories with such a pair, and only until all are found. A pair
-whose older issue is not in the index lets all segments be read.
+A mark of two issues of one repository is a pair: a newer issue, and the older issue that it repeats. A
+release publishes, for the newer issue, a list of similar issues of its own repository. The older issue should
+have a high rank in this list. The published rows are measured, so nothing is searched again, and only the
+lists and marks of the measured months are read. The older issue of a pair may be much older than these
+months. So segments of earlier months are read, too, until every older issue is found. Only the issues'
+addresses are read from them, and only of repositories that have such a pair. If the index lacks an older
+issue, all segments are read.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 
 MAX_PAIRS = 20_000
-"""About how many pairs are used at most. If there are more, a sample of the repositories is used."""
+"""Approximate limit on the number of pairs. If there are more, a sample of the repositories is used."""
 LIMITS = (1, 5, 10)
-"""Up to these ranks, recall is measured."""
+"""The ranks k for which recall@k is measured."""
 MARK_COLUMNS = ["repo", "number", "duplicate_of_repo", "duplicate_of_number", "said_by"]
 LIST_COLUMNS = ["issue_url", "list", "rank", "similar_issue_url", "probability"]
 _Number = tuple[str, int]
@@ -54,10 +55,11 @@ class MarkedPair(NamedTuple):
 
 
 def marked_pairs(marks: Iterable[pa.Table]) -> list[MarkedPair]:
-    """Returns the pairs of issues of one repository that `marks` name, each once, sorted.
+    """Returns the pairs that `marks` name, sorted and without repetitions. Marks of two repositories are left
+    out.
 
-    `marks` are rows of duplicate_marks_v1 with at least MARK_COLUMNS. What bots say is left out: they repeat
-    what a program finds similar, and a program is what is measured.
+    `marks` are rows of duplicate_marks_v1 with at least MARK_COLUMNS. Marks that bots made are left out: they
+    say which issues a program found similar, but the programs are to be measured against people.
     """
     pairs = set()
     for table in marks:
@@ -70,8 +72,9 @@ def marked_pairs(marks: Iterable[pa.Table]) -> list[MarkedPair]:
 
 
 def sample_repositories(pairs: Sequence[MarkedPair], limit: int = MAX_PAIRS) -> list[MarkedPair]:
-    """Returns the pairs of as many repositories as have at least `limit` pairs together, sorted, or all pairs
-    if they are fewer. Which repositories are chosen depends on their names only."""
+    """Returns all pairs of some repositories, sorted. Repositories are added until they have at least `limit`
+    pairs together. If there are fewer pairs, all are returned. Which repositories are chosen depends on their
+    names only."""
     sampled: list[MarkedPair] = []
     by_repo = defaultdict(list)
     for pair in pairs:
@@ -93,12 +96,12 @@ class StoredPair:
 
 
 def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair], first_day: int) -> list[StoredPair]:
-    """Returns those pairs whose newer issue was opened on the source day `first_day` (days since 1970) or
-    later, and is in the index. `segments` are all segments of the index, in order. Raises LakeError if a file
-    is damaged.
+    """Returns the pairs whose newer issue is in the index and was opened on the source day `first_day` (days
+    since 1970) or later. `segments` are all segments of the index, in order. Raises LakeError if a file is
+    damaged.
 
-    Only segments with such days are read for the newer issues. The others are read for older issues, the
-    newest first, until all are found.
+    The newer issues are looked up only in segments that have such days. The older issues are also looked up
+    in the earlier segments, the newest segment first, until all are found.
     """
     recent = [segment for segment in segments if segment.last_source_day >= first_day]
     earlier = [segment for segment in segments if segment.last_source_day < first_day]
@@ -121,8 +124,8 @@ def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair], first_d
 
 
 def _stored_issues(segment: Segment, numbers: Set[_Number]) -> dict[_Number, tuple[str, int]]:
-    """Returns the address and the source day of those of the issues that a segment has. Reads their
-    repositories, all at once."""
+    """Returns the address and the source day of each of the issues `numbers` that the segment has. Reads all
+    their repositories at once."""
     repos = sorted({repo for repo, _ in numbers})
     slices = sorted(segment.of_repositories(pa.array(repos, pa.string())).items())
     if not slices:
@@ -146,11 +149,11 @@ def measure_release(
 ) -> dict[str, Any] | None:
     """Returns the figures of `score_pairs` for a release, or None if no marked pair can be measured.
 
-    If any of the measured lists has a learned ordering, only those repositories count from which no ordering
-    is learned (`is_held_out`). The figure `repositories` says so: it is `held out` or `all`.
+    If any of the measured lists has a learned ordering, only the repositories from which no ordering is
+    learned (`is_held_out`) are measured. The figure `repositories` is then `held out`, otherwise `all`.
 
-    All marks of the release count whose newer issue was opened in the last `months` months, or in the month
-    of the release's last day. `segments` are all segments of the release, and `neighbours` its batches of
+    A mark of the release counts if its newer issue was opened in the month of the release's last day, or in
+    the `months` months before it. `segments` are all segments of the release, and `neighbours` its batches of
     similar_issues_v2.
     """
     lake, days = release.lake, release.plan.days
@@ -170,8 +173,8 @@ def measure_release(
 
 
 def read_columns(lake: Lake, batches: Iterable[Manifest], columns: list[str]) -> Iterator[pa.Table]:
-    """Yields some columns of each file of some batches. If the lake is a bucket, a file is fetched once, and
-    read from `lake.cache` in later nights. Raises LakeError if a file is damaged."""
+    """Yields some columns of each file of some batches. If the lake is a bucket, a file is fetched once;
+    later runs read it from `lake.cache`. Raises LakeError if a file is damaged."""
     for batch in batches:
         for file in batch.files:
             if file.rows:
@@ -189,16 +192,18 @@ def score_pairs(
 ) -> dict[str, Any] | None:
     """Returns how well the published lists agree with the marks, or None if no pair can be measured.
 
-    `pairs` are the marked pairs whose newer issues were opened on the days of `lists`. The keys are:
+    `pairs` are the marked pairs whose newer issues were opened on the days of `lists`. The result has these
+    keys:
 
-    - `pairs`: number of pairs, and `pairs_without_older`: number of further pairs whose older issue is not
-      in the index, which no order can find
-    - `recall_at_1`, `recall_at_5`, `recall_at_10`: share of the pairs whose older issue has at most this
-      rank in the newer one's list of its own repository
-    - `suggested`: number of issues that are suggested, with at least `min_probability`, for any issue of
-      these days in a repository that has a pair; `suggested_marked`: those of them that are marked
-    - `precision`: the share of the second; None if nothing is suggested. Marks come late, and many
-      duplicates are never marked, so this is a lower bound
+    - `pairs`: number of pairs; `pairs_without_older`: number of further pairs, which no search can find,
+      because their older issue is not in the index
+    - `recall_at_1`, `recall_at_5`, `recall_at_10`: share of the pairs whose older issue is among the first 1,
+      5 or 10 of the newer issue's list of its own repository
+    - `suggested`: number of suggestions (listed issues with at least `min_probability`) for all issues of
+      these days in the repositories that have a pair; `suggested_marked`: number of suggestions that are
+      marked as duplicates
+    - `precision`: `suggested_marked` divided by `suggested`; None if nothing is suggested. It is a lower
+      bound, because marks come late, and many duplicates are never marked
     """
     complete = [pair for pair in pairs if pair.older_url is not None]
     if not complete:

@@ -1,5 +1,5 @@
-"""Finds the two lists of similar older issues of the issues of some days, as rows of similar_issues_v2, and
-their probable duplicates."""
+"""Finds the similar older issues of the issues of some days: two lists per issue, as rows of
+similar_issues_v2. Also finds the probable duplicates of the issues."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ QUERIES_PER_BLOCK = 2048
 
 @dataclass(frozen=True)
 class Lists:
-    """The lists of some issues: `listed` has the similar issues of all lists. For each, `queries` says of
-    which issue's list it is, `names` of which of the two, and `ranks` its rank there, from 1. `pairs` are the
-    issues with their probable duplicates, of which the lists may lack some."""
+    """The lists of some issues. `listed` has the similar issues of all lists. For each similar issue,
+    `queries` has the position of the issue to whose list it belongs, `names` says which of the two lists this
+    is, and `ranks` has its rank in the list, from 1. `pairs` are the issues with their probable duplicates.
+    Some of these may not be in the lists."""
 
     queries: Numbers
     names: pa.Array
@@ -94,8 +95,8 @@ def find_lists(
 
 @dataclass(frozen=True)
 class _InRepository:
-    """What the repository of an issue says: the issue's terms, its list there, the probabilities of
-    candidates, by issue id, and its pairs."""
+    """What the search of an issue's own repository gave: the issue's terms, its list, the probabilities of
+    candidates by issue id, and its pairs."""
 
     query: int
     terms: IssueTerms
@@ -112,8 +113,9 @@ def _in_repositories(
     count: int,
     ordering: Ordering,
 ) -> Iterator[_InRepository]:
-    """Yields the list of each issue in its own repository, repository by repository, with the probabilities
-    of those candidates of the other list, the `hits`, that are in the repository."""
+    """Yields the list of each issue from its own repository, repository by repository. `hits` are the
+    candidates of the list of all repositories. Of these candidates, those in the issue's repository get their
+    probabilities here."""
     assert queries.ages is not None
     names = repos.combine_chunks().dictionary_encode()
     slices = find_repositories(segments, names.dictionary.to_pylist())
@@ -132,9 +134,10 @@ def _in_repositories(
 
 
 def _blocks(source_days: Numbers) -> Iterator[tuple[int, int]]:
-    """Yields blocks of consecutive issues of one source day: the first of a block, and the first after it.
+    """Yields blocks of consecutive issues of one source day. A block is a pair: the position of its first
+    issue, and the position after its last issue.
 
-    The words of a block are counted together, so a block must not depend on the other days.
+    Words are counted per block, so the blocks of a day must not depend on other days.
     """
     starts = np.flatnonzero(np.diff(source_days, prepend=-1)).tolist()
     for start, end in pairwise([*starts, len(source_days)]):
@@ -153,8 +156,9 @@ def _groups(numbers: Numbers) -> Iterator[tuple[int, Numbers]]:
 def _of_one_day(
     repository: RepositoryItems, queries: Queries, rows: Numbers, count: int, ordering: Ordering
 ) -> Iterator[_InRepository]:
-    """Yields the lists of issues of one source day. The repository has its issues up to the end of this day:
-    how rare a word is must not depend on later days, with which the day may be searched or not."""
+    """Yields the lists of issues of one source day. `repository` has the issues up to the end of this day
+    only. Otherwise the frequencies of words would depend on whether later days are searched together with
+    this day."""
     assert repository.terms is not None
     assert queries.ages is not None
     ages = queries.ages.take(rows)
@@ -184,8 +188,8 @@ def _joined(lists: Sequence[Sequence[Listed]], pairs: Pairs) -> Lists:
 def neighbour_rows(
     issues: pa.Table, segments: Sequence[Segment], lists: Lists, near_duplicate_distance: float
 ) -> pa.Table:
-    """Returns the rows of similar_issues_v2 for some lists, and their source day in the column `day`. The
-    lists are those of `issues`, with the columns of `read_items` and bodies.
+    """Returns the rows of similar_issues_v2 for some lists, with the source day in the column `day`. `lists`
+    are the lists of `issues`, which has the columns that `read_items` returns, with bodies.
 
     A neighbour is marked as a near-duplicate if its angular distance is below `near_duplicate_distance`.
     """

@@ -1,24 +1,24 @@
 """What the neighbours of the issues of a release depend on. Neighbours are the most similar older issues.
 
-The neighbours of a day's issues depend on these things only, which are in the key of the day's batch of
-similar_issues_v2:
+The key of a day's batch of similar_issues_v2 says what the neighbours of the day's issues depend on:
 
-- the embeddings and the duplicate openings of the day, and of the days before it that are in the release, as
-  far as `similar.recompute_days` reaches back
+- the embeddings and the duplicate openings of the day, and of those of the last `similar.recompute_days` days
+  before it that are in the release
 - the number of neighbours per list, the distance of near-duplicates, and how many months the search of all
   repositories looks back
 - the versions of the ordering, which estimates the probabilities, and of the terms, which it compares
 
-A day keeps its ordering if another one is learned later. It gets the new one when it is searched again for
-another reason, and when a new version of Titler changes what an ordering compares.
+A day keeps its ordering if another ordering is learned later. It gets the new ordering when it is searched
+again for another reason, or when a new version of Titler changes what an ordering compares.
 
-`similar.min_probability` is not among them: whether a neighbour is suggested is decided when it is shown.
+The key does not contain `similar.min_probability`: whether a neighbour is suggested is decided when it is
+shown.
 
 The search also finds issues of earlier days, as the release has them when the batch is made. If such a day is
-ingested later or again, the batch stays as it is. Its figures say how many days and issues were searched:
-those of the months that the search of all repositories looks back, and all, because the search of the issue's
-own repository looks back over everything. So a release can count the days that were searched among other
-issues than it has.
+ingested later or again, the batch stays as it is. Its figures say how many days and issues were searched. One
+pair of figures counts the months that the search of all repositories covers. The other pair counts all
+earlier days, which the search of the issue's own repository covers. With these figures, a release can count
+the days whose search covered other issues than the release has.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from pipeline.index.stored_orderings import is_of_this_version
 from pipeline.lake.manifest import Manifest
 
 HISTORY_DAYS, HISTORY_ISSUES = "history_days", "history_issues"
-"""Figures of a day's batch: how many days and issues were searched in all repositories, those of the day
-included."""
+"""Figures of a day's batch: how many days and issues the search of all repositories covered, including the
+day itself."""
 ALL_DAYS, ALL_ISSUES = "all_days", "all_issues"
-"""Figures of a day's batch: how many days and issues the release had up to the day. The issue's own
-repository is searched in all of them."""
+"""Figures of a day's batch: how many days and issues the release had up to the day. The search of the issue's
+own repository covered all of them."""
 
 
 @dataclass(frozen=True)
 class SearchParameters:
-    """What the neighbours of a release depend on, besides its issues: `neighbours` per issue, the angular
-    distance below which an issue is a near-duplicate, the months that the search looks back, and the version
-    of the ordering."""
+    """What the neighbours of a release depend on, besides its issues: the number of `neighbours` per issue,
+    the angular distance below which an issue is a near-duplicate, the number of months that the search looks
+    back, and the version of the ordering."""
 
     neighbours: int
     near_duplicate_distance: float
@@ -62,7 +62,7 @@ class SearchParameters:
 @dataclass(frozen=True)
 class NeighbourDay:
     """A day whose neighbours a release needs. `inputs` and `parameters` form the key of the day's batch of
-    similar_issues_v2, and `figures` say in which history they are searched."""
+    similar_issues_v2, and `figures` say how many earlier days and issues are searched."""
 
     day: IndexedDay
     inputs: tuple[str, ...]
@@ -90,7 +90,7 @@ def plan_neighbours(
     earlier_orderings: Mapping[str, str] = MappingProxyType({}),
 ) -> list[NeighbourDay]:
     """Returns what the neighbours of each day depend on. `days` are all days of the release, in order.
-    `earlier_orderings` has the versions of the orderings of those days that keep an earlier one."""
+    `earlier_orderings` maps each day that keeps an earlier ordering to the version of this ordering."""
     names = [day.day for day in days]
     ordinals = np.array([date.fromisoformat(name).toordinal() for name in names], dtype=np.int64)
     window_starts = np.searchsorted(ordinals, ordinals - recompute_days)
@@ -126,15 +126,16 @@ def plan_neighbours(
 
 
 def earlier_orderings(batches: Iterable[Manifest]) -> dict[str, str]:
-    """Returns the version of the ordering of each day's batch, by day, unless the features of pairs or the
-    default weights have changed since. `batches` are those of the release before."""
+    """Maps each day to the version of the ordering of its batch. Leaves out versions that this version of
+    Titler cannot use, because the features of pairs or the default weights have changed since. `batches` are
+    the batches of the previous release."""
     versions = {batch.day: str(batch.parameters.get("ordering")) for batch in batches}
     return {day: version for day, version in versions.items() if is_of_this_version(version)}
 
 
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:
-    """Returns the number of days whose neighbours were searched among other issues than the release has.
-    Batches of an earlier version of Titler lack some of the figures; these do not count."""
+    """Returns the number of days whose neighbours were searched among other issues than the release has. If a
+    batch lacks a figure, because an earlier version of Titler made it, this figure is not compared."""
     return sum(
         any(manifest.figures.get(name, value) != value for name, value in day.figures.items())
         for day, manifest in zip(days, manifests, strict=True)

@@ -1,10 +1,11 @@
 """The features of a pair of issues, and the probability that a maintainer would call them duplicates.
 
-`RepositoryWords.best` finds candidates by their words; the vectors find others. `pair_features` compares an
-issue with its candidates, and `Ordering` turns the features into a probability, by which they are ordered.
+`RepositoryWords.best` finds candidates by their words. A search by vectors finds further candidates.
+`pair_features` compares an issue with its candidates, and `Ordering` turns the features into probabilities,
+by which the candidates are ordered.
 
 Every feature is bounded and relative to the issue itself, so that the same weights work for another
-repository and another network. docs/quality.md has the figures, and the command that fits the weights.
+repository and another network. docs/quality.md has the scores, and the command that fits the weights.
 """
 
 from __future__ import annotations
@@ -39,25 +40,26 @@ FEATURES: Final = (
 )
 """The features of a pair, in the order of the columns of `pair_features`.
 
-- cosine: of the two vectors; cosine_gap: how far it is below the highest one of the candidates
-- bm25: divided by the score that the issue has with itself; bm25_of_best: divided by the highest one;
-  bm25_lead: how far it is above the highest one of the other candidates, or below it
-- crowd: mean bm25 of the five candidates after the best. It is high if the issue is one of a series that
-  somebody wrote from a pattern
-- title_overlap: share of the issue's title, by weight of its terms, that stands in the other title
-- title_conflict: high if the titles share a lot, but each has a rare term that the other issue has nowhere,
-  as in "Parser fails on start" and "Calendar fails on start". It is title_overlap, times the weight of the
-  heaviest such term divided by that of the heaviest term of its title; of the two titles, the lower value
+- cosine: the cosine of the two vectors; cosine_gap: the cosine minus the highest cosine of all candidates
+- bm25: the candidate's BM25 score divided by the score of the issue with itself; bm25_of_best: bm25 divided
+  by the highest bm25 of all candidates; bm25_lead: bm25 minus the highest bm25 of the other candidates
+- crowd: mean bm25 of the five candidates after the best. It is high if the issue is one of a series of issues
+  with similar wording
+- title_overlap: share of the issue's title, by weight of its terms, that is also in the other title
+- title_conflict: high if the titles share most terms, but each title has a rare term that the other issue
+  does not contain, as in "Parser fails on start" and "Calendar fails on start". For each title, the weight of
+  the heaviest such term is divided by the weight of the title's heaviest term. The feature is title_overlap
+  times the lower of these two quotients
 - same_title: 1 if both titles have the same terms
-- identifiers: share of the issue's identifiers, by weight, that stand in the other issue
-- missing_identifiers: share of the title's weight that identifiers have that the other issue has not;
-  added_identifiers: share of the other title's terms that are identifiers which the issue has not
-- same_body: 1 if both bodies are the same text, without template, letter case and white space
+- identifiers: share of the issue's identifiers, by weight, that are also in the other issue
+- missing_identifiers: share of the title's weight that belongs to identifiers which the other issue lacks;
+  added_identifiers: share of the other title's terms that are identifiers which the issue lacks
+- same_body: 1 if both bodies are the same text, apart from templates, letter case and white space
 - age: logarithm of the days between the two, 0 for a day or less, 1 for ten years
 - same_day: 1 if both were opened at the same time, 0.37 if a day lies between them
 """
 Knots = tuple[tuple[float, float], ...]
-"""Points of a curve through which straight lines are drawn."""
+"""The points of a curve. Straight lines join them."""
 _TEN_YEARS: Final = 3653.0
 _UNKNOWN_AGE: Final = 365.0
 _CROWD: Final = 5
@@ -75,8 +77,8 @@ def pair_features(
     """Returns the features (len(items), len(FEATURES)) of an issue with each of its candidates.
 
     `query` is a position in `words.queries`, and `items` are positions in `words.issues`. `ages_in_days` says
-    how much older each item is; NaN if that is unknown. The features of an item depend on the other items
-    through the highest cosine, and through the six highest BM25.
+    how much older each item is; NaN if that is unknown. The features of an item also depend on the other
+    items: on the highest cosine, and on the six highest BM25 scores.
     """
     shared = _Shared(words, query, items)
     bm25 = shared.bm25() / shared.own_bm25()
@@ -110,7 +112,7 @@ def _ages(days: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
 
 
 class _Shared:
-    """The terms of some items, with those that they share with a query."""
+    """The terms of some items, and which of these terms a query shares."""
 
     def __init__(self, words: RepositoryWords, query: int, items: NDArray[np.int64]) -> None:
         self.words, self.query, self.items = words, query, items
@@ -131,21 +133,21 @@ class _Shared:
         self.is_shared, self.query_positions = is_shared, positions[is_shared]
 
     def sums(self, values: NDArray[np.floating | np.bool_]) -> NDArray[np.float64]:
-        """Returns the sum of each item's values, of which there is one per term of an item."""
+        """Returns the sum of each item's values. `values` has one value per term of each item."""
         return _row_sums(self.rows, values, len(self.items))
 
     def shared_sums(self, values: NDArray[np.floating | np.bool_]) -> NDArray[np.float64]:
-        """Returns the sum of each item's values, of which there is one per shared term."""
+        """Returns the sum of each item's values. `values` has one value per shared term of each item."""
         return _row_sums(self.rows[self.is_shared], values, len(self.items))
 
     def bm25(self) -> NDArray[np.float64]:
-        """Returns the BM25 of each item, as `RepositoryWords.best` computes it."""
+        """Returns the BM25 score of each item, as `RepositoryWords.best` computes it."""
         lengths = self.lengths[self.rows[self.is_shared]] / self.words.mean_length
         values = saturation(self.counts[self.is_shared], self.kinds[self.is_shared], lengths)
         return self.shared_sums(values * self._query_weights()[self.query_positions])
 
     def own_bm25(self) -> float:
-        """Returns the BM25 of the query with itself."""
+        """Returns the BM25 score of the query with itself."""
         lengths = np.full(len(self.weights), len(self.weights) / self.words.mean_length)
         values = saturation(self.query_counts, self.query_kinds, lengths)
         return max(float(values @ self._query_weights()), _NO_WEIGHT)
@@ -182,8 +184,8 @@ class _Shared:
         }
 
     def _rarest_missing(self, in_title: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Returns the weight of the heaviest term of the query's title that each item has nowhere, divided by
-        that of the heaviest term of the title: 0 to 1."""
+        """Returns, for each item, the weight of the heaviest term of the query's title that the item does not
+        contain, divided by the weight of the title's heaviest term: 0 to 1."""
         weights = np.where(in_title, self.weights, 0.0)
         is_missing = np.ones((len(self.items), len(weights)), np.bool_)
         is_missing[self.rows[self.is_shared], self.query_positions] = False
@@ -192,8 +194,8 @@ class _Shared:
         return missing / heaviest
 
     def _rarest_added(self) -> NDArray[np.float64]:
-        """Returns the weight of the heaviest term of each item's title that the query has nowhere, divided by
-        that of the heaviest term of the title: 0 to 1."""
+        """Returns, for each item, the weight of the heaviest term of the item's title that the query does not
+        contain, divided by the weight of the title's heaviest term: 0 to 1."""
         of_titles = np.flatnonzero(self.kinds & IN_TITLE)
         weights = self.words.weights_of_issues(self.places[of_titles])
         rows, is_added = self.rows[of_titles], ~self.is_shared[of_titles]
@@ -203,7 +205,8 @@ class _Shared:
         return added / heaviest
 
     def same_body(self) -> NDArray[np.bool_]:
-        """Returns whether each item has the query's body. Templates that nobody filled in do not count."""
+        """Returns whether each item has the same body as the query. Templates that nobody filled in do not
+        count."""
         body = self.words.queries.body_hashes[self.query]
         is_same_body = (self.words.issues.body_hashes[self.items] == body) & (body != 0)
         result: NDArray[np.bool_] = is_same_body & ~self.words.has_template_body[self.items]
@@ -220,9 +223,9 @@ class Ordering:
     """one per feature, in the order of FEATURES"""
     bias: float
     calibration: Knots = ()
-    """pairs of log odds of the regression and the log odds that they stand for, both ascending, joined by
-    straight lines. Outside the points, the line continues with slope 1. Empty: they are the same. So the
-    order is always that of the regression"""
+    """points of the curve from the regression's log odds to the corrected log odds. Straight lines join them.
+    Both coordinates are ascending, so the calibration does not change the order. Outside the points, the line
+    continues with slope 1. If there are no points, nothing is corrected"""
 
     def __post_init__(self) -> None:
         if len(self.weights) != len(FEATURES):
@@ -234,7 +237,7 @@ class Ordering:
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the probability (n,) that a maintainer would call each of n pairs duplicates.
 
-        `features` (n, len(FEATURES)) come from `pair_features`. The pairs of a list are ordered by it.
+        `features` (n, len(FEATURES)) come from `pair_features`. Lists are ordered by this probability.
         """
         log_odds = self.log_odds(features)
         if self.calibration:
@@ -248,7 +251,7 @@ class Ordering:
         return log_odds
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the ordering as a JSON object, with a weight per name of a feature."""
+        """Returns the ordering as a JSON object. Its weights have the names of the features as keys."""
         return {
             "version": self.version,
             "weights": dict(zip(FEATURES, self.weights, strict=True)),
@@ -258,7 +261,8 @@ class Ordering:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Ordering:
-        """Returns the ordering that `to_json` wrote. Raises TitlerError if its features are others."""
+        """Returns the ordering that `to_json` wrote. Raises TitlerError if it has weights for other
+        features."""
         weights = values["weights"]
         if set(weights) != set(FEATURES):
             raise TitlerError(
@@ -298,4 +302,4 @@ DEFAULT_ORDERING: Final = Ordering.from_json(
 )
 """The weights for repositories without enough marks. docs/quality.md says how they were fitted."""
 DEFAULT_MIN_PROBABILITY: Final = 0.35
-"""From this probability on, a pair is suggested. docs/quality.md says what other values would suggest."""
+"""A pair with at least this probability is suggested. docs/quality.md shows the effect of other values."""

@@ -1,8 +1,9 @@
 """Pairs of issues from which an ordering is learned, and on which it is tested.
 
-The newer issues are those that somebody called a duplicate in a comment, and a sample of the others, because
-a probability must hold for all issues. Each is compared with its candidates in its repository, as a release
-does. A candidate is a positive example if it is marked as the newer issue's duplicate.
+The newer issues of the pairs are all issues that somebody called a duplicate in a comment, and a sample of
+the other issues, because the probabilities must be right for all issues. Each newer issue is compared with
+its candidates in its repository, as in a release. A candidate is a positive example if it is marked as the
+newer issue's duplicate.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ from pipeline.index.similar_lists import QueryBatch, compare_in_repository
 UNMARKED_PER_MARKED = 10
 """Number of issues without a mark that are examples, per issue with a mark of the same repository."""
 CANDIDATES_OF_UNMARKED = 25
-"""Of an issue without a mark, only this many candidates are examples: the most probable ones so far."""
+"""For an issue without a mark, only this many candidates are examples: the most probable ones according to
+the default ordering."""
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
 def is_held_out(repo: str) -> bool:
-    """Returns whether no ordering is learned from a repository. These are the repositories from which no
-    title model is trained either."""
+    """Returns whether a repository is held out: no ordering is learned from it, and no title model is trained
+    on it."""
     return subset_of(repo) != "train"
 
 
@@ -43,10 +45,11 @@ class Examples:
     """n pairs of a newer issue and a candidate, and the m newer issues.
 
     - `features` (n, len(FEATURES)), and `marked` (n,): whether somebody marked the pair
-    - `issues` (n,): the number of the newer issue of each pair, from 0, ascending
+    - `issues` (n,): the position of each pair's newer issue among the m newer issues, ascending
     - `repos` (m,): the repository of each newer issue
     - `weights` (m,): how many issues of its repository a newer issue stands for
-    - `duplicates` (m,): how many older issues are marked, whether or not they are among the candidates
+    - `duplicates` (m,): how many older issues are marked as duplicates of the newer issue, including those
+      that are not among its candidates
     """
 
     features: npt.NDArray[np.float32]
@@ -76,7 +79,7 @@ class Examples:
 
     @classmethod
     def joined(cls, blocks: Sequence[Examples]) -> Examples:
-        """Returns the examples of all blocks, in order."""
+        """Concatenates several objects of this class, in order."""
         empty = cls(
             np.empty((0, len(FEATURES)), np.float32),
             np.empty(0, np.bool_),
@@ -102,9 +105,10 @@ class Examples:
 def collect_examples(
     segments: Sequence[Segment], pairs: Sequence[MarkedPair], first_source_day: int
 ) -> Examples:
-    """Returns the examples of all repositories that have a pair of which the index has both issues.
+    """Returns the examples of all repositories in which both issues of at least one pair are in the index.
 
-    Issues without a mark count from `first_source_day` on (days since 1970), the first day with marks.
+    Issues without a mark are used only if they are of the source day `first_source_day` (days since 1970) or
+    later. This is the first day with marks.
     """
     of_repository: dict[str, list[MarkedPair]] = {}
     for pair in pairs:
@@ -139,8 +143,8 @@ def _older_of(
 def _of_repository(
     repo: str, repository: RepositoryItems, older: Mapping[int, set[int]], first_source_day: int
 ) -> Examples:
-    """Returns the examples of one repository. `older` has the ids of the marked older issues, by the position
-    of the newer one."""
+    """Returns the examples of one repository. `older` maps the position of each marked newer issue to the ids
+    of its older issues."""
     marked = np.array(sorted(older), np.int64)
     unmarked = np.flatnonzero(repository.source_days >= first_source_day)
     unmarked = np.setdiff1d(unmarked[unmarked > 0], marked)
@@ -166,8 +170,8 @@ def _of_repository(
 def _compared(
     repository: RepositoryItems, positions: Numbers, older: Mapping[int, set[int]]
 ) -> Iterator[tuple[npt.NDArray[np.float32], Bools]]:
-    """Yields the features of each newer issue with its candidates, and whether each of these is marked. Of an
-    issue without a mark, only the most probable candidates are yielded."""
+    """Yields, for each newer issue, the features of the pairs with its candidates, and whether each pair is
+    marked. For an issue without a mark, only the most probable candidates are used."""
     assert repository.terms is not None
     ages = Ages(
         repository.created_at[positions], repository.issue_ids[positions], repository.source_days[positions]

@@ -18,7 +18,8 @@ AT_MOST: Final = {
     "age": 0.0,
     "same_day": 0.0,
 }
-"""The largest weight of a feature that speaks against a pair. Every other weight is at least 0."""
+"""The upper limits of the weights of features that lower the probability. Every other weight is at least
+0."""
 
 
 def fit_ordering(
@@ -28,10 +29,11 @@ def fit_ordering(
 ) -> Ordering:
     """Returns the logistic regression that makes the marks most likely, within the limits of AT_MOST.
 
-    `features` (n, len(FEATURES)) are those of n pairs, `marked` (n,) says whether each is marked, and
-    `weights` (n,) how many pairs each stands for; the default is one. Each feature can only speak for a pair,
-    or only against it. So the weights are plausible for another repository, and features that say the same
-    do not cancel each other. The loss per marked pair has a quadratic penalty.
+    `features` (n, len(FEATURES)) are the features of n pairs. `marked` (n,) says whether each pair is marked.
+    `weights` (n,) says how many pairs each pair stands for; the default is one. The limits fix the sign of
+    each weight: a feature can only raise the probability, or only lower it. So the weights are also plausible
+    for other repositories, and correlated features do not get weights that cancel each other. The loss per
+    marked pair has a quadratic penalty.
     """
     from scipy.optimize import minimize
 

@@ -29,8 +29,8 @@ class LearnedOrdering:
 def learn_ordering(examples: Examples) -> LearnedOrdering:
     """Learns an ordering from pairs of at least two repositories.
 
-    The calibration is fitted to log odds of weights that have not seen the repository of the pair: the
-    repositories are divided into FOLDS parts, and the pairs of each part get their log odds from weights that
+    The calibration is fitted to log odds from weights that were not fitted to the repository of the pair: the
+    repositories are divided into FOLDS parts, and the log odds of each part are computed with weights that
     were fitted to the other parts.
     """
     weights = examples.weights[examples.issues]
@@ -47,8 +47,9 @@ def learn_ordering(examples: Examples) -> LearnedOrdering:
 
 
 def repository_folds(examples: Examples) -> Numbers:
-    """Returns the number of each newer issue's fold, (m,). All issues of a repository are in one fold. The
-    repositories with the most pairs come first, each into the fold with the fewest pairs so far."""
+    """Returns the number of each newer issue's fold, (m,). All issues of a repository are in one fold.
+    Beginning with the repositories that have the most pairs, each repository is put into the fold with the
+    fewest pairs so far."""
     names, numbers = np.unique(examples.repos.astype(str), return_inverse=True)
     pairs = np.bincount(numbers, weights=examples.duplicates)
     fold_of, filled = np.zeros(len(names), np.int64), np.zeros(FOLDS)

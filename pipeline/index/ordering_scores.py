@@ -1,4 +1,4 @@
-"""Scores of an ordering on pairs of issues that somebody called duplicates, and the comparison of two."""
+"""Scores an ordering on pairs of issues that somebody called duplicates, and compares two orderings."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ RESAMPLES = 2000
 @dataclass(frozen=True)
 class OrderingScores:
     """Scores of an ordering. `recall_at_1`, `recall_at_5`, `recall_at_10` and `mrr` (mean reciprocal rank)
-    are those of the older issues of the marked pairs. The others are about all issues, with and without a
-    mark: what is not marked counts as no duplicate."""
+    are computed from the ranks of the older issues of the marked pairs. The other scores cover all issues,
+    with and without a mark. A pair without a mark counts as no duplicate."""
 
     recall_at_1: float
     recall_at_5: float
@@ -37,7 +37,8 @@ class OrderingScores:
     coverage: float
     """share of the issues that have a suggestion"""
     brier: float
-    """Brier score over all candidates: the same pairs, whatever the ordering, so that two can be compared"""
+    """Brier score over all candidates. These are the same pairs for every ordering, so two orderings can be
+    compared"""
     expected_calibration_error: float
     """over the best candidate of each issue"""
     reliability: list[dict[str, Any]]
@@ -50,8 +51,9 @@ class OrderingScores:
 
 
 def score_ordering(ordering: Ordering, examples: Examples, min_probability: float) -> OrderingScores:
-    """Returns the scores of an ordering on some examples, which must have a marked pair. Pairs are suggested
-    that have at least `min_probability` and are among the first LISTED of their issue."""
+    """Returns the scores of an ordering on some examples. At least one pair of the examples must be marked. A
+    pair is suggested if its probability is at least `min_probability`, and if it is among the first LISTED
+    pairs of its newer issue."""
     probabilities = ordering.probabilities(examples.features)
     weights = examples.weights[examples.issues]
     places = _places(probabilities, examples.issues)
@@ -69,17 +71,17 @@ def score_ordering(ordering: Ordering, examples: Examples, min_probability: floa
 
 
 def best_candidates(ordering: Ordering, examples: Examples) -> Bools:
-    """Returns whether each pair is the most probable one of its newer issue, (n,)."""
+    """Returns, for each pair, whether it is the most probable pair of its newer issue, (n,)."""
     result: Bools = _places(ordering.log_odds(examples.features), examples.issues) == 0
     return result
 
 
 def gain_interval(ordering: Ordering, baseline: Ordering, examples: Examples) -> tuple[float, float, float]:
-    """Returns how much higher the mean reciprocal rank of an ordering is than that of another one: the
-    difference, and the ends of its 95% interval.
+    """Compares the mean reciprocal rank of an ordering with that of the ordering `baseline`. Returns the
+    difference, and the lower and the upper end of its 95% interval.
 
-    The interval is that of a bootstrap over repositories (Efron 1979, percentiles): pairs of one repository
-    are alike, so they are drawn together.
+    The interval comes from a bootstrap over repositories (Efron 1979, percentiles). The pairs of one
+    repository resemble each other, so they are drawn together.
     """
     pairs_of = np.repeat(np.arange(len(examples.repos)), examples.duplicates)
     gains = 1 / _ranks(ordering.probabilities(examples.features), examples) - 1 / _ranks(
@@ -93,8 +95,9 @@ def gain_interval(ordering: Ordering, baseline: Ordering, examples: Examples) ->
 
 
 def _ranks(probabilities: Floats, examples: Examples) -> Numbers:
-    """Returns the rank, from 1, of the older issue of each marked pair among the candidates of the newer one,
-    issue by issue. Ties count against it. If it is no candidate, its rank is NOT_LISTED."""
+    """Returns, for each marked pair, the rank of the older issue among the candidates of the newer issue,
+    from 1. The order is that of the newer issues. Ties take the worst rank. An older issue that is not among
+    the candidates has the rank NOT_LISTED."""
     bounds = np.searchsorted(examples.issues, np.arange(len(examples.repos) + 1)).tolist()
     ranks: list[int] = []
     for issue in np.flatnonzero(examples.duplicates).tolist():
@@ -106,7 +109,8 @@ def _ranks(probabilities: Floats, examples: Examples) -> Numbers:
 
 
 def _places(values: Floats, issues: Numbers) -> Numbers:
-    """Returns the place of each pair among those of its newer issue, from 0: the highest value first."""
+    """Returns the place of each pair among the pairs of its newer issue, from 0. The highest value comes
+    first."""
     order = np.lexsort((-values, issues))
     starts = np.searchsorted(issues, issues)
     places = np.empty(len(values), np.int64)

@@ -1,4 +1,5 @@
-"""What a search in the index is given, and what it finds: queries, the issues that are compared, and hits."""
+"""The inputs and results of a search in the index: queries, the issues that they are compared with, and
+hits."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Items(Protocol):
-    """Issues that are compared with a query: those of a segment, or of a repository. The times are
-    microseconds and days since 1970."""
+    """Issues that are compared with a query: the issues of a segment or of a repository. Times are
+    microseconds since 1970, and source days are days since 1970."""
 
     @property
     def vectors(self) -> EmbeddingMatrix: ...
@@ -38,8 +39,8 @@ class Items(Protocol):
 
 @dataclass(frozen=True)
 class Ages:
-    """The age of each query, one value per query in each array. An issue is older than a query if it was
-    opened earlier, or at the same time with a smaller id. `created_at` are microseconds since 1970,
+    """When each query was opened. Each array has one value per query. An issue is older than a query if it
+    was opened earlier, or at the same time with a smaller id. `created_at` are microseconds since 1970,
     `source_days` days since 1970."""
 
     created_at: Numbers
@@ -47,16 +48,17 @@ class Ages:
     source_days: Numbers
 
     def take(self, rows: Numbers) -> Ages:
-        """Returns the ages of some of the queries."""
+        """Returns the ages of the queries at the positions `rows`."""
         return Ages(self.created_at[rows], self.issue_ids[rows], self.source_days[rows])
 
 
 @dataclass(frozen=True)
 class Queries:
-    """Vectors whose neighbours are to be found, shape (queries, size), and which issues are allowed.
+    """Vectors whose neighbours are to be found, shape (queries, size), and the conditions that a neighbour
+    must meet.
 
     Issues that were opened before `opened_since` (microseconds since 1970) are not allowed. If `ages` are
-    given, only older issues are allowed, which are no issues of a later source day.
+    given, only older issues are allowed, and no issues of a later source day.
     """
 
     vectors: Vectors
@@ -67,12 +69,12 @@ class Queries:
         return len(self.vectors)
 
     def take(self, rows: Numbers) -> Queries:
-        """Returns some of the queries."""
+        """Returns the queries at the positions `rows`."""
         return Queries(self.vectors[rows], self.opened_since, self.ages.take(rows) if self.ages else None)
 
     def allowed(self, rows: Numbers, stored: Items, items: Numbers) -> npt.NDArray[np.bool_]:
-        """Returns for each pair of a query and an item whether the item is allowed for the query. `rows` are
-        positions of queries."""
+        """Returns, for each pair of a query and an item, whether the item is allowed for the query. `rows`
+        are the positions of the queries, and `items` are the positions of the items in `stored`."""
         times = stored.created_at[items]
         is_allowed = np.ones(len(items), dtype=bool)
         if self.opened_since is not None:
@@ -89,8 +91,8 @@ class Queries:
 class Hits:
     """What a search found: one entry per query and neighbour, sorted by query and then by distance.
 
-    `segments` are positions in the list of the segments that were searched, `items` are items of the segment,
-    and `distances` are angular distances: sqrt(2 (1 - cosine)), from 0 to 2.
+    `segments` are positions in the list of the segments that were searched, `items` are positions in the
+    segment, and `distances` are angular distances: sqrt(2 (1 - cosine)), from 0 to 2.
     """
 
     queries: Numbers
@@ -103,24 +105,25 @@ class Hits:
 
     @property
     def ranks(self) -> Numbers:
-        """The rank of each entry among those of its query, from 0."""
+        """The rank of each entry among the entries of its query, from 0."""
         starts: Numbers = np.searchsorted(self.queries, self.queries)
         return np.arange(len(self.queries)) - starts
 
     def of_queries(self, first: int, end: int) -> Hits:
-        """Returns the entries of the queries from `first` up to, but without, `end`, which are numbered from
-        0."""
+        """Returns the entries of the queries `first` to `end` - 1. In the result, these queries are numbered
+        from 0."""
         start, stop = np.searchsorted(self.queries, (first, end)).tolist()
         own = slice(start, stop)
         return Hits(self.queries[own] - first, self.segments[own], self.items[own], self.distances[own])
 
     def shifted(self, count: int) -> Hits:
-        """Returns the same entries, for queries whose numbers are higher by `count`."""
+        """Returns the same entries with `count` added to the number of each query."""
         return replace(self, queries=self.queries + count)
 
     @classmethod
     def joined(cls, blocks: Sequence[Hits]) -> Hits:
-        """Returns the entries of all blocks. The queries of a block come after those of the block before."""
+        """Concatenates several objects of this class. The queries of a block must have higher numbers than
+        the queries of earlier blocks."""
         names = [field.name for field in fields(cls)]
         return cls(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
 

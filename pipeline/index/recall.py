@@ -21,8 +21,8 @@ TIE = 1e-5
 def measure_recall(
     segments: Sequence[Segment], settings: Index, opened_since: int | None = None, neighbours: int = 10
 ) -> tuple[float, int]:
-    """Returns the mean share (0 to 1) of an issue's exact nearest neighbours that a search of the segments
-    finds, and the number of issues that were searched for.
+    """Returns the recall, and the number of issues that it was measured with. The recall is the mean share (0
+    to 1) of an issue's exact nearest neighbours that a search of the segments finds.
 
     The issues are a random sample of those that the segments have. Without issues, the recall is 1. Issues
     that were opened before `opened_since` (microseconds since 1970) are not searched. An issue that the

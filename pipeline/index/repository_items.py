@@ -1,7 +1,7 @@
 """All issues of one repository, read from the segments of an index.
 
-A repository is a slice of each segment that has it, so reading one costs what the repository has, however
-large the segments are.
+In each segment, the issues of a repository are consecutive. So the time to read a repository depends on the
+number of its issues, and not on the size of the segments.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class RepositoryItems:
         )
 
     def before(self, issue_ids: Numbers) -> Numbers:
-        """Returns how many issues of the repository were opened before each of some of its issues. For an
-        issue that is not in the repository, these are all."""
+        """Returns, for each issue in `issue_ids`, how many issues of the repository were opened before it.
+        For an issue that is not in the repository, returns the number of all issues."""
         order = np.argsort(self.issue_ids)
         places = np.searchsorted(self.issue_ids, issue_ids, sorter=order)
         positions = order[np.minimum(places, len(self) - 1)]
@@ -88,8 +88,8 @@ class RepositoryItems:
 
 
 def find_repositories(segments: Sequence[Segment], repos: Sequence[str]) -> Mapping[str, Slices]:
-    """Returns where the issues of each repository are. Each segment is asked once. Leaves out repositories
-    without issues."""
+    """Returns where the issues of each repository are stored. Reads the list of repositories of each segment
+    once. Leaves out repositories without issues."""
     names, slices = pa.array(repos, pa.string()), dict[str, list[tuple[int, range]]]()
     for position, segment in enumerate(segments):
         for repo, items in segment.of_repositories(names).items():

@@ -1,9 +1,9 @@
 """Searches the issues of a repository by words, with BM25.
 
-BM25 is that of Robertson and Zaragoza, The Probabilistic Relevance Framework (2009). Three things differ. A
-term in a title counts as several occurrences. A query's term counts more if it stands in the query's title.
-The weight of a rare term grows with the power RARITY_POWER of its inverse document frequency, because what
-duplicates share is rare.
+Source: Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond". Three things
+differ. A term in a title counts as several occurrences. A query's term counts more if it is in the query's
+title. The weight of a term is its inverse document frequency to the power RARITY_POWER, because the terms
+that duplicates share are rare.
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ B: Final = 0.75
 OCCURRENCES_OF_TITLE: Final = 4
 """A term in an issue's title counts as this many further occurrences."""
 TITLE_WEIGHT: Final = 3.0
-"""A term in the query's title counts this many times as much as one in its body only."""
+"""A term in the query's title counts this many times as much as a term that is only in its body."""
 RARITY_POWER: Final = 1.5
 MAX_SHARE: Final = 0.2
-"""Terms that stand in a larger share of the issues count nothing: a template's words and common ones."""
+"""Terms that occur in a larger share of the issues have no weight. They are common words, or words of a
+template."""
 MIN_COMMON: Final = 20
-"""Terms that stand in no more issues than this always count: in a small repository a share says little."""
+"""Terms that occur in at most this many issues always count, because MAX_SHARE says little about a small
+repository."""
 MAX_COMMON: Final = 10_000
-"""Terms that stand in more issues than this never count, so that a search in a large repository is fast."""
+"""Terms that occur in more issues than this never count, so that a search in a large repository is fast."""
 MAX_OCCURRENCES: Final = 50_000
-"""A search by words looks at about this many occurrences, those of the weightiest terms first."""
+"""A search by words reads about this many occurrences. It begins with the terms that have the largest
+weights."""
 MIN_SAME_BODY: Final = 5
-"""A body of which this many issues have the same is a template: the words in it count nothing."""
+"""If at least this many issues have the same body, the body is a template, and its words do not count."""
 _BUCKETS: Final = 1 << 20
 _BUCKET: Final = np.uint32(_BUCKETS - 1)
 """The last bits of a term's hash, which are the number of its bucket."""
 
 
 class RepositoryWords:
-    """The words of the queries, and in which issues of a repository they stand.
+    """The words of the queries, and the issues of a repository in which they occur.
 
-    `issues` are sorted by age. It takes one pass over the terms of the issues, and time in proportion to the
-    occurrences of the queries' terms.
+    `issues` are sorted by age. The constructor makes one pass over the terms of the issues. Its remaining
+    time is proportional to the number of occurrences of the queries' terms.
     """
 
     def __init__(self, issues: IssueTerms, queries: IssueTerms) -> None:
@@ -59,7 +62,8 @@ class RepositoryWords:
         self._set_postings(places, columns, len(vocabulary))
 
     def weights(self, query: int) -> NDArray[np.float64]:
-        """Returns the weight of each term of a query: 0 if it is too common or in a template's body."""
+        """Returns the weight of each term of a query. The weight is 0 if the term is too common, or if it is
+        only in the body and the body is a template."""
         first, end = self.queries.offsets[query : query + 2]
         weights: NDArray[np.float64] = self._weights[self._columns[first:end]]
         if self._query_has_template_body[query]:
@@ -69,15 +73,15 @@ class RepositoryWords:
     def weights_of_issues(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """Returns the weight of some terms of the issues, given their places in `issues.terms`.
 
-        The frequency of a term is that of all terms with the same last bits of their hash, so that nothing
-        has to be sorted. Few terms share them with another one that is not rare.
+        The frequency is counted for all terms whose hashes have the same last bits together, so that nothing
+        has to be sorted. Few terms share these bits with another term that is not rare.
         """
         frequency = self._bucket_sizes[self.issues.terms[places] & _BUCKET]
         weights: NDArray[np.float64] = np.where(frequency > self._max_frequency, 0.0, self._rarity(frequency))
         return weights
 
     def _rarity(self, frequency: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the weight of terms that stand in so many issues."""
+        """Returns the weight of terms that occur in `frequency` issues."""
         count = len(self.issues)
         rarity: NDArray[np.float64] = np.log(1 + np.maximum(count - frequency + 0.5, 0) / (frequency + 0.5))
         return rarity**RARITY_POWER
@@ -85,10 +89,12 @@ class RepositoryWords:
     def best(
         self, query: int, older_count: int, count: int, is_eligible: NDArray[np.bool_] | None = None
     ) -> NDArray[np.int64]:
-        """Returns the positions of the issues with the highest BM25 among the first `older_count` issues.
+        """Returns the positions of the issues with the highest BM25 scores among the first `older_count`
+        issues.
 
-        There are at most `count`, best first; issues without a common word are left out, and so are those
-        where `is_eligible` is false. Of issues with the same score, the older ones come first.
+        Returns at most `count` positions, the best first. Leaves out issues that share no word with the
+        query, and issues for which `is_eligible` is false. Of issues with the same score, the older ones come
+        first.
         """
         first, end = self.queries.offsets[query : query + 2]
         in_title = self.queries.kinds[first:end] & IN_TITLE > 0
@@ -119,12 +125,13 @@ class RepositoryWords:
     def _occurrences(
         self, vocabulary: NDArray[np.uint32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Returns where the issues have a word of the vocabulary, the number of that word, and which words
-        are too common. The places of those are left out.
+        """Returns the places in `issues.terms` that have a word of the vocabulary, the number of each such
+        word, and which words of the vocabulary are too common. The places of words that are too common are
+        left out.
 
-        Most terms of a repository are in no query, or too common. A table of the last bits of their hashes
-        finds nearly all of these in one pass. A rare word whose last bits are those of a common one is taken
-        for common: that happens to about one word in 10,000.
+        Most terms of a repository are in no query, or too common. A table of the last bits of the hashes
+        finds nearly all of these in one pass. A rare word whose last bits are those of a common word is
+        mistaken for a common word. This happens to about one word in 10,000.
         """
         if not len(vocabulary):
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_)
@@ -161,9 +168,11 @@ class RepositoryWords:
 def saturation(
     counts: NDArray[np.uint8], kinds: NDArray[np.uint8], lengths: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """Returns what BM25 makes of the occurrences of terms: 0 to K1 + 1.
+    """Returns BM25's factor for the number of occurrences of each term, from 0 to K1 + 1. More occurrences
+    raise it less and less.
 
-    `lengths` are the numbers of distinct terms of each term's issue, divided by the average of all issues.
+    `lengths` has, for each term, the number of distinct terms of its issue, divided by the average over all
+    issues.
     """
     occurrences = counts + np.float32(OCCURRENCES_OF_TITLE) * (kinds & IN_TITLE)
     return (occurrences * (K1 + 1) / (occurrences + K1 * (1 - B + B * lengths))).astype(np.float32)

@@ -1,7 +1,7 @@
 """A segment of the index: its files, how they are written, and how they are opened.
 
-A segment is a batch of the table segments_v1. It holds one value per item (issue) in named columns. The items
-are sorted by repository and then by age, so the issues of a repository are consecutive.
+A segment is a batch of the table segments_v1. It has one value per item (issue) in each of its columns. The
+items are sorted by repository and then by age, so the issues of a repository are consecutive.
 
     items.parquet           what answers show: id, address, repository, title, times
     repositories.parquet    where the items of each repository begin, and how many there are

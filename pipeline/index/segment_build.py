@@ -25,10 +25,11 @@ from pipeline.text.issue_terms import IssueTerms, issue_terms
 
 @dataclass(frozen=True)
 class SegmentToBuild:
-    """A segment to build. `earlier` is the segment that the release before has in its place, or None.
+    """A segment to build. `earlier` is the previous release's segment with the same partition (such as the
+    same month), or None.
 
-    Most days of the segment are usually in the earlier one already. Their items are taken from there, so a
-    night reads the files of the new day instead of those of the whole month.
+    Most days of the segment are usually in the earlier segment already. Their items are taken from there, so
+    a nightly run reads only the files of the new day, and not those of the whole month.
     """
 
     plan: SegmentPlan
@@ -38,8 +39,8 @@ class SegmentToBuild:
 def build_segment(segment: SegmentToBuild, lake: Lake, owner: str, size: int, settings: Index) -> Manifest:
     """Builds a segment from the embeddings of its days, measures its recall, and writes it into the lake.
 
-    `owner` is the model that trained the embedding network, and `size` the length of a vector. Only
-    items.parquet counts as rows of the batch. The files have the same bytes with and without an earlier
+    `owner` is the model that trained the embedding network, and `size` the length of a vector. The number of
+    rows of the batch is that of items.parquet. The files have the same bytes with and without an earlier
     segment.
     """
     plan = segment.plan
@@ -80,8 +81,9 @@ def _items(segment: SegmentToBuild, lake: Lake, size: int) -> tuple[pa.Table, Em
 
 
 def _days_in(earlier: Manifest, days: Sequence[IndexedDay]) -> list[IndexedDay]:
-    """Returns those of `days` whose items an earlier segment has: its inputs name the same batches of the
-    day, and the same duplicate openings are left out. An earlier segment without terms has none."""
+    """Returns the days among `days` whose items can be taken from an earlier segment: the segment was made
+    from the same batches of the day, without the same duplicate openings. If its terms are of another
+    version, no day can be taken from it."""
     if earlier.parameters.get("terms") != TERMS_VERSION:
         return []
     inputs = set(zip(earlier.inputs[::2], earlier.inputs[1::2], strict=True))

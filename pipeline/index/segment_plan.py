@@ -2,8 +2,8 @@
 
 A segment has the issues of one month. The segments of a closed year are merged into fewer and larger ones, so
 that the number of segments stays small. A year is closed if the release has a day of a later year: from then
-on only a backfill changes the year. An open year is not merged, because the night that adds a day would have
-to build all of it anew, instead of one month.
+on only a backfill changes the year. An open year is not merged, because the nightly run that adds a day would
+have to build the whole year again, instead of one month.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class SegmentPlan:
 def plan_segments(days: Sequence[IndexedDay], settings: Index) -> list[SegmentPlan]:
     """Returns the segments that a release of these days needs, in the order of their periods.
 
-    A closed year is merged if it then has fewer segments. It does not if its months are about as large as
-    `index.segment_items` or larger.
+    A closed year is merged if this gives it fewer segments. This is not so if its months have about
+    `index.segment_items` issues or more.
     """
     segments: list[SegmentPlan] = []
     for year, days_of_year in groupby(days, key=lambda day: day.day[:4]):

@@ -255,7 +255,7 @@ def _products(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> 
 
 
 def distances_of(cosines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Returns the angular distances that belong to these cosines: sqrt(2 (1 - cosine)), from 0 to 2."""
+    """Converts cosines to angular distances: sqrt(2 (1 - cosine)), from 0 to 2."""
     distances: npt.NDArray[np.float64] = np.sqrt(np.maximum(0, 2 - 2 * cosines))
     return distances
 
@@ -272,7 +272,7 @@ def _joined(pairs: Sequence[tuple[Numbers, Numbers]]) -> tuple[Numbers, Numbers]
 
 
 def hit_rows(segments: Sequence[Segment], hits: Hits, columns: list[str]) -> pa.Table:
-    """Returns one row of segments_v1 per entry of `hits`, in their order. Each row is read once."""
+    """Returns one row of segments_v1 per entry of `hits`, in the same order. Each row is read only once."""
     tables, places = [], np.empty(len(hits), dtype=np.int64)
     read = 0
     for position in np.unique(hits.segments).tolist():

@@ -1,7 +1,8 @@
-"""The terms of the issues of a segment: how they are stored, and how some of them are taken.
+"""Stores and reads the terms of a segment's issues.
 
-There are two files, so that a night sends few requests. One has a record per term, the other one a record per
-item and one more at the end. The items are sorted by repository, so the terms of a repository are a slice.
+There are only two files, so that few requests are sent. One file has a record per term. The other file has a
+record per item, and one more record at the end. The items are sorted by repository, so the terms of a
+repository are consecutive.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy.typing as npt
 from pipeline.text.issue_terms import IssueTerms
 
 TERMS_VERSION: Final = 1
-"""Number of the way in which issues are split into terms. A segment with another number is built again."""
+"""Version of the rules by which issues are split into terms. A segment with another version is built
+again."""
 TERMS_FILE, ITEM_TERMS_FILE = "terms.npy", "item_terms.npy"
 _TERM: Final = np.dtype([("terms", np.uint32), ("counts", np.uint8), ("kinds", np.uint8)])
 _ITEM: Final = np.dtype([("offsets", np.int64), ("body_hashes", np.uint64), ("automated", np.bool_)])

@@ -57,11 +57,12 @@ class QueryIssue:
 
 @dataclass(frozen=True)
 class Search:
-    """Which lists are wanted: of the repository `repo`, if it is named, and of all repositories, if
-    `everywhere` is true. Each has up to `count` issues, which were opened on the day `since` or later.
+    """Which lists are wanted: the list of the repository `repo`, unless it is None, and the list of all
+    repositories, if `everywhere` is true. A list has up to `count` issues, which were opened on the day
+    `since` or later.
 
-    Without `since`, the list of a repository looks back over everything, and the other one over the last
-    `similar.months` months before the release's last day.
+    Without `since`, the list of a repository covers its whole history, and the list of all repositories
+    covers the last `similar.months` months before the release's last day.
     """
 
     repo: str | None
@@ -73,7 +74,7 @@ class Search:
 class SegmentedIndex:
     """The segments of a release. `segments` are opened when a query needs them.
 
-    `groups` has for each segment the number of its group of repositories, and the number of groups.
+    `groups` has a pair for each segment: the number of its group of repositories, and the number of groups.
     `ordering` estimates the probabilities.
     """
 
@@ -141,8 +142,8 @@ class SegmentedIndex:
         return stored
 
     def _repository_named(self, name: str) -> str | None:
-        """Returns a repository with this name in any letter case, the latest, or None. Asks all segments,
-        because a segment is chosen by the exact name."""
+        """Returns the latest repository with this name in any letter case, or None. Searches all segments,
+        because the segments of a repository can only be chosen by its exact name."""
         names = (segment.repository_named(name) for segment in reversed(self._segments))
         return next((stored for stored in names if stored is not None), None)
 
@@ -164,13 +165,13 @@ class SegmentedIndex:
         return None
 
     def similar(self, query_issue: QueryIssue, search_request: Search) -> list[dict[str, Any]]:
-        """Returns the lists of similar issues that are wanted: that of a repository first, the most probable
-        issue of each list first.
+        """Returns the requested lists of similar issues. The list of a repository comes first. In each list,
+        the most probable issue comes first.
 
         A row is a dict with the keys `list`, `issue_url`, `title`, `distance` (angular, 0 to 2),
-        `probability`, `title_overlap`, `age_days`, `similar_text`, `group_size` and `terms` (terms of both
-        issues). In an index of an earlier version of Titler, which has no terms, the nearest issue comes
-        first, and the keys from `probability` on are None.
+        `probability`, `title_overlap`, `age_days`, `similar_text`, `group_size` and `terms` (the terms that
+        both issues contain). In an index of an earlier version of Titler, which has no terms, the nearest
+        issue comes first, and the keys from `probability` on are None.
         """
         if query_issue.terms is None or not all(segment.has_terms for segment in self._segments):
             return self._nearest(query_issue, search_request)
@@ -283,8 +284,9 @@ def _without_id(row: dict[str, Any]) -> dict[str, Any]:
 def rows_without_reasons(
     name: str, rows: list[dict[str, Any]], query_issue: QueryIssue, count: int
 ) -> list[dict[str, Any]]:
-    """Returns the first `count` rows of a list, without the issue that was asked for. Its keys are those of
-    `SegmentedIndex.similar`. `rows` have the keys `issue_id`, `issue_url`, `title` and `distance`."""
+    """Returns the first `count` rows of a list, without the query issue itself. The rows have the keys that
+    `SegmentedIndex.similar` describes. `rows` have the keys `issue_id`, `issue_url`, `title` and
+    `distance`."""
     similar_rows = [row for row in rows if row["issue_id"] != query_issue.issue_id][:count]
     return [{"list": name, **_without_id(row), **dict.fromkeys(REASONS)} for row in similar_rows]
 
@@ -326,7 +328,7 @@ def repository_in_release(release: Pinned, url: str) -> str | None:
 
 
 def unknown_repository(release: Pinned, repo: str) -> UsageError:
-    """Returns the error for a repository of which the index of a release has no issue."""
+    """Returns the error for a repository that has no issue in the index of a release."""
     return UsageError(
         f"Release {release.name} has no issue of the repository {repo}.",
         "Check the name (OWNER/REPO), or search all repositories: omit --repo.",

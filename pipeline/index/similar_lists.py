@@ -1,8 +1,8 @@
-"""Finds the two lists of similar issues: of a repository, and of all repositories.
+"""Finds two lists of similar issues: one from a single repository, and one from all repositories.
 
-The candidates of the first list are the nearest issues by vector and the nearest by words, among all issues
-of the repository. Those of the second are the nearest by vector, among the issues of the last months.
-`Comparison` chooses the list from them.
+The candidates of the first list are the nearest issues by vector and the nearest issues by words, among all
+issues of the repository. The candidates of the second list are the nearest issues by vector, among the issues
+of the last months. `Comparison` chooses the issues of a list from its candidates.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from pipeline.index.segment_terms import take_terms
 from pipeline.text.issue_terms import IssueTerms
 
 CANDIDATES = 100
-"""Number of issues of a repository that are compared with a query, by vector and by words each. For a longer
-list it is as many as the list has."""
+"""Number of issues of a repository that are found by vector, and number of issues that are found by words, to
+be compared with a query. If a longer list is requested, the number is the length of the list."""
 GROUP_CANDIDATES = 10
-"""Number of issues of a repository with the same text that are candidates: the oldest. Further ones would
-take the places of others."""
+"""If many issues of a repository have the same text, only this many, the oldest, are candidates. Otherwise
+they would take the places of other candidates."""
 EVERYWHERE_CANDIDATES = 3
 """Number of issues of all repositories that are compared with a query, per issue of its list."""
 
 
 @dataclass(frozen=True)
 class QueryBatch:
-    """n issues or texts whose lists are wanted: their vectors, their terms, when they were opened, in
-    microseconds since 1970, and their ids, which are 0 for texts."""
+    """n issues or texts whose lists are wanted: their vectors, their terms, the times when they were opened
+    (in microseconds since 1970), and their ids, which are 0 for texts."""
 
     queries: Queries
     terms: IssueTerms
@@ -45,7 +45,7 @@ class QueryBatch:
     issue_ids: Numbers
 
     def take(self, rows: Numbers) -> QueryBatch:
-        """Returns some of the issues."""
+        """Returns the issues and texts at the positions `rows`."""
         return QueryBatch(
             self.queries.take(rows),
             take_terms(self.terms, rows),
@@ -60,8 +60,8 @@ class QueryBatch:
 def lists_in_repository(
     repository: RepositoryItems, query_batch: QueryBatch, count: int, ordering: Ordering
 ) -> Iterator[tuple[Listed, Mapping[int, float]]]:
-    """Yields the list of each query in a repository, with up to `count` issues, and the probabilities of all
-    its candidates, by issue id. The repository must have terms."""
+    """Yields two values for each query: its list from the repository, with up to `count` issues, and a dict
+    from the issue id to the probability of all its candidates. The repository must have terms."""
     for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count)):
         features = comparison.features()
         probabilities = probabilities_of(ordering, features)
@@ -72,8 +72,8 @@ def lists_in_repository(
 def compare_in_repository(
     repository: RepositoryItems, query_batch: QueryBatch, candidates: int = CANDIDATES
 ) -> Iterator[Comparison]:
-    """Yields each query with its candidates in a repository: as many as `candidates` by vector, and as many
-    by words. The repository must have terms."""
+    """Yields each query with its candidates in a repository: up to `candidates` issues that are found by
+    vector, and as many that are found by words. The repository must have terms."""
     assert repository.terms is not None
     older_only = query_batch.queries.ages is not None
     older_counts = (
@@ -116,7 +116,8 @@ def _first_of_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_
 def _nearest(
     repository: RepositoryItems, queries: Queries, count: int, is_eligible: npt.NDArray[np.bool_]
 ) -> Hits:
-    """Returns the nearest issues of each query among those of the repository that are `is_eligible`."""
+    """Returns the nearest issues of each query, among the issues of the repository for which `is_eligible` is
+    true."""
     if is_eligible.all():
         return search_exactly(repository, queries, count)
     positions = np.flatnonzero(is_eligible)
@@ -132,8 +133,9 @@ def _candidates(
     hits: Hits,
     own: slice,
 ) -> tuple[Numbers, Floats]:
-    """Returns the nearest issues by vector, which are `hits` in the slice `own`, and those `by_words` that
-    are allowed: their positions in the repository, and their cosines. Leaves out the query itself."""
+    """Returns the positions of the candidates in the repository, and their cosines. The candidates are the
+    nearest issues by vector (the slice `own` of `hits`), and the issues in `by_words` that are allowed.
+    Leaves out the query itself."""
     rows = np.full(len(by_words), query)
     by_words = by_words[query_batch.queries.allowed(rows, repository, by_words)]
     only_by_words = np.setdiff1d(by_words, hits.items[own])
@@ -153,12 +155,14 @@ def lists_everywhere(
     count: int,
     ordering: Ordering,
 ) -> Iterator[Listed]:
-    """Yields the list of each query in all repositories, with up to `count` of its candidates, the `hits`.
+    """Yields the list of each query from all repositories. The `hits` of a query are its candidates; the list
+    has up to `count` of them.
 
-    How rare a word is, is counted among all candidates and the issues of `background`. The candidates of one
-    query would not do, because they share what the query is about. `own_probabilities` has the probabilities
-    of each query's candidates in its own repository, by issue id. They are preferred: there, words are
-    compared with those of the whole repository. The segments must have terms.
+    The frequency of a word is counted over the candidates of all queries and the issues of `background`. The
+    candidates of one query would not be enough, because most of them contain the words of the query's
+    subject. `own_probabilities` has, for each query, a dict from the issue id to the probability of its
+    candidates in its own repository. These probabilities are preferred, because they compare words with those
+    of the whole repository. The segments must have terms.
     """
     terms, rows = _terms_of_hits(segments, hits)
     created_at, issue_ids = times_and_ids(segments, hits)
@@ -196,8 +200,8 @@ def _slices(hits: Hits, queries: int) -> list[slice]:
 
 
 def _terms_of_hits(segments: Sequence[Segment], hits: Hits) -> tuple[IssueTerms, Numbers]:
-    """Returns the terms of the issues of some hits, and the row of each hit in them. The terms of each issue
-    are read once."""
+    """Returns the terms of the issues of some hits, and the position of each hit's issue among them. The
+    terms of each issue are read only once."""
     rows, parts, read = np.empty(len(hits), np.int64), [], 0
     for position in np.unique(hits.segments).tolist():
         own = np.flatnonzero(hits.segments == position)
@@ -209,7 +213,8 @@ def _terms_of_hits(segments: Sequence[Segment], hits: Hits) -> tuple[IssueTerms,
 
 
 def times_and_ids(segments: Sequence[Segment], hits: Hits) -> tuple[Numbers, Numbers]:
-    """Returns when the issues of some hits were opened, in microseconds since 1970, and their ids."""
+    """Returns the times when the issues of some hits were opened (in microseconds since 1970), and their
+    ids."""
     created_at, issue_ids = (np.empty(len(hits), np.int64) for _ in range(2))
     for position in np.unique(hits.segments).tolist():
         own = np.flatnonzero(hits.segments == position)

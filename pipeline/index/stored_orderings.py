@@ -1,7 +1,7 @@
 """The orderings that were learned from duplicate marks, as they are stored in the lake.
 
-    ROOT/orderings/VERSION.json    an ordering; it never changes
-    ROOT/orderings/current.json    names the one that new releases use; without it, they use the default
+    ROOT/orderings/VERSION.json    an ordering; it never changes ROOT/orderings/current.json names the
+    ordering of new releases; without this file, they use the default
 
 The version of an ordering begins with the version of the default ordering that it was compared with. If a
 later version of Titler changes the features of a pair or the default weights, it does not use orderings that
@@ -27,15 +27,15 @@ ORDERING = "ordering"
 """Name of the fact in a release's plan: the version of its ordering. Without it, the release has the default
 ordering."""
 LEARNED = f"{DEFAULT_ORDERING.version}-{TERMS_VERSION}-"
-"""What the version of an ordering begins with that this version of Titler learned."""
+"""The versions of all orderings that this version of Titler learned begin with this text."""
 POINTER = "orderings/current.json"
 
 
 @dataclass(frozen=True)
 class StoredOrdering:
-    """An ordering with its origin. `weights` has one per name of a feature, and `calibration` are the points
-    of the curve of an `Ordering`. `figures` say from what it was learned and how good it is, and `mlflow_run`
-    is its run in MLflow."""
+    """An ordering with its origin. `weights` maps the name of each feature to its weight. `calibration` has
+    the points of the curve of an `Ordering`. `figures` say what the ordering was learned from and how good it
+    is, and `mlflow_run` is the id of its run in MLflow."""
 
     version: Name
     weights: dict[str, float]
@@ -46,7 +46,7 @@ class StoredOrdering:
 
     @property
     def ordering(self) -> Ordering:
-        """The ordering itself. Raises TitlerError if its features are others."""
+        """The ordering itself. Raises TitlerError if it has weights for other features."""
         return Ordering.from_json(asdict(self))
 
 
@@ -77,13 +77,14 @@ def named(ordering: Ordering) -> Ordering:
 
 
 def is_of_this_version(version: str) -> bool:
-    """Returns whether an ordering compares what this version of Titler compares: the default ordering, or one
-    that was learned with the same features and terms."""
+    """Returns whether this version of Titler can use an ordering: it is the default ordering, or it was
+    learned with the same features and terms."""
     return version == DEFAULT_ORDERING.version or is_learned(version)
 
 
 def is_learned(version: str) -> bool:
-    """Returns whether an ordering was learned with this version of Titler. The default one was not."""
+    """Returns whether an ordering was learned with this version of Titler. The default ordering was not
+    learned."""
     return version.startswith(LEARNED)
 
 
@@ -100,19 +101,19 @@ def stored_ordering(lake: Lake, version: str) -> StoredOrdering | None:
 
 
 def use_ordering(lake: Lake, version: str) -> None:
-    """Makes a stored ordering the one that new releases use."""
+    """Makes new releases use a stored ordering."""
     lake.put_json(POINTER, {"version": version})
 
 
 def use_default_ordering(lake: Lake) -> None:
-    """Lets new releases use the default ordering."""
+    """Makes new releases use the default ordering."""
     lake.delete(POINTER)
 
 
 def ordering_in_use(lake: Lake) -> str | None:
-    """Returns the version of the learned ordering that new releases use, or None if they use the default: if
-    none was learned, or if another version of Titler learned it. Raises LakeError if a file is damaged or
-    missing."""
+    """Returns the version of the learned ordering that new releases use. Returns None if they use the default
+    ordering, because none was learned, or because another version of Titler learned it. Raises LakeError if a
+    file is damaged or missing."""
     pointer = lake.get_json(POINTER, POINTER_DOCUMENT)
     if pointer is None or not is_of_this_version(pointer.version):
         return None
@@ -120,8 +121,9 @@ def ordering_in_use(lake: Lake) -> str | None:
 
 
 def ordering_of_release(release: Pinned) -> Ordering:
-    """Returns the ordering of a release. It is the default if the release names none, or one that another
-    version of Titler learned. Raises LakeError if its file is damaged or missing."""
+    """Returns the ordering of a release. This is the default ordering if the release names no ordering, or
+    names one that another version of Titler learned. Raises LakeError if the ordering's file is damaged or
+    missing."""
     stored = stored_ordering_of_release(release)
     return DEFAULT_ORDERING if stored is None else stored.ordering
 
@@ -136,8 +138,8 @@ def ordering_of_version(lake: Lake, version: str) -> Ordering | None:
 
 
 def stored_ordering_of_release(release: Pinned) -> StoredOrdering | None:
-    """Returns the learned ordering of a release, with its origin, or None if it has the default one. Raises
-    LakeError like `ordering_of_release`."""
+    """Returns the learned ordering of a release, with its origin. Returns None if the release has the default
+    ordering. Raises LakeError like `ordering_of_release`."""
     version = release.facts.get(ORDERING)
     return _require(release.lake, version) if version and is_of_this_version(version) else None
 

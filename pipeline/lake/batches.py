@@ -80,8 +80,8 @@ class Lake(LakeFiles):
         return existing
 
     def add_key(self, batch: Manifest, parameters: Mapping[str, Any]) -> None:
-        """Lets `find` return a batch also for other parameters than its own, because a batch that is made
-        with them would be the same. The inputs are those of the batch."""
+        """Makes `find` return a batch for these parameters, too. A batch that is made with them must have the
+        same content as `batch`. The inputs stay the same."""
         key = fingerprint(batch.table, batch.partition, batch.inputs, parameters)
         folder = partition_folder(batch.table, batch.partition)
         self.put_json(posixpath.join(folder, KEYS, f"{key}.json"), {"batch_id": batch.batch_id})

@@ -1,12 +1,12 @@
 """Marks the source days whose current batches have changed since the catalogue was brought up to date.
 
 A stage that replaces the current batch of a day first writes a mark, then the pointer to the batch. The stage
-`plan` reads the days that have a mark, and deletes the marks of batches that are in the catalogue then. So it
-need not read the pointers of all days.
+`plan` reads the days that have a mark, updates the catalogue, and deletes the marks of batches that are then
+in the catalogue. So it need not read the pointers of all days.
 
     ROOT/days/changed/DAY,TABLE,BATCH,ID
 
-A mark has no content. Its id is random, so that deleting a mark never deletes a newer one. If the stage is
+A mark has no content. Its id is random, so that deleting a mark never deletes a newer mark. If the stage is
 killed between the two writes, the mark stays for a while, and plans look at the day again, which is harmless.
 """
 
@@ -40,8 +40,8 @@ class Change:
 
 
 def make_current(lake: LakeFiles, batch: Manifest) -> None:
-    """Makes a batch the current one of its partition, which is a source day or a user's file. Marks the day
-    first."""
+    """Makes a batch the current batch of its partition, which is a source day or a user's file. First marks
+    the day as changed."""
     if batch.table in MARKED_TABLES and "day" in batch.partition:
         mark_change(lake, batch.day, batch.table, batch.batch_id)
     folder = partition_folder(batch.table, batch.partition)
@@ -49,13 +49,13 @@ def make_current(lake: LakeFiles, batch: Manifest) -> None:
 
 
 def mark_change(lake: LakeFiles, day: str, table: str, batch_id: str) -> None:
-    """Marks that a day gets another current batch in a table."""
+    """Marks a day as changed: a batch becomes the day's current batch in a table."""
     lake.put(posixpath.join(FOLDER, f"{day},{table},{batch_id},{uuid.uuid4().hex[:8]}"), b"")
 
 
 def list_changes(lake: LakeFiles) -> list[Change]:
-    """Returns all marks, sorted by day. The listing of a bucket may lack the newest; a later plan finds
-    them."""
+    """Returns all marks, sorted by day. The listing of a bucket may lack the newest marks. A later plan finds
+    these."""
     changes = []
     for name, marked_at in sorted(lake.written(FOLDER).items()):
         if name.count(",") == 3:  # another program may have left a file of its own

@@ -7,7 +7,7 @@ have run.
 
     ROOT/days/catalogue.json, changed/DAY,TABLE,BATCH
 
-If `catalogue.json` is deleted, the next plan makes it anew from the pointers of all days.
+If `catalogue.json` is deleted, the next plan makes it again from the pointers of all days.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ CATALOGUE = "days/catalogue.json"
 CATALOGUED_TABLES = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name)
 """The tables whose manifests are in the catalogue."""
 MARKS_KEPT = timedelta(hours=1)
-"""How long the mark of a batch is kept that is not the current one."""
+"""How long a mark is kept if its batch is not the current batch."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The names of the catalogue's pages, by period: the plan's pages with the days, the pages with the
-    manifests of the days' batches by table, and the pages with the ids of all issues."""
+    """The names of the catalogue's pages. `days` are pages of a plan, which list the days. `manifests` are,
+    for each table, the pages with the manifests of the days' batches. `ids` are the pages with the ids of all
+    issues. Each of these maps a period to its page."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -80,9 +81,9 @@ CATALOGUE_DOCUMENT: Document[Catalogue] = Document(
 
 @dataclass(frozen=True)
 class CatalogueUpdate:
-    """The catalogue after an update. `days_as_before` are days that are being ingested again. Their batches
-    in the catalogue are those that they had before. `days_not_ready` are new days that are not cleaned yet.
-    They are not in the catalogue."""
+    """The catalogue after an update. `days_as_before` are days that are being ingested again. For these days,
+    the catalogue still has the earlier batches. `days_not_ready` are new days that are not cleaned yet. They
+    are not in the catalogue."""
 
     catalogue: Catalogue
     plan: Plan
@@ -98,12 +99,13 @@ def update_catalogue(
 ) -> CatalogueUpdate:
     """Brings the catalogue up to date with the current batches of all days, and returns it.
 
-    `changes` are the marks that were listed before the days were judged again, and `judged_again` the days
-    whose verdicts changed then. Marks that were written later stay for the next plan.
+    `changes` are the marks of changed days, listed before the verdicts on days were computed again.
+    `judged_again` are the days whose verdicts then changed. Marks that were written later stay for the next
+    plan.
 
     `days_before` returns the days of the current release. It is called only if there is no catalogue yet. If
-    such a day is being ingested again, it says which batches the day had before. Only one process at a time
-    may call this function.
+    a day of the current release is being ingested again, the catalogue gets the batches that this release has
+    for the day. Only one process at a time may call this function.
     """
     stored = Catalogue.read(lake)
     plan_before = stored.plan(lake) if stored else Plan((), {}, {}, "")
@@ -228,9 +230,9 @@ def _changed_manifests(
 class CurrentHealth(Mapping[str, Manifest]):
     """The current batches of the table source_health_v1: maps each day of the lake to its manifest.
 
-    Days that have not changed since the last plan come from the catalogue, a page at a time. Only the others
-    are looked up one by one. `changed_days` are these others: all days if the lake has no catalogue yet.
-    `changes` are the marks, if they were listed before.
+    Days that have not changed since the last plan come from the catalogue, a page at a time. The other days
+    are looked up one by one. `changed_days` are these other days, or all days if the lake has no catalogue
+    yet. `changes` are the marks of changed days, if the caller has already listed them.
     """
 
     def __init__(self, lake: Lake, changes: Sequence[Change] | None = None) -> None:

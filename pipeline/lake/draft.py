@@ -47,8 +47,8 @@ class Draft:
         self.files.append(self.lake.write_table(self.folder, name, table, contract))
 
     def write_file(self, name: str, data: bytes, rows: int = 0, *, keep_copy: bool = False) -> None:
-        """Writes a file into the batch. `rows` is 0 if the file is not a table. `keep_copy` says that the
-        file is opened by its path soon: if the lake is a bucket, a local copy is kept."""
+        """Writes a file into the batch. `rows` is 0 if the file is not a table. If the lake is a bucket and
+        `keep_copy` is true, a local copy is kept, because the file will soon be opened by its path."""
         self.files.append(self.lake.write_file(self.folder, name, data, rows, keep_copy=keep_copy))
 
     def write_folder(self, folder: Path) -> None:

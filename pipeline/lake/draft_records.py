@@ -1,12 +1,12 @@
-"""Records of batches that nothing refers to: those that were begun, and those that are to be removed.
+"""Records of batches that nothing refers to: drafts, and batches that are to be removed.
 
 `titler collect` removes batches that nothing uses. It does not search the whole lake for them. It looks at
 two kinds of records:
 
 - A draft record is written before the first file of a batch. It is deleted when a model or a release that is
   kept refers to the batch, or when the batch is removed.
-- An unused record is written before a model or a release is removed, for each batch that no other refers to.
-  So if the command is killed, the next one continues.
+- An unused record is written before a model or a release is removed, for each batch that no other model or
+  release refers to. So if the command is killed, the next `titler collect` continues its work.
 
     ROOT/drafts/TABLE,day=2015-01-01,BATCH
     ROOT/unused/TABLE,day=2015-01-01,BATCH

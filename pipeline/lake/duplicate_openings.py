@@ -22,9 +22,10 @@ def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str,
     """Returns the issues to skip on each day: a dict from the day to the sorted issue ids. Days without such
     issues are left out.
 
-    An issue is skipped on a day if its earliest `opened` event is on another of the `days`. If two events
-    have the same time, the smaller event id counts as earlier. Each item of `days` is a pair: a day, and the
-    folder of its batch of the table issues_v1. Raises LakeError if a batch is missing or damaged.
+    If several of the `days` have an `opened` event of the same issue, only the day with the earliest event
+    uses the issue. The other days skip it. If two events have the same time, the smaller event id counts as
+    earlier. Each item of `days` is a pair: a day, and the folder of its batch of the table issues_v1. Raises
+    LakeError if a batch is missing or damaged.
     """
     ids = [lake.read(lake.manifest(folder), ISSUES, ["issue_id"]).column("issue_id") for _, folder in days]
     all_ids = np.concatenate([np.empty(0, np.int64), *(column.to_numpy() for column in ids)])
@@ -46,8 +47,8 @@ def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str,
 def later_openings(
     lake: Lake, days: Sequence[tuple[str, str]], issue_ids: npt.NDArray[np.int64]
 ) -> dict[str, list[int]]:
-    """Returns the later openings of some issues: a dict from the day to the sorted issue ids, as
-    `duplicate_openings` does. `days` are the days on which the issues were opened."""
+    """Returns on which days the issues `issue_ids` must be skipped: a dict from the day to the sorted issue
+    ids, like `duplicate_openings`. `days` are the days on which the issues were opened."""
     tables = []
     for position, (_, folder) in enumerate(days):
         table = lake.read(lake.manifest(folder), ISSUES, ["issue_id", "created_at", "event_id"])

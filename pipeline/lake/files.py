@@ -166,7 +166,8 @@ class LakeFiles:
         self, folder: str, name: str, data: bytes, rows: int = 0, *, keep_copy: bool = False
     ) -> File:
         """Writes the file `name` in `folder`. Returns the file's entry for the manifest. `rows` is 0 if the
-        file is not a table. `keep_copy` is for a file of a bucket that is opened by its path soon."""
+        file is not a table. If the lake is a bucket and `keep_copy` is true, a local copy is kept, because
+        the file will soon be opened by its path."""
         put = self.put_immutable if keep_copy else self.put
         put(posixpath.join(folder, name), data)
         return File(name, rows, len(data), hashlib.sha256(data).hexdigest())

@@ -1,4 +1,4 @@
-"""The ids of all issues of the lake, to find issues that were opened on more than one day.
+"""Stores the ids of all issues of the lake, to find issues that were opened on more than one day.
 
 The ids of a period are in one page: a Parquet file with the columns `issue_id` and `day`, sorted by id. So a
 new day is compared with the whole history without reading the issues of the history.
@@ -37,8 +37,8 @@ class IdPage:
 
 @dataclass(frozen=True)
 class ChangedIds:
-    """The pages of ids after some days have changed, and the ids that the changed days have now or had
-    before."""
+    """`pages` are the pages of ids after some days have changed. `affected` are the ids of all issues that
+    the changed days have now or had before the change."""
 
     pages: Mapping[str, IdPage]
     affected: Ids
@@ -47,10 +47,11 @@ class ChangedIds:
 def update_ids(
     lake: Lake, pages: Mapping[str, IdPage], days: Sequence[str], changed: Mapping[str, Manifest]
 ) -> ChangedIds:
-    """Returns the pages of the ids after the days in `changed` have got other issues.
+    """Updates the pages of ids after the issues of some days have changed. Writes the pages that are new, and
+    returns all pages.
 
-    `pages` are the pages before, by period. `days` are all days afterwards, sorted. `changed` maps the days
-    that are new or different to their batches of issues_v1. Writes the pages that are new.
+    `pages` are the pages before the change, by period. `days` are all days after the change, sorted.
+    `changed` maps the days that are new or different to their batches of issues_v1.
     """
     new_pages: dict[str, IdPage] = {}
     affected: list[Ids] = []

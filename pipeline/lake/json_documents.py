@@ -90,7 +90,8 @@ class KnownKeys(BaseModel):
 
 
 ABSENT: Any = None
-"""The default of a key that an object may lack. It is never seen: the object that is read lacks the key."""
+"""The default of a key that an object may lack. No caller sees it: if the document lacks the key, so does the
+object that is read."""
 
 
 def object_with(keys: type[KnownKeys]) -> Any:
@@ -111,7 +112,7 @@ def delete_and_run(command: str) -> Remedy:
 
 
 def delete_and_repeat(root: str, relative: str) -> str:
-    """The remedy for a document that every command writes again that needs it."""
+    """The remedy for a document that is written again by every command that needs it."""
     return "Delete this file, then run the same command again."
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 
 def list_column(matrix: npt.NDArray[Any]) -> pa.ListArray:
-    """Converts a matrix (n, length) to an Arrow column of n lists. Each list is one row of the matrix."""
+    """Converts a matrix (n, length) to an Arrow column of n lists. Each row of the matrix becomes one
+    list."""
     rows, length = matrix.shape
     return pa.ListArray.from_arrays(
         pa.array(np.arange(rows + 1, dtype=np.int32) * length), pa.array(matrix.reshape(-1))

@@ -1,4 +1,4 @@
-"""Local copies of immutable files of a bucket, and the memory of which local files were checked.
+"""Keeps local copies of immutable files of a bucket, and records which local files were checked.
 
 A batch never changes, so its files are downloaded and checked against their digests only once. The copies are
 in a folder of a limited size: the files that were not used for the longest time are removed first. A database
@@ -30,8 +30,8 @@ IN_USE = 3600
 
 @dataclass(frozen=True)
 class LocalCache:
-    """A folder with local copies of files. `max_bytes` is the size to which old copies are removed. If
-    `folder` is empty, it is a folder of this user in the system's folder for temporary files."""
+    """A folder with local copies of files. Old copies are removed if all copies together exceed `max_bytes`.
+    If `folder` is empty, a folder of this user in the system's folder for temporary files is used."""
 
     folder: str = ""
     max_bytes: int = 20 * 2**30
@@ -58,7 +58,7 @@ class LocalCache:
         return True
 
     def remember(self, path: Path, state: FileState, *, is_copy: bool = False) -> None:
-        """Remembers that a local file was checked. `state` is its state before the check. `is_copy` says that
+        """Records that a local file was checked. `state` is its state before the check. If `is_copy` is true,
         the file is a copy in this folder, which may be removed."""
         with self._database() as database:
             database.execute(
@@ -68,7 +68,8 @@ class LocalCache:
 
     def store(self, name: str, data: bytes) -> Path:
         """Writes the copy `name`, a relative path, and returns its path. Removes old copies if there are too
-        many, and what killed commands left. Raises LakeError if the folder cannot be written."""
+        many, and unfinished copies that killed commands left behind. Raises LakeError if the folder cannot be
+        written."""
         path = self.path / name
         unfinished = self.path / UNFINISHED / uuid.uuid4().hex
         try:

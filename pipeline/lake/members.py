@@ -112,7 +112,7 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     `path` returns the path of a file of the model or release, and `missing` the error for a table without
     batches. The manifests of a table are read from the lake only once. Several releases can have the same
-    `shared_pages`, so that no page is read twice. `base` are the members of the release before, whose pages
+    `shared_pages`, so that no page is read twice. `base` are the members of the previous release, whose pages
     need not be written again.
     """
 

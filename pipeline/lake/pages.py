@@ -46,7 +46,7 @@ def group_by_period(days: Sequence[str]) -> Iterator[tuple[str, slice]]:
 
 
 def periods_within(period: str, periods: Iterable[str]) -> list[str]:
-    """Returns those of `periods` that are the same as `period` or a month of it."""
+    """Returns the items of `periods` that are equal to `period`, or are a month of the year `period`."""
     return [each for each in periods if each == period or each.startswith(f"{period}-")]
 
 
@@ -65,7 +65,7 @@ def write_pages(
 
 
 def write_page(lake: LakeFiles, data: bytes, suffix: str, existing: Collection[str] = ()) -> str:
-    """Writes the content of a page unless its name is in `existing`. Returns the name."""
+    """Writes a page, unless its name is in `existing`. Returns the name."""
     name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
     if name not in existing:
         lake.put_immutable(posixpath.join(PAGES, name), data)
@@ -109,8 +109,8 @@ def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
 
 
 def delete_pages_except(lake: LakeFiles, names: Collection[str], sparing: datetime) -> None:
-    """Deletes the pages that are not in `names`. Pages that were written at the time `sparing` or later are
-    spared."""
+    """Deletes the pages that are not in `names`. Keeps pages that were written at the time `sparing` or
+    later."""
     unused = [
         posixpath.join(PAGES, name)
         for name, written in lake.written(PAGES).items()

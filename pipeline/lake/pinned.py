@@ -216,8 +216,8 @@ class Pinned:
         """Returns the existing batch for each key, or None if there is no such batch. The keys are of one
         table.
 
-        The batches of the release before are looked up among its members, so only what is new costs a
-        request. Raises LakeError if a manifest is damaged.
+        Batches that the previous release has are taken from its lists of members. Only the other batches cost
+        a request each. Raises LakeError if a manifest is damaged.
         """
         of_base: dict[str, Manifest] = {}
         if keys and self.base and keys[0].table in self.base.members:

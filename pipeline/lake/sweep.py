@@ -14,7 +14,8 @@ from pipeline.lake.store import UNFINISHED
 
 @dataclass(frozen=True)
 class Swept:
-    """The number of batches that were removed, and the folders of unused batches that are too new for it."""
+    """`removed` is the number of removed batches. `spared` are the folders of unused batches that were kept,
+    because they are too new."""
 
     removed: int
     spared: tuple[str, ...]

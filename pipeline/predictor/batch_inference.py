@@ -2,8 +2,8 @@
 
 The work is done in Dask tasks. A task runs the model on one file of a day, or on a slice of a large file. The
 issues of different tasks are never processed together. This matters because the results for an issue depend,
-in their last bits, on the issues in the same matrix product. So the files of a batch have the same bytes
-however many processes there are, and whichever days are processed in the same run.
+in their last bits, on the issues in the same matrix product. So the files of a batch have the same bytes for
+any number of processes, and for any set of days in the same run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class InferenceDay:
 
     `vectors` is the day's batch with the inputs of the model. `read` returns the rows of a file of this
     batch. `partition`, `inputs` and `parameters` form the key of the batch that the results are written to.
-    If `kept_batch` is a batch, it is used, and no batch is written.
+    If `kept_batch` is not None, the day keeps this batch, and no batch is written.
     """
 
     vectors: Manifest
@@ -50,7 +50,7 @@ class InferenceDay:
 
 @dataclass(frozen=True)
 class Inference:
-    """What a verb does with a model.
+    """How a command runs a model on issues.
 
     `infer(rows, predictor)` returns the rows to write, one per input row. The figures in a day's manifest are
     the sums of `count(rows)` over the day's files.

@@ -1,5 +1,5 @@
 """Computes the share of a release's issues for which the model gave no title. A release is stopped if this
-share is much higher than in the release before."""
+share is much higher than in the previous release."""
 
 from __future__ import annotations
 

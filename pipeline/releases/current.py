@@ -1,4 +1,4 @@
-"""Determines which release is current, that is, which one readers see.
+"""Determines which release is current, that is, which release readers see.
 
 The current release is the one that the warehouse marks as current. The lake has a pointer to it (a file with
 its id), so that commands need not query the warehouse. A publication updates the warehouse first and then the

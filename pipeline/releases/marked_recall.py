@@ -1,8 +1,8 @@
-"""Stops a release that lists fewer marked duplicates than the release before.
+"""Stops a release that lists fewer marked duplicates than the previous release.
 
 A marked duplicate is a pair of issues that somebody called duplicates in a comment. Recall@10 is the share of
-these pairs whose older issue is among the ten similar issues that are published for the newer one. Each
-release measures it on the marks of the last months (`pipeline.index.marked_duplicates`).
+these pairs whose older issue is among the ten similar issues that are published for the newer one. It is
+measured for each release, on the marks of the last months (`pipeline.index.marked_duplicates`).
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ def check_marked_recall(
     min_marks: int,
     because: str,
 ) -> dict[str, str] | None:
-    """Checks that the recall@10 of marked duplicates has not fallen significantly since the release before.
+    """Checks that the recall@10 of marked duplicates has not fallen significantly since the previous release.
 
     `marked` are the figures of this release, or None if no pair could be measured. `published` are the
     records of all published releases, in order of publication. `because` is a user's reason for accepting a
     fall, or an empty string.
 
     A fall is significant if at least `min_marks` pairs were measured for both releases, and if the 95%
-    interval of the difference does not contain zero. If there is no reason for it, raises StoppedError. If
-    there is a reason, returns a dict that says who accepted the fall, when and why. Otherwise returns None.
-    Releases that were measured on other repositories cannot be compared.
+    interval of the difference does not contain zero. If the fall is significant and there is no reason,
+    raises StoppedError. If it is significant and there is a reason, returns a dict that says who accepted the
+    fall, when and why. Otherwise returns None. Two releases are compared only if both were measured on all
+    repositories, or both on the held-out ones.
     """
     earlier = [
         record for record in published if record["release_id"] != release_id and not record.get("rolled_back")
@@ -72,17 +73,18 @@ def check_marked_recall(
 
 
 def accepted_fall(record: Mapping[str, Any]) -> dict[str, str] | None:
-    """Returns who accepted a fall, when and why, from a release's record. Returns None if nobody did."""
+    """Returns who accepted a fall, when and why, from a release's record. Returns None if nobody accepted
+    one."""
     return (marked_figures(record) or {}).get(ACCEPTED_FALL)
 
 
 def smallest_fall(previous: tuple[float, int], current: tuple[float, int]) -> float:
-    """Returns the lower end of the 95% interval of how far a share has fallen. It is above zero if the fall
-    is significant.
+    """Returns the lower end of the 95% interval of a share's fall. It is above zero if the fall is
+    significant.
 
     Each argument is a share (0 to 1) and the number of pairs that it was measured on. Source: method 10 of
     Newcombe 1998, for shares of independent samples. The two releases have most pairs in common, so the
-    interval is rather too wide.
+    interval is wider than necessary.
     """
     (earlier, _), (later, _) = previous, current
     low, high = wilson_interval(*previous)[0], wilson_interval(*current)[1]

@@ -38,7 +38,7 @@ def make_current(
     2. Stage the release: write its rows without showing them to readers.
     3. Run the checks in `sql/checks` on the staged release.
     4. Make the release the current one, in a single step.
-    5. Write the release's record, and let the lake's pointer name the release.
+    5. Write the release's record, and set the lake's pointer to the release.
 
     Raises StoppedError if a check fails. The error names the check and the first wrong row. The caller must
     hold the publish lock.

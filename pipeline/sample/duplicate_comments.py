@@ -46,8 +46,8 @@ BOT_MENTIONS = (
 
 @dataclass
 class DuplicateComments:
-    """Rewrites comments. `marks` has the marks so far, by the address of the comment: the URLs of the
-    commented and of the older issue, and who wrote the mark."""
+    """Rewrites comments. `marks` maps the address of each comment that became a mark to the URL of the
+    commented issue, the URL of the older issue, and the kind of person who wrote the comment."""
 
     random: Random
     world: World

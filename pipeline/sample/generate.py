@@ -162,7 +162,7 @@ def _prepare(directory: Path, missing: Path) -> None:
         )
     if missing.exists():
         raise UsageError(
-            f"{missing} exists, but this sample must have no file for that hour.",
+            f"{missing} exists, but the sample must lack the file of this hour.",
             "Give an empty folder, or remove the file.",
         )
     directory.mkdir(parents=True, exist_ok=True)

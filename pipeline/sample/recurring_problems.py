@@ -14,8 +14,8 @@ from dataclasses import dataclass
 class RecurringProblem:
     """A problem that several people report.
 
-    `output` is a line that the program prints, which all of them quote. `reports` have a title and a body
-    each.
+    `output` is a line that the program prints. All reports quote it. Each of `reports` has a title and a
+    body.
     """
 
     output: str

@@ -21,7 +21,8 @@ REPORT_SHARE = 0.8
 class RecurringReports:
     """Rewrites some issues of a sample, so that they report a recurring problem.
 
-    `random` is used for nothing else, so that all other issues are those of a sample without it.
+    `random` is used for nothing else, so that all other issues are the same as in a sample without recurring
+    reports.
     """
 
     random: Random

@@ -1,4 +1,4 @@
-"""Recognises the address of an issue in the forms in which people write it."""
+"""Recognises the addresses of issues and the names of repositories in the forms that people write."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def issue_url(text: str) -> str | None:
     """Returns the URL of the issue whose address `text` is, as GH Archive writes it:
     https://github.com/OWNER/NAME/issues/NUMBER. Returns None if `text` is not an address.
 
-    The letter case of owner and name stays as it is. An address with http or https whose form is unknown is
-    returned without query string, fragment and trailing slash: an hour file may have issues of another
-    server. Raises UsageError for any other address that names no issue, such as that of a repository.
+    The letter case of owner and name stays as it is. If the address begins with http:// or https:// but has
+    an unknown form, it is returned without query string, fragment and trailing slash, because an hour file
+    may contain issues of another server. Raises UsageError for any other address that names no issue, such as
+    that of a repository.
     """
     address = _unwrapped(text)
     for form in _FORMS:

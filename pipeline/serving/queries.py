@@ -90,9 +90,9 @@ class SimilarQuery:
     """A query of `titler similar`: which issues are similar to an issue or to a text?
 
     `text` is the address of an issue, or a text. If there is a `title`, both are the draft of an issue, and
-    `text` is its body. `repo` (OWNER/NAME) is the only repository to be searched; `same_repo` says that it is
-    the issue's own. If `everywhere` is true, only the list of all repositories is wanted. `since` is the
-    first day on which similar issues may have been opened.
+    `text` is its body. If `repo` (OWNER/NAME) is given, only this repository is searched. If `same_repo` is
+    true, only the issue's own repository is searched. If `everywhere` is true, only the list of all
+    repositories is wanted. `since` is the first day on which similar issues may have been opened.
     """
 
     text: str
@@ -119,8 +119,8 @@ class SimilarQuery:
 
     @property
     def title_and_body(self) -> tuple[str | None, str]:
-        """The title and the body whose words are compared. A text of one line is compared as a title: people
-        ask in one line for what is the title of an issue."""
+        """The title and the body whose words are compared. A text of one line is compared as a title, because
+        a query of one line usually resembles the title of an issue."""
         if self.title is None and len(self.text.strip().splitlines()) == 1:
             return self.text.strip(), ""
         return self.title, self.text
@@ -146,9 +146,9 @@ def check_where_to_search(repo: str | None, same_repo: bool, everywhere: bool) -
 def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int) -> list[dict[str, Any]]:
     """Returns the issues of the current release that are most similar to what `query` names.
 
-    There are two lists: REPOSITORY_LIST has the issues of one repository, however old they are, and
-    EVERYWHERE_LIST those of all repositories, of the months of the setting `similar.months`. The query
-    chooses; without a choice, an issue has both lists, and a text the second. Each list has at most
+    There are two lists. REPOSITORY_LIST has issues of one repository, over its whole history. EVERYWHERE_LIST
+    has issues of all repositories, opened in the last months (setting `similar.months`). The query may choose
+    one of them. Otherwise an issue gets both lists, and a text gets the second list. Each list has at most
     `neighbours` issues, the most probable duplicate first. Each issue is a dict with these keys:
 
     - `issue_url`, `title`
@@ -157,13 +157,14 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
     - `list`: the name of the list
     - `probability`: that a maintainer would call the two issues duplicates, 0 to 1; None if unknown
     - `suggested`: whether the probability is at least `similar.min_probability`; None if unknown
-    - `words_in_common`: the most telling ones, separated by commas
+    - `words_in_common`: the most telling words that both issues contain, separated by commas
     - `title_overlap`, `age_days`, `similar_text`, `group_size`: as in the table similar_issues_v2
 
     Raises UsageError in these cases:
 
     - No release is published.
-    - The query is an address that is not in the release's index, or names a repository that is not.
+    - The query is the address of an issue that is not in the release's index, or names a repository without
+      issues in the index.
     - The query is a text without any word of the model's vocabulary.
     """
     return similar_in_release(OpenRelease(require_current(lake), settings), query, neighbours)

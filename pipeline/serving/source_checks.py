@@ -27,11 +27,12 @@ DAYS_PER_YEAR = 365
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
     """Checks whether the source (GH Archive) already has the last hour of a day. The other hours arrive
-    earlier. If there are several bases of hour files, one of them must have the hour. In a base of the kind
-    crawl-time, this is the last hour that may have late events of the day.
+    earlier. If there are several bases of hour files, one of them must have the hour. A base of the kind
+    crawl-time must also have the following hours that may contain late events of the day, so it is checked
+    for the last of these.
 
-    Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says where the
-    hour was looked for, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
+    Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says which hour
+    was looked for, and where, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
     `titler ready --json` prints them. Raises SourceError if no base of hour files can be reached, and
     WarehouseError if BigQuery cannot.
     """

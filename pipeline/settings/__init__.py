@@ -139,8 +139,8 @@ class Index(Section):
 
 
 class Similar(Section):
-    """Which similar issues are suggested, which form clusters, how far a search for them looks back, when
-    stored similar issues are searched again, and which marked duplicates they are compared with."""
+    """Similar issues: which of them are suggested, which form clusters, how many months a search looks back,
+    when stored similar issues are searched again, and which marked duplicates they are compared with."""
 
     min_probability: float = Field(
         default=0.35,
@@ -321,7 +321,7 @@ def public_address(value: Any) -> Any:
 def load(path: Path | None = None) -> Settings:
     """Reads all settings from environment variables and from the TOML file `path`, and returns them.
 
-    If both have a setting, the environment variable counts. If neither has it, the setting has its default.
+    If a setting is in both, the environment variable counts. If neither has it, the setting has its default.
     Raises UsageError if a key of the file or a `TITLER_` variable is unknown or has a wrong value. The error
     names the key or the variable.
     """

@@ -243,8 +243,8 @@ def is_thin(events: int, usual_events: int) -> bool:
 
 
 def _malformed(counts: DayCounts, share: float) -> Iterator[str]:
-    """Yields the reason `3 of 30 lines malformed` if at least the share `share` (0 to 1) of the lines is
-    malformed, and a second reason if this share of the opened issues is malformed."""
+    """Yields a reason such as `3 of 30 lines malformed` if at least the share `share` (0 to 1) of the lines
+    is malformed. Yields a second reason if at least this share of the opened issues is malformed."""
     lines = counts.events + counts.malformed
     if lines >= MIN_USUAL and counts.malformed / lines >= share:
         yield f"{counts.malformed:,} of {lines:,} lines malformed"
@@ -260,7 +260,7 @@ def _unreadable_hours(counts: DayCounts) -> Iterator[str]:
 
 def _collapsed_hours(counts: DayCounts, usual: UsualCounts | None) -> Iterator[str]:
     """Compares the events of each hour with their usual number. Yields one reason for all hours that have at
-    most a tenth of it. Hours without an event are missing hours and are not compared."""
+    most a tenth of their usual events. Hours without an event are missing hours and are not compared."""
     if usual is None or not usual.events_per_hour:
         return
     pairs = zip(counts.events_per_hour, usual.events_per_hour, strict=bool(counts.events_per_hour))

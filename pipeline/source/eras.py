@@ -1,4 +1,5 @@
-"""What GH Archive's data looked like when. The price of a source day in BigQuery depends on its era.
+"""The eras of GH Archive's data, which differ in the form and the number of events. The price of a source day
+in BigQuery depends on its era.
 
 The dates are public knowledge, and no programming interface reports them: the format changed in 2015, GH
 Archive has missed most events other than pushes since May 2025, and GitHub has published shorter events since
@@ -13,7 +14,7 @@ from datetime import date
 
 @dataclass(frozen=True)
 class Era:
-    """A time in which GH Archive's days are alike. `last` is None for the present era."""
+    """A period in which GH Archive's days are alike. `last` is None for the present era."""
 
     name: str
     first: date

@@ -1,8 +1,8 @@
 """Reads the rows of a user's file: JSON lines, a JSON array, Parquet, CSV or TSV, each of them plain or
 compressed with gzip or Zstandard.
 
-The ending of the file's name decides the format; upper and lower case are equal. The content decides how the
-file is compressed. A text file is UTF-8, with or without a byte order mark.
+The ending of the file's name, in upper or lower case, decides the format. The content decides how the file is
+compressed. A text file is UTF-8, with or without a byte order mark.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
 
     A row may lack some of `columns`. A text file's rows have other columns as well; only `columns` are read
     from a Parquet file. A Parquet file is read ROWS_IN_MEMORY rows at a time, and JSON lines, CSV and TSV
-    line by line. A JSON array, and a compressed Parquet file, is in memory as a whole.
+    line by line. A JSON array or a compressed Parquet file is read into memory as a whole.
 
     Raises UsageError if the file does not have the format of its ending. The error names the line. Raises
     OSError if the file cannot be read.
@@ -195,8 +195,8 @@ def _delimited_rows(
             continue
         if len(row) != len(header):
             raise UsageError(
-                f"{place}: the row has another number of fields ({len(row)}) than the first line has columns "
-                f"({len(header)}).",
+                f"{place}: the row's number of fields ({len(row)}) differs from the first line's number of "
+                f"columns ({len(header)}).",
                 f"A field with a delimiter or a line break must be in quotes. {_QUOTES}\n{_CORRECT_ROW}",
             )
         yield dict(zip(header, row, strict=True))

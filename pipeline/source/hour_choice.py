@@ -2,11 +2,11 @@
 
 Bases are in order of preference. An hour is first taken from the first base that has a file of it. If that
 file has no event, or at most a tenth of the usual ones, the hour is also read from the next base that has a
-file, and so on. Then the hour counts as taken from the base that has most events of it, and the issues and
+file, and so on. Then the hour counts as taken from the base that has the most events of the hour. Issues and
 comments that only another of these bases has are kept as well.
 
 In a base of the kind `crawl-time`, an event may be in the file of a later hour than its own. So the files of
-the following hours are read, too, some of which are of the next day.
+the following hours are read, too. Some of these hours belong to the next day.
 
 A file that a web server does not deliver is left out, so that its hour is taken from the next base.
 """
@@ -31,8 +31,8 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class ChosenFile:
-    """An hour file to read. `rank` is the number of its base, 0 for the preferred one, and `base` the name of
-    the base.
+    """An hour file to read. `rank` is the number of its base, 0 for the preferred base. `base` is the name of
+    its base.
 
     `hours` are the hours of the day (UTC) whose events are read from the file; None means all its events.
     `number` counts the file's hour from the start of the source day: 24 is the first hour of the next day.
@@ -46,16 +46,16 @@ class ChosenFile:
 
     @property
     def label(self) -> str:
-        """The name under which the file's events are counted: its own, or with the name of its base if this
-        is not the preferred one."""
+        """The name under which the file's events are counted: the name of the file, after the name of its
+        base if this is not the preferred base or the file is of the next day."""
         if self.rank or self.number >= HOURS_PER_DAY:
             return f"{self.base}/{self.file.name}"
         return self.file.path.rsplit("/", 1)[-1]
 
     @property
     def identity(self) -> list[Any]:
-        """Values that change when the file changes. A file of a base of the kind `gharchive` that is the
-        preferred one has no base, as in batches of earlier versions."""
+        """Values that change when the file changes. They do not include the base if it is the preferred base
+        and of the kind `gharchive`, so that they equal those in batches of earlier versions."""
         identity = [self.number, self.file.size, self.file.stamp]
         return identity if not self.rank and self.hours is None else [*identity, self.base]
 
@@ -63,12 +63,14 @@ class ChosenFile:
 class HourChoice:
     """The bases from which the hours of a source day are read.
 
-    Asks a base for its files only when they are needed. A base that cannot be reached or has no hour files
-    counts as one without files of the day, and `unreachable` has its first error by its rank. A file that
-    cannot be read, because its server does not answer, is left out, and `unreachable` has its error, too.
+    The files of a base are listed only when they are needed. A base that cannot be reached or has no hour
+    files is treated as a base without files of the day. `unreachable` maps its rank to its first error. A
+    file that cannot be read, because its server does not answer, is left out, and its error is in
+    `unreachable`, too.
 
-    Raises SourceError if no base can be reached, and if the preferred one cannot and no other has a file of
-    the day, or no other has the hour that the preferred one gives no answer about.
+    Raises SourceError if no base can be reached. Also raises it if the preferred base cannot be reached and
+    no other base has a file of the day, or if the preferred base gives no answer about an hour and no other
+    base has the hour.
     """
 
     def __init__(self, source: Source, day: date) -> None:
@@ -120,8 +122,8 @@ class HourChoice:
         ]
 
     def add(self, hours: Iterable[int]) -> bool:
-        """Reads each of these hours from one more base: the next that has a file of it. Returns whether there
-        is such a base for any of the hours."""
+        """Adds one more base for each of these hours: the next base that has a file of the hour. Returns
+        whether there is such a base for any of the hours."""
         added = False
         for hour in hours:
             ranks = self._ranks[hour]
@@ -133,19 +135,20 @@ class HourChoice:
         return added
 
     def add_all(self, hours: Iterable[int]) -> None:
-        """Reads these hours from all bases that have a file of them."""
+        """Adds, for each of these hours, all bases that have a file of the hour."""
         hours = list(hours)
         while self.add(hours):
             pass
 
     @property
     def files(self) -> list[ChosenFile]:
-        """The files to read: those of the preferred base first, and in the order of the hours."""
+        """The files to read. They are sorted by base, with the preferred base first, and then by hour."""
         return [file for rank in range(len(self.bases)) for file in self._files_of(rank)]
 
     @property
     def other_names(self) -> list[str]:
-        """The files in the bases that were asked whose names are not those of hour files."""
+        """Files that seem to be of the day, but whose names are not valid names of hour files. Only the bases
+        whose files were listed are searched."""
         return [
             f"{public_address(self.bases[rank].base)}/{name}"
             for rank, day in sorted(self._days.items())
@@ -154,8 +157,8 @@ class HourChoice:
 
     @property
     def late_hours_missing(self) -> list[int]:
-        """The hours without a file in which a base of the kind crawl-time may have late events of the day,
-        counted from the start of the day."""
+        """The hours whose files are missing, although they may contain late events of the day, because their
+        base is of the kind crawl-time. They are counted from the start of the day."""
         missing: set[int] = set()
         for rank in range(len(self.bases)):
             if self._is_crawled(rank):
@@ -166,8 +169,8 @@ class HourChoice:
     def taken_from(self, events: Mapping[str, int], crawled: Mapping[str, Mapping[int, int]]) -> list[Hour]:
         """Returns from which base each hour of the day is taken, and with how many events.
 
-        `events` has the number of events of each file, by its label. `crawled` has the number of events of
-        each hour in the bases of the kind crawl-time, by the base and the hour.
+        `events` has the number of events of each file, by its label. `crawled` has the number of events in
+        the bases of the kind crawl-time, by base and hour.
         """
         by_hour = {(file.rank, file.number): file for file in self.files}
         hours = []
@@ -249,10 +252,10 @@ class Hour:
 
 
 def needs_another_base(hours: Sequence[int], usual_per_hour: Sequence[int]) -> list[int]:
-    """Returns the hours without an event, and those with at most a tenth of the usual events.
+    """Returns the hours without an event, and the hours with at most a tenth of the usual events.
 
-    `hours` has the events of the hours 0 to 23, and `usual_per_hour` their usual number. It is empty if it is
-    not known.
+    `hours` has the numbers of events of the hours 0 to 23, and `usual_per_hour` has the usual numbers. It is
+    empty if these are not known.
     """
     return [
         hour

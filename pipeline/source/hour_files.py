@@ -52,8 +52,8 @@ _NOT_FOUND = (404, 410)
 class HourFile:
     """One hour file. `path` is its path or its address, and `name` its path relative to the base.
 
-    `size` is the number of bytes, or 0 if the server does not report it. `stamp` is a text that changes when
-    the file changes, such as an ETag. It is empty if the server reports no such text.
+    `size` is the number of bytes, or 0 if the server does not report it. `stamp` is a string that changes
+    when the file changes, such as an ETag. It is empty if the server reports none.
     """
 
     day: date
@@ -68,9 +68,10 @@ class HourFile:
 class SourceDay:
     """The hour files of a source day (UTC), in the order of the hours, and the hours that have no file.
 
-    `other_names` are files that lie beside them and appear to be of the day, but whose names are not those of
-    hour files. They are not read. A web server does not list its files, so there are none. `failed` has the
-    errors of the hours about which a web server gave no answer. They are among `missing`, too.
+    `other_names` are files in the same folder that appear to be of the day, but do not have valid names of
+    hour files. They are not read. `other_names` is empty for a web server, which does not list its files.
+    `failed` has the errors of the hours about which a web server gave no answer. These hours are among
+    `missing`, too.
     """
 
     day: date

@@ -52,7 +52,7 @@ def names_of(form: NameForm, day: date, hour: int) -> list[str]:
 
 
 def choose_names(names: Iterable[str], day: date) -> dict[int, str]:
-    """Returns the name of the file of each hour of `day` that `names` has. Names are relative to the base.
+    """Maps each hour of `day` that has a file in `names` to the file's name. Names are relative to the base.
 
     If an hour has several files, the first form of `name_forms` counts.
     """

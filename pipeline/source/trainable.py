@@ -37,9 +37,9 @@ _OTHER_THAN_WORDS = re.compile("[\x1c-\x1f]")  # white space for str.split, but 
 def word_pattern(characters_per_word: int) -> str:
     """Returns a regular expression that matches each word of a text, in the syntax that RE2 and Python share.
 
-    A word is what stands between white space. In scripts without blanks between words, a word ends after
-    `characters_per_word` characters of Chinese or Japanese, or after twice as many characters of Thai, Lao,
-    Burmese or Khmer. Other characters that touch these, such as punctuation, are part of the same word.
+    A word is a run of characters without white space. In scripts without blanks between words, a word ends
+    after `characters_per_word` characters of Chinese or Japanese, or after twice as many characters of Thai,
+    Lao, Burmese or Khmer. Other characters that touch these, such as punctuation, are part of the same word.
     """
     spaced = f"[^{_WHITE_SPACE}{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]"
     unit = f"(?:[{_EAST_ASIAN}]|[{_SOUTH_EAST_ASIAN}]{{1,2}})"
@@ -62,7 +62,8 @@ def thresholds(text: Text) -> dict[str, Any]:
 
 
 def without_word(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters that the same batch has if an earlier version of Titler made it."""
+    """Returns the parameters without the regular expression of a word, as in batches of earlier versions of
+    Titler."""
     return {name: value for name, value in parameters.items() if name != WORD}
 
 

@@ -98,8 +98,8 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
 
 
 def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
-    """Judges the days again that follow a change, oldest first. Returns the days whose stored row changed.
-    `changes` are the marks of the days that have changed since the last plan.
+    """Computes the verdicts again from the first changed day on, oldest day first. Returns the days whose
+    stored row changed. `changes` are the marks of the days that have changed since the last plan.
 
     A verdict depends on the earlier days that are in the lake when it is made, and a backfill may extract
     days in any order. This function makes the verdicts independent of that order. Days before the first day

@@ -40,7 +40,7 @@ class EmbeddingChoice:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the plan of the new model records about this choice."""
+        """The entries about this choice for the plan of the new model."""
         if self.network is not None:
             return self.network.fact
         return {REASON: self.reason} if self.reason else {}

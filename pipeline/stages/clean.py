@@ -41,7 +41,7 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
     table issues_v1, and returns one batch of the table tokens_v1 per day. Raises UsageError if a day was not
     extracted.
 
-    Also splits the issues of the days before them that `extract` has checked and extracted again.
+    Also splits the issues of earlier days that `extract` has checked and extracted again.
     """
     batches = rechecked_batches(lake, settings, days)
     for day in days:

@@ -1,8 +1,8 @@
 """Stage `collect`: removes old releases and models, and batches of the lake that nothing uses any more.
 
 A batch is still used if a release or a model that is kept refers to it, if it is in the catalogue of days, or
-if it is the current batch of a day. What was written since the oldest running command began is not removed
-either: see `pipeline.lake.leases`.
+if it is the current batch of a day. Files that were written since the oldest running command began are not
+removed either: see `pipeline.lake.leases`.
 
 The stage does not search the whole lake. It looks at the batches of the releases and models that it removes,
 and at the batches that were begun and that nothing refers to yet (`pipeline.lake.draft_records`). Only the
@@ -88,8 +88,8 @@ TABLES_BY_OWNER = (
 
 @dataclass(frozen=True)
 class Collected:
-    """What one run of `collect` removed: the names of the releases, the names of the models, and the number
-    of batches."""
+    """The result of `collect`: the names of the removed releases and models, and the number of removed
+    batches."""
 
     releases: tuple[str, ...]
     models: tuple[str, ...]
@@ -106,8 +106,8 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
     - unpublished releases and models, and batches, that are younger than GRACE_PERIOD, or that were written
       since the oldest running command began
 
-    While it runs, no other process can plan a release, because it holds the lock for that. It holds the lock
-    for publishing only while it removes releases, and while it deletes rows of the warehouse.
+    Holds the lock for planning all the time, so no other process can plan a release. Holds the lock for
+    publishing only while it removes releases, and while it deletes rows of the warehouse.
     """
     current_time = current_time or datetime.now(UTC)
     connection = warehouse.connect(settings, "collect")

@@ -5,7 +5,8 @@ comments that call an issue a duplicate to the table duplicate_marks_v1, and the
 the table source_health_v1. Malformed lines are written to the lake's folder `quarantine`.
 
 A day that an earlier version of Titler extracted has no duplicate marks. It gets them when it is extracted
-again, which happens only if the user says so or if the source has changed: BigQuery bills every extraction.
+again. This happens only if the user requests it or if the source has changed, because BigQuery bills every
+extraction.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ def batch_parameters(
     day.
 
     The source is described by its hour files with their sizes, or by the name and the number of rows of its
-    table. If these parameters change, the day is extracted again. They do not describe the files that were
-    read because an hour had too few events.
+    table. If these parameters change, the day is extracted again. They do not describe files that were read
+    in addition, because an hour had too few events.
     """
     if isinstance(day_source, warehouse.SourceTable):
         made_of: dict[str, Any] = {"table": day_source.name, "table_rows": day_source.rows}
@@ -226,7 +227,8 @@ def extract_or_refuse(
     request: DayRequest, lake: Lake, settings: Settings, again: bool, run_id: str
 ) -> ExtractedDay | RefusedDay | UncheckedDay:
     """Extracts the issues of a day as `extract_day` does, unless the budget does not suffice. If the day is
-    to be checked again, an unreachable source is no error: new days must not wait for it."""
+    only to be checked again, an unreachable source is no error, so that it does not stop the extraction of
+    new days."""
     try:
         return extract_day(request, lake, settings, again, run_id)
     except OversizedDayError as error:  # other days may be smaller
@@ -287,11 +289,12 @@ def run(
     existing batch of a day is kept if it was made from the data that the source has now, or if the source has
     lost data since. If `again` is true, all `days` are extracted.
 
-    Checks the `source.recheck_days` days before the first day again that are not complete. Those that were
-    extracted again are among the result's batches and rows. The others are only judged again.
+    Of the `source.recheck_days` days before the first day, the incomplete days are checked again. The result
+    includes the batches and rows of those that were extracted again. For the others, only the verdict is
+    computed again.
 
-    If the budget for BigQuery suffices only for some of the days, these are returned. Then the result has a
-    `refusal`: the caller reports the result, and raises this error, which names the other days. Raises
+    If the budget for BigQuery suffices only for some of the days, the result has these days and a `refusal`,
+    an error that names the other days. The caller must report the result and then raise this error. Raises
     BudgetError if the budget suffices for no day. Raises SourceError if the source cannot be reached or does
     not have GH Archive's format.
     """
@@ -356,9 +359,10 @@ def _extract_days(
 
 
 def _refusal(refused: Sequence[RefusedDay], days: int, again: bool) -> BudgetError:
-    """Returns the error about those of `days` days that were not extracted because the budget does not
-    suffice. It names the days, and the command that continues. With `again`, the same command would extract
-    the other days once more. Days that need more than a whole budget are named one by one."""
+    """Returns the error about the days that were not extracted because the budget does not suffice. It names
+    the days, and the command that continues. With `again`, this is another command, because the same command
+    would extract the finished days once more. Days that need more than a whole budget are named one by one.
+    `days` is the number of all requested days."""
     if days == 1:
         return refused[0].error
     oversized = [day for day in refused if isinstance(day.error, OversizedDayError)]

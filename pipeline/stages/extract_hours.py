@@ -21,8 +21,8 @@ CONNECTIONS = 4
 
 
 class HoursRead(NamedTuple):
-    """What was read from a day: the result of the extraction, the figures of the hours for the batch of
-    issues, and where the rows are from.
+    """The result of reading a day: the extraction, the figures of its hours for the batch of issues, and the
+    origin of the rows.
 
     `source` is the base of hour files or the table in BigQuery that the rows are from. If there are several
     bases, `bases` has the base of each hour file by its label.
@@ -34,7 +34,8 @@ class HoursRead(NamedTuple):
     bases: Mapping[str, str]
 
     def with_source(self, rows: pa.Table) -> pa.Table:
-        """Adds the column `source` to issues or comments: where each row's event was read from."""
+        """Adds the column `source` to issues or comments. It says where the event of each row was read
+        from."""
         labels = self.extraction.labels
         sources = pa.repeat(pa.scalar(self.source, pa.string()), len(rows))
         if labels:
@@ -54,7 +55,7 @@ def read_hours(
 
     An hour without an event, or with at most a tenth of its usual events, is also read from the next base
     that has a file of it. Then the day is extracted again, from all of these files. `usual_per_hour` has the
-    usual events of the hours 0 to 23; it is empty if they are not known.
+    usual numbers of events of the hours 0 to 23. It is empty if these are not known.
 
     A file that cannot be downloaded is left out. Raises SourceError if it is of the preferred base and no
     other base has its hour.
@@ -75,8 +76,8 @@ def read_hours(
 
 
 def files_read(figures: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[list[Any]]:
-    """Returns the identities of the hour files that a batch of issues was read from. A batch of an earlier
-    version of Titler has them only in its parameters."""
+    """Returns the identities of the hour files that a batch of issues was read from. In a batch of an earlier
+    version of Titler, they are only in the parameters."""
     return list(figures.get("files", parameters.get("hours", ())))
 
 

@@ -1,8 +1,8 @@
 """Part of the stage `extract`: finds the duplicate marks of a day in its comments, and writes the table
 duplicate_marks_v1.
 
-The batch of marks belongs to the day's batch of issues, which was extracted in the same pass: the figures of
-the issues name it. So the marks of a day are from the same source as its issues.
+The marks are extracted in the same pass as the day's issues, so they come from the same source. The figures
+of the batch of issues name the batch of marks.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ REQUIRED = tuple(field.name for field in DUPLICATE_MARKS.schema if not field.nul
 
 
 def find_marks(comments: pa.Table) -> tuple[pa.Table, int]:
-    """Returns the marks among comments as rows of the table duplicate_marks_v1, and the number of marks that
-    were left out because their event lacks a required value, such as the issue's id.
+    """Finds the comments that mark a duplicate. Returns rows of the table duplicate_marks_v1, and the number
+    of marks that were left out because their event lacks a required value, such as the issue's id.
 
-    `comments` are those that may mark a duplicate, with the columns of sql/extract_duplicate_marks.sql. They
-    have the column `source` if it is known where they are from.
+    `comments` are comments that may mark a duplicate, with the columns of sql/extract_duplicate_marks.sql.
+    They also have the column `source` if their origin is known.
     """
     marks, incomplete = [], 0
     for comment in comments.to_pylist():
@@ -44,10 +44,12 @@ def find_marks(comments: pa.Table) -> tuple[pa.Table, int]:
 
 
 def write_marks(lake: Lake, issues: Draft, comments: pa.Table) -> dict[str, Any]:
-    """Writes the batch of the marks among `comments`. `issues` is the unfinished batch of the day's issues.
+    """Finds the duplicate marks in `comments`, and writes them as a batch. `issues` is the unfinished batch
+    of the day's issues.
 
-    Returns figures for the batch of issues: the folder of the batch of marks (`batch`), and the numbers of
-    marks, of comments that were read, and of marks that lack a required value (`incomplete`).
+    Returns figures for the batch of issues: the folder of the batch of marks (`batch`), the number of marks
+    (`marks`), the number of comments that were read (`comments`), and the number of marks that were left out
+    because they lack a required value (`incomplete`).
     """
     query = Query.from_file("extract_duplicate_marks")
     parameters = {
@@ -64,7 +66,7 @@ def write_marks(lake: Lake, issues: Draft, comments: pa.Table) -> dict[str, Any]
 
 
 def make_marks_current(lake: Lake, issues: Manifest) -> None:
-    """Makes the marks that belong to a batch of issues the current ones of their day, unless an earlier
-    version of Titler extracted the issues without marks."""
+    """Makes the marks that belong to a batch of issues the current marks of their day. Does nothing if an
+    earlier version of Titler extracted the issues without marks."""
     if marks := issues.figures.get(DUPLICATE_MARKS.name):
         make_current(lake, lake.manifest(marks["batch"]))

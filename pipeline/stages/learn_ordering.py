@@ -1,9 +1,9 @@
 """Stage `learn-ordering`: learns from duplicate marks in which order similar issues are listed, and how
 probable a duplicate is.
 
-The marks are those of the current release. They are split by repository: what is learned from some is tested
-on the others. New releases use a learned ordering if it beats the default weights there, and is not worse
-than the ordering in use.
+The marks are those of the current release. They are split by repository: the ordering is learned from some
+repositories and tested on the others. New releases use a learned ordering if it beats the default weights in
+this test, and is not worse than the ordering in use.
 """
 
 from __future__ import annotations
@@ -42,15 +42,17 @@ from pipeline.tracking import open_tracking
 MIN_REPOSITORIES = 5
 """Smallest number of repositories to learn from, and of repositories to test on."""
 MIN_COVERAGE = 0.5
-"""Smallest coverage of a learned ordering, as a share of that of the default weights. Its probabilities are
-those of being marked, so if few duplicates are marked, suggestions and clusters would vanish."""
+"""Smallest coverage of a learned ordering, as a share of the coverage of the default weights. The learned
+probabilities say how likely a pair is to be marked. So if people mark few duplicates, suggestions and
+clusters would vanish without this limit."""
 
 
 @dataclass(frozen=True)
 class OrderingOutcome:
-    """What was learned: the `version` of the ordering, or None if there are too few marks, and its `figures`.
-    `reason` says why it is not good enough, and is empty if it is. `is_used` says whether new releases use
-    it: if it was good enough, now or when it was learned before."""
+    """The result of learning: the `version` of the ordering and its `figures`. The version is None if there
+    are too few marks. `reason` says why the ordering is not good enough; it is empty if the ordering is good
+    enough. `is_used` says whether new releases use the ordering. This is also so if the same ordering was
+    learned before and was good enough then."""
 
     version: str | None
     reason: str
@@ -59,8 +61,8 @@ class OrderingOutcome:
 
 
 def run(lake: Lake, settings: Settings, release: Pinned) -> OrderingOutcome:
-    """Learns an ordering from the duplicate marks of a release, stores it, logs it to MLflow, and lets new
-    releases use it if it is better than the default.
+    """Learns an ordering from the duplicate marks of a release, stores it and logs it to MLflow. If it is
+    better than the default ordering and not worse than the ordering in use, makes new releases use it.
 
     Learns nothing if there are fewer than `similar.min_marks` marked pairs to learn from, or if the marks are
     of too few repositories. Raises UsageError if there are enough marks, but the release is not indexed, and

@@ -60,8 +60,9 @@ def lost_events(current: Manifest, parameters: Mapping[str, Any], figures: Mappi
 
 
 def fewer_events(current: Manifest, figures: Mapping[str, Any]) -> str:
-    """Returns what the source still has, like `lost_data`, if the new extraction with `figures` has fewer
-    events than `current`."""
+    """Checks whether a new extraction, with the figures `figures`, has fewer events than `current`. Returns
+    what the source still has, for example "900 of the 1,000 events", or an empty string if there are not
+    fewer."""
     events_before, events_now = current.figures["events"], figures["events"]
     return f"{events_now:,} of the {events_before:,} events" if events_now < events_before else ""
 

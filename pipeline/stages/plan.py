@@ -37,8 +37,8 @@ class PlanOutcome:
     """The result of planning a release: the plan of the release, or None if no release was created.
 
     If no release was created, `reason` says why. `days_as_before` are days that are being ingested again. For
-    these days the release uses the batches of the release before. `days_not_ready` are new days that are not
-    cleaned yet. `days_judged_again` are days whose verdict or usual counts changed because earlier days
+    these days the release uses the batches of the previous release. `days_not_ready` are new days that are
+    not cleaned yet. `days_judged_again` are days whose verdict or usual counts changed because earlier days
     arrived.
     """
 

@@ -1,5 +1,5 @@
-"""Stage `publish`: checks a release, then makes it the current one in one step. `rollback` makes an earlier
-release current again.
+"""Stage `publish`: checks a release, then makes it the current release in one step. `rollback` makes an
+earlier release current again.
 
 The stage takes these steps while it holds the publish lock:
 

@@ -1,7 +1,7 @@
 """Part of the stage `extract`: chooses the days to check again, because they are not complete.
 
 A check may read a day and find that it has fewer events than the batch in the lake. Then the batch stays the
-current one, and the files that were read are recorded, so that the next check does not read them again.
+current batch, and the files that were read are recorded, so that the next check does not read them again.
 
     ROOT/unused_extractions/2015-01-10.json
 """
@@ -37,9 +37,9 @@ class UnusedExtraction:
 
     `batch_id` is the current batch, and `files` are the identities of the hour files that were read.
     `made_with` is a fingerprint of the other parameters of the extraction, such as its query.
-    `events_per_hour` has the events that the files have of the hours 0 to 23. `still_available` says what the
-    source still has, such as "23 of the 24 hours". `of_rechecks` is true if the result would be used if the
-    user named the day.
+    `events_per_hour` has the number of events of each hour (0 to 23) in these files. `still_available` says
+    what the source still has, such as "23 of the 24 hours". If `of_rechecks` is true, the record counts only
+    for checks of earlier days: if the user requests the day itself, it is extracted again.
     """
 
     batch_id: str
@@ -58,8 +58,8 @@ UNUSED_DOCUMENT: Document[UnusedExtraction] = Document(
 
 
 class DayRequest(NamedTuple):
-    """A day to extract. `usual_per_hour` has the usual events of the hours 0 to 23; it is empty if they are
-    not known.
+    """A day to extract. `usual_per_hour` has the usual numbers of events of the hours 0 to 23. It is empty if
+    these are not known.
 
     If `recheck` is true, the day is in the lake and is not complete. It is extracted again only if the source
     may have more events of it, and the new batch is used only if it does not have fewer.
@@ -70,8 +70,8 @@ class DayRequest(NamedTuple):
     recheck: bool = False
 
     def expected(self, current: Manifest | None) -> list[int]:
-        """Returns the usual events of the hours, or those of the batch `current` if they are more; 0 if none
-        are known."""
+        """Returns, for each hour, the usual number of events or the number in the batch `current`, whichever
+        is larger; 0 if neither is known."""
         stored = (current.figures.get("events_per_hour") if current else None) or [0] * len(HOURS)
         return [max(pair) for pair in zip(self.usual_per_hour or [0] * len(HOURS), stored, strict=True)]
 
@@ -79,9 +79,10 @@ class DayRequest(NamedTuple):
 def recheck_requests(
     settings: Settings, days: Sequence[date], history: VerdictHistory, failed: Collection[str]
 ) -> list[DayRequest]:
-    """Returns the days of hour files to check again, because they are not complete: the last days before
-    `days`, and `days` themselves if there are several bases. When they were read, it was perhaps not known
-    how many events are usual. `failed` are days whose files could not all be downloaded just now."""
+    """Returns the days to check again, because they are not complete: among the last days before `days` and,
+    if there are several bases, among `days` themselves. When these were read, the usual numbers of events may
+    not have been known. Returns no days if BigQuery is read. `failed` are days whose files could not all be
+    downloaded just now."""
     if settings.warehouse.kind == "bigquery" or not days:
         return []
     recent = [min(days) - number * DAY for number in range(settings.source.recheck_days, 0, -1)]
@@ -95,7 +96,7 @@ def recheck_requests(
 
 
 def with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -> list[DayRequest]:
-    """Returns the requests with the usual events of each hour, as far as they are known."""
+    """Returns the requests with the usual numbers of events of each hour, as far as they are known."""
     usual = [usual_counts(request.day, history) for request in requests]
     return [
         request._replace(usual_per_hour=counts.events_per_hour if counts else ())
@@ -106,10 +107,11 @@ def with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -
 def has_other_files(
     figures: Mapping[str, Any], files: Sequence[list[Any]], choice: HourChoice, request: DayRequest
 ) -> bool:
-    """Returns whether the source has hour files that are not among `files`, but which may have more events of
-    an hour that has none, or too few. Then they are added to `choice`.
+    """Returns whether the source has hour files that are not among `files`. For hours with too few events,
+    the files of the other bases are added to `choice` and count, too.
 
-    `figures` are those of the extraction that read `files`. `files` are identities of hour files.
+    `files` are the identities of the hour files that an extraction has read, and `figures` are the figures of
+    this extraction.
     """
     choice.add_all(needs_another_base(figures.get("events_per_hour") or (), request.usual_per_hour))
     return _has_others(choice, files)
@@ -128,8 +130,8 @@ def _has_others(choice: HourChoice, files: Sequence[list[Any]]) -> bool:
 def may_be_better(
     existing: Manifest, day_source: warehouse.SourceTable | HourChoice, request: DayRequest
 ) -> bool:
-    """Returns whether the source has hour files from which `existing` was not read, but which may have more
-    events."""
+    """Returns whether the source has hour files that may have more events than `existing`, because `existing`
+    was not made from them."""
     if isinstance(day_source, warehouse.SourceTable):
         return False
     files = files_read(existing.figures, existing.parameters)
@@ -146,8 +148,8 @@ def store_unused(
     *,
     of_rechecks: bool,
 ) -> None:
-    """Records that `choice` was read with `parameters`, and that the batch `current` stays the current one.
-    `figures` are those of the extraction."""
+    """Records that the files of `choice` were extracted with `parameters`, but that the batch `current` stays
+    the current batch. `figures` are the figures of the extraction."""
     unused = UnusedExtraction(
         current.batch_id,
         [file.identity for file in choice.files],
@@ -163,7 +165,7 @@ def unused_before(
     lake: Lake, current: Manifest, choice: HourChoice, parameters: Mapping[str, Any], request: DayRequest
 ) -> str:
     """Returns what the source still has of a day, such as "23 of the 24 hours", if the same files were read
-    before and the batch `current` stayed the current one. Otherwise returns an empty string."""
+    before and the batch `current` stayed the current batch. Otherwise returns an empty string."""
     unused = lake.get_json(_path(current.day), UNUSED_DOCUMENT)
     if (
         unused is None

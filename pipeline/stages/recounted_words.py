@@ -1,9 +1,9 @@
 """Part of the stage `extract`: finds the batch of issues that was already extracted from the same data.
 
 Earlier versions of Titler counted only words between white space, so that no issue in Chinese, Japanese or
-Thai was trainable. The words in a batch of such a version are counted again in the issues that the lake has,
-and so are those of a batch that was made with another `text.characters_per_word`. So the source is not read
-again, and BigQuery bills nothing. A batch that would not change is used as it is.
+Thai was trainable. If a batch is from such a version, or was made with another `text.characters_per_word`,
+its words are counted again in the issues that the lake has. So the source is not read again, and BigQuery
+bills nothing. A batch that would not change is used as it is.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class ReusedBatch(NamedTuple):
 def find_extracted(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> Manifest | None:
-    """Returns the batch of issues with these parameters, or one that was made from the same data with another
-    definition of a word. Returns None if there is neither."""
+    """Returns the batch of issues with these parameters, or a batch that was made from the same data with
+    another definition of a word. Returns None if there is neither."""
     existing = lake.find(ISSUES.name, partition, (), parameters)
     if existing is not None:
         return existing
@@ -47,12 +47,12 @@ def find_extracted(
 def reuse_extracted(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any], current: Manifest | None
 ) -> ReusedBatch | None:
-    """Finds a batch of issues as `find_extracted` does, and makes it the current one of its partition.
-    `current` is the current one so far.
+    """Finds a batch of issues as `find_extracted` does, and makes it the current batch of its partition.
+    `current` is the current batch before this call.
 
-    If another definition of a word was used for the batch, and other issues are trainable now, a new batch
-    with the same issues is written and returned. The lake remembers if none are, so the words are counted
-    once.
+    If another definition of a word was used for the batch, and other issues are trainable now, writes and
+    returns a new batch with the same issues. If the same issues are trainable, the lake records this, so that
+    the words are counted only once.
     """
     existing = lake.find(ISSUES.name, partition, (), parameters)
     same_data = _same_but_for_words(lake, partition, parameters, current)
@@ -74,8 +74,8 @@ def reuse_extracted(
 def _same_but_for_words(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any], current: Manifest | None
 ) -> Manifest | None:
-    """Returns a batch that was made from the same data with another definition of a word: the current one, or
-    that of an earlier version of Titler."""
+    """Returns a batch that was made from the same data with another definition of a word: the current batch,
+    or the batch of an earlier version of Titler."""
     without = without_word(parameters)
     if current is not None and without_word(current.parameters) == without:
         return None if current.parameters == parameters else current
@@ -83,7 +83,7 @@ def _same_but_for_words(
 
 
 def _extracted_as(batch: Manifest) -> str:
-    """Returns the id of the batch that was extracted from the source: the batch itself, or the one whose
+    """Returns the id of the batch that was extracted from the source: the batch itself, or the batch whose
     words were counted again."""
     return str(batch.figures.get(RECOUNTED_FROM, batch.batch_id))
 

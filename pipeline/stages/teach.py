@@ -194,13 +194,13 @@ class Lesson:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What the manifest of the trained predictor records about the teacher."""
+        """The figures about the teacher for the manifest of the trained predictor."""
         facts = {"name": self.teacher.name, "digest": self.teacher.digest, "weight": self.weight}
         return {"teacher": {**facts, "used": self.judgement.beats_baselines, **asdict(self.judgement)}}
 
     @property
     def run_parameters(self) -> dict[str, Any]:
-        """What the training's run in MLflow records about the teacher, as parameters."""
+        """The parameters about the teacher for the training's run in MLflow."""
         return {
             "teacher": self.teacher.name,
             "teacher_digest": self.teacher.digest,
@@ -210,7 +210,7 @@ class Lesson:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What the training's run in MLflow records about the teacher, as metrics: its ROUGE-L, that of the
+        """The metrics about the teacher for the training's run in MLflow: its ROUGE-L, the ROUGE-L of the
         baselines, and the number of issues."""
         values = asdict(self.judgement).items()
         return {f"teacher/{name}": value for name, value in values if isinstance(value, int | float)}

@@ -264,8 +264,8 @@ def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[SubsetSizes
         raise UsageError(
             f"The cleaned days from {plan.days[0].day} to {plan.days[-1].day} have {sizes['train']} "
             f"issues for training and {sizes['validation']} for validation. Both numbers must be above 0. "
-            "All issues of a repository are used for the same purpose, so there must be enough "
-            "repositories.",
+            "All issues of a repository are in the same part of the split (training, validation or test), so "
+            "there must be enough repositories.",
             "Extract and clean more days, then create the model again.",
         )
     return sizes

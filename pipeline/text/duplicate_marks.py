@@ -5,17 +5,18 @@
 
 Precision counts more than recall, because marks teach what a duplicate is. These are not marks:
 
-- what somebody quotes, strikes out, or writes as code or in an HTML comment
-- what is negated, asked, or only possible: "isn't a dup of #12", "Duplicate of #12?", "might be a duplicate"
+- text that is quoted, struck out, or written as code or in an HTML comment
+- statements that are negated, asked, or only possible: "isn't a dup of #12", "Duplicate of #12?", "might be a
+  duplicate"
 - a statement about another issue than the commented one: "#12 is a duplicate of this", "#11 duplicates #12"
 - a duplicate of itself, or of a pull request that is given by its address
 
-"Probably a duplicate" and "looks like a duplicate" are marks. Of "duplicate of #1 and #2", the first issue is
-the marked one. The marked issue may be newer than the commented one. English is read best. Of some other
-languages, only the plain phrases are.
+"Probably a duplicate" and "looks like a duplicate" are marks. In "duplicate of #1 and #2", only the first
+issue is marked. The marked issue may be newer than the commented one. Many English wordings are recognised.
+In some other languages, only the plain phrases are recognised.
 
-Each pattern is bounded, so that the time is linear in the length of any comment. Of a comment, the first
-MAX_CHARACTERS are read.
+Each pattern is bounded, so that the time is linear in the length of any comment. Only the first
+MAX_CHARACTERS of a comment are read.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Splits issues into terms: what a search by words compares.
+"""Splits issues into terms, which a search by words compares.
 
     term_words("Crash in TreeView 2.1", None).values() -> "crash", "treeview", "tree", "view", "2.1"
 
 A term is a word in lower case and without its ending, or an identifier. An identifier is a word with a digit,
 an underscore, or a capital letter inside, such as `treeView`, `read_csv`, `CS0103` or `2.1`. An identifier is
 a term as a whole, and its words are terms too. Markup, the lines of issue templates, and a title's prefixes
-in brackets are no terms. Neither are long numbers, hashes and dates in bodies, because hardly any of them
-occurs in two issues. Chinese, Japanese, Korean and Thai have no blanks between words, so pairs of characters
-are terms.
+in brackets are no terms. Long numbers, hashes and dates in bodies are no terms either, because hardly any of
+them occurs in two issues. Chinese, Japanese, Korean and Thai have no blanks between words, so pairs of
+characters are terms.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class IssueTerms:
         return len(self.body_hashes)
 
     def slice(self, first: int, end: int) -> IssueTerms:
-        """Returns the issues from `first` up to, but without, `end`. Shares the memory of the arrays."""
+        """Returns the issues `first` to `end` - 1. The result shares the memory of the arrays."""
         start, stop = int(self.offsets[first]), int(self.offsets[end])
         return IssueTerms(
             self.offsets[first : end + 1] - start,
@@ -82,7 +82,7 @@ class IssueTerms:
 
     @staticmethod
     def concatenate(blocks: Sequence[IssueTerms]) -> IssueTerms:
-        """Returns the issues of all blocks, in order. Without any block there are no issues."""
+        """Concatenates several objects of this class, in order. Without blocks, the result has no issues."""
         blocks = [issue_terms([], []), *blocks]
         starts = np.cumsum([0, *(block.offsets[-1] for block in blocks[:-1])])
         offsets = [block.offsets[1:] + start for block, start in zip(blocks, starts, strict=True)]
@@ -136,8 +136,8 @@ def term_words(title: str | None, body: str | None) -> dict[int, str]:
 
 
 def is_automated(title: str) -> bool:
-    """Returns whether a title is that of a program's report: an update of a dependency, a failed nightly
-    build."""
+    """Returns whether a title belongs to a program's report, such as an update of a dependency or a failed
+    nightly build."""
     return _AUTOMATED.match(_title_text(title)) is not None or _AUTOMATED.match(title) is not None
 
 
@@ -254,7 +254,7 @@ def stem(word: str) -> str:
     """Returns an English word without the ending of its plural, past or -ing form: `crashes` -> `crash`.
 
     Two words with the same stem need not be related, and the stem need not be a word. The rules are a small
-    part of Porter's (1980).
+    part of Porter's rules (1980).
     """
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"

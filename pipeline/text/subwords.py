@@ -316,7 +316,8 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
 
 
 def unknown_id(number: int, size: int) -> UsageError:
-    """Returns the error for a document with the id `number`, if the vocabulary has only `size` ids."""
+    """Returns the error for a document that contains the id `number`, although the vocabulary has only `size`
+    ids."""
     return UsageError(
         f"A document contains the id {number}, but the vocabulary has the ids 0 to {size - 1}.",
         "The document was made with another vocabulary. Make it again with this vocabulary:  titler "

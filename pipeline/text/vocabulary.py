@@ -268,7 +268,7 @@ class Vocabularies:
         """An id of this pair of vocabularies: the first 12 hexadecimal digits of a SHA-256.
 
         The hashed text is the JSON of the vocabulary of bodies, a line break and the JSON of the vocabulary
-        of titles. It is computed only once per object: a release asks for it once per day.
+        of titles. It is computed only once per object, because a release needs it once per day.
         """
         return hashlib.sha256(f"{self.body.to_json()}\n{self.title.to_json()}".encode()).hexdigest()[:12]
 

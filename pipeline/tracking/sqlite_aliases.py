@@ -1,8 +1,8 @@
 """Reads from MLflow's SQLite file which version of a model has an alias.
 
 Importing MLflow takes two seconds of processor time, and most commands only want to know the champion. The
-tables of the file are not an interface of MLflow. So if anything in them is not as expected, MLflow itself
-answers, with its own errors.
+tables of the file are not an interface of MLflow. So if anything in them is not as expected, MLflow itself is
+used, which reports its own errors.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class AliasedVersion:
 
 
 def aliased_version(database: Path, model_name: str, alias: str) -> AliasedVersion | None:
-    """Returns the version of a registered model that has an alias, or None if the file does not say."""
+    """Returns the version of a registered model that has an alias. Returns None if the file does not have
+    this version, or cannot be read as expected."""
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute(_QUERY, (model_name, alias)).fetchall()

@@ -87,7 +87,8 @@ class SourceFile:
 
     @classmethod
     def of(cls, file: Path | SourceFile) -> SourceFile:
-        """Returns `file` itself, or for a path the file of which all events are read."""
+        """Returns `file` itself if it is a SourceFile. For a path, returns a SourceFile of which all events
+        are read."""
         return file if isinstance(file, SourceFile) else cls(file, file.name)
 
 
@@ -105,8 +106,8 @@ class Extraction:
     - `malformed_issues`: how many of the malformed events open an issue.
     - `events_per_file`: maps the label of each hour file to its number of well-formed events, including those
       that were not read. Empty if a BigQuery table was read.
-    - `crawled_per_hour`: for each base of which only some hours are read from its files, maps these hours to
-      their number of events. An event that is in several files of a base counts once.
+    - `crawled_per_hour`: has a key for each base from whose files only the events of some hours are read.
+      Maps these hours to their numbers of events. An event that is in several files of a base counts once.
     - `events_per_hour`: maps the hours of the day (UTC) that have events to their number. Empty if hour files
       were read.
     - `labels`: maps the event ids of issues and comments to the label of the hour file that they are from.
@@ -178,8 +179,8 @@ class ReleaseTables:
         and the source days of these batches.
 
         A batch is new if it is not in `published`: rows of the table release_members_v1 that readers see. The
-        others have passed the checks before, and a batch never changes. If no batch is new, the checks of
-        batches are left out.
+        other batches have passed the checks before, and a batch never changes. If no batch is new, the checks
+        of batches are left out.
         """
         checked = {(row["table_name"], row["batch_id"]) for row in published}
         new = [
@@ -288,7 +289,7 @@ class Warehouse(Protocol):
 
     def exclusive_lock(self, purpose: Purpose) -> AbstractContextManager[None]:
         """Returns a lock for a `with` block. Only one process at a time holds the lock of a purpose: `plan`
-        for planning a release and for removing what nothing uses, or `publish` for changing which release is
+        for planning a release and for removing unused batches, or `publish` for changing which release is
         current.
 
         The lock is released at the end of the block, or when the process dies. Raises TitlerError if another
@@ -325,12 +326,12 @@ class Warehouse(Protocol):
 
 
 def timeline_error(subject: str) -> SourceError:
-    """Returns the error for events from before 2015. `subject` says which events, as the start of a
-    sentence."""
+    """Returns the error for events from before 2015. `subject` is the beginning of the message and names the
+    events: "Most opened issues of 2014-12-31 have"."""
     return SourceError(
         f"{subject} the format of the Timeline API, which GH Archive used before {FIRST_DAY}. "
         "Such events have no titles and bodies, so Titler cannot read them.",
-        f"Extract days since {FIRST_DAY}: "
+        f"Extract days from {FIRST_DAY} on: "
         f"titler extract --from {FIRST_DAY} --to {FIRST_DAY + timedelta(days=6)}",
         final=True,
     )

@@ -50,7 +50,7 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
             "it is worse",
             True,
             [
-                "    it is in use already and stays so, although it is worse",
+                "    it is already in use and stays in use, although it is worse",
                 "    To use the default weights instead: titler learn-ordering --default",
             ],
         ),
@@ -77,7 +77,7 @@ def test_the_command_learns_nothing_without_a_release_and_can_return_to_the_defa
     done = titler("learn-ordering", "--skip-code", "99", environment=lake)
     assert (done.returncode, done.stdout) == (
         99,
-        "learn-ordering: nothing is learned: no release is published yet\n",
+        "learn-ordering: nothing was learned: no release is published yet\n",
     )
     done = titler("learn-ordering", "--default", environment=lake)
     assert (done.returncode, done.stdout) == (

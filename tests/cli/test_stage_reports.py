@@ -63,7 +63,7 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
         SimpleNamespace(group="train", validation_loss=2.0, validation_token_accuracy=0.5, **values)
     )
     assert printed(capsys) == [
-        "    contrastive pre-training, pass 2: loss 1.5000, 25.0% of titles matched to their own body, 3 s",
+        "    contrastive pre-training, pass 2: loss 1.5000, 25.0% of titles matched to the right body, 3 s",
         "    epoch 2: loss 1.5000, validation loss 2.0000, 50.0% of validation tokens predicted correctly, "
         "3 s",
     ]

@@ -113,7 +113,7 @@ def test_an_existing_scheduler_over_tcp_does_the_work(cluster: Cluster):
 
 def test_work_that_ends_every_worker_is_one_clear_error(cluster: Cluster):
     cluster.add_workers(3)
-    with pytest.raises(TitlerError, match="the same part of the work ended several Dask workers"):
+    with pytest.raises(TitlerError, match="the same part of the work killed several Dask workers"):
         map_shards(end_process, [1], label="test", compute=Compute(scheduler_address=cluster.address))
 
 

@@ -37,7 +37,7 @@ A batch is a pair of bodies (B, body_length) and titles (B, title_length).
 
 
 class Network(Protocol):
-    """What a training needs of a network."""
+    """The attributes and methods of a network that a training needs."""
 
     variant: str
     shape: Shape

@@ -42,7 +42,7 @@ def no_blas_threads() -> Iterator[None]:
 
 
 def use_one_thread() -> None:
-    """Lets this process compute with one thread from now on.
+    """Makes this process compute with one thread from now on.
 
     It is meant for a process that shares its machine with similar processes, one per core.
     """

@@ -66,8 +66,8 @@ class Tokens:
         return int(self._tokenizer.pad_token_id)
 
     def unwritable(self, vocabulary: int) -> list[int]:
-        """Returns the tokenizer's ids that no title may contain: special tokens, unknown, and ids from the
-        tokenizer's size up to `vocabulary`, the network's size."""
+        """Returns the tokenizer's ids that no title may contain: the special tokens, the unknown token, and
+        the ids from the tokenizer's size up to `vocabulary`, the network's size."""
         size = int(self._tokenizer.vocabulary_size())
         special = {int(number) for number in self._tokenizer.special_token_ids}
         if UNKNOWN_TOKEN in self._tokenizer.get_vocabulary():

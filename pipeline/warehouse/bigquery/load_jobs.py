@@ -20,7 +20,7 @@ def groups_of_uploads(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
 
 
 def groups_of_files(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in groups, in order. One job lets BigQuery read the files of one group."""
+    """Yields the batches in groups, in order. For each group, one job makes BigQuery read the files."""
     return _groups(batches, lambda batch: len(batch.files), FILES_PER_JOB)
 
 

@@ -243,7 +243,8 @@ class BigQueryWarehouse:
         return self._members
 
     def forget_published(self) -> None:
-        """Makes this object read the published batches again. Called after they have changed."""
+        """Discards the cached list of published batches. Must be called after the published batches have
+        changed."""
         self._members = None
         self._loaded = set()
 

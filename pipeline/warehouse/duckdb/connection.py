@@ -24,8 +24,8 @@ def open_in_memory() -> duckdb.DuckDBPyConnection:
 
 
 def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:
-    """Opens a read-only connection to a DuckDB file that has a release. Raises TitlerError if DuckDB cannot
-    read the file.
+    """Opens a read-only connection to a DuckDB file that contains a release. Raises TitlerError if DuckDB
+    cannot read the file.
 
     The file is attached to a new in-memory database. If it were opened directly, two connections of one
     process would share the same database.

@@ -3,8 +3,9 @@ lines.
 
 DuckDB parses the files. Python examines only the lines that DuckDB cannot read. In these lines, U+FFFD
 replaces unpaired surrogates and bytes that are not UTF-8. DuckDB then reads the repaired lines. Lines that
-cannot be repaired are quarantined, that is, listed as malformed. Of a damaged file, the complete lines before
-the damage are read. A file that is too large for an hour of GH Archive is not read. Memory use is bounded.
+cannot be repaired are quarantined, that is, listed as malformed. If a file is damaged, the complete lines
+before the damage are read. A file that is too large for an hour of GH Archive is not read. Memory use is
+bounded.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ class HourReader:
     this condition.
 
     The attribute `events_per_file` counts the well-formed events of all types, stored or not, per label of a
-    file. `crawled_per_hour` counts, per base and hour of the day, the events of those files of which only
-    some hours are read; an event that is in several files of a base counts once. `omitted_malformed` counts
-    the malformed lines that `malformed()` does not list, and `malformed_issues` counts those of all malformed
-    lines that open an issue.
+    file. `crawled_per_hour` counts the same per base and hour of the day, for files of which only some hours
+    are read; an event that is in several files of a base counts once. `omitted_malformed` counts the
+    malformed lines that `malformed()` does not list. `malformed_issues` counts all malformed lines that open
+    an issue.
     """
 
     def __init__(
@@ -88,7 +89,8 @@ class HourReader:
         self._following: set[str] = set()
 
     def read(self, files: Sequence[SourceFile]) -> None:
-        """Reads hour files. If several files have an event, it is stored once, from the first of them.
+        """Reads hour files. If several files have the same event, it is stored once, from the first of these
+        files.
 
         The malformed lines of a file that is read only for late events are not listed.
         Raises SourceError if one of the files is from before 2015.
