@@ -55,7 +55,8 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
     - `status`: current, published, rolled_back, stopped (by a check), unfinished (a stage has not run) or
       damaged (its plan or its record cannot be read)
     - `current`: whether readers see it
-    - `opened_at`, `published_at`: when it was planned, and when it last became current
+    - `opened_at`: when it was planned
+    - `published_at`, `published_by`: when it last became current, and who published it
     - `model`: its `name` and `version`
     - `issues`, `days`: how many it has
     - `recall_at_10`: of its index, 0 to 1

@@ -41,11 +41,12 @@ def plan_release(
     """A release of these days. Each has one issue, and a file with these bytes."""
     batches, pinned = [], []
     for day, content in days.items():
-        draft = lake.draft(ISSUES.name, {"day": day}, (content.decode(),))
-        draft.write_file("part-00000.parquet", content, rows=1)
-        batches.append(draft.commit())
-        digest = batches[-1].digest
-        pinned.append(PinnedDay(day, batches[-1].folder, "", "", digest, "", ""))
+        if (batch := lake.find(ISSUES.name, {"day": day}, [content.decode()], {})) is None:
+            draft = lake.draft(ISSUES.name, {"day": day}, [content.decode()])
+            draft.write_file("part-00000.parquet", content, rows=1)
+            batch = draft.commit()
+        batches.append(batch)
+        pinned.append(PinnedDay(day, batch.folder, "", "", batch.digest, "", ""))
     release = Pinned(lake, "releases", name)
     pages = write_pages(lake, day_pages(pinned, {}))
     lake.put_json(
@@ -110,6 +111,17 @@ def test_the_newest_release_comes_first_with_what_changed_since_the_one_before(l
         "model": {"name": "m", "version": "3"},
     }
     assert newest["titles"]["withheld"] == "ROUGE-L 2.98, first words 15.6"
+
+
+def test_pages_of_days_that_two_releases_share_are_not_read(lake: Lake) -> None:
+    earlier = {"2014-12-30": b"a", "2014-12-31": b"b"}
+    base = plan_release(lake, "a", "2015-01-02T03:00:00+00:00", {**earlier, "2015-01-01": b"one"})
+    release = plan_release(lake, "b", "2015-01-03T03:00:00+00:00", {**earlier, **FIRST}, "a")
+    for each, time in ((base, "2015-01-02T04:00:00+00:00"), (release, "2015-01-03T04:00:00+00:00")):
+        each.notes[RECORD] = release_record(each.name, time)
+    lake.delete(f"pages/{release.day_pages['2014']}")
+    newest = releases(lake)[0]
+    assert (newest["changes"]["days_added"], newest["problem"]) == (["2015-01-02"], None)
 
 
 def test_a_release_whose_base_was_removed_has_no_changes(lake: Lake) -> None:
