@@ -200,8 +200,8 @@ def similar(
             "For each row of a file with titles and bodies: titler similar --from-file FILE",
         )
     if from_file is not None:
-        where = similar_drafts.WhereToSearch(repo, same_repo, everywhere, first_day)
-        drafts = similar_drafts.similar_of_file(current.lake, current.settings, from_file, where, neighbours)
+        scope = similar_drafts.SearchScope(repo, same_repo, everywhere, first_day)
+        drafts = similar_drafts.similar_of_file(current.lake, current.settings, from_file, scope, neighbours)
         query_reports.similar_of_file(drafts, as_json, show_all=show_all)
         return
     similar_query = queries.SimilarQuery(

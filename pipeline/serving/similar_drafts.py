@@ -20,7 +20,7 @@ from pipeline.source.issue_files import TITLES, URLS, FileIssue
 
 
 @dataclass(frozen=True)
-class WhereToSearch:
+class SearchScope:
     """The issues among which similar ones are searched, as in SimilarQuery. `same_repo` means the repository
     of each row. Raises UsageError if more than one of the first three is given."""
 
@@ -34,7 +34,7 @@ class WhereToSearch:
 
 
 def similar_of_file(
-    lake: Lake, settings: Settings, path: Path, where: WhereToSearch, neighbours: int
+    lake: Lake, settings: Settings, path: Path, scope: SearchScope, neighbours: int
 ) -> Iterator[dict[str, Any]]:
     """Yields an object for each row of a file of issues. Rows need a title and a body.
 
@@ -46,16 +46,16 @@ def similar_of_file(
     - `similar`: what `queries.similar` returns for the draft, without the row's own address
     - `problem`: why no issue can be found for this row, such as an empty text; None if there is no problem
 
-    Raises UsageError if no release is published, if it does not have the repository of `where`, or if the
+    Raises UsageError if no release is published, if it does not have the repository of `scope`, or if the
     file cannot be read as issues.
     """
     opened = OpenRelease(require_current(lake), settings)
-    if where.repo:
-        opened.index.repository(repository_name(where.repo))
+    if scope.repo:
+        opened.index.repository(repository_name(scope.repo))
     for number, issue in enumerate(issue_files.read(path, (*TITLES, *URLS, "body", "repo")), start=1):
         similar, problem = [], None
         try:
-            similar = _similar(opened, issue, where, neighbours)
+            similar = _similar(opened, issue, scope, neighbours)
         except UsageError as error:
             problem = error.message
         yield {
@@ -68,12 +68,12 @@ def similar_of_file(
 
 
 def _similar(
-    opened: OpenRelease, issue: FileIssue, where: WhereToSearch, neighbours: int
+    opened: OpenRelease, issue: FileIssue, scope: SearchScope, neighbours: int
 ) -> list[dict[str, Any]]:
-    if where.same_repo and not issue.repo:
+    if scope.same_repo and not issue.repo:
         raise UsageError("The row has no repository, neither in the column repo nor in an address.")
-    repo = issue.repo if where.same_repo else where.repo
-    query = SimilarQuery(issue.body, issue.title, repo, everywhere=where.everywhere, since=where.since)
+    repo = issue.repo if scope.same_repo else scope.repo
+    query = SimilarQuery(issue.body, issue.title, repo, everywhere=scope.everywhere, since=scope.since)
     count = neighbours + bool(issue.url)  # one of them may be the row's own issue
     rows = similar_in_release(opened, query, count)
     return [row for row in rows if row["issue_url"].lower() != issue.url.lower()][:neighbours]

@@ -173,13 +173,13 @@ def _web_infos(
     failed: dict[int, SourceError] = {}
 
     def request_infos(names: Mapping[str, int]) -> dict[int, dict[str, Any]]:
-        answers = request_all(lambda name: _web_info(filesystem, base, f"{root}/{name}"), list(names))
+        responses = request_all(lambda name: _web_info(filesystem, base, f"{root}/{name}"), list(names))
         infos: dict[int, dict[str, Any]] = {}
-        for hour, answer in zip(names.values(), answers, strict=True):
-            if isinstance(answer, SourceError):
-                failed[hour] = answer
-            elif answer:
-                infos.setdefault(hour, answer)  # the first name of an hour counts
+        for hour, response in zip(names.values(), responses, strict=True):
+            if isinstance(response, SourceError):
+                failed[hour] = response
+            elif response:
+                infos.setdefault(hour, response)  # the first name of an hour counts
         for hour in infos:
             failed.pop(hour, None)
         return infos

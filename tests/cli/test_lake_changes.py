@@ -38,7 +38,7 @@ from pipeline.serving import queries
 from pipeline.serving import releases as serving_releases
 from pipeline.serving import status as serving_status
 from pipeline.serving.queries import SimilarQuery
-from pipeline.serving.similar_drafts import WhereToSearch, similar_of_file
+from pipeline.serving.similar_drafts import SearchScope, similar_of_file
 from pipeline.settings import Release as ReleaseSettings
 from pipeline.settings import Settings
 from pipeline.stages import (
@@ -360,7 +360,7 @@ def test_each_row_of_a_file_is_compared_as_a_draft(published, settings, tmp_path
         "title,body,html_url\n"
         f'parser,the parser crashes when the file is empty,\n"{title}",the parser crashes,{url}\n.,,\n'
     )
-    first, second, third = similar_of_file(published, settings, drafts, WhereToSearch(), 2)
+    first, second, third = similar_of_file(published, settings, drafts, SearchScope(), 2)
     draft = SimilarQuery("the parser crashes when the file is empty", "parser")
     assert first == {
         "row": 1,
@@ -375,12 +375,12 @@ def test_each_row_of_a_file_is_compared_as_a_draft(published, settings, tmp_path
         [],
         "The text contains no word of the model's vocabulary, so no similar issues can be found.",
     )
-    own_repository = WhereToSearch(same_repo=True)
+    own_repository = SearchScope(same_repo=True)
     first, second, _ = similar_of_file(published, settings, drafts, own_repository, 2)
     assert first["problem"] == "The row has no repository, neither in the column repo nor in an address."
     assert {row["list"] for row in second["similar"]} <= {"repository"}
     with pytest.raises(UsageError, match="nobody/nothing"):
-        list(similar_of_file(published, settings, drafts, WhereToSearch(repo="nobody/nothing"), 2))
+        list(similar_of_file(published, settings, drafts, SearchScope(repo="nobody/nothing"), 2))
 
 
 def test_extracting_the_same_hours_again_changes_nothing_downstream(published, settings):

@@ -132,7 +132,7 @@ def test_if_nothing_is_suggested_the_best_probability_is_told(capsys: pytest.Cap
 
 
 def test_similar_issues_of_a_file_are_shown_per_row(capsys: pytest.CaptureFixture[str]) -> None:
-    drafts = [
+    drafts: list[dict[str, Any]] = [
         {"row": 1, "issue_url": None, "title": "it fails", "problem": None,
          "similar": [similar_issue(1, 0.75), similar_issue(2, 0.25)]},
         {"row": 2, "issue_url": "https://github.com/a/b/issues/9", "title": ".", "problem": "No words.",

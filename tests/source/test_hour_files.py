@@ -65,6 +65,10 @@ def address(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
+def downloaded(files: Sequence[HourFile], folder: Path) -> list[Path]:
+    return [path for path in fetch(files, folder) if isinstance(path, Path)]
+
+
 def test_a_day_lists_its_existing_and_its_missing_hours(folder: Path) -> None:
     day = find_hours(str(folder), DAY)
     assert [file.hour for file in day.files] == [0, 3, 13]
@@ -95,7 +99,7 @@ def test_the_names_of_mirrors_are_found(
         path.write_text(f"hour {hour}")
     day = find_hours(address if kind == "web server" else str(folder), DAY)
     assert [file.hour for file in day.files] == [3, 7, 12]
-    contents = [path.read_text() for path in fetch(day.files, tmp_path / "down")]
+    contents = [path.read_text() for path in downloaded(day.files, tmp_path / "down")]
     assert contents == ["hour 3", "hour 7", "hour 12"]
 
 
@@ -183,10 +187,6 @@ def test_a_folder_with_all_hours_of_a_day_is_not_listed(
 ) -> None:
     monkeypatch.setattr(os, "listdir", Mock(side_effect=AssertionError))
     assert [file.hour for file in find_hours(str(folder), DAY, (0, 3, 13)).files] == [0, 3, 13]
-
-
-def downloaded(files: Sequence[HourFile], folder: Path) -> list[Path]:
-    return [path for path in fetch(files, folder) if isinstance(path, Path)]
 
 
 def test_hour_files_on_a_web_server_are_downloaded(address: str, tmp_path: Path) -> None:
