@@ -137,7 +137,8 @@ class WorkerPool:
         try:
             loop = asyncio.get_running_loop()
             reply = await loop.run_in_executor(self._threads, worker.run, task, timeout)
-            is_usable, outcome = True, reply.result()
+            is_usable = True
+            outcome = reply.result()
         except RefusalError as refusal:
             outcome = refusal
         except TimeoutError:

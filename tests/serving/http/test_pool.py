@@ -12,7 +12,7 @@ from pipeline.lake.batches import Lake
 from pipeline.serving import queries
 from pipeline.serving.http.pool import WorkerPool
 from pipeline.serving.http.refusals import RefusalError
-from pipeline.serving.http.tasks import TitleTask
+from pipeline.serving.http.tasks import IssueTask, TitleTask
 from pipeline.settings import Serve, Settings
 
 BODY = "The window closes when I press Enter twice"
@@ -79,3 +79,17 @@ def test_titles_that_wait_at_the_same_time_are_computed_together(copied_lake: Se
     expected = [queries.title(lake, body)["title"] for body in other_bodies[:2]]
     assert [title["title"] for title in second] == expected
     assert [title["abstained"] for title in third] == [True]
+
+
+def test_a_worker_that_refuses_a_task_is_used_again(copied_lake: Settings) -> None:
+    settings = copied_lake.model_copy(update={"serve": Serve(workers=1)})
+
+    async def run() -> None:
+        pool = WorkerPool(Lake(settings.lake.root), settings)
+        await pool.check()
+        with pytest.raises(RefusalError) as refused:
+            await pool.compute(IssueTask("https://github.com/no/such/issues/1"))
+        assert (refused.value.status, pool.usable, pool.busy) == (404, 1, 0)
+        await pool.close()
+
+    asyncio.run(run())
