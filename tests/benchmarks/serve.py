@@ -8,8 +8,8 @@ LAKE is a folder with a published release. `tests/benchmarks/night.py --folder D
 many issues as wanted. The requests have the texts of issues of the release's last days.
 
 The load generator is vegeta (tests/benchmarks/install_vegeta.sh), a program of its own. Each kind of request
-is sent twice: as many as the server answers, by two clients per worker, and then half as many per second, at
-a constant rate, whether or not the server keeps up.
+is sent twice: as many as the server answers, by eight clients per worker, and then half as many per second,
+at a constant rate, whether or not the server keeps up.
 
 Processor time is that of all processes of the server. It hardly depends on other programs on the machine;
 requests per second and times of answers do, so the load of the machine is printed, too. The memory is the
@@ -43,7 +43,8 @@ from pipeline.releases.current import require_current
 
 TEXTS = 500
 START_TIMEOUT = 900
-CLIENTS_PER_WORKER = 2
+CLIENTS_PER_WORKER = 8
+"""So that several requests wait, as they do at a busy server. Titles that wait are computed together."""
 MEMORY_EVERY = 2.0
 """Seconds between two measurements of the memory."""
 REQUESTS = {
@@ -168,7 +169,8 @@ def targets(address: str, request: str, texts: Sequence[Mapping[str, Any]]) -> b
 def send(vegeta: str, given: bytes, seconds: float, rate: float, clients: int) -> dict[str, Any]:
     """Sends requests for some seconds. Returns vegeta's report. The rate 0 stands for as many as `clients`
     clients get answered."""
-    speed = [f"-rate={rate:.2f}/s"] if rate else ["-rate=0", f"-max-workers={clients}"]
+    # vegeta reads whole numbers only.
+    speed = [f"-rate={max(1, round(60 * rate))}/1m"] if rate else ["-rate=0", f"-max-workers={clients}"]
     attack = [vegeta, "attack", "-format=json", f"-duration={seconds:g}s", "-timeout=60s", *speed]
     results = subprocess.run(attack, input=given, stdout=subprocess.PIPE, check=True).stdout
     report = subprocess.run(
@@ -191,10 +193,12 @@ def measure(
     sampler = threading.Thread(target=sample_memory)
     sampler.start()
     processor = server.processor_seconds()
-    report = send(vegeta, given, seconds, rate, clients)
+    try:
+        report = send(vegeta, given, seconds, rate, clients)
+    finally:
+        ended.set()
+        sampler.join()
     processor = server.processor_seconds() - processor
-    ended.set()
-    sampler.join()
     memory.append(server.memory_mib())
     answered = report["status_codes"].get("200", 0)
     return Measurement(

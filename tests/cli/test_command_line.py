@@ -103,6 +103,7 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
             ["extract", "--day", "2015-01-01"],
             "is not a folder or does not exist; expected a folder of hour files",
         ),
+        (["serve", "--host", "0.0.0.0"], "is not a loopback address, and the setting serve.token is empty"),
         (["--settings", "none.toml", "status"], "no such settings file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

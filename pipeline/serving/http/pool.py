@@ -137,7 +137,8 @@ class WorkerPool:
         try:
             loop = asyncio.get_running_loop()
             reply = await loop.run_in_executor(self._threads, worker.run, task, timeout)
-            is_usable, outcome = True, reply.result()
+            is_usable = True
+            outcome = reply.result()
         except RefusalError as refusal:
             outcome = refusal
         except TimeoutError:
@@ -199,11 +200,13 @@ class WorkerPool:
         """Returns `count` new workers that have the release open. Raises TitlerError if they cannot."""
         workers: list[Worker] = []
         try:
-            for _ in range(count):
-                workers.append(Worker(self._lake, self._settings, release_id))
-                self._starting.add(workers[-1])
-            for worker in workers:
-                worker.wait_until_open()
+            # The first one finds out whether the release can be opened, before the others are started.
+            for number in (1, count - 1):
+                started = [Worker(self._lake, self._settings, release_id) for _ in range(number)]
+                workers += started
+                self._starting.update(started)
+                for worker in started:
+                    worker.wait_until_open()
         except BaseException:
             for worker in workers:
                 worker.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline.lake.batches import Lake
 from pipeline.serving import queries
 from pipeline.serving.http.pool import WorkerPool
 from pipeline.serving.http.refusals import RefusalError
-from pipeline.serving.http.tasks import TitleTask
+from pipeline.serving.http.tasks import IssueTask, TitleTask
 from pipeline.settings import Serve, Settings
 
 BODY = "The window closes when I press Enter twice"
@@ -51,31 +52,49 @@ def test_a_worker_whose_answer_takes_too_long_is_ended_and_replaced(copied_lake:
     asyncio.run(run())
 
 
-def test_titles_that_wait_at_the_same_time_are_computed_together(copied_lake: Settings) -> None:
+@pytest.fixture(scope="module")
+def open_pool(copied_lake: Settings) -> Iterator[tuple[asyncio.Runner, WorkerPool]]:
+    """A pool with one worker, and the event loop in which it runs."""
     settings = copied_lake.model_copy(update={"serve": Serve(workers=1)})
-    other_bodies = ["It crashes at the start", "The colour of the button is wrong", ""]
+    with asyncio.Runner() as runner:
+        pool = runner.run(opened(settings))
+        yield runner, pool
+        runner.run(pool.close())
+
+
+async def opened(settings: Settings) -> WorkerPool:
+    pool = WorkerPool(Lake(settings.lake.root), settings)
+    await pool.check()
+    return pool
+
+
+def test_titles_that_wait_at_the_same_time_are_computed_together(
+    open_pool: tuple[asyncio.Runner, WorkerPool], copied_lake: Settings
+) -> None:
+    runner, pool = open_pool
+    bodies = ["It crashes at the start", "The colour of the button is wrong"]
 
     async def run() -> list[list[dict[str, Any]]]:
-        pool = WorkerPool(Lake(settings.lake.root), settings)
-        await pool.check()
-        tasks = [
-            TitleTask((BODY,)),
-            TitleTask((other_bodies[0], other_bodies[1])),
-            TitleTask((other_bodies[2],)),
-        ]
+        tasks = [TitleTask((BODY,)), TitleTask(tuple(bodies)), TitleTask(("",))]
         waiting = [asyncio.create_task(pool.compute(task)) for task in tasks]
         await asyncio.sleep(0)  # lets all of them begin
         assert (pool.busy, pool.waiting) == (1, 2)
         await waiting[1]
         await asyncio.sleep(0)  # too short for another answer
         assert waiting[2].done()
-        answers = [await response for response in waiting]
-        await pool.close()
-        return answers
+        return [await response for response in waiting]
 
-    first, second, third = asyncio.run(run())
-    lake = Lake(settings.lake.root)
+    first, second, third = runner.run(run())
+    lake = Lake(copied_lake.lake.root)
     assert first == [queries.title(lake, BODY)]
-    expected = [queries.title(lake, body)["title"] for body in other_bodies[:2]]
-    assert [title["title"] for title in second] == expected
+    assert [title["title"] for title in second] == [queries.title(lake, body)["title"] for body in bodies]
     assert [title["abstained"] for title in third] == [True]
+
+
+def test_a_worker_that_refuses_a_task_is_used_again(
+    open_pool: tuple[asyncio.Runner, WorkerPool],
+) -> None:
+    runner, pool = open_pool
+    with pytest.raises(RefusalError) as refused:
+        runner.run(pool.compute(IssueTask("https://github.com/no/such/issues/1")))
+    assert (refused.value.status, pool.usable, pool.busy) == (404, 1, 0)
