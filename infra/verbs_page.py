@@ -42,7 +42,8 @@ def command_group() -> TyperGroup:
 def page() -> str:
     """Returns the page in Markdown.
 
-    It has two sections, each with the commands of some modules. Each command has an example and a table of its options.
+    It has two sections, each with the commands of some modules. Each command has an example and a table of
+    its options.
     """
     lines = [
         *INTRODUCTION.splitlines(),

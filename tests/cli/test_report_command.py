@@ -64,7 +64,12 @@ def test_the_browser_opens_the_page(
     shared_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda address: bool(opened.append(address)) or True)
+
+    def open_page(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_page)
     assert run(shared_settings, "--out", str(tmp_path / "page.html"), "--open").returncode == 0
     assert opened == [(tmp_path / "page.html").as_uri()]
 

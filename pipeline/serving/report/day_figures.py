@@ -28,6 +28,8 @@ NEW_DAYS = 7
 out."""
 BODY_CHARACTERS = 500
 """The script of an issue is that of its title and of this much of its body."""
+SCRIPT_ISSUES = 5_000
+"""The script is determined for at most about this many issues of a day, spread evenly over the day."""
 PADDING_ID, UNKNOWN_ID = 0, 1
 
 
@@ -161,6 +163,7 @@ def _median_length(texts: pa.ChunkedArray) -> float | None:
 
 
 def _share_of_other_scripts(issues: pa.Table) -> float | None:
+    issues = issues.take(pa.array(range(0, len(issues), 1 + len(issues) // SCRIPT_ISSUES), pa.int64()))
     bodies = pc.utf8_slice_codeunits(pc.fill_null(issues.column("body"), ""), 0, BODY_CHARACTERS)
     texts = pc.binary_join_element_wise(issues.column("title"), bodies, " ")
     letters, latin = (pc.count_substring_regex(texts, name) for name in (r"\p{L}", r"\p{Latin}"))
