@@ -74,6 +74,12 @@ def test_the_browser_opens_the_page(
     assert opened == [(tmp_path / "page.html").as_uri()]
 
 
+def test_a_browser_cannot_open_a_page_in_a_bucket() -> None:
+    result = titler("report", "r", "--open", environment={"TITLER_LAKE__ROOT": "memory://bucket"})
+    assert result.returncode == 2
+    assert "titler report r --out report.html --open" in result.stderr
+
+
 def test_an_unknown_release_is_a_mistake(shared_settings: Settings) -> None:
     result = run(shared_settings, "nosuch")
     assert result.returncode == 2
