@@ -102,8 +102,8 @@ def _marked_duplicates(settings: Settings, record: Record, previous: Record | No
         return Check(name, figure, threshold, "not measured", "There is no earlier figure to compare with.")
     remark = f"It was {earlier['recall_at_10']:.1%} of {earlier['pairs']:,} pairs in the release before."
     if min(marked["pairs"], earlier["pairs"]) < least:
-        needed = f"At least {least:,} pairs are needed to judge a fall (setting release.min_marks)."
-        return Check(name, figure, threshold, "not measured", f"{remark} {needed}")
+        explanation = f"At least {least:,} pairs are needed to judge a fall (setting release.min_marks)."
+        return Check(name, figure, threshold, "not measured", f"{remark} {explanation}")
     if marked.get("repositories") != earlier.get("repositories"):
         other = "It was measured on other repositories, so the two cannot be compared."
         return Check(name, figure, threshold, "not measured", f"{remark} {other}")

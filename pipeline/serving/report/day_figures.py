@@ -106,14 +106,14 @@ def figures_of_last_days(
     before. A day whose batches are the same has the same figures. The rows of the others are read, of at most
     NEW_DAYS days.
     """
-    known = {(day.day, day.issues_batch, day.titles_batch): day for day in earlier}
+    measured = {(day.day, day.issues_batch, day.titles_batch): day for day in earlier}
     issues = release.members[ISSUES.name][-DAYS:]
     titles = {manifest.day: manifest for manifest in release.members[TITLE_PREDICTIONS.name][-DAYS:]}
     days: list[DayFigures | None] = []
     vectors: dict[str, Manifest] = {}
     for number, manifest in enumerate(issues):
         of_titles = titles[manifest.day]
-        figures = known.get((manifest.day, manifest.batch_id, of_titles.batch_id))
+        figures = measured.get((manifest.day, manifest.batch_id, of_titles.batch_id))
         if figures is None and number >= len(issues) - NEW_DAYS:
             if not vectors and VECTORS.name in release.members:
                 vectors = {each.day: each for each in release.members[VECTORS.name][-NEW_DAYS:]}

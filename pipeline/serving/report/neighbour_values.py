@@ -50,7 +50,8 @@ def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) ->
     if SIMILAR_ISSUES.name not in release.members:
         return None
     last_day = release.plan.days[-1].day
-    first_day = str(date.fromisoformat(last_day) - timedelta(days=CLUSTER_DAYS - 1))
+    week_before = date.fromisoformat(last_day) - timedelta(days=CLUSTER_DAYS - 1)
+    first_day = max(str(week_before), release.plan.days[0].day)
     clusters = _clusters(release, rows, record, first_day)
     calibration = json.loads(record.get("ordering_calibration") or "{}")
     return Neighbours(

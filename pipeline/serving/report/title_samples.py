@@ -33,8 +33,8 @@ def choose_samples(titles: pa.Table, seed: str) -> dict[str, Choice]:
     generator = random.Random(seed)
     in_order = titles.take(pc.sort_indices(titles, sort_keys=[("issue_id", "ascending")]))
     abstained = in_order.column("abstained").to_numpy()
-    given, not_given = np.flatnonzero(~abstained).tolist(), np.flatnonzero(abstained).tolist()
-    scored = _scored(in_order, _drawn(generator, given, SCORED))
+    with_title, without_title = np.flatnonzero(~abstained).tolist(), np.flatnonzero(abstained).tolist()
+    scored = _scored(in_order, _drawn(generator, with_title, SCORED))
     rouge = np.array([score for _, score in scored], np.float64)
     best = np.argsort(-rouge, kind="stable")[:SAMPLES]
     others = np.setdiff1d(np.arange(len(rouge)), best)
@@ -43,7 +43,7 @@ def choose_samples(titles: pa.Table, seed: str) -> dict[str, Choice]:
     return {
         "best": [scored[number] for number in best.tolist()],
         "typical": [scored[number] for number in typical.tolist()],
-        "abstained": _scored(in_order, _drawn(generator, not_given, SAMPLES)),
+        "abstained": _scored(in_order, _drawn(generator, without_title, SAMPLES)),
         "random": _scored(in_order, _drawn(generator, range(len(in_order)), SAMPLES)),
     }
 
