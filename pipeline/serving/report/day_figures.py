@@ -208,8 +208,8 @@ def drift(figures: Sequence[DayFigures], earlier: Sequence[DayFigures]) -> tuple
     `figures` are those of this release, `earlier` those that are stored with the release before. A day is new
     if its figures are not the same there. Without an earlier release, all days count as new.
     """
-    before = set(earlier)
-    is_new = tuple(day not in before for day in figures)
+    earlier_days = set(earlier)
+    is_new = tuple(day not in earlier_days for day in figures)
     rows = []
     for name, title, explanation, unit in SHOWN:
         values = [getattr(day, name) for day in figures]

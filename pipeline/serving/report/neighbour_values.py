@@ -90,8 +90,8 @@ def _neighbourhoods(
     batches = [batch for batch in release.members[SIMILAR_ISSUES.name] if batch.rows]
     if not batches or MIN_PROBABILITY not in record:
         return ()
-    similar, least = rows.read(batches[-1], SIMILAR_ISSUES), record[MIN_PROBABILITY]
-    chosen = choose_issues(similar, least, release.name)
+    similar, min_probability = rows.read(batches[-1], SIMILAR_ISSUES), record[MIN_PROBABILITY]
+    chosen = choose_issues(similar, min_probability, release.name)
     batch = next(batch for batch in release.members[TITLE_PREDICTIONS.name] if batch.day == batches[-1].day)
     issues = {
         row["issue_id"]: Issue(row["issue_url"], row["repo"], row["title"])
@@ -99,7 +99,8 @@ def _neighbourhoods(
     }
     similar_rows = _of_issues(similar, chosen)
     return tuple(
-        Neighbourhood(issues[issue_id], suggestions_of(similar_rows, issue_id, least)) for issue_id in chosen
+        Neighbourhood(issues[issue_id], suggestions_of(similar_rows, issue_id, min_probability))
+        for issue_id in chosen
     )
 
 
@@ -129,8 +130,8 @@ def suggestions_of(
     of_issue = sorted((row for row in rows if row["issue_id"] == issue_id), key=lambda row: row["rank"])
     chosen: dict[int, Mapping[str, Any]] = {}
     for name in (REPOSITORY_LIST, EVERYWHERE_LIST):
-        others = [row for row in of_issue if row["list"] == name and row["similar_issue_id"] not in chosen]
-        chosen |= {row["similar_issue_id"]: row for row in others[:LISTED]}
+        unlisted = [row for row in of_issue if row["list"] == name and row["similar_issue_id"] not in chosen]
+        chosen |= {row["similar_issue_id"]: row for row in unlisted[:LISTED]}
     return tuple(
         Suggestion(
             Issue(row["similar_issue_url"], repository_of(row["similar_issue_url"]), row["similar_title"]),

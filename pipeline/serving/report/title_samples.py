@@ -37,9 +37,9 @@ def choose_samples(titles: pa.Table, seed: str) -> dict[str, Choice]:
     scored = _scored(in_order, _drawn(generator, with_title, SCORED))
     rouge = np.array([score for _, score in scored], np.float64)
     best = np.argsort(-rouge, kind="stable")[:SAMPLES]
-    others = np.setdiff1d(np.arange(len(rouge)), best)
-    distances = np.abs(rouge[others] - np.median(rouge)) if len(others) else np.zeros(0)
-    typical = others[np.argsort(distances, kind="stable")[:SAMPLES]]
+    remaining = np.setdiff1d(np.arange(len(rouge)), best)
+    distances = np.abs(rouge[remaining] - np.median(rouge)) if len(remaining) else np.zeros(0)
+    typical = remaining[np.argsort(distances, kind="stable")[:SAMPLES]]
     return {
         "best": [scored[number] for number in best.tolist()],
         "typical": [scored[number] for number in typical.tolist()],
@@ -48,8 +48,8 @@ def choose_samples(titles: pa.Table, seed: str) -> dict[str, Choice]:
     }
 
 
-def _drawn(generator: random.Random, rows: Sequence[int], most: int) -> list[int]:
-    return generator.sample(rows, min(most, len(rows)))
+def _drawn(generator: random.Random, rows: Sequence[int], count: int) -> list[int]:
+    return generator.sample(rows, min(count, len(rows)))
 
 
 def _scored(titles: pa.Table, numbers: list[int]) -> Choice:
