@@ -91,10 +91,10 @@ def write_after_publication(current: Context, release: Pinned) -> None:
         explained = error if isinstance(error, TitlerError) else disk_error(error)
         reason = explained.message if explained else f"{type(error).__name__}: {error}"
         hint = explained.hint if explained else f"titler --debug report {release.name}"
-        what = f"Release {release.name} is published, but its report could not be written: {reason}"
-        console.error(f"{what}\n{hint}\nThen write the report: {command}")
+        summary = f"Release {release.name} is published, but its report could not be written: {reason}"
+        console.error(f"{summary}\n{hint}\nThen write the report: {command}")
         message = alerts.Message(
-            " ".join(what.split()), alerts.time_text(), current.settings.alerts.link, f"{hint}\n{command}"
+            " ".join(summary.split()), alerts.time_text(), current.settings.alerts.link, f"{hint}\n{command}"
         )
         no_task = current.settings.alerts.model_copy(update={"task": ""})  # the task does not fail
         alerts.send_once(current.lake, no_task, message, f"release/{release.name}/report")

@@ -23,11 +23,12 @@ from pipeline.releases.current import current_release_id
 from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.records import RECORD
 from pipeline.releases.withheld_titles import PROMOTION
+from pipeline.serving.report.day_figures import DAY_FIGURES
 from pipeline.settings import Alerts, Settings
 from pipeline.stages.collect import COLLECTED, COLLECTED_DOCUMENT
 from tests.support import lakes, titler_in_process
 
-NOTES = {note.name: note for note in (RECORD, INDEX_FIGURES, PROMOTION, EVALUATION)}
+NOTES = {note.name: note for note in (RECORD, INDEX_FIGURES, PROMOTION, EVALUATION, DAY_FIGURES)}
 MANIFEST_KEYS = ("table", "partition", "batch_id", "key", "digest", "rows", "files", "inputs")
 KEYS: dict[str, tuple[str, ...]] = {
     "manifest.json": (*MANIFEST_KEYS, "parameters", "figures", "created_at"),
@@ -36,6 +37,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "pages": ("pages",),
     "catalogue.json": ("days", "manifests", "ids"),
     "releases/current.json": ("release_id",),
+    "day_figures.json": ("days",),
     "collected.json": ("all_batches_recorded",),
     "evaluation.json": ("issues", "rougeL", "lead_rougeL", "champion"),
     "promotion.json": ("shortfall", "accepted"),

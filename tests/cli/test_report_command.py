@@ -64,9 +64,20 @@ def test_the_browser_opens_the_page(
     shared_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda address: bool(opened.append(address)) or True)
+
+    def open_page(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_page)
     assert run(shared_settings, "--out", str(tmp_path / "page.html"), "--open").returncode == 0
     assert opened == [(tmp_path / "page.html").as_uri()]
+
+
+def test_a_browser_cannot_open_a_page_in_a_bucket() -> None:
+    result = titler("report", "r", "--open", environment={"TITLER_LAKE__ROOT": "memory://bucket"})
+    assert result.returncode == 2
+    assert "titler report r --out report.html --open" in result.stderr
 
 
 def test_an_unknown_release_is_a_mistake(shared_settings: Settings) -> None:

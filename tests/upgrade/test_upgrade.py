@@ -223,3 +223,17 @@ def test_what_needs_segments_says_so_for_a_release_of_an_earlier_version(
         titler("similar --same-repo", url)
     with pytest.raises(UsageError, match=r"Copy the files issues\.ann and ids\.parquet from "):
         titler("export", str(old.folder / "out"))
+
+
+def test_a_report_about_an_old_release_leaves_out_what_it_lacks(
+    old: UnpackedLake, titler: Titler, tmp_path: Path
+) -> None:
+    file = tmp_path / "page.html"
+    titler("report", "--out", str(file))
+    assert re.findall(r"<h2[^>]*>([^<]*)</h2>", file.read_text()) == [
+        "What is in it, and what changed",
+        "Source health",
+        "Checks",
+        "Title quality",
+        "Drift",
+    ]

@@ -49,12 +49,12 @@ SMALLEST_RADIUS, LARGEST_RADIUS = 3.5, 9.0
 
 def curve_points(curve: Sequence[CurvePoint]) -> list[Point]:
     """Returns the points of a reliability curve. The area of a circle grows with the number of cases."""
-    most = max(point.count for point in curve) or 1
+    largest = max(point.count for point in curve) or 1
     return [
         Point(
             CURVE_PLOT.x(point.estimated),
             CURVE_PLOT.y(point.observed),
-            round(SMALLEST_RADIUS + (LARGEST_RADIUS - SMALLEST_RADIUS) * sqrt(point.count / most), 1),
+            round(SMALLEST_RADIUS + (LARGEST_RADIUS - SMALLEST_RADIUS) * sqrt(point.count / largest), 1),
         )
         for point in curve
     ]
@@ -104,8 +104,8 @@ def hour_levels(days: Sequence[SourceDay]) -> list[list[int]]:
     """Returns the shade of every hour of every day: 1 (few events) to LEVELS, or 0 if they were not
     counted."""
     counted = [hour.events for day in days for hour in day.hours if hour.events is not None]
-    most = max(counted, default=0) or 1
+    highest = max(counted, default=0) or 1
     return [
-        [0 if hour.events is None else min(LEVELS, 1 + hour.events * LEVELS // most) for hour in day.hours]
+        [0 if hour.events is None else min(LEVELS, 1 + hour.events * LEVELS // highest) for hour in day.hours]
         for day in days
     ]

@@ -51,19 +51,19 @@ def _collapsed_days(record: Record, collapsed: int) -> Check:
 
 
 def _index_recall(settings: Settings, index: Mapping[str, Any]) -> list[Check]:
-    least = settings.index.min_recall
+    minimum = settings.index.min_recall
     remark = f"Measured on {index['recall_queries']:,} issues. Setting index.min_recall."
-    checks = [_at_least("Recall@10 of the index", index["recall_at_10"], least, remark)]
+    checks = [_at_least("Recall@10 of the index", index["recall_at_10"], minimum, remark)]
     if segments := index.get("segments"):
         lowest = min(segments, key=lambda segment: segment["recall_at_10"])
         remark = f"Segment {lowest['period']}, the lowest of {len(segments):,}. Setting index.min_recall."
-        checks.append(_at_least("Recall@10 of a segment", lowest["recall_at_10"], least, remark))
+        checks.append(_at_least("Recall@10 of a segment", lowest["recall_at_10"], minimum, remark))
     return checks
 
 
-def _at_least(name: str, value: float, least: float, remark: str) -> Check:
-    outcome: Outcome = "passed" if value >= least else "failed"
-    return Check(name, f"{value:.3f}", f"at least {least:g}", outcome, remark)
+def _at_least(name: str, value: float, minimum: float, remark: str) -> Check:
+    outcome: Outcome = "passed" if value >= minimum else "failed"
+    return Check(name, f"{value:.3f}", f"at least {minimum:g}", outcome, remark)
 
 
 def _share_without_title(settings: Settings, record: Record, previous: Record | None) -> Check:
@@ -90,7 +90,7 @@ def _share_without_title(settings: Settings, record: Record, previous: Record | 
 
 
 def _marked_duplicates(settings: Settings, record: Record, previous: Record | None) -> Check:
-    name, least = "Marked duplicates that are listed", settings.release.min_marks
+    name, minimum = "Marked duplicates that are listed", settings.release.min_marks
     threshold = "no significant fall"
     marked, earlier = marked_figures(record), marked_figures(previous) if previous else None
     if marked is None:
@@ -101,12 +101,12 @@ def _marked_duplicates(settings: Settings, record: Record, previous: Record | No
     if earlier is None:
         return Check(name, figure, threshold, "not measured", "There is no earlier figure to compare with.")
     remark = f"It was {earlier['recall_at_10']:.1%} of {earlier['pairs']:,} pairs in the release before."
-    if min(marked["pairs"], earlier["pairs"]) < least:
-        needed = f"At least {least:,} pairs are needed to judge a fall (setting release.min_marks)."
-        return Check(name, figure, threshold, "not measured", f"{remark} {needed}")
+    if min(marked["pairs"], earlier["pairs"]) < minimum:
+        explanation = f"At least {minimum:,} pairs are needed to judge a fall (setting release.min_marks)."
+        return Check(name, figure, threshold, "not measured", f"{remark} {explanation}")
     if marked.get("repositories") != earlier.get("repositories"):
-        other = "It was measured on other repositories, so the two cannot be compared."
-        return Check(name, figure, threshold, "not measured", f"{remark} {other}")
+        explanation = "It was measured on other repositories, so the two cannot be compared."
+        return Check(name, figure, threshold, "not measured", f"{remark} {explanation}")
     shares = ((earlier["recall_at_10"], earlier["pairs"]), (marked["recall_at_10"], marked["pairs"]))
     outcome: Outcome = "passed" if smallest_fall(*shares) <= 0 else "failed"
     return Check(name, figure, threshold, outcome, remark)

@@ -28,6 +28,8 @@ NEW_DAYS = 7
 out."""
 BODY_CHARACTERS = 500
 """The script of an issue is that of its title and of this much of its body."""
+SCRIPT_ISSUES = 5_000
+"""The script is determined for at most about this many issues of a day, spread evenly over the day."""
 PADDING_ID, UNKNOWN_ID = 0, 1
 
 
@@ -104,14 +106,14 @@ def figures_of_last_days(
     before. A day whose batches are the same has the same figures. The rows of the others are read, of at most
     NEW_DAYS days.
     """
-    known = {(day.day, day.issues_batch, day.titles_batch): day for day in earlier}
+    measured = {(day.day, day.issues_batch, day.titles_batch): day for day in earlier}
     issues = release.members[ISSUES.name][-DAYS:]
     titles = {manifest.day: manifest for manifest in release.members[TITLE_PREDICTIONS.name][-DAYS:]}
     days: list[DayFigures | None] = []
     vectors: dict[str, Manifest] = {}
     for number, manifest in enumerate(issues):
         of_titles = titles[manifest.day]
-        figures = known.get((manifest.day, manifest.batch_id, of_titles.batch_id))
+        figures = measured.get((manifest.day, manifest.batch_id, of_titles.batch_id))
         if figures is None and number >= len(issues) - NEW_DAYS:
             if not vectors and VECTORS.name in release.members:
                 vectors = {each.day: each for each in release.members[VECTORS.name][-NEW_DAYS:]}
@@ -161,6 +163,7 @@ def _median_length(texts: pa.ChunkedArray) -> float | None:
 
 
 def _share_of_other_scripts(issues: pa.Table) -> float | None:
+    issues = issues.take(pa.array(range(0, len(issues), 1 + len(issues) // SCRIPT_ISSUES), pa.int64()))
     bodies = pc.utf8_slice_codeunits(pc.fill_null(issues.column("body"), ""), 0, BODY_CHARACTERS)
     texts = pc.binary_join_element_wise(issues.column("title"), bodies, " ")
     letters, latin = (pc.count_substring_regex(texts, name) for name in (r"\p{L}", r"\p{Latin}"))
@@ -205,8 +208,8 @@ def drift(figures: Sequence[DayFigures], earlier: Sequence[DayFigures]) -> tuple
     `figures` are those of this release, `earlier` those that are stored with the release before. A day is new
     if its figures are not the same there. Without an earlier release, all days count as new.
     """
-    before = set(earlier)
-    is_new = tuple(day not in before for day in figures)
+    earlier_days = set(earlier)
+    is_new = tuple(day not in earlier_days for day in figures)
     rows = []
     for name, title, explanation, unit in SHOWN:
         values = [getattr(day, name) for day in figures]

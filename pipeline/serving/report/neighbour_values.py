@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline.contracts import (
     DUPLICATE_PAIRS,
     EVERYWHERE_LIST,
@@ -47,7 +50,8 @@ def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) ->
     if SIMILAR_ISSUES.name not in release.members:
         return None
     last_day = release.plan.days[-1].day
-    first_day = str(date.fromisoformat(last_day) - timedelta(days=CLUSTER_DAYS - 1))
+    week_before = date.fromisoformat(last_day) - timedelta(days=CLUSTER_DAYS - 1)
+    first_day = max(str(week_before), release.plan.days[0].day)
     clusters = _clusters(release, rows, record, first_day)
     calibration = json.loads(record.get("ordering_calibration") or "{}")
     return Neighbours(
@@ -86,41 +90,48 @@ def _neighbourhoods(
     batches = [batch for batch in release.members[SIMILAR_ISSUES.name] if batch.rows]
     if not batches or MIN_PROBABILITY not in record:
         return ()
-    similar = rows.read(batches[-1], SIMILAR_ISSUES).to_pylist()
-    titles = next(batch for batch in release.members[TITLE_PREDICTIONS.name] if batch.day == batches[-1].day)
+    similar, min_probability = rows.read(batches[-1], SIMILAR_ISSUES), record[MIN_PROBABILITY]
+    chosen = choose_issues(similar, min_probability, release.name)
+    batch = next(batch for batch in release.members[TITLE_PREDICTIONS.name] if batch.day == batches[-1].day)
     issues = {
         row["issue_id"]: Issue(row["issue_url"], row["repo"], row["title"])
-        for row in rows.read(titles, TITLE_PREDICTIONS).to_pylist()
+        for row in _of_issues(rows.read(batch, TITLE_PREDICTIONS), chosen)
     }
-    least = record[MIN_PROBABILITY]
+    similar_rows = _of_issues(similar, chosen)
     return tuple(
-        Neighbourhood(issues[issue_id], suggestions_of(similar, issue_id, least))
-        for issue_id in choose_issues(similar, least, release.name)
+        Neighbourhood(issues[issue_id], suggestions_of(similar_rows, issue_id, min_probability))
+        for issue_id in chosen
     )
 
 
-def choose_issues(rows: Sequence[Mapping[str, Any]], min_probability: float, seed: str) -> list[int]:
+def _of_issues(rows: pa.Table, issue_ids: list[int]) -> list[dict[str, Any]]:
+    """Returns the rows of some issues."""
+    chosen = pc.is_in(rows.column("issue_id"), pa.array(issue_ids, pa.int64()))
+    of_issues: list[dict[str, Any]] = rows.filter(chosen).to_pylist()
+    return of_issues
+
+
+def choose_issues(similar: pa.Table, min_probability: float, seed: str) -> list[int]:
     """Returns the ids of up to NEIGHBOURHOODS issues: some that have a suggestion, drawn at random, and then
-    those with the most probable similar issues. `rows` are those of the table similar_issues_v2."""
-    highest: dict[int, float] = {}
-    for row in rows:
-        highest[row["issue_id"]] = max(row["probability"], highest.get(row["issue_id"], 0.0))
-    suggested = sorted(issue for issue, probability in highest.items() if probability >= min_probability)
-    drawn = random.Random(seed).sample(suggested, min(NEIGHBOURHOODS, len(suggested)))
-    others = sorted(set(highest) - set(suggested), key=lambda issue: (-highest[issue], issue))
-    return [*drawn, *others[: NEIGHBOURHOODS - len(drawn)]]
+    those with the most probable similar issues. `similar` are rows of the table similar_issues_v2."""
+    highest = similar.group_by("issue_id").aggregate([("probability", "max")])
+    in_order = highest.sort_by([("probability_max", "descending"), ("issue_id", "ascending")])
+    ids = in_order.column("issue_id").to_pylist()
+    suggested = pc.sum(pc.greater_equal(in_order.column("probability_max"), min_probability)).as_py() or 0
+    drawn = random.Random(seed).sample(sorted(ids[:suggested]), min(NEIGHBOURHOODS, suggested))
+    return [*drawn, *ids[suggested:][: NEIGHBOURHOODS - len(drawn)]]
 
 
 def suggestions_of(
     rows: Sequence[Mapping[str, Any]], issue_id: int, min_probability: float
 ) -> tuple[Suggestion, ...]:
     """Returns the first similar issues of an issue: up to LISTED of its repository, then up to LISTED others
-    of all repositories."""
+    of all repositories. `rows` are rows of the table similar_issues_v2."""
     of_issue = sorted((row for row in rows if row["issue_id"] == issue_id), key=lambda row: row["rank"])
     chosen: dict[int, Mapping[str, Any]] = {}
     for name in (REPOSITORY_LIST, EVERYWHERE_LIST):
-        others = [row for row in of_issue if row["list"] == name and row["similar_issue_id"] not in chosen]
-        chosen |= {row["similar_issue_id"]: row for row in others[:LISTED]}
+        unlisted = [row for row in of_issue if row["list"] == name and row["similar_issue_id"] not in chosen]
+        chosen |= {row["similar_issue_id"]: row for row in unlisted[:LISTED]}
     return tuple(
         Suggestion(
             Issue(row["similar_issue_url"], repository_of(row["similar_issue_url"]), row["similar_title"]),

@@ -23,8 +23,8 @@ class ReleaseRows:
         if batch.folder in self._of_last_day:
             return self._of_last_day[batch.folder]
         rows = self._release.lake.read(batch, contract)
-        kept = self._release.plan.keep_mask(batch.day, rows.column("issue_id").to_numpy())
-        rows = rows.filter(pa.array(kept))
+        keep_mask = self._release.plan.keep_mask(batch.day, rows.column("issue_id").to_numpy())
+        rows = rows.filter(pa.array(keep_mask))
         if batch.day == self._last_day:
             self._of_last_day[batch.folder] = rows
         return rows

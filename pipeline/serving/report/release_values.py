@@ -100,10 +100,10 @@ def _comparisons(
     earlier: Sequence[DayFigures],
 ) -> tuple[Comparison, ...]:
     """Returns the figures of a release beside those of the release before."""
-    before = previous or {}
+    previous_values = previous or {}
     rows = [
-        Comparison("Source days", "count", record["days"], before.get("days")),
-        Comparison("Issues", "count", record["issues"], before.get("issues")),
+        Comparison("Source days", "count", record["days"], previous_values.get("days")),
+        Comparison("Issues", "count", record["issues"], previous_values.get("issues")),
     ]
     if figures:
         of_last_day = earlier[-1].repositories if earlier else None
@@ -111,19 +111,23 @@ def _comparisons(
             Comparison("Repositories on the last day", "count", figures[-1].repositories, of_last_day)
         )
     rows += [
-        Comparison("Items in the index", "count", record["index_items"], before.get("index_items")),
-        Comparison("Recall@10 of the index", "decimal", record["recall_at_10"], before.get("recall_at_10")),
+        Comparison("Items in the index", "count", record["index_items"], previous_values.get("index_items")),
+        Comparison(
+            "Recall@10 of the index", "decimal", record["recall_at_10"], previous_values.get("recall_at_10")
+        ),
     ]
     if ABSTAINED in record:
-        rows.append(Comparison("Issues without a title", "share", record[ABSTAINED], before.get(ABSTAINED)))
+        rows.append(
+            Comparison("Issues without a title", "share", record[ABSTAINED], previous_values.get(ABSTAINED))
+        )
     if marked := marked_figures(record):
-        of_before = marked_figures(before) or {}
+        previous_marked = marked_figures(previous_values) or {}
         rows.append(
             Comparison(
                 "Marked duplicates that are listed",
                 "share",
                 marked["recall_at_10"],
-                of_before.get("recall_at_10"),
+                previous_marked.get("recall_at_10"),
             )
         )
     names = {
@@ -136,7 +140,7 @@ def _comparisons(
     return (
         *rows,
         *(
-            Comparison(title, "text", str(record[name]), before.get(name))
+            Comparison(title, "text", str(record[name]), previous_values.get(name))
             for title, name in names.items()
             if record.get(name)
         ),
@@ -148,10 +152,10 @@ def _changed_days(release: Pinned, base: Pinned) -> ChangedDays | None:
     if not base.is_open():
         return None
     content = {day.day: day.content for day in release.plan.days}
-    before = {day.day: day.content for day in base.plan.days}
-    added = [day for day in content if day not in before]
-    changed = [day for day in content if day in before and content[day] != before[day]]
-    removed = sum(day not in content for day in before)
+    base_content = {day.day: day.content for day in base.plan.days}
+    added = [day for day in content if day not in base_content]
+    changed = [day for day in content if day in base_content and content[day] != base_content[day]]
+    removed = sum(day not in content for day in base_content)
     return ChangedDays(len(added), len(changed), removed, tuple(sorted([*added, *changed])[-EXAMPLES:]))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.evaluation.title_scores import rouge_l
 from pipeline.serving.report.values import Issue, SampleGroup, TitleSample
@@ -18,36 +20,43 @@ SCORED = 300
 among them."""
 
 
-def choose_samples(
-    titles: Sequence[Mapping[str, Any]], seed: str
-) -> dict[str, list[tuple[Mapping[str, Any], float | None]]]:
-    """Returns the chosen rows of the table title_predictions_v1 with their ROUGE-L (0 to 100), per group.
+Choice = list[tuple[dict[str, Any], float | None]]
+"""Rows of the table title_predictions_v1, each with its ROUGE-L (0 to 100), or None without a title."""
 
-    The groups are `best`, `typical` (nearest to the median, without the best), `abstained` and `random`. A
-    row without a title has no ROUGE-L. The same rows and the same `seed` give the same choice, whatever the
-    order of the rows.
+
+def choose_samples(titles: pa.Table, seed: str) -> dict[str, Choice]:
+    """Returns the chosen rows of `titles`, rows of the table title_predictions_v1, per group.
+
+    The groups are `best`, `typical` (nearest to the median, without the best), `abstained` and `random`. The
+    same rows and the same `seed` give the same choice, whatever the order of the rows.
     """
     generator = random.Random(seed)
-    rows = sorted(titles, key=lambda row: row["issue_id"])
-    given = [row for row in rows if not row["abstained"]]
-    scored = given if len(given) <= SCORED else generator.sample(given, SCORED)
-    rouge = rouge_l([row["predicted_title"] for row in scored], [row["title"] for row in scored])
-    best: list[int] = np.argsort(-rouge, kind="stable")[:SAMPLES].tolist()
-    others = np.setdiff1d(np.arange(len(rouge)), best)
-    distances = np.abs(rouge[others] - np.median(rouge)) if len(others) else np.zeros(0)
-    typical = others[np.argsort(distances, kind="stable")[:SAMPLES]].tolist()
-    abstained = [row for row in rows if row["abstained"]]
-    drawn = _drawn(generator, rows)
-    drawn_rouge = rouge_l([row["predicted_title"] for row in drawn], [row["title"] for row in drawn])
+    in_order = titles.take(pc.sort_indices(titles, sort_keys=[("issue_id", "ascending")]))
+    abstained = in_order.column("abstained").to_numpy()
+    with_title, without_title = np.flatnonzero(~abstained).tolist(), np.flatnonzero(abstained).tolist()
+    scored = _scored(in_order, _drawn(generator, with_title, SCORED))
+    rouge = np.array([score for _, score in scored], np.float64)
+    best = np.argsort(-rouge, kind="stable")[:SAMPLES]
+    remaining = np.setdiff1d(np.arange(len(rouge)), best)
+    distances = np.abs(rouge[remaining] - np.median(rouge)) if len(remaining) else np.zeros(0)
+    typical = remaining[np.argsort(distances, kind="stable")[:SAMPLES]]
     return {
-        "best": [(scored[number], float(rouge[number])) for number in best],
-        "typical": [(scored[number], float(rouge[number])) for number in typical],
-        "abstained": [(row, None) for row in _drawn(generator, abstained)],
-        "random": [
-            (row, None if row["abstained"] else float(score))
-            for row, score in zip(drawn, drawn_rouge, strict=True)
-        ],
+        "best": [scored[number] for number in best.tolist()],
+        "typical": [scored[number] for number in typical.tolist()],
+        "abstained": _scored(in_order, _drawn(generator, without_title, SAMPLES)),
+        "random": _scored(in_order, _drawn(generator, range(len(in_order)), SAMPLES)),
     }
+
+
+def _drawn(generator: random.Random, rows: Sequence[int], count: int) -> list[int]:
+    return generator.sample(rows, min(count, len(rows)))
+
+
+def _scored(titles: pa.Table, numbers: list[int]) -> Choice:
+    """Returns some rows with their ROUGE-L."""
+    rows = titles.take(pa.array(numbers, pa.int64())).to_pylist()
+    rouge = rouge_l([row["predicted_title"] for row in rows], [row["title"] for row in rows]).tolist()
+    return [(row, None if row["abstained"] else score) for row, score in zip(rows, rouge, strict=True)]
 
 
 EXPLANATIONS = {
@@ -58,11 +67,13 @@ EXPLANATIONS = {
 }
 
 
-def sample_groups(
-    titles: Sequence[Mapping[str, Any]], bodies: Mapping[int, str | None], seed: str
-) -> tuple[SampleGroup, ...]:
+def sample_groups(titles: pa.Table, issues: pa.Table, seed: str) -> tuple[SampleGroup, ...]:
     """Returns the groups of samples that are not empty. `titles` are rows of the table title_predictions_v1,
-    and `bodies` the bodies of their issues, by issue id."""
+    and `issues` the rows of the same issues of the table issues_v1."""
+    choice = choose_samples(titles, seed)
+    chosen_ids = pa.array({row["issue_id"] for rows in choice.values() for row, _ in rows}, pa.int64())
+    chosen = issues.filter(pc.is_in(issues.column("issue_id"), chosen_ids)).to_pylist()
+    bodies = {row["issue_id"]: row["body"] or "" for row in chosen}
     return tuple(
         SampleGroup(
             name.capitalize(),
@@ -70,19 +81,15 @@ def sample_groups(
             tuple(
                 TitleSample(
                     Issue(row["issue_url"], row["repo"], row["title"]),
-                    bodies.get(row["issue_id"]) or "",
+                    bodies.get(row["issue_id"], ""),
                     row["predicted_title"],
                     row["confidence"],
                     row.get("probability"),
                     rouge,
                 )
-                for row, rouge in chosen
+                for row, rouge in rows
             ),
         )
-        for name, chosen in choose_samples(titles, seed).items()
-        if chosen
+        for name, rows in choice.items()
+        if rows
     )
-
-
-def _drawn(generator: random.Random, rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return generator.sample(rows, min(SAMPLES, len(rows)))

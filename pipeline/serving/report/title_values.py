@@ -11,7 +11,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.releases.withheld_titles import WITHHELD
 from pipeline.serving.report.release_rows import ReleaseRows
 from pipeline.serving.report.title_samples import sample_groups
-from pipeline.serving.report.values import CurvePoint, Score, TitleQuality
+from pipeline.serving.report.values import CurvePoint, SampleGroup, Score, TitleQuality
 
 FIRST_WORDS = "the body's first words"
 SCORES = (
@@ -36,12 +36,12 @@ def title_quality(
     batches = [batch for batch in release.members[TITLE_PREDICTIONS.name] if batch.rows]
     if not batches and not evaluation:
         return None
-    groups, day = (), None
+    groups: tuple[SampleGroup, ...] = ()
+    day = None
     if batches:
         titles, day = batches[-1], batches[-1].day
         issues = rows.read(next(batch for batch in release.members[ISSUES.name] if batch.day == day), ISSUES)
-        bodies = dict(zip(*(issues.column(name).to_pylist() for name in ("issue_id", "body")), strict=True))
-        groups = sample_groups(rows.read(titles, TITLE_PREDICTIONS).to_pylist(), bodies, release.name)
+        groups = sample_groups(rows.read(titles, TITLE_PREDICTIONS), issues, release.name)
     return TitleQuality(
         evaluation["issues"] if evaluation else None,
         scores_of(evaluation or {}),
