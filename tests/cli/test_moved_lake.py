@@ -48,7 +48,7 @@ def answers(settings: Settings) -> dict[str, Any]:
     (row,) = lakes.query(settings, "SELECT DISTINCT mlflow_run FROM title_predictions")
     run = client.get_run(row[0])
     (version,) = client.search_model_versions("name = 'titler'")
-    model = Path(settings.lake.root, "mlflow", "models", version.source.rpartition("/")[2])
+    model = Path(settings.lake.root, "mlflow", "models", str(version.source).rpartition("/")[2])
     return {
         "status": status,
         "title": json.loads(succeeds(settings, "title", "--json", BODY).stdout),
@@ -66,6 +66,7 @@ def addresses(settings: Settings) -> set[bool]:
     """Whether MLflow's addresses are in the lake."""
     client = MlflowClient(settings.tracking_uri)
     experiment = client.get_experiment_by_name("titler")
+    assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
     stored = [experiment.artifact_location, *(run.info.artifact_uri for run in runs)]
     return {address.startswith(Path(settings.lake.root, "mlflow").as_uri()) for address in stored}
