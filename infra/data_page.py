@@ -154,7 +154,7 @@ def _view(connection: duckdb.DuckDBPyConnection, query: Query, example: str) -> 
     facts = VIEWS[query.stem]
     columns = columns_of(query)
     relation = connection.sql(example)
-    row = next(iter(relation.to_arrow_table().to_pylist()), {})
+    row: dict[str, Any] = next(iter(relation.to_arrow_table().to_pylist()), {})
     connection.sql(facts.query).fetchall()
     signature = query.stem
     if query.name.startswith("functions/"):

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import warehouse
-from pipeline.errors import TitlerError
+from pipeline.errors import LakeError, TitlerError
 from pipeline.releases.current import POINTER
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ _SQLITE = "sqlite:///"
 
 def record_location(lake: Lake) -> None:
     """Records the folder of the lake in its file LOCATION, unless it is recorded already."""
-    if "://" not in lake.root and _recorded(lake) != lake.root:
-        lake.put(LOCATION, f"{lake.root}\n".encode())
+    root = _folder(lake)
+    if root is not None and _recorded(lake) != str(root):
+        lake.put(LOCATION, f"{root}\n".encode())
 
 
 def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
@@ -41,14 +43,21 @@ def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
     Returns None if nothing had to be changed. Otherwise returns a message for the user. It says what has
     changed, or why a file could not be changed. In the second case, the next command tries again.
     """
-    root = Path(lake.root)
-    before = _recorded(lake) if "://" not in lake.root else lake.root
-    if before == lake.root or not root.is_dir() or _is_same_folder(before, root):
+    root = _folder(lake)
+    if root is None:
+        return None
+    try:
+        before = _recorded(lake)
+    except LakeError:  # the command says what is wrong as soon as it reads something itself
+        return None
+    if before == str(root) or not root.is_dir() or _is_same_folder(before, root):
         return None
     try:
         changed = [*_move_warehouse(root, settings), *_move_tracking(root, settings)]
-        if before is not None or changed or (root / POINTER).is_file():
-            record_location(lake)  # a published lake of an earlier version has no such file
+        if before is None and not changed:
+            _record_location_of_earlier_version(lake, root)
+            return None
+        record_location(lake)
     except (OSError, sqlite3.Error, TitlerError) as error:
         message = error.message if isinstance(error, TitlerError) else str(error)
         return (
@@ -58,6 +67,19 @@ def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
     if not changed:
         return None
     return f"This lake was moved or copied to {root}. Changed accordingly: {' and '.join(changed)}."
+
+
+def _record_location_of_earlier_version(lake: Lake, root: Path) -> None:
+    """Records the folder of a published lake that an earlier version of Titler made and nobody moved."""
+    if (root / POINTER).is_file():
+        with suppress(LakeError):  # the lake may be read-only
+            record_location(lake)
+
+
+def _folder(lake: Lake) -> Path | None:
+    """Returns the absolute path of the lake's folder, or None if the lake is a bucket."""
+    root = lake.root.removeprefix("file://")
+    return None if "://" in root else Path(root).absolute()
 
 
 def _recorded(lake: Lake) -> str | None:

@@ -49,7 +49,7 @@ def _columns_of(query_name: str, sql: str) -> dict[str, ViewColumn]:
     own_prose = _own_prose(sql)
     columns = {}
     tree = parse(sql)
-    for name in tree.named_selects:
+    for name in _selects(tree):
         field = _source(tree, name)
         prose = own_prose.pop(name, None) or (field.metadata[b"description"].decode() if field else None)
         if prose is None:
@@ -92,8 +92,7 @@ def _source(query: exp.Expr, name: str) -> pa.Field | None:
     select = query
     while isinstance(select, exp.SetOperation):
         select = select.this
-    column = next(each for each in select.selects if each.alias_or_name == name)
-    column = column.unalias()
+    column = _selects(select)[name].unalias()
     if not isinstance(column, exp.Column) or column.name != name:
         return None
     tables = [select.args["from_"].this, *(join.this for join in select.args.get("joins") or ())]
@@ -103,3 +102,9 @@ def _source(query: exp.Expr, name: str) -> pa.Field | None:
         return _source(cte.this, name)
     schema = contracts.TABLES[table.name].warehouse_schema
     return schema.field(name)
+
+
+def _selects(query: exp.Expr) -> dict[str, exp.Expr]:
+    """Returns the expressions of a SELECT by the names of its columns; of a UNION, those of the first."""
+    assert isinstance(query, exp.Query)  # `parse` refuses anything else
+    return {expression.alias_or_name: expression for expression in query.selects}

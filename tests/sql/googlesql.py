@@ -70,6 +70,7 @@ PARAMETERS: dict[str, pa.DataType] = {
     "batches": pa.list_(pa.string()),
     "day": pa.date32(),
     "run": pa.string(),
+    "repo": pa.string(),
     "issue_url": pa.string(),
 }
 

@@ -40,6 +40,7 @@ CORRECTIONS = {
     "is not found": "a missing table in a load job is an internal error; BigQuery responds notFound",
     "parameterValue": "a FLOAT64 parameter sent as a JSON number is ignored: it is sent on as a string",
     "arrayValues": "an array of dates is taken for one of strings: it becomes a literal in the statement",
+    "CREATE OR REPLACE VIEW": "a list of columns with descriptions is refused: it is left out",
     "Location": "the upload address is the emulator's: it is replaced by the proxy's",
 }
 
@@ -193,7 +194,7 @@ class Proxy:
         return ask()
 
     def _forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        body = _with_corrected_parameters(body)
+        body = _without_columns_of_views(_with_corrected_parameters(body))
         connection = http.client.HTTPConnection("127.0.0.1", self._emulator, timeout=PATIENCE)
         dropped = ("host", "accept-encoding", "connection", "content-length")
         passed = {name: value for name, value in headers.items() if name.lower() not in dropped}
@@ -313,6 +314,17 @@ def _with_corrected_parameters(body: bytes) -> bytes:
             query["queryParameters"].remove(parameter)
             days = ", ".join(f"DATE '{day['value']}'" for day in parameter["parameterValue"]["arrayValues"])
             query["query"] = re.sub(rf"@{parameter['name']}\b", f"[{days}]", query["query"])
+    return json.dumps(value).encode()
+
+
+def _without_columns_of_views(body: bytes) -> bytes:
+    if b"CREATE OR REPLACE VIEW" not in body:
+        return body
+    value = json.loads(body)
+    query = value["configuration"]["query"]
+    column = r"\w+ OPTIONS \(description = '(?:\\.|[^'\\])*'\)"
+    columns = rf"(CREATE OR REPLACE VIEW `[^`]+`) \({column}(?:, {column})*\)"
+    query["query"] = re.sub(columns, r"\1", query["query"])
     return json.dumps(value).encode()
 
 

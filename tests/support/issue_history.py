@@ -48,6 +48,7 @@ from pipeline.source.verdict_history import VerdictHistory, judge_day
 from pipeline.stages.clean import clean_part
 from pipeline.stages.embed import embed_part
 from pipeline.stages.vectorize import vectorize_part
+from pipeline.text.excerpt import EXCERPT_LENGTH
 from pipeline.tracking import open_tracking
 
 PART = "part-00000.parquet"
@@ -275,7 +276,9 @@ class IssueHistory:
             "issues_batch": issues.batch_id,
         }
         repeated = {name: pa.repeat(value, count) for name, value in constants.items()}
-        return pa.table({**columns, **repeated, "probability": pa.nulls(count, pa.float64())})
+        unknown = {"probability": pa.nulls(count, pa.float64())}
+        excerpts = {"body_excerpt": pc.utf8_slice_codeunits(opened["body"], 0, EXCERPT_LENGTH)}
+        return pa.table({**columns, **repeated, **unknown, **excerpts})
 
     def _neighbours(self, first: int, count: int, day: str) -> pa.Table:
         """Returns the rows of similar_issues_v2 of `count` issues, whose numbers begin with `first`."""

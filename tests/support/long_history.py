@@ -332,6 +332,7 @@ def _copy_of(table: Table, manifest: Manifest) -> pa.Table:
             "mlflow_run": "run of m",
             "issues_batch": manifest.parameters["issues_batch"],
             "probability": None,
+            "body_excerpt": "b",
         }
     return pa.Table.from_pylist([row], schema=table.schema)
 

@@ -436,7 +436,7 @@ def test_every_table_view_and_column_is_described(publication: Publication) -> N
         assert [field.name for field in table.schema if not field.description] == []
     for view, statement in zip(Query.folder("views"), publication.definitions, strict=False):
         head = statement.partition(" AS\n")[0]
-        described = re.findall(r"(\w+) OPTIONS \(description = '.+?'\)[,)]", head)
+        described = re.findall(r"(\w+) OPTIONS \(description = '(?:\\.|[^'\\])+'\)[,)]", head)
         assert described == list(columns_of_view(view)), view.name
         assert head.endswith(f" OPTIONS (description = {quote(view.prose)})")
 
