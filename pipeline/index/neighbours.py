@@ -244,8 +244,8 @@ def neighbours_of_shard(
     settings: Index,
     ordering: Ordering,
 ) -> pa.Table:
-    """Returns the rows of similar_issues_v2 of a shard: of consecutive issues of a day. `size` is the length
-    of a vector, and `segments` are all segments of the release.
+    """Returns the rows of similar_issues_v2 of a shard, which is a run of consecutive issues of a day. `size`
+    is the length of a vector, and `segments` are all segments of the release.
 
     Writes the shard's file of duplicate_pairs_v1 before it returns. So if the shard's rows are in the lake,
     its pairs are, too.
