@@ -30,14 +30,14 @@ def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
     if without:
         say(f"    {_without_marks(without)}. To add them: titler extract {_options(without)} --again")
         if settings.warehouse.kind == "bigquery":
-            say(f"    What BigQuery would bill for that: titler cost {_options(without)} --again")
+            say(f"    To see what BigQuery would bill for that: titler cost {_options(without)} --again")
 
 
 def cost(without: Sequence[str]) -> None:
     """Prints how to estimate what adding duplicate marks to the days `without` would cost."""
     if without:
         options = _options(sorted(without))
-        say(f"    {_without_marks(without)}. What adding them would cost: titler cost {options} --again")
+        say(f"    {_without_marks(without)}. To see the price of adding them: titler cost {options} --again")
 
 
 def measured(marked: Mapping[str, Any]) -> None:

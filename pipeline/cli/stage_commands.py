@@ -261,7 +261,7 @@ def promote(
 def learn_ordering(
     default: Annotated[
         bool,
-        typer.Option("--default", help="Learn nothing. Instead, let new releases use the default weights."),
+        typer.Option("--default", help="Learn nothing. Instead, make new releases use the default weights."),
     ] = False,
     skip_code: Annotated[
         int,

@@ -44,8 +44,8 @@ def map_shards(
     Every task carries `work` and its shard, so they must be small. `arguments` are copied to every worker
     once. If all workers die, these copies are lost, and the command fails.
 
-    Raises TitlerError if the scheduler cannot be reached, if a shard ended several workers, or if all workers
-    died. Errors of `work` are raised unchanged. `label` is the text of the progress bar.
+    Raises TitlerError if the scheduler cannot be reached, if a shard killed several workers, or if all
+    workers died. Errors of `work` are raised unchanged. `label` is the text of the progress bar.
     """
     if not shards:
         return []

@@ -34,8 +34,8 @@ SIMILAR_ISSUES = Table(
             column(
                 "list",
                 pa.string(),
-                "repository: of the issues of the issue's own repository, however old; everywhere: of all "
-                "issues of the last similar.months months",
+                "repository: the list from the issue's own repository, of any age; everywhere: the list from "
+                "all repositories, of the last similar.months months",
             ),
             column(
                 "rank", pa.int64(), "1 for the most probable duplicate of the list, 2 for the next, and so on"
@@ -51,15 +51,13 @@ SIMILAR_ISSUES = Table(
                 pa.string(),
                 "the most telling words that are in both issues, separated by commas; empty if there is none",
             ),
-            column(
-                "title_overlap", pa.float64(), "how much the words of the two titles are the same, 0 to 1"
-            ),
-            column("age_days", pa.int64(), "number of whole days that the similar issue is older"),
+            column("title_overlap", pa.float64(), "how far the words of the two titles agree, 0 to 1"),
+            column("age_days", pa.int64(), "how many whole days older the similar issue is"),
             column(
                 "similar_text",
                 pa.string(),
-                "what the similar issue's body has: own (a text of its own), same (the text of the issue's "
-                "body), none (hardly any text, or only a template's), automated (a program's report)",
+                "what the similar issue's body contains: own (a text of its own), same (the text of the "
+                "issue's body), none (hardly any text, or only a template's), automated (a program's report)",
             ),
             column(
                 "group_size",

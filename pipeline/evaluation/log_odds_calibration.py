@@ -124,8 +124,8 @@ def _fit_platt(log_odds: Floats, marked: Bools, weights: Floats) -> LogOddsCurve
 
 def _fit_isotonic(log_odds: Floats, marked: Bools, weights: Floats) -> LogOddsCurve:
     """Returns the curve of isotonic regression. Each step becomes a point at its mean log odds. Its share of
-    marks is estimated with half a mark and half a pair more (Krichevsky and Trofimov 1981), so that no
-    probability is 0 or 1. With fewer than two steps it is Platt's curve."""
+    marks is estimated after adding half a marked and half an unmarked pair (Krichevsky and Trofimov 1981), so
+    that no probability is 0 or 1. If there are fewer than two steps, returns Platt's curve."""
     from sklearn.isotonic import IsotonicRegression
 
     steps = IsotonicRegression(out_of_bounds="clip").fit_transform(log_odds, marked, sample_weight=weights)

@@ -49,6 +49,6 @@ def _lower_bounds(scores: Scores, count: int) -> Scores:
 
 
 def _lowest(scores: Scores, tie: float) -> Scores:
-    """Returns the lowest scores that are as good as `scores`: finite numbers."""
+    """Returns the lowest scores that count as equal to `scores`. They are finite numbers."""
     lowest: Scores = np.maximum(scores - np.float32(tie), np.finfo(np.float32).min)
     return lowest

@@ -221,7 +221,8 @@ def neighbour_rows(
 
 
 def _words_in_common(issues: pa.Table, lists: Lists) -> list[str]:
-    """Returns the words that each similar issue has in common with its issue, as they stand in the issue."""
+    """Returns the words that each similar issue has in common with its issue, in the form that they have in
+    the issue."""
     titles, bodies = (issues.column(name).to_pylist() for name in ("title", "body"))
     texts, words, latest = [], dict[int, str](), -1
     for query, terms in zip(lists.queries.tolist(), lists.listed.terms.tolist(), strict=True):

@@ -128,7 +128,7 @@ def collect_examples(
 def _older_of(
     segments: Sequence[Segment], repository: RepositoryItems, pairs: Sequence[MarkedPair]
 ) -> dict[int, set[int]]:
-    """Returns the ids of the older issues that are marked, by the position of the newer issue."""
+    """Maps the position of each marked newer issue to the ids of its older issues."""
     own = Hits(repository.items, repository.segments, repository.items, np.zeros(len(repository)))
     urls = hit_rows(segments, own, ["issue_url"]).column("issue_url").to_pylist()
     position_of = {issue_number(url): position for position, url in enumerate(urls)}

@@ -3,7 +3,7 @@
 A segment is a batch of the table segments_v1. It has one value per item (issue) in each of its columns. The
 items are sorted by repository and then by age, so the issues of a repository are consecutive.
 
-    items.parquet           what answers show: id, address, repository, title, times
+    items.parquet           the values that results show: id, address, repository, title, times
     repositories.parquet    where the items of each repository begin, and how many there are
     vectors.npy             (items, size) float16: the embeddings, exactly as embeddings_v1 has them
     created_at.npy          (items,) int64: when the issue was opened, in microseconds since 1970
@@ -12,7 +12,7 @@ items are sorted by repository and then by age, so the issues of a repository ar
     terms.npy, item_terms.npy    the terms of the issues, see `segment_terms`
     issues.ann              the Annoy index of the vectors; only if the segment is not searched exactly
 
-A later column is another file NAME.npy, or another column of items.parquet.
+If a column is added later, it becomes another file NAME.npy, or another column of items.parquet.
 """
 
 from __future__ import annotations

@@ -32,10 +32,11 @@ PAIRS_PER_BLOCK = 65_536
 TIE = 4e-6
 """Cosines in single precision that differ by less than this may have another order in double precision."""
 TIES_KEPT = 64
-"""Number of candidates that are nearly as near as the last one. Of more, the oldest are taken."""
+"""Largest number of candidates that are kept because they are nearly as near as the last one. If there are
+more, the oldest are kept."""
 OVERSAMPLING = 10
-"""A query asks an Annoy index for this many candidates per neighbour that it wants, if some of the items are
-not allowed."""
+"""If some of the items are not allowed, a query gets this many candidates per wanted neighbour from an Annoy
+index."""
 DECIMALS = 12
 """Cosines are rounded, so that issues with equal texts are equally distant."""
 
@@ -67,7 +68,8 @@ def search_exactly(items: Items, queries: Queries, neighbours: int) -> Hits:
 def _candidates(
     segment: Segment, queries: Queries, neighbours: int, settings: IndexSettings
 ) -> tuple[Numbers, Numbers]:
-    """Returns pairs of a query and an item of the segment, among them the nearest allowed items."""
+    """Returns pairs of a query and an item of the segment. They include the nearest allowed items of each
+    query."""
     everything = range(segment.items)
     if not segment.has_annoy:
         return _exact(segment, _allowed(segment, queries, everything), queries, neighbours)
@@ -102,8 +104,8 @@ def _all_allowed(segment: Items, queries: Queries) -> bool:
 
 
 def _allowed(segment: Items, queries: Queries, items: range) -> Numbers:
-    """Returns those of the items that are allowed for at least one query. Opens no file of a segment that is
-    wholly allowed or wholly not allowed."""
+    """Returns the items that are allowed for at least one query. If all items of a segment are allowed, or
+    none, opens no file of it."""
     since, ages = queries.opened_since, queries.ages
     numbers = np.arange(items.start, items.stop)
     if _all_allowed(segment, queries):
@@ -123,7 +125,7 @@ def _allowed(segment: Items, queries: Queries, items: range) -> Numbers:
 
 
 def _allowed_counts(segment: Segment, allowed: Numbers, queries: Queries) -> Numbers:
-    """Returns for each query about how many of the items `allowed` are allowed for it."""
+    """Returns, for each query, approximately how many of the items in `allowed` are allowed for it."""
     if queries.ages is None or _all_allowed(segment, queries):
         return np.full(len(queries), len(allowed))
     counts: Numbers = np.searchsorted(np.sort(segment.created_at[allowed]), queries.ages.created_at)
@@ -131,7 +133,7 @@ def _allowed_counts(segment: Segment, allowed: Numbers, queries: Queries) -> Num
 
 
 def _exact(segment: Items, items: Numbers, queries: Queries, neighbours: int) -> tuple[Numbers, Numbers]:
-    """Returns the pairs of each query and its nearest allowed items, among `items`."""
+    """Returns pairs of each query and its nearest allowed items among `items`."""
     unit_queries = _unit(queries.vectors)
     ages = None if _all_allowed(segment, queries) else queries.ages
     if ages is not None:
@@ -170,8 +172,8 @@ def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Number
 
 
 def _highest(scores: Vectors, neighbours: int, segment: Items, items: Numbers) -> tuple[Numbers, Numbers]:
-    """Returns (row, column) of the `neighbours` highest scores of each row, and of those that are nearly as
-    high as the last of them. Scores of -inf are left out."""
+    """Returns (row, column) of the `neighbours` highest scores of each row, and of all scores that are nearly
+    as high as the last of these. Scores of -inf are left out."""
     if scores.shape[1] <= neighbours:
         rows, columns = np.nonzero(scores > -np.inf)
         return rows, columns
@@ -190,9 +192,9 @@ def _highest(scores: Vectors, neighbours: int, segment: Items, items: Numbers) -
 def _by_annoy(
     segment: Segment, allowed_counts: Numbers, queries: Queries, neighbours: int, search_k: int
 ) -> tuple[Numbers, Numbers]:
-    """Returns the pairs of each query and the items that the Annoy index finds, without those that are not
-    allowed. `allowed_counts` has the number of allowed items of each query: of fewer, more candidates are
-    asked for. It must not be 0."""
+    """Returns pairs of each query and the allowed items that the Annoy index finds. `allowed_counts` has the
+    number of allowed items of each query, which must not be 0. The smaller it is, the more candidates are
+    requested from the index."""
     neighbour_lists = []
     for vector, allowed in zip(queries.vectors, allowed_counts.tolist(), strict=True):
         candidate_count, nodes = neighbours, search_k
@@ -214,7 +216,8 @@ def _merged(
     candidates: Sequence[tuple[int, Numbers, Numbers]],
     neighbours: int,
 ) -> Hits:
-    """Merges the candidates of all segments: the nearest of each query, with exact distances."""
+    """Merges the candidates of all segments. Returns the nearest candidates of each query, with exact
+    distances."""
     rows, items = _joined([(pair_rows, pair_items) for _, pair_rows, pair_items in candidates])
     positions = np.repeat(
         np.array([position for position, *_ in candidates], dtype=np.int64),
@@ -248,8 +251,8 @@ def exact_cosines(segment: Items, items: Numbers, queries: Queries, rows: Number
 
 
 def _products(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Returns the product of each vector with the one in the same row. Unlike a matrix product, it adds up
-    each row by itself, so a result does not depend on the other rows."""
+    """Returns the dot product of each vector and the vector in the same row of the other array. Unlike a
+    matrix product, it adds up each row by itself, so a result does not depend on the other rows."""
     products: npt.NDArray[np.float64] = np.einsum("ij,ij->i", left, right)
     return products
 

@@ -36,7 +36,7 @@ from pipeline.text.issue_terms import IssueTerms
 REASONS = ("probability", "title_overlap", "age_days", "similar_text", "group_size", "terms")
 """The keys of a row that say how probable a duplicate is, and why."""
 SAMPLE_SIZE = 2048
-"""Number of issues among which it is counted how rare a word is, if all repositories are searched."""
+"""Number of issues over which the frequencies of words are counted, if all repositories are searched."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,8 @@ class SegmentedIndex:
         return rows
 
     def _sample(self) -> IssueTerms:
-        """Returns the terms of some issues of the latest segment, which say how rare a word is."""
+        """Returns the terms of some issues of the latest segment. The frequencies of words are counted over
+        them."""
         if not self._segments:
             return IssueTerms.concatenate([])
         latest = self._segments[-1]

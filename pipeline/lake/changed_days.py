@@ -24,7 +24,7 @@ from pipeline.lake.manifest import CURRENT, Manifest, partition_folder
 
 FOLDER = "days/changed"
 MARKED_TABLES = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name)
-"""The tables that a release takes the current batches of."""
+"""The tables whose current batches a release uses."""
 
 
 @dataclass(frozen=True)

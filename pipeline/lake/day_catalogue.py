@@ -138,7 +138,7 @@ def update_catalogue(
 
 @dataclass(frozen=True)
 class _DayBatches:
-    """The current batches of a day, and the manifests of those of the catalogued tables, by table."""
+    """The current batches of a day, and, by table, the manifests of the batches of the catalogued tables."""
 
     pinned: PinnedDay
     manifests: Mapping[str, Manifest]
@@ -165,8 +165,8 @@ def _batches_of(lake: Lake, day: PinnedDay) -> _DayBatches:
 def _delete_marks(lake: Lake, changes: Sequence[Change], batches: Mapping[str, _DayBatches]) -> None:
     """Deletes the marks of batches that are in the catalogue now.
 
-    The marks of a day that is not ready stay. If a mark names a batch that is not the current one, its
-    pointer may be about to be written. So it stays until it is old.
+    The marks of a day that is not ready stay. If a mark names a batch that is not the current batch, the
+    pointer to this batch may be about to be written. So the mark stays until it is old.
     """
     oldest = datetime.now(UTC) - MARKS_KEPT
     in_catalogue = [
@@ -181,8 +181,8 @@ def _delete_marks(lake: Lake, changes: Sequence[Change], batches: Mapping[str, _
 def _changed_catalogue(
     lake: Lake, stored: Catalogue, plan_before: Plan, changed: Mapping[str, _DayBatches]
 ) -> tuple[Plan, Catalogue]:
-    """Returns the plan and the catalogue after the days in `changed` have got other batches. Writes the pages
-    that are new."""
+    """Returns the plan and the catalogue with the new batches of the days in `changed`. Writes the pages that
+    are new."""
     entries = {day.day: day for day in plan_before.days}
     entries |= {day: of_day.pinned for day, of_day in changed.items()}
     days = [entries[day] for day in sorted(entries)]
@@ -205,8 +205,8 @@ def _changed_catalogue(
 def _changed_manifests(
     lake: Lake, pages: PageNames, days: Sequence[str], changed: Mapping[str, Manifest | None]
 ) -> dict[str, str]:
-    """Returns the pages of a table's manifests after the days in `changed` have got other batches. Writes the
-    new ones. A day without a batch has None. A period without any batch has no page."""
+    """Returns the pages of a table's manifests with the new batches of the days in `changed`. Writes the
+    pages that are new. For a day without a batch, a page has None. A period without any batch has no page."""
     names: dict[str, str] = {}
     contents = {}
     for period, positions in group_by_period(days):

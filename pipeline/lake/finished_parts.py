@@ -91,7 +91,7 @@ class FinishedParts:
 
     def _copy(self, file: File, data: bytes) -> File:
         """Writes the content `data` of a file into the draft. Returns the entry of the new file. If the
-        file's rows have the batch id, they get that of the draft."""
+        file's rows have a batch id, it is replaced by the id of the draft."""
         contract = TABLES[self.table]
         if not contract.with_warehouse_columns:
             self.lake.write_file(self.folder, file.name, data, file.rows)

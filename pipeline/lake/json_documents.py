@@ -34,7 +34,7 @@ document's path relative to it."""
 LONGEST_VALUE = 60
 """Maximum number of characters of a wrong value in a message."""
 UNION_TAG = "form:"
-"""What the tag of each form begins with, if a document has one of several forms. Tags are not shown."""
+"""If a document has one of several forms, the tag of each form begins with this text. Tags are not shown."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 """The name of a model, a release or a batch."""
@@ -155,7 +155,7 @@ class Document(Generic[Value]):
 
 
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
-"""pydantic's names for the finding that an object has a key that its form does not have."""
+"""pydantic's names for the error that an object has a key that its form does not have."""
 
 
 def _location(problem: ErrorDetails) -> str:

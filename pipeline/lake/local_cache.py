@@ -120,7 +120,8 @@ class LocalCache:
             raise _unusable(self.path, str(error)) from error
 
     def _connect(self) -> sqlite3.Connection:
-        """Opens the database. A damaged one is replaced by an empty one: then the files are checked again."""
+        """Opens the database. If it is damaged, it is replaced by an empty database, and all files are
+        checked again."""
         path = self.path / DATABASE
         try:
             return _open_database(path)

@@ -199,7 +199,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
         self._manifests.pop(table, None)
 
     def _pages_of_base(self, table: str, grouped: Mapping[str, Sequence[Manifest]]) -> dict[str, str]:
-        """Returns the pages of the release before that have exactly the manifests in `grouped`, by period."""
+        """Returns the pages of the previous release that have exactly the manifests in `grouped`, by
+        period."""
         base = self._base()
         names = {} if base is None else base.pages(table)
         candidates = {period: name for period, name in names.items() if period in grouped}

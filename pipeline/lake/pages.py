@@ -101,7 +101,7 @@ def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
         if data is None:
             raise LakeError(
                 f"The file {lake.path(path)} is missing, or it is damaged: its SHA-256 is not the one in its "
-                "name. It is a part of the lists of models and releases.",
+                "name. It belongs to the lists that models and releases refer to.",
                 page_remedy(lake.root, path),
             )
         pages.append(data)

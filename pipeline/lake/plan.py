@@ -148,7 +148,7 @@ class _EmbeddingFact(KnownKeys):
 
 
 class _ModelFacts(KnownKeys):
-    """The facts of a model. A fact that is missing is an error only for those who read it."""
+    """The facts of a model. A missing fact is an error only when it is read."""
 
     asked: dict[str, Any] = ABSENT
     text: dict[str, Any] = ABSENT
@@ -158,7 +158,7 @@ class _ModelFacts(KnownKeys):
 
 
 class _ReleaseFacts(KnownKeys):
-    """The facts of a release. A fact that is missing is an error only for those who read it."""
+    """The facts of a release. A missing fact is an error only when it is read."""
 
     model: Name = ABSENT
     model_version: str = ABSENT
@@ -207,7 +207,7 @@ PLAN_FILES: Mapping[str, Document[PlanFile]] = MappingProxyType(
         "releases": Document(_ReleasePlanFile, _PLAN, _plan_remedy),
     }
 )
-"""The document plan.json of models, and that of releases."""
+"""The document plan.json of models, and the document plan.json of releases."""
 
 
 def day_pages(days: Sequence[PinnedDay], superseded: Mapping[str, Sequence[int]]) -> dict[str, Any]:

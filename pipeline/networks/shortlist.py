@@ -1,7 +1,7 @@
 """Chooses the units that decoding considers, so that it need not compute the probability of every unit.
 
 Most of the work of writing a title is the product that gives a probability to each unit (subword) of the
-vocabulary. But nearly all units of a title are among the most frequent units of titles, or they stand in the
+vocabulary. But nearly all units of a title are among the most frequent units of titles, or they are in the
 body. So decoding considers only these: the shortlist of the model, and the units of the body. All other units
 get the probability 0.
 

@@ -94,8 +94,8 @@ def audit(
 
 
 def _segments(index: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields of a release's record that are about the segments of its index: none for an index
-    that Titler 0.1 made."""
+    """Returns the fields about the segments of the index for a release's record. Returns no fields for an
+    index that Titler 0.1 made."""
     if "segments" not in index:
         return {}
     return {
@@ -119,8 +119,8 @@ def _suggestions(release: Pinned, settings: Settings) -> dict[str, float]:
 
 
 def _ordering(index: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the fields of a release's record that are about the order of similar issues: none for an index
-    of an earlier version of Titler."""
+    """Returns the fields about the order of similar issues for a release's record. Returns no fields for an
+    index of an earlier version of Titler."""
     if ORDERING not in index:
         return {}
     learned = index[ORDERING].get("learned")
@@ -131,8 +131,9 @@ def _ordering(index: Mapping[str, Any]) -> dict[str, str]:
 def _agreement_with_marks(
     marked: Mapping[str, Any] | None, accepted_fall: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """Returns the field of a release's record that says how well its similar issues agree with duplicate
-    marks: none if that was not measured. `accepted_fall` says who accepted a fall, when and why."""
+    """Returns the field for a release's record that says how well its similar issues agree with duplicate
+    marks. Returns no field if this was not measured. `accepted_fall` says who accepted a fall, when and
+    why."""
     if marked is None:
         return {}
     figures = {**marked, ACCEPTED_FALL: accepted_fall} if accepted_fall else marked

@@ -30,7 +30,7 @@ class _OrderingKeys(KnownKeys):
 
 
 class _FigureKeys(KnownKeys):
-    """What Titler reads of the figures. Older figures lack the keys with a default."""
+    """The keys of the figures that Titler reads. Older figures lack the keys with a default."""
 
     items: NonNegativeInt
     recall_at_10: float

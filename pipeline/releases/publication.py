@@ -71,7 +71,7 @@ def make_current(
 def _release_tables(
     records: Sequence[Mapping[str, Any]], contents: Sequence[ReleaseContent]
 ) -> ReleaseTables:
-    """Returns the tables about all published releases. The last one is to become the current one."""
+    """Returns the tables about all published releases. The last release is to become the current release."""
     members = [row for content in contents for row in content.members]
     superseded = [row for content in contents for row in content.superseded]
     return ReleaseTables(

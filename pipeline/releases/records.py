@@ -50,7 +50,7 @@ def _check_marked(text: str) -> str:
 
 
 class _RecordKeys(KnownKeys):
-    """What every record has. Those of later versions of Titler have more keys."""
+    """The keys that every record has. Records of later versions of Titler have more keys."""
 
     release_id: Name
     published_by: str

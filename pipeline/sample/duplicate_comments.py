@@ -14,11 +14,12 @@ from pipeline.sample.events import Event, Issue, user
 from pipeline.sample.repositories_and_people import Actor, World
 
 MARKED_SHARE = 0.8
-"""Share of the near-duplicates with a comment that are marked. As in real trackers, others are overlooked."""
+"""Share of marked issues among the near-duplicates that have a comment. As in real trackers, the others are
+overlooked."""
 MENTION_SHARE = 0.1
 """Share of the other comments that mention an issue without calling it a duplicate."""
 SAID_BY = {"member": 5, "author": 2, "bot": 2, "other": 2}
-"""Who marks duplicates, with weights."""
+"""The kinds of people who mark duplicates, with their weights."""
 ASSOCIATIONS = {"member": "MEMBER", "author": "NONE", "bot": "NONE", "other": "CONTRIBUTOR"}
 MARKS = (
     "Duplicate of {ref}.",

@@ -31,7 +31,7 @@ _REPOSITORY_ADDRESS = re.compile(rf"(?:{_SCHEME}{_WWW}github\.com/)?{_REPOSITORY
 
 
 def issue_url(text: str) -> str | None:
-    """Returns the URL of the issue whose address `text` is, as GH Archive writes it:
+    """Converts the address of an issue to its URL in the form that GH Archive uses:
     https://github.com/OWNER/NAME/issues/NUMBER. Returns None if `text` is not an address.
 
     The letter case of owner and name stays as it is. If the address begins with http:// or https:// but has
@@ -67,7 +67,7 @@ def repository_name(text: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """Returns the text without what may enclose an address: white space, a Markdown link, brackets, quotation
+    """Removes everything that may enclose an address: white space, a Markdown link, brackets, quotation
     marks, emphasis, and punctuation at its end."""
     stripped = re.sub(r"(?<=[\w/)>])[.,;:!?]+$", "", text.strip())
     stripped = re.sub(r"^([*_(]{1,3})(\S+?)([*_)]{1,3})$", r"\2", stripped)

@@ -229,8 +229,9 @@ def _words(release: Pinned, query_issue: QueryIssue, query: SimilarQuery) -> dic
 
 
 def text_query(opened: OpenRelease, query: SimilarQuery) -> QueryIssue:
-    """Returns a text, or the draft of an issue, as it is compared with issues. It counts as opened at the end
-    of the release's last day. Raises UsageError if it has no word of the model's vocabulary."""
+    """Converts a text, or the draft of an issue, to the form in which it is compared with issues. It counts
+    as opened at the end of the release's last day. Raises UsageError if it has no word of the model's
+    vocabulary."""
     predictor = opened.predictor
     body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
     if not predictor.has_known_words(body_ids, title_ids).all():

@@ -135,7 +135,7 @@ def _parse_json(path: Path, text: str, first_line: int) -> Any:
 
 
 class _RecordedLines:
-    """Iterates over the lines of a text, and remembers those that were read since the last call of
+    """Iterates over the lines of a text, and records the lines that were read since the last call of
     `take`."""
 
     def __init__(self, text: TextIO) -> None:

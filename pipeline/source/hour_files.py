@@ -161,12 +161,13 @@ def _local_names(folder: str) -> list[str]:
 def _web_infos(
     filesystem: fsspec.AbstractFileSystem, base: str, root: str, day: date, hours: Collection[int]
 ) -> tuple[dict[int, dict[str, Any]], dict[int, SourceError]]:
-    """Asks a web server for the properties of the hour files of a day. Returns them by hour, and the errors
-    of the hours about which it gave no answer.
+    """Requests the properties of the hour files of a day from a web server. Returns them by hour, and the
+    errors of the hours about which the server gave no answer.
 
-    Asks for GH Archive's names first. Only these names exist in GH Archive itself. If another server has some
-    of them, only hours with two digits are asked for in addition. If it has none, the other names of the
-    middle hour show which form the server uses. So a day of unusual names is not found without this hour.
+    Requests GH Archive's names first. Only these names exist in GH Archive itself. If another server has some
+    of them, only hours with two digits are requested in addition. If it has none, all other names of the
+    middle hour are requested, to find out which form of names the server uses. So a day with other names is
+    not found if the middle hour is missing.
 
     Raises SourceError if there are errors and no file.
     """
@@ -287,8 +288,8 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
 
 
 def _web_info(filesystem: fsspec.AbstractFileSystem, base: str, url: str) -> dict[str, Any] | None:
-    """Asks a web server for the properties of a file, such as its size. Returns None if the file does not
-    exist."""
+    """Requests the properties of a file, such as its size, from a web server. Returns None if the file does
+    not exist."""
     try:
         return {**filesystem.info(url), "name": url}
     except FileNotFoundError as error:

@@ -65,7 +65,8 @@ class _CollectedKeys(KnownKeys):
 
 
 COLLECTED = "collected.json"
-"""This file exists if every batch of the lake is recorded as a draft, or is referred to."""
+"""This file exists if every batch of the lake has a draft record, or is referred to by a model, a release or
+the catalogue."""
 COLLECTED_DOCUMENT: Document[Any] = Document(
     object_with(_CollectedKeys),
     'the mark {"all_batches_recorded": true}',
@@ -177,7 +178,7 @@ class RetainedBatches:
 
 
 def _remove_subjects(lake: Lake, removed: Iterable[Pinned], retained: RetainedBatches) -> None:
-    """Removes releases and models, and records the batches that no kept release or model refers to then."""
+    """Removes releases and models. First records the batches that no kept release or model will refer to."""
     no_longer_used: set[str] = set()
     removed = list(removed)
     for subject in removed:

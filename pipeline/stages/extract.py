@@ -58,8 +58,8 @@ takes more time than the cluster saves."""
 
 OVERSIZED_DAYS_LISTED = 5
 _REFUSALS: dict[str, BudgetError] = {}
-"""The error of each run of a command, by its id, whose budget did not suffice for a day. The run's other days
-would be refused, too, so BigQuery is not asked about them."""
+"""If the budget of a run of a command did not suffice for a day, maps the id of the run to the error. The
+run's other days would be refused, too, so no request is sent to BigQuery for them."""
 
 
 class RefusedDay(NamedTuple):

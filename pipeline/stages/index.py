@@ -156,7 +156,7 @@ def _segments(
 
 
 def _segments_of_base(release: Pinned) -> dict[tuple[str, ...], Manifest]:
-    """Returns the segments of the release before, by the values of their partitions."""
+    """Returns the segments of the previous release, by the values of their partitions."""
     if release.base is None or SEGMENTS.name not in release.base.members:
         return {}
     return {tuple(segment.partition.values()): segment for segment in release.base.members[SEGMENTS.name]}
@@ -167,9 +167,10 @@ def _measured(
 ) -> dict[str, Any]:
     """Returns the figures of the index. The recall is measured over the months that a search looks back.
 
-    Only an Annoy index misses neighbours. So the recall that was measured before, for this release or for the
-    one before, is taken again if the settings and all segments with an Annoy index are the same. The segments
-    of the last period do not count, because every night builds them anew and measures their own recall.
+    Only an Annoy index misses neighbours. So if the settings and all segments with an Annoy index are the
+    same, the recall that was measured for this release or for the previous one is used again. The segments of
+    the last period are not compared, because every nightly run builds them again and measures their own
+    recall.
     """
     index, months = settings.index, settings.similar.months
     last_period = segments[-1].partition["period"] if segments else ""
@@ -226,9 +227,9 @@ def _agreement_with_marks(
 
 
 def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[float, int] | None:
-    """Returns the recall that was measured with these parameters for this release or for the release before,
-    and the number of issues that were searched for. Returns None if there is none, or if there were too few
-    issues."""
+    """Returns the recall that was measured with these parameters for this release or for the previous
+    release, and the number of issues that were searched for. Returns None if there is none, or if there were
+    too few issues."""
     for earlier in (release, release.base):
         figures = earlier.notes[INDEX_FIGURES] if earlier else None
         if figures and figures.get("parameters") == parameters:
@@ -238,7 +239,7 @@ def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[fl
 
 
 def _earlier_orderings(release: Pinned) -> dict[str, str]:
-    """Returns the version of the ordering of each day of the release before, by day."""
+    """Maps each day of the previous release to the version of its ordering."""
     if release.base is None or SIMILAR_ISSUES.name not in release.base.members:
         return {}
     return earlier_orderings(release.base.members[SIMILAR_ISSUES.name])
@@ -253,11 +254,9 @@ def _neighbours(
     settings: Settings,
     ordering: Ordering,
 ) -> tuple[list[tuple[Manifest, Manifest]], int]:
-    """Returns one batch of similar_issues_v2 and one of duplicate_pairs_v1 per day, and for how many days
-    they are new.
-
-    Days that keep an earlier ordering need not be searched again. If they must be for another reason, they
-    get the ordering of the release.
+    """Returns one batch of similar_issues_v2 and one batch of duplicate_pairs_v1 per day, and the number of
+    days whose batches are new. Days that keep an earlier ordering need not be searched again. If they must be
+    searched again for another reason, they get the ordering of the release.
     """
     existing = _stored_neighbours(release, owner, days)
     renewed = [

@@ -124,7 +124,7 @@ def _too_few_pairs(pairs: int, minimum: int) -> str:
 
 
 def too_few(learned_from: Examples, tested_on: Examples, minimum: int) -> str:
-    """Returns why nothing can be learned, or an empty string."""
+    """Returns why nothing can be learned, or an empty string if the marks suffice."""
     learn, test = _sizes(learned_from), _sizes(tested_on)
     if learn["pairs"] < minimum:
         counted_pairs = "of the marked pairs whose issues are both in the release"
@@ -138,7 +138,7 @@ def too_few(learned_from: Examples, tested_on: Examples, minimum: int) -> str:
 
 
 def worse_than_default(scores: Mapping[str, OrderingScores], gain: tuple[float, float, float]) -> str:
-    """Returns why an ordering does not beat the default weights, or an empty string."""
+    """Returns why an ordering does not beat the default weights, or an empty string if it does."""
     learned, default = scores["learned"], scores["default"]
     _, low, high = gain
     if low <= 0:
@@ -173,7 +173,7 @@ def _worse_than_used(
     scores: Mapping[str, OrderingScores],
     settings: Settings,
 ) -> str:
-    """Returns why an ordering is worse than the one in use, or an empty string."""
+    """Returns why an ordering is worse than the ordering in use, or an empty string if it is not."""
     version = ordering_in_use(lake)
     if version is None or version == learned.ordering.version:
         return ""

@@ -109,7 +109,7 @@ def _complete_day_members(release: Pinned) -> None:
 
 
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
-    """Returns what the plan of a release records besides its days:
+    """Returns the facts that the plan of a release records besides its days:
 
     - the model, with its vocabulary and its predictor
     - the embedding network, if the model took it from another model
@@ -141,9 +141,9 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
 def _nothing_new(
     lake: Lake, settings: Settings, current: Pinned | None, facts: dict[str, Any], update: CatalogueUpdate
 ) -> str:
-    """Returns why no new release is needed, or an empty string if one is needed. None is needed if the
-    current release, or a release that was rolled back, has the same days and the same `facts` (model and
-    settings). Another ordering alone needs none."""
+    """Returns why no new release is needed, or an empty string if one is needed. A new release is not needed
+    if the current release, or a release that was rolled back, has the same days and the same `facts` (model
+    and settings). A different ordering alone is no reason for a new release."""
     if current is not None and _is_same(current, facts, update):
         return f"nothing is new since release {current.name}"
     for record in published_records(lake, settings):

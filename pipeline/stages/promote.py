@@ -113,8 +113,8 @@ def _check_not_worse(
 
 def _champion_shortfall(figures: dict[str, Any], margin: float) -> str:
     """Returns an empty string if the champion's titles beat the floor, otherwise both scores. Both were
-    measured when a challenger was evaluated, whose figures are `figures`. An earlier version of Titler
-    promoted models without a decision about their titles, so this decides about a champion from then."""
+    measured when a challenger was evaluated. `figures` are the challenger's figures. This is needed for a
+    champion that an earlier version of Titler promoted without a decision about its titles."""
     return floor_shortfall({**figures, "rougeL": figures["champion_rougeL"]}, margin)
 
 

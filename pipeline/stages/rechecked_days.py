@@ -107,8 +107,8 @@ def with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -
 def has_other_files(
     figures: Mapping[str, Any], files: Sequence[list[Any]], choice: HourChoice, request: DayRequest
 ) -> bool:
-    """Returns whether the source has hour files that are not among `files`. For hours with too few events,
-    the files of the other bases are added to `choice` and count, too.
+    """First adds the files of all other bases to `choice` for the hours that had too few events. Then returns
+    whether `choice` has an hour file that is not among `files`.
 
     `files` are the identities of the hour files that an extraction has read, and `figures` are the figures of
     this extraction.

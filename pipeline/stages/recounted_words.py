@@ -89,7 +89,8 @@ def _extracted_as(batch: Manifest) -> str:
 
 
 def _recount(lake: Lake, earlier: Manifest, limits: Mapping[str, Any]) -> Manifest:
-    """Writes a batch with the issues of an earlier one, and with the issues that are trainable now."""
+    """Writes a batch with the same issues as the batch `earlier`, in which the column `trainable` is computed
+    again."""
     draft = lake.draft(ISSUES.name, earlier.partition, (), {**earlier.parameters, **limits})
     trainable, untrainable = 0, Counter(dict.fromkeys(REASONS, 0))
     for file in earlier.files:

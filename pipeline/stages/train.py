@@ -191,8 +191,8 @@ def _fit(
 
 
 def _shortlist(inputs: TrainingInputs, lesson: Lesson | None, checkpoint: WorkFolder) -> Ids | None:
-    """Returns the units (subwords) that decoding considers: the most frequent ones of the titles that the
-    network learned to write, those of a teacher included. None stands for the whole vocabulary."""
+    """Returns the units (subwords) that decoding considers: the most frequent units in the titles that the
+    network learned to write, including those of a teacher. None stands for the whole vocabulary."""
     settings, title = inputs.network_settings, inputs.vocabularies.title
     batches = inputs.batches_in_order()
     if lesson is not None:

@@ -47,7 +47,7 @@ def _vectorize_file(rows: pa.Table, lake: Lake, vocabulary: str) -> pa.Table:
 
 @once_per_process
 def _vocabularies(lake: Lake, folder: str) -> Vocabularies:
-    """Returns the vocabularies in the batch `folder`: of vocabularies, or a predictor."""
+    """Returns the vocabularies in the batch `folder`, which is a batch of vocabularies or a predictor."""
     return load_vocabularies(lake, lake.manifest(folder))
 
 

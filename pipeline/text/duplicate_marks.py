@@ -76,10 +76,9 @@ def _own_words(body: str) -> str:
 
 
 def _unquoted(lines: list[str]) -> Iterator[str]:
-    """Yields the lines that are neither a quote nor code. Others become empty lines.
-
-    GitHub shows a line right below a quote as part of it. But people who answer by mail write there, so such
-    a line counts as the author's own.
+    """Yields the lines of a comment. Quotes and code become empty lines. GitHub shows a line directly below a
+    quote as part of the quote. But people who answer by mail write there, so such a line counts as the
+    author's own.
     """
     fence, in_paragraph = "", False
     for line in lines:
@@ -201,7 +200,7 @@ _OF_ANOTHER: Final = re.compile(
     re.IGNORECASE,
 )
 _IN_BRACKETS: Final = re.compile(rf"{_CLOSE}\s?\($")
-"""A bracket after a reference speaks of that issue: "#1 (duplicate of #2)"."""
+"""Text in brackets after a reference is about the referenced issue: "#1 (duplicate of #2)"."""
 _TAKEN_BACK: Final = re.compile(
     r"\b(?:by mistake|mistakenly|wrong(?:ly)?|incorrect(?:ly)?|in error|except|"
     r"but (?:it|this)(?:'s| is)? ?n[o'])",
@@ -236,8 +235,8 @@ def _named_before(line: str) -> Iterator[int]:
 
 
 def _is_verb_or_of_several(line: str, match: re.Match[str]) -> bool:
-    """Returns whether "duplicates" in a match is a verb, as in "this duplicates #1", or says what several
-    issues are, as in "these are duplicates of #1". In a list, as in "duplicates: #1", it is neither."""
+    """Returns whether "duplicates" in a match is a verb, as in "this duplicates #1", or a predicate about
+    several issues, as in "these are duplicates of #1". Returns False for a list, as in "duplicates: #1"."""
     clause = line[_clause_start(line, match.start()) : match.start()]
     between = line[match.end("word") : match.end()]
     if between.startswith(f" {_OPEN}"):
@@ -255,7 +254,8 @@ def _is_said(line: str, position: int) -> bool:
 
 
 def _is_statement(line: str, start: int, end: int) -> bool:
-    """Returns whether the sentence around `line[start:end]` is neither a question nor takes it back."""
+    """Returns whether the sentence around `line[start:end]` is no question, and does not take back that the
+    issue is a duplicate."""
     following = _SENTENCE_END.search(line, end, end + _LONGEST_SENTENCE)
     stop = following.end() if following else end + _LONGEST_SENTENCE
     is_question = following is not None and following[0][-1] in "?\uff1f"

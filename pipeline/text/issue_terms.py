@@ -28,7 +28,7 @@ from pipeline.text.code_lines import LETTER_OR_DIGIT
 from pipeline.text.markup import author_text, plain_title
 
 IN_TITLE: Final = 1
-"""The bit in `IssueTerms.kinds` of a term that stands in the title."""
+"""The bit in `IssueTerms.kinds` of a term that occurs in the title."""
 IDENTIFIER: Final = 2
 """The bit in `IssueTerms.kinds` of an identifier, a number or a version."""
 MAX_COUNT: Final = 255
@@ -42,7 +42,7 @@ _FUNCTION_WORDS: Final = frozenset(
     where which while who why will with would you your
     """.split()  # noqa: SIM905 - a list of a hundred short words is unreadable
 )
-"""Words that stand in most issues. They would only cost space and time."""
+"""Words that occur in most issues. They would only cost space and time."""
 _MAX_TERM_CHARACTERS: Final = 60
 _CACHED_WORDS: Final = 50_000
 
@@ -63,7 +63,7 @@ class IssueTerms:
     """(n,): a hash of the author's text in the body, without case, white space and addresses; 0 if there is
     none"""
     automated: NDArray[np.bool_]
-    """(n,): whether the title is that of a program's report, such as an update of a dependency"""
+    """(n,): whether the title belongs to a program's report, such as an update of a dependency"""
 
     def __len__(self) -> int:
         return len(self.body_hashes)
@@ -218,9 +218,8 @@ _MACHINE_NUMBER: Final = re.compile(
 
 @lru_cache(maxsize=_CACHED_WORDS)
 def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...]:
-    """Returns the terms of a word: hash, kind and text of each. None of a number that only a machine writes.
-
-    Titles keep all numbers, because their authors wrote them on purpose.
+    """Returns the terms of a word: the hash, the kind and the text of each. A number that only a machine
+    writes has no terms in a body. In titles all numbers are terms, because authors write them on purpose.
     """
     lower = word.lower().strip("_")
     if len(lower) > _MAX_TERM_CHARACTERS or not lower or lower == "url" or lower in _FUNCTION_WORDS:

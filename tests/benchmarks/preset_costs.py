@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--training-tflops", type=float, default=100, help="of a GPU, in training")
     parser.add_argument("--writing-tflops", type=float, default=20, help="of a GPU, when it writes titles")
     options = parser.parse_args()
-    columns = ("GFLOP a pair", "minutes a million pairs", "GFLOP a title", "minutes a million titles")
+    columns = ("GFLOP per pair", "minutes per million pairs", "GFLOP per title", "minutes per million titles")
     print(f"| preset | million parameters | {' | '.join(columns)} |")
     print("|---|---|---|---|---|---|")
     for name, sizes in PRESETS.items():

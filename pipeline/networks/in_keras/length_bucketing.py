@@ -47,9 +47,9 @@ def bucketed(batches: Iterator[tuple[Ids, Ids]], tokens: int | None = None) -> I
     """Yields the same issues in new batches, each with bodies of similar length.
 
     POOLED_BATCHES batches at a time are joined, sorted by the length of the bodies and divided again. The new
-    batches have as many issues as the old ones. If `tokens` is given, they have as many issues as fit: their
-    bodies have at most `tokens` ids after trimming, padding included, but a batch has at least one issue. The
-    new batches come in a random order, which is the same in every call.
+    batches have as many issues as the old ones. If `tokens` is given, each batch has as many issues as fit,
+    but at least one: its bodies have at most `tokens` ids after trimming, padding included. The new batches
+    come in a random order, which is the same in every call.
     """
     random = np.random.default_rng(0)
     pool: list[tuple[Ids, Ids]] = []

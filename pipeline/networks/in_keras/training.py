@@ -28,7 +28,7 @@ from pipeline.networks.shape import PAD, Floats, Ids, Shape
 from pipeline.networks.variants import variant_of
 
 SHORT_EPOCHS = 0.75
-"""The share of the epochs in which bodies are cut, if the variant of the network asks for it."""
+"""The share of the epochs in which bodies are cut, if the variant of the network cuts them."""
 Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
 """A function that takes the number of an epoch, from 1, and returns an iterator over the epoch's batches.
 

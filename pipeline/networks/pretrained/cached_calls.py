@@ -28,7 +28,7 @@ class CachedCalls(Protocol):
     def step(
         self, memory: Memory, cache: KerasTensor, position: KerasTensor, token: KerasTensor
     ) -> tuple[KerasTensor, KerasTensor]:
-        """Reads one token of each row (B, 1), which stands at `position`. Returns the logits (B, 1, V) of the
+        """Reads one token of each row (B, 1), which is at `position`. Returns the logits (B, 1, V) of the
         next token, and the cache with this token."""
 
 

@@ -322,7 +322,7 @@ class HourReader:
 
 
 class _Group(NamedTuple):
-    """What files that are read together have in common."""
+    """The properties that files must have in common to be read together."""
 
     compression: Compression
     base: str

@@ -199,7 +199,7 @@ def test_a_day_that_was_paid_for_before_there_were_marks_is_asked_again_only_if_
     assert (
         "    1 day in the lake without duplicate marks, because an earlier version of Titler extracted them. "
         "To add them: titler extract --day 2015-01-03 --again\n"
-        "    What BigQuery would bill for that: titler cost --day 2015-01-03 --again\n"
+        "    To see what BigQuery would bill for that: titler cost --day 2015-01-03 --again\n"
     ) in capsys.readouterr().out
     outcome, _ = extract.run(lake, settings, [DAY], again=True)
     assert outcome.manifests[0].figures[DUPLICATE_MARKS.name]["marks"] == 1
