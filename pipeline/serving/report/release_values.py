@@ -21,6 +21,7 @@ from pipeline.contracts import (
     TITLE_PREDICTIONS,
 )
 from pipeline.errors import UsageError
+from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.abstained_share import ABSTAINED
 from pipeline.releases.index_figures import index_figures
@@ -33,7 +34,6 @@ from pipeline.serving.report.source_days import source_health
 from pipeline.serving.report.title_values import title_quality
 from pipeline.serving.report.values import ChangedDays, Comparison, ReleaseValues, StoredTable
 from pipeline.settings import Settings
-from pipeline.stages.evaluate import EVALUATION
 
 SHOWN_TABLES = (
     ISSUES,
