@@ -1,7 +1,8 @@
 """How many requests `titler serve` answers per second, how fast, and with how much memory.
 
     PYTHONPATH=. .venv/bin/python tests/benchmarks/serve.py LAKE
-    ... --seconds 600 --workers 2        a longer run, another number of worker processes
+    ... --workers 4                      another number of worker processes
+    ... --seconds 600 --mixed 4          only a mixture of all requests, 4 per second, for ten minutes
     ... --json                           one JSON object
 
 LAKE is a folder with a published release. `tests/benchmarks/night.py --folder DIR --keep` leaves one with as
@@ -216,11 +217,25 @@ def measure(
     )
 
 
+def install_vegeta() -> str:
+    """Returns the path of vegeta. Installs it if it is missing."""
+    install = Path(__file__).with_name("install_vegeta.sh")
+    return subprocess.run([install], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def measure_mixture(lake: Path, seconds: float, workers: int, rate: float) -> list[Measurement]:
+    """Measures requests of all kinds, in turns, at a constant rate."""
+    vegeta, texts = install_vegeta(), read_texts(lake)
+    with running_server(lake, workers) as server:
+        lines = [targets(server.address, request, texts).splitlines() for request in REQUESTS]
+        mixture = b"\n".join(line for turn in zip(*lines, strict=True) for line in turn)
+        clients = CLIENTS_PER_WORKER * workers
+        return [measure(server, vegeta, "all kinds in turns", mixture, seconds, rate, clients)]
+
+
 def measure_all(lake: Path, seconds: float, workers: int) -> list[Measurement]:
     """Measures every kind of request, at full and at half speed."""
-    install = Path(__file__).with_name("install_vegeta.sh")
-    vegeta = subprocess.run([install], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    texts, measurements = read_texts(lake), []
+    vegeta, texts, measurements = install_vegeta(), read_texts(lake), []
     clients = CLIENTS_PER_WORKER * workers
     with running_server(lake, workers) as server:
         for request in REQUESTS:
@@ -253,9 +268,15 @@ def main() -> None:
     parser.add_argument("lake", type=Path, metavar="LAKE", help="folder of a lake with a published release")
     parser.add_argument("--seconds", type=float, default=60, help="length of each measurement")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="worker processes")
+    parser.add_argument(
+        "--mixed", type=float, metavar="RATE", help="measure a mixture, at this rate per second"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON value")
     chosen = parser.parse_args()
-    measurements = measure_all(chosen.lake, chosen.seconds, chosen.workers)
+    if chosen.mixed:
+        measurements = measure_mixture(chosen.lake, chosen.seconds, chosen.workers, chosen.mixed)
+    else:
+        measurements = measure_all(chosen.lake, chosen.seconds, chosen.workers)
     if chosen.json:
         print(json.dumps([asdict(one) for one in measurements], indent=1))
     else:

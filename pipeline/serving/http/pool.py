@@ -16,7 +16,7 @@ from pipeline.lake.batches import Lake
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import read_record
 from pipeline.serving.http.refusals import RETRY_AFTER, RefusalError, overloaded
-from pipeline.serving.http.tasks import Task, TitleTask, joined
+from pipeline.serving.http.tasks import SERVER_FAULT, Task, TitleTask, joined
 from pipeline.serving.http.worker import Worker, WorkerLostError
 from pipeline.settings import Settings
 
@@ -142,11 +142,14 @@ class WorkerPool:
         except RefusalError as refusal:
             outcome = refusal
         except TimeoutError:
-            error = f"The answer was not computed within {timeout:g} s."
-            outcome = RefusalError(504, error, "a smaller batch, or a shorter text")
+            message = f"The answer was not computed within {timeout:g} s."
+            outcome = RefusalError(504, message, "a smaller batch, or a shorter text")
         except WorkerLostError:
-            error = "The process that computed the answer has ended."
-            outcome = RefusalError(503, error, "the same request again", {**RETRY_AFTER})
+            message = "The process that computed the answer has ended."
+            outcome = RefusalError(503, message, "the same request again", {**RETRY_AFTER})
+        except Exception as error:  # the clients must not wait for ever
+            log.error("%s failed: %s", type(task).__name__, type(error).__name__)
+            outcome = RefusalError(500, "The answer could not be computed.", SERVER_FAULT)
         finally:
             self._return(worker, is_usable)
         start = 0

@@ -72,11 +72,12 @@ class Worker:
         WorkerLostError if the process has ended. After both, the worker cannot be used any more."""
         try:
             self._connection.send(task)
-            if not self._connection.poll(timeout):
-                raise TimeoutError
-            reply = self._connection.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+            is_answered = self._connection.poll(timeout)
+            reply = self._connection.recv() if is_answered else None
+        except (EOFError, OSError):
             raise WorkerLostError from None
+        if not is_answered:
+            raise TimeoutError
         assert isinstance(reply, Reply)
         return reply
 
