@@ -57,8 +57,8 @@ def _columns_of(query_name: str, sql: str) -> dict[str, ViewColumn]:
                 f"sql/{query_name}.sql: the column {name} has no description.",
                 f"Add a line to the comment at the top of the file:  -- Column {name}: ...",
             )
-        if other := _OF_VIEW.fullmatch(prose):
-            prose = columns_of(Query.from_file(f"views/{other[1]}"))[name].prose
+        if reference := _OF_VIEW.fullmatch(prose):
+            prose = columns_of(Query.from_file(f"views/{reference[1]}"))[name].prose
         columns[name] = ViewColumn(prose, field.type if field else None)
     if own_prose:
         raise UsageError(

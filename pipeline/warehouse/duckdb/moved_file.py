@@ -31,14 +31,14 @@ def outdated_views(path: Path, folder: Path) -> dict[str, str]:
     """Returns the views of the DuckDB file at `path` that read Parquet files outside of the lake's folder
     `folder`. Maps the name of each to the statement that lets it read the file of the same name below
     `folder`. Raises TitlerError if the DuckDB file cannot be read."""
-    after = quote(f"{folder}/")[:-1]
+    new_prefix = quote(f"{folder}/")[:-1]
     statements = {}
     with open_warehouse_file(path) as connection:
         views = connection.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall()
     for name, sql in views:
-        before = _folder_of(str(name), str(sql))
-        if before is not None and quote(before)[:-1] != after:
-            moved = str(sql).replace(quote(before)[:-1], after)
+        former_folder = _folder_of(str(name), str(sql))
+        if former_folder is not None and quote(former_folder)[:-1] != new_prefix:
+            moved = str(sql).replace(quote(former_folder)[:-1], new_prefix)
             statements[str(name)] = re.sub(r"^CREATE VIEW", "CREATE OR REPLACE VIEW", moved)
     return statements
 
