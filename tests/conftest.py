@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 import uuid
@@ -39,6 +40,7 @@ LONGEST_FILES = (
 """These run first, so that at the end no worker has a long file left while the others are idle."""
 
 configure_mlflow()
+gc.disable()  # until all tests are collected: hardly anything of what is imported is garbage
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,6 +63,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for tests in files:
         dice.shuffle(tests)
     items[:] = [test for tests in files for test in tests]
+
+
+def pytest_collection_finish() -> None:
+    """Enables garbage collection, which from now on skips what was imported and collected."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module")

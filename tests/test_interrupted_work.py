@@ -255,7 +255,7 @@ class Reader(threading.Thread):
             self.seen.add(("warehouse", *connection.sql(RELEASE_IN_VIEWS).fetchall()[0]))
 
     def run(self) -> None:
-        while not self._ended.wait(0.05):  # a pause, so that the verb gets most of the CPU
+        while not self._ended.wait(0.5):  # a pause, so that the verb gets most of the CPU
             try:
                 self.read_once()
             except Exception as error:
@@ -268,15 +268,15 @@ class Reader(threading.Thread):
 
 
 @contextlib.contextmanager
-def reading(lake: Lake, lake_settings: settings.Settings) -> Iterator[None]:
-    """Runs a reader during the `with` block. Asserts that it had no error, and saw only the release that was
-    current before the block or the one that is current after it."""
+def reading(lake: Lake, lake_settings: settings.Settings) -> Iterator[Reader]:
+    """Runs a reader during the `with` block, and yields it. Asserts that it had no error, and saw only the
+    release that was current before the block or the one that is current after it."""
     before = Reader(lake, lake_settings)
     before.read_once()
     reader = Reader(lake, lake_settings)
     reader.start()
     try:
-        yield
+        yield reader
     finally:
         reader.end()
     after = Reader(lake, lake_settings)
@@ -288,13 +288,15 @@ def reading(lake: Lake, lake_settings: settings.Settings) -> Iterator[None]:
 def kill_and_rerun(reference: ReferenceRun, verb: str, step: int, moment: str, root: Path) -> str:
     """Kills the verb at its step number `step`, and runs it again; returns what the second run printed.
 
-    `moment` says whether the process dies before, during ("torn") or after the step. A reader runs meanwhile.
-    Asserts that the lake then holds the same as in the reference run.
+    `moment` says whether the process dies before, during ("torn") or after the step. A reader runs meanwhile,
+    and in any case reads once between the kill and the second run. Asserts that the lake then holds the same
+    as in the reference run.
     """
     reference.copy(verb, root)
-    with reading(Lake(str(root)), reference.settings(root)):
+    with reading(Lake(str(root)), reference.settings(root)) as reader:
         killed = run_python(reference, root, kill_at_step.__file__, str(step), moment, *VERBS[verb])
         assert killed.returncode == -signal.SIGKILL, killed.stderr
+        reader.read_once()
         printed = reference.run_in_this_process(root, VERBS[verb])
     assert differences(content(Lake(str(root))), reference.after[verb]) == set()
     return printed

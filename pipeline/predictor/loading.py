@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.lake.batches import Lake
 from pipeline.networks.shape import Description
 from pipeline.networks.variants import VARIANTS
 from pipeline.predictor.predictor import LightPredictor, Model, Predictor
+
+if TYPE_CHECKING:
+    from pipeline.lake.batches import Lake  # an MLflow server may lack PyArrow
 
 ACCELERATORS = ("nvidia[0-9]*", "kfd", "accel[0-9]*")
 """Names of files in /dev: GPUs by NVIDIA, GPUs by AMD, and TPUs. The folder /dev/accel has the files of other

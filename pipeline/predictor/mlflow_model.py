@@ -15,7 +15,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from pipeline.predictor.predictor import Predictor
+from pipeline.predictor.loading import load_faster
 
 COLUMN = "body"
 NO_NAME = 0
@@ -26,9 +26,11 @@ class TitlerModel(PythonModel):
     """An MLflow model that predicts titles and embeddings. Bodies are given as their authors wrote them."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the predictor from the artifact `predictor`. Raises LakeError if a file is missing or
-        damaged."""
-        self._predictor = Predictor.load(Path(context.artifacts["predictor"]))
+        """Loads the predictor from the artifact `predictor`: in NumPy or in Keras, whichever is faster.
+
+        Raises LakeError if a file is missing or damaged.
+        """
+        self._predictor = load_faster(Path(context.artifacts["predictor"]))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None

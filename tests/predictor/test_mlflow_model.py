@@ -20,11 +20,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.model import PythonModelContext
 
-from pipeline.predictor.mlflow_model import bodies_of
-from pipeline.predictor.predictor import Predictor
+from pipeline.networks.in_keras import Shape, build
+from pipeline.predictor.mlflow_model import TitlerModel, bodies_of
+from pipeline.predictor.predictor import LightPredictor, Predictor
 from pipeline.tracking import Tracking
-from tests.predictor.small_predictors import word_predictor
+from tests.predictor.small_predictors import SUBWORDS, word_predictor
 
 BODIES = [
     "The window did not close",
@@ -192,3 +194,15 @@ def test_a_request_without_bodies_is_refused_and_the_server_continues(server: Se
     with pytest.raises(urllib.error.HTTPError, match="400"):
         server.invoke({"texts": BODIES})
     assert_predictions(server.invoke({"inputs": BODIES[:1]})["predictions"], server, [*BODIES[:1]])
+
+
+def test_a_network_that_is_faster_in_numpy_predicts_the_same_titles_without_keras(tmp_path: Path) -> None:
+    sizes = (SUBWORDS.body.size, SUBWORDS.title.size, SUBWORDS.body.length, SUBWORDS.title.length)
+    network = build("copy", Shape(*sizes, embedding_size=8, hidden_size=8), seed=1)
+    predictor = Predictor("m1", network, SUBWORDS, "titler", 0.0, 16)
+    predictor.save(tmp_path)
+    model, context = TitlerModel(), PythonModelContext({"predictor": str(tmp_path)}, None)
+    model.load_context(context)
+    assert isinstance(model._predictor, LightPredictor)
+    titles = model.predict(context, pd.DataFrame({"body": BODIES})).title.tolist()
+    assert titles == [prediction.title for prediction in predictor.predict([*BODIES])]

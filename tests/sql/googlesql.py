@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import wasmtime
+from filelock import FileLock
 from zetasql.core import wasm_client
 from zetasql.core.exceptions import ServerError
 from zetasql.core.wasm_client import WasmClient
@@ -254,7 +257,8 @@ class GoogleSQL:
 
 
 def _client() -> WasmClient:
-    """The package's client, compiled once per machine (Wasmtime's cache).
+    """The package's client, compiled once per machine (Wasmtime's cache), also if several test processes
+    start at once.
 
     It copies memory in one call instead of byte by byte.
     """
@@ -265,7 +269,8 @@ def _client() -> WasmClient:
             self.cache = True
 
     wasm_client.Config = Config
-    client = WasmClient(str(get_wasm_path()))
+    with FileLock(Path(tempfile.gettempdir(), "titler-zetasql.lock")):  # others wait for the cache
+        client = WasmClient(str(get_wasm_path()))
 
     def address(pointer: int) -> int:
         return ctypes.addressof(client.memory.data_ptr().contents) + pointer

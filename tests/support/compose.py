@@ -31,7 +31,8 @@ from tests.support import postgres, stores
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "infra" / "compose.yaml"
 WORKING_DIRECTORY = "/opt/titler"  # of the image
-MAX_CHECKS = 240  # of a service's health, a second or more apart
+MAX_CHECKS = 80  # of a service's health
+PAUSE = 3  # seconds between two rounds of checks, each of which starts a Python per service
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 MARK = "COMPOSE_PROJECT_NAME"
 
@@ -139,7 +140,8 @@ class Server:
                     raise ComposeError(
                         f"{name} is not healthy: {tail(self.log(name).read_text(errors='replace'))}"
                     )
-            time.sleep(1)
+            if starting:
+                time.sleep(PAUSE)
 
     def _start(self, name: str) -> None:
         if name == "postgres":

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -301,40 +301,55 @@ def _day_figures(batches: Mapping[str, list[Manifest]]) -> list[DayFigures]:
 
 
 def _write_copies(warehouse: Path, batches: Mapping[str, list[Manifest]]) -> None:
-    """Writes the copies of the history's Parquet files that a publication has made beside the warehouse."""
+    """Writes the copies of the history's Parquet files that a publication has made beside the warehouse.
+
+    The files of a table without rows are hard links to one file: it takes long to write thousands of files.
+    """
     for table in (SOURCE_HEALTH, DUPLICATE_MARKS, TITLE_PREDICTIONS, SIMILAR_ISSUES, DUPLICATE_PAIRS):
-        for manifest in batches[table.name]:
+        has_rows = table in (SOURCE_HEALTH, TITLE_PREDICTIONS)
+        manifests = batches[table.name]
+        rows = _rows_of_days(table, manifests) if has_rows else table.empty()
+        first: Path | None = None
+        for number, manifest in enumerate(manifests):
             folder = copies_folder(warehouse) / table.name / f"day={manifest.day}" / manifest.batch_id
             folder.mkdir(parents=True)
-            pq.write_table(_copy_of(table, manifest), folder / PART)
+            if has_rows or first is None:
+                first = folder / PART
+                pq.write_table(rows.slice(number, 1), first)
+            else:
+                (folder / PART).hardlink_to(first)
 
 
-def _copy_of(table: Table, manifest: Manifest) -> pa.Table:
-    if table in (DUPLICATE_MARKS, SIMILAR_ISSUES, DUPLICATE_PAIRS):
-        return table.empty()
-    if table is SOURCE_HEALTH:
-        row = {**manifest.figures, "day": date.fromisoformat(manifest.day)}
-    else:
-        number = _issue_id(manifest.day)
-        row = {
-            "issue_id": number,
-            "issue_url": f"https://github.com/a/b/issues/{number}",
-            "repo": "a/b",
-            "title": "t",
-            "predicted_title": "p",
-            "confidence": 0.5,
-            "abstained": False,
-            "created_at": _opened_at(manifest.day),
-            "source_day": date.fromisoformat(manifest.day),
-            "model": MODEL,
-            "model_version": "3",
-            "vocabulary": VOCABULARY,
-            "mlflow_run": "run of m",
-            "issues_batch": manifest.parameters["issues_batch"],
-            "probability": None,
-            "body_excerpt": "b",
-        }
-    return pa.Table.from_pylist([row], schema=table.schema)
+def _rows_of_days(table: Table, manifests: Sequence[Manifest]) -> pa.Table:
+    """Returns one row per manifest."""
+    row_of = _health_row if table is SOURCE_HEALTH else _title_row
+    return pa.Table.from_pylist([row_of(manifest) for manifest in manifests], schema=table.schema)
+
+
+def _health_row(manifest: Manifest) -> dict[str, Any]:
+    return {**manifest.figures, "day": date.fromisoformat(manifest.day)}
+
+
+def _title_row(manifest: Manifest) -> dict[str, Any]:
+    number = _issue_id(manifest.day)
+    return {
+        "issue_id": number,
+        "issue_url": f"https://github.com/a/b/issues/{number}",
+        "repo": "a/b",
+        "title": "t",
+        "predicted_title": "p",
+        "confidence": 0.5,
+        "abstained": False,
+        "created_at": _opened_at(manifest.day),
+        "source_day": date.fromisoformat(manifest.day),
+        "model": MODEL,
+        "model_version": "3",
+        "vocabulary": VOCABULARY,
+        "mlflow_run": "run of m",
+        "issues_batch": manifest.parameters["issues_batch"],
+        "probability": None,
+        "body_excerpt": "b",
+    }
 
 
 @dataclass
