@@ -6,6 +6,11 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from pipeline.contracts.contract import ISSUE_ID as ISSUE_ID
+from pipeline.contracts.contract import SOURCE as SOURCE
+from pipeline.contracts.contract import TIMESTAMP as TIMESTAMP
+from pipeline.contracts.contract import Table as Table
+from pipeline.contracts.contract import column as column
 from pipeline.contracts.duplicates import DUPLICATE_MARKS as DUPLICATE_MARKS
 from pipeline.contracts.duplicates import DUPLICATE_PAIRS as DUPLICATE_PAIRS
 from pipeline.contracts.releases import RELEASE_MEMBERS as RELEASE_MEMBERS
@@ -16,11 +21,6 @@ from pipeline.contracts.similar_issues import REPOSITORY_LIST as REPOSITORY_LIST
 from pipeline.contracts.similar_issues import SIMILAR_ISSUES as SIMILAR_ISSUES
 from pipeline.contracts.similar_issues import SIMILAR_ISSUES_V1 as SIMILAR_ISSUES_V1
 from pipeline.contracts.source_health import SOURCE_HEALTH as SOURCE_HEALTH
-from pipeline.contracts.table import ISSUE_ID as ISSUE_ID
-from pipeline.contracts.table import SOURCE as SOURCE
-from pipeline.contracts.table import TIMESTAMP as TIMESTAMP
-from pipeline.contracts.table import Table as Table
-from pipeline.contracts.table import column as column
 
 REPO = column("repo", pa.string(), "owner/name of the repository at the time when the issue was opened")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.contracts.table import ISSUE_ID, SOURCE, TIMESTAMP, Table, column
+from pipeline.contracts.contract import ISSUE_ID, SOURCE, TIMESTAMP, Table, column
 
 DUPLICATE_MARKS = Table(
     name="duplicate_marks_v1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.contracts.table import ISSUE_ID, TIMESTAMP, Table, column
+from pipeline.contracts.contract import ISSUE_ID, TIMESTAMP, Table, column
 
 RELEASES = Table(
     name="releases_v1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.contracts.table import ISSUE_ID, Table, column
+from pipeline.contracts.contract import ISSUE_ID, Table, column
 
 _ISSUE_URL = column("issue_url", pa.string(), "the issue's page on GitHub")
 _SIMILAR = (

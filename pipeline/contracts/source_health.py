@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.contracts.table import Table, column
+from pipeline.contracts.contract import Table, column
 
 SOURCE_HEALTH = Table(
     name="source_health_v1",

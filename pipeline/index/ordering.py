@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import TitlerError
-from pipeline.evaluation.log_odds_calibration import on_curve
+from pipeline.evaluation.duplicate_calibration import on_curve
 from pipeline.index.repository_words import TITLE_WEIGHT, RepositoryWords, saturation
 from pipeline.text.issue_terms import IDENTIFIER, IN_TITLE
 

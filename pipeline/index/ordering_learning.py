@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.evaluation.log_odds_calibration import Method, choose_curve
+from pipeline.evaluation.duplicate_calibration import Method, choose_curve
 from pipeline.index.ordering import Ordering
 from pipeline.index.ordering_examples import Examples
 from pipeline.index.ordering_fit import fit_ordering

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.log_odds_calibration import brier_score, calibration_error, reliability
+from pipeline.evaluation.duplicate_calibration import brier_score, calibration_error, reliability
 from pipeline.evaluation.retrieval import score_ranks
 from pipeline.index.ordering import Ordering
 from pipeline.index.ordering_examples import Bools, Examples, Floats
@@ -42,7 +42,7 @@ class OrderingScores:
     expected_calibration_error: float
     """over the best candidate of each issue"""
     reliability: list[dict[str, Any]]
-    """the reliability curve over the best candidate of each issue: see `log_odds_calibration.reliability`"""
+    """the reliability curve over the best candidate of each issue: see `duplicate_calibration.reliability`"""
 
     @property
     def figures(self) -> Mapping[str, Any]:

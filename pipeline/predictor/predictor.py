@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LakeError, TitlerError
-from pipeline.evaluation.probability import Curve
+from pipeline.evaluation.title_calibration import Curve
 from pipeline.networks.shape import REPLACE_OR_RETRAIN, Description, Floats, Ids
 from pipeline.networks.variants import VARIANTS, require_libraries, variant_of
 from pipeline.text.engine import Engine, tokenizer

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import NonNegativeInt, PositiveInt
 
 from pipeline.errors import LakeError, TitlerError
-from pipeline.evaluation.probability import Curve
+from pipeline.evaluation.title_calibration import Curve
 from pipeline.lake.json_documents import ABSENT, Document, KnownKeys, object_with
 from pipeline.networks.shape import REPLACE_OR_RETRAIN
 from pipeline.text.engine import Engine, tokenizer

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from pipeline import memory
 from pipeline.contracts import PREDICTOR
 from pipeline.errors import UsageError
-from pipeline.evaluation.calibration import ROUGE_THRESHOLD, confidence_bins, score_confidence
 from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.evaluation.retrieval import Ranks, embedding_ranks, score_ranks, tfidf_ranks
+from pipeline.evaluation.title_confidence import ROUGE_THRESHOLD, confidence_bins, score_confidence
 from pipeline.evaluation.title_scores import score_titles
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned

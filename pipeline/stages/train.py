@@ -19,8 +19,8 @@ import numpy as np
 from pipeline import memory
 from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
 from pipeline.dataset.repository_runs import RUN_LENGTH
-from pipeline.evaluation.calibration import abstention_threshold
-from pipeline.evaluation.probability import Calibration, calibrate, has_latin_letters
+from pipeline.evaluation.title_calibration import Calibration, calibrate, has_latin_letters
+from pipeline.evaluation.title_confidence import abstention_threshold
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned

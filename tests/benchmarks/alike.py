@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.evaluation.calibration import ROUGE_THRESHOLD
+from pipeline.evaluation.title_confidence import ROUGE_THRESHOLD
 from pipeline.evaluation.title_scores import rouge_l
 
 SYSTEMS = ("itape", "prsum")

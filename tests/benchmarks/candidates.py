@@ -30,8 +30,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.evaluation.calibration import ROUGE_THRESHOLD
-from pipeline.evaluation.probability import has_latin_letters
+from pipeline.evaluation.title_calibration import has_latin_letters
+from pipeline.evaluation.title_confidence import ROUGE_THRESHOLD
 from pipeline.evaluation.title_scores import rouge_l, score_titles
 from pipeline.networks.in_numpy import beam_search
 from pipeline.networks.shape import PAD, Ids

@@ -2,8 +2,8 @@
 
     TITLER_TEST_DATA=FOLDER PYTHONPATH=. .venv/bin/python tests/benchmarks/reliability.py --model DIR
 
-The probability is that of a title with a ROUGE-L over 0.3 (`pipeline.evaluation.probability`). A training
-fits it to held-out issues, as here. The table has a row per bin of the probability: the number of titles,
+The probability is that of a title with a ROUGE-L over 0.3 (`pipeline.evaluation.title_calibration`). A
+training fits it to held-out issues, as here. The table has a row per bin of the probability: the number of titles,
 their mean probability and the share that is alike. A perfect model has the same figure twice. Below it: the
 Brier score, beside that of a constant; the expected calibration error; and what the default of
 `model.abstain_probability` shows and withholds.
@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.evaluation.calibration import ROUGE_THRESHOLD, confidence_bins
-from pipeline.evaluation.probability import calibrate, has_latin_letters
+from pipeline.evaluation.title_calibration import calibrate, has_latin_letters
+from pipeline.evaluation.title_confidence import ROUGE_THRESHOLD, confidence_bins
 from pipeline.evaluation.title_scores import rouge_l
 from pipeline.predictor.loading import load_faster
 from pipeline.predictor.predictor import Model

@@ -31,7 +31,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.evaluation.calibration import confidence_bins, score_confidence
+from pipeline.evaluation.title_confidence import confidence_bins, score_confidence
 from pipeline.evaluation.title_scores import LEAD_WORDS, Scores, lead, rouge_l, score_titles
 from pipeline.predictor.loading import load_faster
 from pipeline.predictor.predictor import Prediction

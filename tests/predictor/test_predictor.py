@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import LakeError, TitlerError
-from pipeline.evaluation.probability import Curve
+from pipeline.evaluation.title_calibration import Curve
 from pipeline.predictor.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies
 from tests.networks.damage import set_weights_to_nan

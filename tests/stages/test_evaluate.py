@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.evaluation.probability import Curve
+from pipeline.evaluation.title_calibration import Curve
 from pipeline.lake.batches import Lake
 from pipeline.settings import Settings
 from pipeline.stages.evaluate import RETRIEVAL_ISSUES, evaluate_file, sample_rows

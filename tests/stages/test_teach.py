@@ -18,7 +18,7 @@ from pipeline.cli import stage_runs, whole_job
 from pipeline.cli.options import Context
 from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
 from pipeline.errors import UsageError
-from pipeline.evaluation.probability import Curve
+from pipeline.evaluation.title_calibration import Curve
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.work_folder import WorkFolder

@@ -67,7 +67,7 @@ def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) ->
 
 
 def curve_point(point: Mapping[str, Any]) -> CurvePoint:
-    """Returns a bin of the reliability curve of an ordering (`log_odds_calibration.reliability`)."""
+    """Returns a bin of the reliability curve of an ordering (`duplicate_calibration.reliability`)."""
     return CurvePoint(point["probability"], point["marked"], point["pairs"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.evaluation.log_odds_calibration import (
+from pipeline.evaluation.duplicate_calibration import (
     FITS,
     LogOddsCurve,
     brier_score,

@@ -1,7 +1,7 @@
 """Calibrates the confidence: turns it into the probability that a title is good.
 
-A title is good (`alike`) if its ROUGE-L against the author's title is over `calibration.ROUGE_THRESHOLD`. Two
-curves are fitted to held-out titles. Platt's method (Platt 1999) gives a logistic curve with two parameters.
+A title is good (`alike`) if its ROUGE-L against the author's title is over
+`title_confidence.ROUGE_THRESHOLD`. Two curves are fitted to held-out titles. Platt's method (Platt 1999) gives a logistic curve with two parameters.
 Isotonic regression (Zadrozny and Elkan 2002) gives a curve that never falls as the confidence rises. Both
 methods are tested on titles that their curves were not fitted to. The method with the lower Brier score is
 chosen. Neither curve falls as the confidence rises. A curve is stored as numbers in JSON.
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import TitlerError
-from pipeline.evaluation.calibration import ROUGE_THRESHOLD, ConfidenceBin, confidence_bins
+from pipeline.evaluation.title_confidence import ROUGE_THRESHOLD, ConfidenceBin, confidence_bins
 
 Numbers = npt.NDArray[np.float64]
 Method = Literal["platt", "isotonic"]

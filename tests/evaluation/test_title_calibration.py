@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import TitlerError
-from pipeline.evaluation.probability import Curve, calibrate, has_latin_letters
+from pipeline.evaluation.title_calibration import Curve, calibrate, has_latin_letters
 
 GOOD, POOR = 31.0, 30.0  # ROUGE-L; good titles are over 30
 STEPS = Curve("isotonic", confidences=(0.25, 0.5, 0.75), probabilities=(0.0, 0.5, 1.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.evaluation.calibration import (
+from pipeline.evaluation.title_confidence import (
     ALWAYS_ABSTAIN,
     ConfidenceBin,
     abstention_threshold,
