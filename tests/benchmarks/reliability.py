@@ -3,9 +3,9 @@
     TITLER_TEST_DATA=FOLDER PYTHONPATH=. .venv/bin/python tests/benchmarks/reliability.py --model DIR
 
 The probability is that of a title with a ROUGE-L over 0.3 (`pipeline.evaluation.title_calibration`). A
-training fits it to held-out issues, as here. The table has a row per bin of the probability: the number of titles,
-their mean probability and the share that is alike. A perfect model has the same figure twice. Below it: the
-Brier score, beside that of a constant; the expected calibration error; and what the default of
+training fits it to held-out issues, as here. The table has a row per bin of the probability: the number of
+titles, their mean probability and the share that is alike. A perfect model has the same figure twice. Below
+it: the Brier score, beside that of a constant; the expected calibration error; and what the default of
 `model.abstain_probability` shows and withholds.
 """
 
