@@ -12,6 +12,7 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from pipeline.errors import SourceError
+from pipeline.settings import public_address
 
 CONNECTIONS = 8
 PAUSES = (1.0, 4.0)
@@ -38,7 +39,9 @@ def open_address(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
         filesystem, path = url_to_fs(address, **(_web_options() if protocol in ("http", "https") else {}))
     except (ValueError, ImportError) as error:
         hint = "Set source.hours to a folder, file://, gs://, https:// or http://, then check: titler doctor"
-        raise SourceError(f"{address} is not an address of hour files: {error}.", hint) from None
+        raise SourceError(
+            f"{public_address(address)} is not an address of hour files: {error}.", hint
+        ) from None
     return filesystem, str(path)
 
 

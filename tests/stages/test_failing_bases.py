@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, Source
 from tests.support.hour_bases import DAY, NEXT, Bases, FailingHandler, watched, write
 
 
@@ -116,6 +116,19 @@ def test_a_day_is_checked_again_only_once_after_a_setting_changed(bases: Bases) 
     bases.extract()
     bases = bases._replace(settings=with_longer_titles(bases.settings))
     assert [[row["day"] for row in bases.extract(NEXT)] for _ in range(2)] == [[DAY, NEXT], [NEXT]]
+
+
+@pytest.mark.parametrize("failure", ["503", "no answer"])
+def test_an_error_about_a_file_does_not_name_the_password_of_the_base(
+    served_bases: Bases, failure: str
+) -> None:
+    address = served_bases.address(0)
+    FailingHandler.failing[f"/archive/{DAY}-4.json.gz"] = failure
+    hours = address.replace("http://", "http://user:secret@")
+    settings = served_bases.settings.model_copy(update={"source": Source(hours=hours)})
+    with pytest.raises(SourceError, match=f" {address}") as error:
+        served_bases._replace(settings=settings).extract()
+    assert "secret" not in str(error.value)
 
 
 def with_longer_titles(settings: Settings) -> Settings:
