@@ -308,7 +308,7 @@ def _stamp(info: dict[str, Any]) -> str:
 
 
 def _fetch(file: HourFile, folder: Path) -> Path:
-    filesystem, path = open_address(file.path)
+    filesystem, path = open_address(file.path, for_download=True)
     if "file" in filesystem.protocol:
         return Path(path)
     target = folder / path.rsplit("/", 1)[-1]
