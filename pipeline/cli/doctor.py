@@ -117,7 +117,12 @@ def _check_source(settings: Settings) -> Iterator[Finding]:
     for base in settings.source.bases:
         day = hour_files.find_hours(base.base, yesterday)
         name = public_address(base.base)
-        yield Finding("source", True, f"{name} has {len(day.files)} of 24 hour files of {yesterday}")
+        if day.failed:
+            error = next(iter(day.failed.values()))
+            message = f"{name} gave no answer about {len(day.failed)} of 24 hour files of {yesterday}"
+            yield Finding("source", False, f"{message}. {error.message}", error.hint)
+        else:
+            yield Finding("source", True, f"{name} has {len(day.files)} of 24 hour files of {yesterday}")
 
 
 def _check_compute(settings: Settings) -> Iterator[Finding]:

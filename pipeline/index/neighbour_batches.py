@@ -117,7 +117,7 @@ def make_neighbours(
     The batches of a day are committed as soon as its shards are searched. So a killed worker loses the tasks
     in flight, and a killed command loses these and the shards of small days that were not committed yet.
     """
-    drafts = [DayDrafts(lake, day, owner) for day in days]
+    drafts = lake.for_each(lambda day: DayDrafts(lake, day, owner), days)
     tasks = group_shards([shard for draft in drafts for shard in draft.shards])
     by_day = {draft.day.day.day: draft for draft in drafts}
     batches: dict[str, tuple[Manifest, Manifest]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ REASONS = ("probability", "title_overlap", "age_days", "similar_text", "group_si
 """The keys of a row that say how probable a duplicate is, and why."""
 SAMPLE_SIZE = 2048
 """Number of issues over which the frequencies of words are counted, if all repositories are searched."""
+NAMES_REMEMBERED = 1000
+"""Names of repositories whose form in the index is remembered. To find one, the names in all segments are
+read."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class SegmentedIndex:
         self._groups = groups
         self._settings = settings
         self._ordering = ordering
+        self._repository_named = lru_cache(NAMES_REMEMBERED)(self._find_name)
 
     def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
@@ -141,7 +146,7 @@ class SegmentedIndex:
             raise unknown_repository(self._release, name)
         return stored
 
-    def _repository_named(self, name: str) -> str | None:
+    def _find_name(self, name: str) -> str | None:
         """Returns the latest repository with this name in any letter case, or None. Searches all segments,
         because the segments of a repository can only be chosen by its exact name."""
         names = (segment.repository_named(name) for segment in reversed(self._segments))

@@ -167,12 +167,7 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
       issues in the index.
     - The query is a text without any word of the model's vocabulary.
     """
-    return similar_in_release(OpenRelease(require_current(lake), settings), query, neighbours)
-
-
-def similar_in_release(opened: OpenRelease, query: SimilarQuery, neighbours: int) -> list[dict[str, Any]]:
-    """Returns what `similar` returns, from a release that answers more than one query."""
-    url = query.issue_url
+    opened, url = OpenRelease(require_current(lake), settings), query.issue_url
     query_issue = opened.index.find(url) if url else text_query(opened, query)
     return similar_to(opened, query, query_issue, neighbours)
 

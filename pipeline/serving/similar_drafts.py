@@ -4,7 +4,7 @@ does not have."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,14 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.releases.current import require_current
-from pipeline.serving.addresses import repository_name
-from pipeline.serving.queries import OpenRelease, SimilarQuery, check_where_to_search, similar_in_release
+from pipeline.serving.addresses import issue_url, repository_name
+from pipeline.serving.queries import (
+    OpenRelease,
+    SimilarQuery,
+    check_where_to_search,
+    similar_to,
+    text_query,
+)
 from pipeline.settings import Settings
 from pipeline.source import issue_files
 from pipeline.source.issue_files import TITLES, URLS, FileIssue
@@ -43,7 +49,7 @@ def similar_of_file(
     - `row`: the number of the row, from 1
     - `issue_url`: the address in the row, or None
     - `title`: the title in the row
-    - `similar`: what `queries.similar` returns for the draft, without the row's own address
+    - `similar`: what `queries.similar` returns for the draft, without the row's own issue
     - `problem`: why no issue can be found for this row, such as an empty text; None if there is no problem
 
     Raises UsageError if no release is published, if it does not have the repository of `scope`, or if the
@@ -74,6 +80,16 @@ def _similar(
         raise UsageError("The row has no repository, neither in the column repo nor in an address.")
     repo = issue.repo if scope.same_repo else scope.repo
     query = SimilarQuery(issue.body, issue.title, repo, everywhere=scope.everywhere, since=scope.since)
-    count = neighbours + bool(issue.url)  # one of them may be the row's own issue
-    rows = similar_in_release(opened, query, count)
-    return [row for row in rows if row["issue_url"].lower() != issue.url.lower()][:neighbours]
+    draft = replace(text_query(opened, query), issue_id=_id_in_release(opened, issue.url))
+    return similar_to(opened, query, draft, neighbours)
+
+
+def _id_in_release(opened: OpenRelease, address: str) -> int:
+    """Returns the id of the issue with this address, or 0 if the release does not have it. An issue with this
+    id is no candidate. If it were, it would stand for the issues that have the same text."""
+    try:
+        url = issue_url(address)
+    except UsageError:  # the address of something else, such as a repository
+        return 0
+    issue = opened.index.find_in_index(url) if url else None
+    return issue.issue_id if issue else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ def base_name(base: str) -> str:
 def base_names(bases: Sequence[HourBase]) -> list[str]:
     """Returns the names of several bases, in the same order. If two local folders have the same last part,
     the second is named like `hours (2)`."""
-    names = [base_name(base.base) for base in bases]
-    return [
-        f"{name} ({earlier + 1})" if (earlier := names[:number].count(name)) else name
-        for number, name in enumerate(names)
-    ]
+    names: list[str] = []
+    for base in bases:
+        name = base_name(base.base)
+        numbered = (f"{name} ({number})" for number in count(2))
+        names.append(next(each for each in chain([name], numbered) if each not in names))
+    return names
 
 
 def name_bases(files: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -15,6 +15,7 @@ import fsspec
 
 from pipeline.decompression import DamagedError, decompressed_chunks
 from pipeline.errors import SourceError
+from pipeline.settings import public_address
 from pipeline.settings.source import GH_ARCHIVE
 from pipeline.source.hour_names import (
     EXAMPLE,
@@ -90,7 +91,7 @@ def find_hours(base: str, day: date, hours: Collection[int] = HOURS) -> SourceDa
     are none. If a web server answers only about some hours, the others are `failed`.
     """
     filesystem, root = open_address(base)
-    root = root.rstrip("/")
+    root, base = root.rstrip("/"), str(public_address(base))  # errors must not name a password
     other_names: tuple[str, ...] = ()
     failed: dict[int, SourceError] = {}
     if _is_web(filesystem):
@@ -232,7 +233,9 @@ def has_event(file: HourFile) -> bool:
     except DamagedError:
         return False
     except Exception as error:  # every remote file system has exceptions of its own
-        raise SourceError(f"The hour file {file.path} cannot be reached: {error}", CHECK_HINT) from None
+        raise SourceError(
+            f"The hour file {public_address(file.path)} cannot be reached: {error}", CHECK_HINT
+        ) from None
 
 
 def _first_lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -305,7 +308,7 @@ def _stamp(info: dict[str, Any]) -> str:
 
 
 def _fetch(file: HourFile, folder: Path) -> Path:
-    filesystem, path = open_address(file.path)
+    filesystem, path = open_address(file.path, for_download=True)
     if "file" in filesystem.protocol:
         return Path(path)
     target = folder / path.rsplit("/", 1)[-1]
@@ -317,7 +320,7 @@ def _fetch(file: HourFile, folder: Path) -> Path:
         unfinished.unlink(missing_ok=True)
         reason = str(error) or type(error).__name__
         raise SourceError(
-            f"The hour file {file.path} was not downloaded completely: {reason}",
+            f"The hour file {public_address(file.path)} was not downloaded completely: {reason}",
             "Run the same command again later.",
         ) from None
     unfinished.replace(target)

@@ -12,14 +12,18 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from pipeline.errors import SourceError
+from pipeline.settings import public_address
 
 CONNECTIONS = 8
 PAUSES = (1.0, 4.0)
 """Seconds before the second and before the third attempt."""
 CONNECT_SECONDS = 30.0
+ANSWER_SECONDS = 30.0
+"""A web server that sends nothing for so long is taken for broken. This limit is for questions about a file,
+such as its size. A day needs up to 144 of them, so a server that never answers costs nine minutes per day."""
 READ_SECONDS = 120.0
-"""A web server that sends nothing for so long is taken for broken. There is no limit for a whole file: an
-hour of a crawl-time base has hundreds of megabytes."""
+"""The limit for the download of a file. There is no limit for a whole file: an hour of a crawl-time base has
+hundreds of megabytes."""
 CHECK_HINT = "Check source.hours and the network: titler doctor"
 
 _PROTOCOLS = ("file", "gs", "https", "http")
@@ -28,24 +32,30 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def open_address(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Returns the file system of a base or of an hour file, and the path in it. Raises SourceError if the
-    address is of another kind than `source.hours` may have."""
+def open_address(address: str, *, for_download: bool = False) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Returns the file system of a base or of an hour file, and the path in it. A web server has more time to
+    send something if the file system is used `for_download`.
+
+    Raises SourceError if the address is of another kind than `source.hours` may have."""
     protocol, separator, _ = address.partition("://")
     try:
         if separator and protocol not in _PROTOCOLS:
             raise ValueError(f"{protocol}:// is not supported")
-        filesystem, path = url_to_fs(address, **(_web_options() if protocol in ("http", "https") else {}))
+        options = _web_options(for_download) if protocol in ("http", "https") else {}
+        filesystem, path = url_to_fs(address, **options)
     except (ValueError, ImportError) as error:
         hint = "Set source.hours to a folder, file://, gs://, https:// or http://, then check: titler doctor"
-        raise SourceError(f"{address} is not an address of hour files: {error}.", hint) from None
+        raise SourceError(
+            f"{public_address(address)} is not an address of hour files: {error}.", hint
+        ) from None
     return filesystem, str(path)
 
 
-def _web_options() -> dict[str, Any]:
+def _web_options(for_download: bool) -> dict[str, Any]:
     import aiohttp  # takes a while, and is needed for web servers only
 
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
+    read_seconds = READ_SECONDS if for_download else ANSWER_SECONDS
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=read_seconds)
     return {"client_kwargs": {"timeout": timeout}}
 
 

@@ -41,8 +41,8 @@ from pipeline.stages.extract_marks import make_marks_current, write_marks
 from pipeline.stages.lost_data import fewer_events, lost_data, lost_events
 from pipeline.stages.rechecked_days import (
     DayRequest,
+    is_made_of,
     may_be_better,
-    reads_other_files,
     recheck_requests,
     store_unused,
     unused_before,
@@ -176,7 +176,6 @@ def _read_day(
     batch is kept if it is better."""
     request, source, parameters, current = day
     query, partition = extraction_query(settings), {"day": str(request.day)}
-    draft = lake.draft(ISSUES.name, partition, (), parameters)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         if isinstance(source, warehouse.SourceTable):
             attempt = current.batch_id if again and current else ""
@@ -184,10 +183,11 @@ def _read_day(
             read = read_table(extraction, source.name)
         else:
             read = read_hours(connection, query, source, request.expected(current), Path(folder))
+            parameters = _of_files_read(parameters, source)
+            if current is not None and not again and _keeps_current(source, parameters, current):
+                return ExtractedDay(current, False)
+        draft = lake.draft(ISSUES.name, partition, (), parameters)
         trainable, untrainable = _write_issues(draft, read, settings)
-    if current is not None and not again and _reads_nothing_better(source, request, current):
-        draft.discard()
-        return ExtractedDay(current, False)
     extraction = read.extraction
     figures: dict[str, Any] = {
         **read.figures,
@@ -213,14 +213,17 @@ def _read_day(
     return ExtractedDay(draft.commit(figures), True)
 
 
-def _reads_nothing_better(
-    source: warehouse.SourceTable | HourChoice, request: DayRequest, current: Manifest
-) -> bool:
-    """Returns whether files could not be downloaded without which `current` stays the better batch: files of
-    the preferred base, or all those for which the day is checked again."""
-    if isinstance(source, warehouse.SourceTable):
-        return False
-    return 0 in source.unreachable or (request.recheck and not reads_other_files(source, current))
+def _of_files_read(parameters: Mapping[str, Any], choice: HourChoice) -> dict[str, Any]:
+    """Returns the parameters of a batch without the files that could not be downloaded. So the day is
+    extracted again when they can be."""
+    files = [file.identity for file in choice.files]
+    return {**parameters, "hours": [file for file in parameters["hours"] if file in files]}
+
+
+def _keeps_current(choice: HourChoice, parameters: Mapping[str, Any], current: Manifest) -> bool:
+    """Returns whether files could not be downloaded without which `current` stays the better batch: a file of
+    the preferred base, or all files from which `current` was not made."""
+    return 0 in choice.unreachable or (bool(choice.unreachable) and is_made_of(current, choice, parameters))
 
 
 def extract_or_refuse(

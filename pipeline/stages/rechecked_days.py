@@ -117,9 +117,11 @@ def has_other_files(
     return _has_others(choice, files)
 
 
-def reads_other_files(choice: HourChoice, existing: Manifest) -> bool:
-    """Returns whether `choice` has files from which `existing` was not read."""
-    return _has_others(choice, files_read(existing.figures, existing.parameters))
+def is_made_of(existing: Manifest, choice: HourChoice, parameters: Mapping[str, Any]) -> bool:
+    """Returns whether `existing` was made from all files of `choice`, with the same query and the same other
+    `parameters`."""
+    files = files_read(existing.figures, existing.parameters)
+    return _made_with(existing.parameters) == _made_with(parameters) and not _has_others(choice, files)
 
 
 def _has_others(choice: HourChoice, files: Sequence[list[Any]]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,9 @@ from pipeline.cli import doctor
 from pipeline.errors import Finding
 from pipeline.lake.batches import Lake
 from pipeline.releases.current import current_release_id, require_current
-from pipeline.settings import Alerts, Settings
+from pipeline.settings import Alerts, Settings, Source
+from pipeline.source import hour_requests
+from tests.support.hour_bases import FailingHandler, serve, write
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +109,16 @@ def test_an_unexpected_error_of_a_check_becomes_a_finding_and_the_others_go_on(
     assert wrong == [
         Finding("source", False, "ValueError: no such address", "Check the settings under source.*")
     ]
+
+
+def test_a_source_that_gives_no_answer_about_an_hour_file_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yesterday = date.today() - timedelta(days=1)
+    monkeypatch.setattr(hour_requests, "PAUSES", ())
+    monkeypatch.setattr(FailingHandler, "failing", {f"/{yesterday}-4.json.gz": "no answer"})
+    write(tmp_path, yesterday, 3, [])
+    with serve(tmp_path) as address:
+        (finding,) = doctor._check_source(Settings(source=Source(hours=address)))
+    assert not finding.passed
+    assert finding.message.startswith(f"{address} gave no answer about 1 of 24 hour files of {yesterday}. ")

@@ -6,6 +6,7 @@ Each test changes its own copy of the lake.
 import dataclasses
 import getpass
 import json
+import statistics
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -381,6 +382,20 @@ def test_each_row_of_a_file_is_compared_as_a_draft(published, settings, tmp_path
     assert {row["list"] for row in second["similar"]} <= {"repository"}
     with pytest.raises(UsageError, match="nobody/nothing"):
         list(similar_of_file(published, settings, drafts, SearchScope(repo="nobody/nothing"), 2))
+
+
+def test_an_issue_of_the_release_in_a_file_is_not_compared_with_itself(published, settings, tmp_path):
+    batch = require_current(published).members[ISSUES.name][0]
+    rows = published.read(batch, ISSUES, ["title", "body", "issue_url"]).to_pylist()[:20]
+    drafts = tmp_path / "drafts.jsonl"
+    drafts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own_repository, ratios = SearchScope(same_repo=True), []
+    for row in similar_of_file(published, settings, drafts, own_repository, 1):
+        by_address = queries.similar(published, settings, SimilarQuery(row["issue_url"], same_repo=True), 1)
+        if row["similar"] and by_address:
+            ratios.append(row["similar"][0]["probability"] / by_address[0]["probability"])
+    # A candidate with the same text makes the other candidates a tenth as probable.
+    assert 0.5 < statistics.median(ratios) < 2
 
 
 def test_extracting_the_same_hours_again_changes_nothing_downstream(published, settings):

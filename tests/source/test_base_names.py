@@ -26,6 +26,8 @@ def test_a_folder_is_named_by_its_last_part_and_an_address_without_credentials(b
 def test_folders_with_the_same_last_part_have_different_names() -> None:
     bases = [HourBase(base=base) for base in ("/a/hours", "/b/hours", "/c/hours/")]
     assert base_names(bases) == ["hours", "hours (2)", "hours (3)"]
+    bases = [HourBase(base=base) for base in ("/a/hours (2)", "/b/hours", "/c/hours")]
+    assert base_names(bases) == ["hours (2)", "hours", "hours (3)"]
 
 
 def test_parameters_of_an_earlier_version_get_the_names() -> None:

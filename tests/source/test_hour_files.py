@@ -239,6 +239,16 @@ def test_a_server_that_stops_sending_is_an_error(
     assert "2015-01-03-3.json.gz was not downloaded completely: " in error.message
 
 
+def test_a_server_that_sends_nothing_about_a_file_is_an_error(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hour_requests, "ANSWER_SECONDS", 0.05)
+    for method in ("do_HEAD", "do_GET"):
+        monkeypatch.setattr(_QuietHandler, method, lambda handler: handler.connection.recv(1))
+    with pytest.raises(SourceError, match=f"The hour files at {address} cannot be reached: Timeout"):
+        find_hours(address, DAY, (3,))
+
+
 def test_a_server_that_does_not_answer_about_one_file_has_the_others(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

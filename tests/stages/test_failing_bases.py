@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.settings import Settings, Source
 from tests.support.hour_bases import DAY, NEXT, Bases, FailingHandler, watched, write
 
 
@@ -79,3 +80,57 @@ def test_late_events_may_be_missing_if_a_later_base_does_not_deliver_a_following
     FailingHandler.failing[f"/crawled/{NEXT}-1.json.gz"] = "503"
     (row,) = bases.extract()
     assert (row["late_hours_missing"], row["hour_sources"][23]) == ([25], bases.name(1))
+
+
+def test_a_day_without_a_file_that_was_not_delivered_is_extracted_again_when_it_is(
+    served_bases: Bases,
+) -> None:
+    bases = served_bases
+    write(bases.archive, DAY, 4, watched(4, 9))
+    FailingHandler.failing[f"/archive/{DAY}-4.json.gz"] = "503"
+    assert [row["events_per_hour"][4] for row in bases.extract() + bases.extract()] == [1, 1]
+    FailingHandler.failing.clear()
+    assert bases.extract()[0]["events_per_hour"][4] == 9
+
+
+def test_no_identical_batch_is_written_while_a_later_base_does_not_deliver_a_file(
+    served_bases: Bases,
+) -> None:
+    bases = served_bases
+    (bases.archive / f"{DAY}-4.json.gz").unlink()
+    FailingHandler.failing[f"/crawled/{DAY}-4.json.gz"] = "503"
+    bases.extract()
+    before = bases.current()
+    bases.extract()
+    assert bases.current() == before
+    other_text = bases._replace(settings=with_longer_titles(bases.settings))
+    other_text.extract()
+    assert bases.current() != before
+
+
+def test_a_day_is_checked_again_only_once_after_a_setting_changed(bases: Bases) -> None:
+    for folder in (bases.archive, bases.crawled):
+        (folder / f"{DAY}-4.json.gz").unlink()
+    for hour in range(24):
+        write(bases.archive, NEXT, hour, watched(24 + hour, 1))
+    bases.extract()
+    bases = bases._replace(settings=with_longer_titles(bases.settings))
+    assert [[row["day"] for row in bases.extract(NEXT)] for _ in range(2)] == [[DAY, NEXT], [NEXT]]
+
+
+@pytest.mark.parametrize("failure", ["503", "no answer"])
+def test_an_error_about_a_file_does_not_name_the_password_of_the_base(
+    served_bases: Bases, failure: str
+) -> None:
+    address = served_bases.address(0)
+    FailingHandler.failing[f"/archive/{DAY}-4.json.gz"] = failure
+    hours = address.replace("http://", "http://user:secret@")
+    settings = served_bases.settings.model_copy(update={"source": Source(hours=hours)})
+    with pytest.raises(SourceError, match=f" {address}") as error:
+        served_bases._replace(settings=settings).extract()
+    assert "secret" not in str(error.value)
+
+
+def with_longer_titles(settings: Settings) -> Settings:
+    """Settings with which other issues are trainable, so that a day is extracted again."""
+    return settings.model_copy(update={"text": settings.text.model_copy(update={"min_title_words": 7})})

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from pipeline.cli import stage_reports
-from pipeline.contracts import ISSUES
+from pipeline.contracts import ISSUES, Table
 from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 from pipeline.settings import Compute, HourBase, LakeSettings, Settings, Source
 from pipeline.source.base_names import base_names
 from pipeline.source.verdict_history import VerdictHistory, judge_day
@@ -48,10 +49,13 @@ class Bases(NamedTuple):
         return health
 
     def rows(self, table: Any) -> list[dict[str, Any]]:
-        lake = Lake(self.settings.lake.root)
-        manifest = lake.current(table.name, {"day": str(DAY)})
+        return list(Lake(self.settings.lake.root).read(self.current(table), table).to_pylist())
+
+    def current(self, table: Table = ISSUES) -> Manifest:
+        """The current batch of DAY."""
+        manifest = Lake(self.settings.lake.root).current(table.name, {"day": str(DAY)})
         assert manifest is not None
-        return list(lake.read(manifest, table).to_pylist())
+        return manifest
 
 
 class FailingHandler(SimpleHTTPRequestHandler):
