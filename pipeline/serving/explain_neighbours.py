@@ -52,13 +52,16 @@ def explain_neighbours(
     rows = release.lake.read(batch, SIMILAR_ISSUES)
     is_own = pc.equal(rows.column("issue_id"), issue["issue_id"])
     is_listed = pc.and_(is_own, pc.equal(rows.column("list"), REPOSITORY_LIST))
-    stored = rows.filter(is_listed).sort_by("rank").slice(0, count).to_pylist()
-    if not stored:
+    listed = rows.filter(is_listed).sort_by("rank")
+    if not len(listed):
         return value | {"problem": _why_none(release, settings, issue)}
     version = str(batch.parameters["ordering"])
     ordering = ordering_of_version(release.lake, version)
-    parts = {} if ordering is None else _parts(release, settings, issue, ordering)
-    neighbours = [{**_published(row), "parts": parts.get(row["similar_issue_id"])} for row in stored]
+    parts = {} if ordering is None or not count else _parts(release, settings, issue, ordering)
+    neighbours = [
+        {**_published(row), "parts": parts.get(row["similar_issue_id"])}
+        for row in listed.slice(0, count).to_pylist()
+    ]
     return {"ordering": version, "issues": neighbours, "problem": None}
 
 
@@ -71,7 +74,7 @@ def _why_none(release: Pinned, settings: Settings, issue: Mapping[str, Any]) -> 
     """Returns why an issue has no similar issues of its repository."""
     if open_segments(release, settings).find_in_index(issue["issue_url"], issue["repo"]) is None:
         return "the issue is not in the index: no word of it is in the model's vocabulary"
-    return "the release has no older issue of this repository"
+    return "the index had no older issue of this repository when the issue's day was searched"
 
 
 def _parts(

@@ -133,7 +133,7 @@ def test_an_unknown_issue_is_answered_with_the_days_of_the_lake(lake: Lake) -> N
     ]
 
 
-@pytest.mark.parametrize("text", ["it crashes", "", "rust-lang/rust"])
+@pytest.mark.parametrize("text", ["it crashes", "", "rust-lang/rust", "9" * 19, "9" * 5000])
 def test_what_is_neither_an_address_nor_an_id_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"is neither the address nor the id of an issue\."):
         IssueName.parse(text)
