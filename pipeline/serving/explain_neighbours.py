@@ -40,7 +40,7 @@ def explain_neighbours(
       computed now: the `bias`, the `features` with their values, weights and contributions (value times
       weight), the sum `log_odds`, and the `probability` after the ordering's calibration. They differ from
       the stored probability if the repository had other issues when the day was searched. `parts` is None if
-      the index no longer compares the two
+      the index no longer compares the two, or if the ordering is not in the lake
     - `problem`: why there is no list, or None
 
     `issue` is the row of issues_v1. Raises LakeError if a file is damaged.
