@@ -72,7 +72,7 @@ def _published(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _why_none(release: Pinned, settings: Settings, issue: Mapping[str, Any]) -> str:
     """Returns why an issue has no similar issues of its repository."""
-    if open_segments(release, settings).find_in_index(issue["issue_url"], issue["repo"]) is None:
+    if open_segments(release, settings).find_in_repository(issue["issue_id"], issue["repo"]) is None:
         return "the issue is not in the index: no word of it is in the model's vocabulary"
     return "the index had no older issue of this repository when the issue's day was searched"
 
@@ -82,7 +82,7 @@ def _parts(
 ) -> dict[int, dict[str, Any]]:
     """Returns the parts of the probability of each candidate of an issue, by the candidate's id."""
     index = open_segments(release, settings)
-    query_issue = index.find_in_index(issue["issue_url"], issue["repo"])
+    query_issue = index.find_in_repository(issue["issue_id"], issue["repo"])
     comparison = None if query_issue is None else index.older_in_repository(query_issue)
     if comparison is None:
         return {}
