@@ -81,10 +81,9 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
     """
     current, problem = _current(lake)
     shared_pages: SharedPages = {}
-    rows = [
-        _row(Pinned(lake, "releases", name, shared_pages), current, problem)
-        for name in pinned_names(lake, "releases")
-    ]
+    # The listing of a bucket may lack the newest release.
+    names = {*pinned_names(lake, "releases"), *([current] if current else [])}
+    rows = [_row(Pinned(lake, "releases", name, shared_pages), current, problem) for name in names]
     return sorted(rows, key=lambda row: (row["opened_at"] or row["published_at"] or "", row["id"]))[::-1]
 
 

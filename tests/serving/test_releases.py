@@ -214,6 +214,13 @@ def test_a_release_without_a_plan_is_a_row_that_says_so(lake: Lake) -> None:
     )
 
 
+def test_the_current_release_is_listed_even_if_the_folder_lacks_it(lake: Lake) -> None:
+    point_to(lake, "r")
+    (row,) = releases(lake)
+    assert (row["id"], row["current"], row["status"]) == ("r", True, "damaged")
+    assert row["problem"].startswith(f"The file {lake.path('releases/r/plan.json')} is missing.")
+
+
 def test_a_damaged_pointer_or_page_is_a_problem_of_a_row_that_has_all_else(lake: Lake) -> None:
     release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST)
     release.notes[RECORD] = release_record("r", "2015-01-03T04:00:00+00:00")
