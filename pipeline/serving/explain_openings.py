@@ -249,4 +249,4 @@ class Openings:
             return ""
         days = ", ".join(f"{day} ({count:,})" for day, count in list(counts.items())[:DAYS_LISTED])
         suffix = " ..." if len(counts) > DAYS_LISTED else ""
-        return f" Its line may be malformed: lines that open an issue are in quarantine for {days}{suffix}."
+        return f" Its event may be in a malformed line. Malformed lines that open an issue: {days}{suffix}."

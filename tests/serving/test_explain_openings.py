@@ -126,7 +126,7 @@ def test_an_unknown_issue_is_answered_with_the_days_of_the_lake(lake: Lake) -> N
     days = ingest(lake, "2015-01-01", OTHER), ingest(lake, "2015-01-02", **quarantine)
     assert error(lake, "a/b#7", release(lake, "r", *days)) == [
         "The issue a/b#7 is not in release r, and not on any of the 2 days of the lake (2015-01-01 to "
-        "2015-01-02). Its line may be malformed: lines that open an issue are in quarantine for 2015-01-02 "
+        "2015-01-02). Its event may be in a malformed line. Malformed lines that open an issue: 2015-01-02 "
         "(3).",
         "Check the address. To list the days: titler status",
         "If the issue was opened on another day, extract that day: titler run --day DAY",
