@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,8 @@ DAYS_LISTED = 10
 PLURALS = {"batch": "batches"}
 WIDE = 10_000
 """Width of tables in characters. It is wider than any table, so that no line is cut off or wrapped."""
+TEXT_WIDTH = 80
+"""Width of wrapped text in characters."""
 
 
 def error(message: str) -> None:
@@ -54,6 +57,20 @@ def table_lines(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]
     output = io.StringIO()
     Console(file=output, width=WIDE, color_system=None).print(table)
     return [line.rstrip() for line in output.getvalue().splitlines()]
+
+
+def say_wrapped(text: str, indent: int) -> None:
+    """Prints a text in lines of at most TEXT_WIDTH characters, indented by `indent` spaces, and by two more
+    from the second line on. Longer words, such as addresses, are not broken."""
+    for line in wrap(
+        text,
+        TEXT_WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
+        say(line)
 
 
 def count(number: int, noun: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.cli.console import count, print_json, print_table
+from pipeline.cli.console import count, print_json, print_table, say_wrapped
 from pipeline.progress import say
 
 INDENT = 4
@@ -16,6 +16,9 @@ SMALLEST_CONTRIBUTION = 0.005
 """Parts of the log odds that are smaller are not printed: they would be shown as 0.00."""
 COPIED = 0.5
 """A unit counts as copied if this share of its probability is that of being copied."""
+NO_PARTS = (
+    "cannot be computed: the index no longer compares the two issues, or the ordering is not in the lake"
+)
 BATCH_COLUMNS = (("table", "left"), ("batch", "left"), ("rows", "right"), ("made", "left"))
 
 
@@ -44,7 +47,7 @@ def explanation(value: Mapping[str, Any], as_json: bool) -> None:
 def _section(heading: str, lines: Iterable[str]) -> None:
     say(heading)
     for line in lines:
-        say(f"{' ' * INDENT}{line}")
+        say_wrapped(line, INDENT)
 
 
 def _time(text: str) -> str:
@@ -107,7 +110,9 @@ def _title_sections(title: Mapping[str, Any]) -> None:
     ]
     print_table((("", "right"), ("", "left")), rows, INDENT)
     if title["copied"] is not None:
-        _section("units of the first candidate that are copied from the body", _copied_lines(title["copied"]))
+        _section(
+            "subwords of the first candidate that are copied from the body", _copied_lines(title["copied"])
+        )
 
 
 def _title_lines(title: Mapping[str, Any]) -> Iterable[str]:
@@ -117,7 +122,8 @@ def _title_lines(title: Mapping[str, Any]) -> Iterable[str]:
     elif published["abstained"]:
         yield "none: the model abstains"
     else:
-        yield f"{published['title']}  (confidence {published['confidence']:.3f})"
+        prefix = "none: withheld. The model predicted: " if title["withheld"] else ""
+        yield f"{prefix}{published['title']}  (confidence {published['confidence']:.3f})"
     if published and published["probability"] is not None:
         yield f"probability that it is like the author's: {published['probability']:.3f}"
     for explanation_of_reason in (title["abstained_because"] or {}).values():
@@ -156,7 +162,10 @@ def _shortened(text: str) -> str:
 
 def _copied_lines(units: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     copied = [unit for unit in units if unit["copied"] >= COPIED]
-    yield f"{len(copied)} of {count(len(units), 'unit')}"
+    yield (
+        f"{len(copied)} of {count(len(units), 'subword')}; after each stands the share of its probability "
+        "that comes from copying"
+    )
     yield "  ".join(f"{_visible(unit['unit'])} {unit['copied']:.2f}" for unit in units)
 
 
@@ -170,12 +179,14 @@ def _neighbours_section(neighbours: Mapping[str, Any]) -> None:
     if neighbours["problem"]:
         _section("similar issues of the repository", [f"none: {neighbours['problem']}"])
         return
+    if not neighbours["issues"]:  # -k 0
+        return
     say(f"similar issues of the repository, ordering {neighbours['ordering']}; the parts are computed now")
     for issue in neighbours["issues"]:
-        say(f"{' ' * INDENT}{issue['probability']:.2f}  {issue['issue_url']}  {issue['title']}")
+        say_wrapped(f"{issue['probability']:.2f}  {issue['issue_url']}  {issue['title']}", INDENT)
         parts = issue["parts"]
         if parts is None:
-            say(f"{' ' * 3 * INDENT}the index no longer compares the two issues")
+            say_wrapped(NO_PARTS, 3 * INDENT)
             continue
         rows = [("bias", "", "", f"{parts['bias']:+.2f}")]
         rows += [

@@ -33,7 +33,9 @@ def explain(
     ],
     release: Annotated[
         str | None,
-        typer.Option("--release", metavar="RELEASE", help="Name of a release. The default is the current."),
+        typer.Option(
+            "--release", metavar="RELEASE", help="Name of a release. The default is the current one."
+        ),
     ] = None,
     neighbours: Annotated[
         int, typer.Option("-k", min=0, max=100, help="Number of similar issues to explain.")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import wrap
 from typing import Any
 
-from pipeline.cli.console import count, print_json, some_days, table_lines
+from pipeline.cli.console import count, print_json, say_wrapped, some_days, table_lines
 from pipeline.progress import say
 from pipeline.warehouse.price import format_bytes
 
-WIDTH = 80
-"""Width of the lines below a row, in characters."""
+INDENT = 4
 COLUMNS = (
     ("release", "left"),
     ("issues", "right"),
@@ -22,12 +20,13 @@ COLUMNS = (
     ("size", "right"),
 )
 LEGEND = (
-    "recall: of the index, at 10. duplicates: share of the marked pairs that are listed. titles: ROUGE-L of "
-    "the model, and of the body's first words."
+    "recall: recall@10 of the index. duplicates: share of the marked pairs whose older issue is listed. "
+    "titles: ROUGE-L of the model's titles / of the body's first words. size: of all batches; releases share "
+    "most of them."
 )
 STATUS = {
     "current": "current",
-    "published": "earlier",
+    "published": "not current",
     "rolled_back": "rolled back",
     "stopped": "not published",
     "unfinished": "not published",
@@ -49,20 +48,8 @@ def releases(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     for line, row in zip(lines, rows, strict=True):
         say(line)
         for sentence in _sentences(row):
-            _say_wrapped(sentence, "    ")
-    _say_wrapped(LEGEND, "")
-
-
-def _say_wrapped(text: str, indent: str) -> None:
-    for line in wrap(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ):
-        say(line)
+            say_wrapped(sentence, INDENT)
+    say_wrapped(LEGEND, 0)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -88,7 +75,7 @@ def _sentences(row: Mapping[str, Any]) -> Iterator[str]:
     yield _state(row)
     if model := row["model"]:
         former = row["changes"] and row["changes"]["model"]
-        suffix = f", before {former['name']}, version {former['version']}" if former else ""
+        suffix = f" (before: {former['name']}, version {former['version']})" if former else ""
         yield f"model {model['name']}, version {model['version']}{suffix}"
     if (row["titles"] or {}).get("withheld"):
         yield f"titles withheld: {row['titles']['withheld']}"

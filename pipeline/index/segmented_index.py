@@ -109,11 +109,21 @@ class SegmentedIndex:
             raise missing_issue(self._release, url)
         return issue
 
-    def find_in_index(self, url: str, repo: str | None = None) -> QueryIssue | None:
-        """Returns the issue with this URL, in any letter case, or None if the index does not have it in the
-        repository `repo`. The default is the repository that the URL names. Unlike `find`, it reads only what
-        the index has of this repository."""
-        named = repo or repository_of(url)
+    def find_in_repository(self, issue_id: int, repo: str) -> QueryIssue | None:
+        """Returns the issue of a repository with this id, or None if the index does not have it. Several
+        issues may have one URL, because a repository can be deleted and made again."""
+        for segment in reversed(self._segments_of(repo)):
+            items = np.asarray(segment.of_repository(repo), dtype=np.int64)
+            matches = items[segment.issue_ids[items] == issue_id]
+            if len(matches):
+                return _query_issue(segment, int(matches[-1]), repo)
+        return None
+
+    def find_in_index(self, url: str) -> QueryIssue | None:
+        """Returns the latest issue with this URL, in any letter case, or None if the index does not have it
+        in the repository that the URL names. Unlike `find`, it reads only what the index has of this
+        repository."""
+        named = repository_of(url)
         issue = self._find(url, named)
         if issue is None and (stored := self._repository_named(named)) not in (None, named):
             issue = self._find(url, str(stored))
@@ -158,15 +168,7 @@ class SegmentedIndex:
             urls = segment.rows(items, ["issue_url"]).column("issue_url")
             matches = items[pc.equal(pc.utf8_lower(urls), url.lower()).to_numpy()]
             if len(matches):
-                item = int(matches[-1])
-                return QueryIssue(
-                    segment.vectors[item].astype(np.float32),
-                    segment.terms.slice(item, item + 1) if segment.has_terms else None,
-                    int(segment.created_at[item]),
-                    int(segment.issue_ids[item]),
-                    repo,
-                    str(np.datetime64(int(segment.source_days[item]), "D")),
-                )
+                return _query_issue(segment, int(matches[-1]), repo)
         return None
 
     def similar(self, query_issue: QueryIssue, search_request: Search) -> list[dict[str, Any]]:
@@ -281,6 +283,18 @@ class SegmentedIndex:
 def _rows_of(segments: Sequence[Segment], hits: Hits) -> list[dict[str, Any]]:
     rows = hit_rows(segments, hits, ["issue_id", "issue_url", "title"])
     return rows.append_column("distance", [hits.distances]).to_pylist()
+
+
+def _query_issue(segment: Segment, item: int, repo: str) -> QueryIssue:
+    """Returns an item of a segment as a query."""
+    return QueryIssue(
+        segment.vectors[item].astype(np.float32),
+        segment.terms.slice(item, item + 1) if segment.has_terms else None,
+        int(segment.created_at[item]),
+        int(segment.issue_ids[item]),
+        repo,
+        str(np.datetime64(int(segment.source_days[item]), "D")),
+    )
 
 
 def _without_id(row: dict[str, Any]) -> dict[str, Any]:

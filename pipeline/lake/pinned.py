@@ -265,8 +265,8 @@ class Pinned:
 
 def pinned_names(lake: Lake, kind: Kind) -> list[str]:
     """Returns the names of all models, or of all releases, in the lake, sorted. `kind` is "models" or
-    "releases"."""
-    return [name for name in lake.names(kind) if not name.endswith(".json")]
+    "releases". Leaves out files of other programs, such as .DS_Store."""
+    return [name for name in lake.names(kind) if NAME.fullmatch(name) and not name.endswith(".json")]
 
 
 def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from pipeline.errors import StoppedError
+from pipeline.errors import StoppedError, TitlerError
 from pipeline.lake.json_documents import KnownKeys, delete_and_run, object_with
 from pipeline.lake.pinned import Note, Pinned
+from pipeline.progress import say
 
 
 class _StopKeys(KnownKeys):
@@ -29,10 +30,13 @@ release passes later."""
 @contextmanager
 def recording_stop(release: Pinned) -> Iterator[None]:
     """Stores the message and the time of a StoppedError that is raised inside the `with` block, and lets it
-    pass."""
+    pass. If they cannot be stored, says so: the stop must reach the caller, who sends an alert."""
     try:
         yield
     except StoppedError as error:
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        release.notes[STOPPED] = {"reason": error.message, "at": at}
+        try:
+            release.notes[STOPPED] = {"reason": error.message, "at": at}
+        except (TitlerError, OSError) as failure:
+            say(f"    the reason is not stored with the release: {str(failure).splitlines()[0]}")
         raise

@@ -4,10 +4,12 @@ and its similar issues are what they are, and which releases have it."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import Any
 
 from pipeline.contracts import INDEX, ISSUES, SEGMENTS, SOURCE_HEALTH, TOKENS
+from pipeline.errors import LakeError
 from pipeline.index.release_days import repository_group
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -33,7 +35,8 @@ def explain(
     - `issue`: its row of issues_v1, without the body, and when it was `created_at`
     - `openings`: each day on which the release has an `opened` event of the issue, and whether it `counts`
     - `release`: its `id`, whether it is `current`, and when it was `published_at`
-    - `releases`: every release that has the issue, with the same keys
+    - `releases`: every release that has the issue, with the same keys, without those whose plan or record
+      is damaged
     - `model`: see `explain_model`
     - `source`: the source day with its verdict, and the hour file, see `_source`
     - `batches`: of each table, the batch with the issue's rows
@@ -56,7 +59,7 @@ def explain(
         "issue": {**{key: issue[key] for key in ISSUE_KEYS}, "created_at": issue["created_at"].isoformat()},
         "openings": [_opening(each) for each in (opening, *later)],
         "release": _release(release, current),
-        "releases": [_release(each, current) for each in _newest_first([release, *others])],
+        "releases": list(_releases(_newest_first([release, *others]), current)),
         "model": model,
         "source": _source(lake, opening),
         "batches": [_batch(manifest) for manifest in _batches(release, opening)],
@@ -77,6 +80,12 @@ def _opening(opening: Opening) -> dict[str, Any]:
         "event_id": opening.row["event_id"],
         "counts": opening.counts,
     }
+
+
+def _releases(releases: Sequence[Pinned], current: str | None) -> Iterator[dict[str, Any]]:
+    for release in releases:
+        with suppress(LakeError):  # its record is damaged; `titler releases` says so
+            yield _release(release, current)
 
 
 def _release(release: Pinned, current: str | None) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def explain_neighbours(
       computed now: the `bias`, the `features` with their values, weights and contributions (value times
       weight), the sum `log_odds`, and the `probability` after the ordering's calibration. They differ from
       the stored probability if the repository had other issues when the day was searched. `parts` is None if
-      the index no longer compares the two
+      the index no longer compares the two, or if the ordering is not in the lake
     - `problem`: why there is no list, or None
 
     `issue` is the row of issues_v1. Raises LakeError if a file is damaged.
@@ -52,13 +52,16 @@ def explain_neighbours(
     rows = release.lake.read(batch, SIMILAR_ISSUES)
     is_own = pc.equal(rows.column("issue_id"), issue["issue_id"])
     is_listed = pc.and_(is_own, pc.equal(rows.column("list"), REPOSITORY_LIST))
-    stored = rows.filter(is_listed).sort_by("rank").slice(0, count).to_pylist()
-    if not stored:
+    listed = rows.filter(is_listed).sort_by("rank")
+    if not len(listed):
         return value | {"problem": _why_none(release, settings, issue)}
     version = str(batch.parameters["ordering"])
     ordering = ordering_of_version(release.lake, version)
-    parts = {} if ordering is None else _parts(release, settings, issue, ordering)
-    neighbours = [{**_published(row), "parts": parts.get(row["similar_issue_id"])} for row in stored]
+    parts = {} if ordering is None or not count else _parts(release, settings, issue, ordering)
+    neighbours = [
+        {**_published(row), "parts": parts.get(row["similar_issue_id"])}
+        for row in listed.slice(0, count).to_pylist()
+    ]
     return {"ordering": version, "issues": neighbours, "problem": None}
 
 
@@ -69,9 +72,9 @@ def _published(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _why_none(release: Pinned, settings: Settings, issue: Mapping[str, Any]) -> str:
     """Returns why an issue has no similar issues of its repository."""
-    if open_segments(release, settings).find_in_index(issue["issue_url"], issue["repo"]) is None:
+    if open_segments(release, settings).find_in_repository(issue["issue_id"], issue["repo"]) is None:
         return "the issue is not in the index: no word of it is in the model's vocabulary"
-    return "the release has no older issue of this repository"
+    return "the index had no older issue of this repository when the issue's day was searched"
 
 
 def _parts(
@@ -79,7 +82,7 @@ def _parts(
 ) -> dict[int, dict[str, Any]]:
     """Returns the parts of the probability of each candidate of an issue, by the candidate's id."""
     index = open_segments(release, settings)
-    query_issue = index.find_in_index(issue["issue_url"], issue["repo"])
+    query_issue = index.find_in_repository(issue["issue_id"], issue["repo"])
     comparison = None if query_issue is None else index.older_in_repository(query_issue)
     if comparison is None:
         return {}

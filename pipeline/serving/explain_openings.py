@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,8 @@ from pipeline.releases.current import current_release_id
 from pipeline.serving.addresses import issue_url
 from pipeline.settings import Settings
 
+_ID = re.compile(r"[0-9]{1,18}")
+"""The form of an id. More digits do not fit into a column of 64-bit integers."""
 DAYS_LISTED = 10
 """Largest number of days that an error lists."""
 
@@ -40,7 +43,7 @@ class IssueName:
         """Returns the name of the issue that `text` is. Raises UsageError if it is neither an address nor an
         id."""
         text = text.strip()
-        if text.isascii() and text.isdigit():
+        if _ID.fullmatch(text):
             return cls(text, None, int(text))
         url = issue_url(text)
         if url is None:
@@ -91,7 +94,7 @@ class Openings:
     def _find(self, release: Pinned) -> list[Opening]:
         """Returns the openings of the issue in a release. Looks into the lists of ids and the index first,
         and only then into the issues of all days."""
-        issue_id = self._name.issue_id or self._located(release)
+        issue_id = self._located(release) if self._name.issue_id is None else self._name.issue_id
         openings = [] if issue_id is None else self.openings(release, issue_id)
         if openings:
             return openings
@@ -246,4 +249,4 @@ class Openings:
             return ""
         days = ", ".join(f"{day} ({count:,})" for day, count in list(counts.items())[:DAYS_LISTED])
         suffix = " ..." if len(counts) > DAYS_LISTED else ""
-        return f" Its line may be malformed: lines that open an issue are in quarantine for {days}{suffix}."
+        return f" Its event may be in a malformed line. Malformed lines that open an issue: {days}{suffix}."

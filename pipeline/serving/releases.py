@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.contracts import EMBEDDINGS, INDEX, ISSUES, SEGMENTS, TITLE_PREDICTIONS, VECTORS
+from pipeline.contracts import (
+    EMBEDDINGS,
+    INDEX,
+    ISSUES,
+    SEGMENTS,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    VECTORS,
+)
 from pipeline.errors import LakeError, TitlerError
 from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.lake.batches import Lake
@@ -53,7 +61,7 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
     """Returns the releases of a lake, the newest first: one dict per release, with the keys KEYS.
 
     - `status`: current, published, rolled_back, stopped (by a check), unfinished (a stage has not run) or
-      damaged (its plan or its record cannot be read)
+      damaged (a file that says which of these it is cannot be read)
     - `current`: whether readers see it
     - `opened_at`: when it was planned
     - `published_at`, `published_by`: when it last became current, and who published it
@@ -67,16 +75,15 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
     - `bytes`: size of all its batches; releases share most of them
     - `stopped`: the `reason` why a check stopped it, and when (`at`)
     - `next`: the command that continues an unpublished release
-    - `problem`: the message about a damaged or missing file
+    - `problem`: the messages about damaged or missing files, and what to do about them
 
     A value is None if it is unknown or does not apply.
     """
     current, problem = _current(lake)
     shared_pages: SharedPages = {}
-    rows = [
-        _row(Pinned(lake, "releases", name, shared_pages), current, problem)
-        for name in pinned_names(lake, "releases")
-    ]
+    # The listing of a bucket may lack the newest release.
+    names = {*pinned_names(lake, "releases"), *([current] if current else [])}
+    rows = [_row(Pinned(lake, "releases", name, shared_pages), current, problem) for name in names]
     return sorted(rows, key=lambda row: (row["opened_at"] or row["published_at"] or "", row["id"]))[::-1]
 
 
@@ -85,7 +92,11 @@ def _current(lake: Lake) -> tuple[str | None, str | None]:
     try:
         return current_release_id(lake), None
     except TitlerError as error:
-        return None, error.message
+        return None, _in_one_line(error)
+
+
+def _in_one_line(error: TitlerError) -> str:
+    return " ".join(str(error).splitlines())
 
 
 def _row(release: Pinned, current: str | None, problem: str | None) -> dict[str, Any]:
@@ -99,13 +110,13 @@ def _row(release: Pinned, current: str | None, problem: str | None) -> dict[str,
             try:
                 row.update(part(release))
             except TitlerError as error:
-                problems.append(error.message)
+                problems.append(_in_one_line(error))
         return len(problems) == count
 
     has_record, has_plan = add(_of_record), add(_of_plan)
     if has_plan:
         add(*([_unpublished] if has_record and not row["published_at"] else []), _titles, _changes, _size)
-    if not has_record or not has_plan:
+    if not has_record or not has_plan or row["status"] is None:
         row["status"] = DAMAGED
     elif row["current"] and row["status"] == PUBLISHED:
         row["status"] = CURRENT
@@ -116,7 +127,11 @@ def _of_plan(release: Pinned) -> dict[str, Any]:
     """Returns when a release was planned, and its model."""
     if not release.is_open():
         path = release.lake.path(release.file("plan.json"))
-        raise LakeError(f"The file {path} is missing.", f"To delete the release, delete the folder of {path}")
+        folder = path.removesuffix("/plan.json")
+        raise LakeError(
+            f"The file {path} is missing.",
+            f"Restore it from a backup. If there is none, delete the folder {folder}",
+        )
     facts = release.facts
     return {
         "opened_at": release.opened_at,
@@ -140,11 +155,9 @@ def _of_record(release: Pinned) -> dict[str, Any]:
 def _unpublished(release: Pinned) -> dict[str, Any]:
     """Returns the figures of a release without a record, why it is not published yet, and the command that
     continues it."""
-    figures, stop, plan = release.notes[INDEX_FIGURES] or {}, release.notes[STOPPED], release.plan
-    rows = sum(batch.rows for batch in release.members[ISSUES.name])
-    index = INDEX if INDEX in release.members else SEGMENTS.name
-    tables = (VECTORS.name, EMBEDDINGS.name, index, TITLE_PREDICTIONS.name)
-    missing = next((table for table in tables if table not in release.members), None)
+    figures, stop, plan = release.notes[INDEX_FIGURES], release.notes[STOPPED], release.plan
+    missing = _missing_table(release, has_figures=figures is not None)
+    figures = figures or {}
     return {
         "status": UNFINISHED if stop is None else STOPPED_STATUS,
         "stopped": stop and {"reason": stop["reason"], "at": stop["at"]},
@@ -152,10 +165,35 @@ def _unpublished(release: Pinned) -> dict[str, Any]:
         if missing
         else f"titler publish --release {release.name}",
         "days": len(plan.days),
-        "issues": rows - sum(map(len, plan.superseded.values())),
+        "issues": _issues(release),
         "recall_at_10": figures.get("recall_at_10"),
         "duplicates": _duplicates(figures.get(MARKED)),
     }
+
+
+def _missing_table(release: Pinned, has_figures: bool) -> str | None:
+    """Returns the first table of a release that its stage has not recorded yet, or None. The stage `index`
+    records the segments and then their figures, so segments without figures are not complete."""
+    index = INDEX if INDEX in release.members else SEGMENTS.name
+    for table in (
+        ISSUES.name,
+        SOURCE_HEALTH.name,
+        VECTORS.name,
+        EMBEDDINGS.name,
+        index,
+        TITLE_PREDICTIONS.name,
+    ):
+        if table not in release.members or (table == SEGMENTS.name and not has_figures):
+            return table
+    return None
+
+
+def _issues(release: Pinned) -> int | None:
+    """Returns the number of issues of a release, or None if `plan` has not recorded their batches yet."""
+    if ISSUES.name not in release.members:
+        return None
+    rows = sum(batch.rows for batch in release.members[ISSUES.name])
+    return rows - sum(map(len, release.plan.superseded.values()))
 
 
 def _duplicates(marked: Mapping[str, Any] | None) -> dict[str, Any] | None:

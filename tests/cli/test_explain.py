@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,9 +56,9 @@ def test_the_issue_and_its_source_are_those_of_the_hour_file(
         "verdict": "complete",
         "reason": None,
         "hours_found": 24,
-        "base": str(hours),
+        "base": hours.name,
         "hour": 14,
-        "hour_base": str(hours),
+        "hour_base": hours.name,
         "sha256": hashlib.sha256((hours / "2024-01-02-14.json.gz").read_bytes()).hexdigest(),
     }
 
@@ -138,15 +139,18 @@ def test_an_issue_that_was_opened_twice_says_which_opening_is_not_used(environme
         "title",
         "text that the model reads",
         "candidates",
-        "units of the first candidate that are copied from the body",
+        "subwords of the first candidate that are copied from the body",
         "similar issues of the repository",
     ]
+    output = "\n".join(lines)
     assert (
-        "    also opened on 2024-01-02 (event 738887000443, "
-        "https://github.com/fictional-heron/ladder-tool/issues/146643): not used, because the earliest event "
-        "counts"
-    ) in lines
-    assert "    none: the release has no older issue of this repository" in lines
+        "    also opened on 2024-01-02 (event 738887000443,\n"
+        "      https://github.com/fictional-heron/ladder-tool/issues/146643): not used,\n"
+        "      because the earliest event counts\n"
+    ) in output
+    assert output.endswith(
+        "    none: the index had no older issue of this repository when the issue's day\n      was searched"
+    )
 
 
 def test_an_issue_without_a_body_says_that_it_has_no_title_for_this_reason(
@@ -169,3 +173,18 @@ def test_neither_verb_imports_tensorflow_mlflow_or_duckdb(environment: dict[str,
     output = subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout
     assert "similar issues of the repository" in output
     assert output.endswith("\nset()\n")
+
+
+def test_no_similar_issues_are_wanted(environment: dict[str, str]) -> None:
+    value = json.loads(titler("explain", ADDRESS, "-k", "0", "--json", environment=environment).stdout)
+    assert value["neighbours"] == {"ordering": "2", "issues": [], "problem": None}
+
+
+def test_another_release_with_a_damaged_record_is_left_out(copied_settings: Settings) -> None:
+    lake = Lake(copied_settings.lake.root)
+    current = require_current(lake)
+    shutil.copytree(lake.path(current.file("")), lake.path("releases/damaged"))
+    lake.put("releases/damaged/release.json", b"{")
+    environment = {"TITLER_LAKE__ROOT": lake.root}
+    value = json.loads(titler("explain", NO_BODY, "--json", environment=environment).stdout)
+    assert [each["id"] for each in value["releases"]] == [current.name]

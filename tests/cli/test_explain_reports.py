@@ -46,6 +46,7 @@ VALUE: dict[str, Any] = {
     ],
     "title": {
         "published": {"title": "", "confidence": 0.4, "probability": 0.2, "abstained": True},
+        "withheld": "ROUGE-L 2.98, first words 15.6",
         "only_template": True,
         "read": {
             "units": "subwords",
@@ -113,8 +114,8 @@ def test_each_section_has_short_lines(capsys: pytest.CaptureFixture[str]) -> Non
         "title",
         "    none: the model abstains",
         "    probability that it is like the author's: 0.200",
-        "    no title is shown, because the titles of this model are withheld: ROUGE-L 2.98, first words "
-        "15.6",
+        "    no title is shown, because the titles of this model are withheld: ROUGE-L",
+        "      2.98, first words 15.6",
         "    the body has only the text of an issue template",
         "    computed again now: DIFFERENT: it crashes (confidence 0.900)",
         "text that the model reads",
@@ -124,8 +125,9 @@ def test_each_section_has_short_lines(capsys: pytest.CaptureFixture[str]) -> Non
         "candidates, computed now with the model of the title",
         "    0.900  it crashes",
         "    0.100  (no text)",
-        "units of the first candidate that are copied from the body",
-        "    1 of 2 units",
+        "subwords of the first candidate that are copied from the body",
+        "    1 of 2 subwords; after each stands the share of its probability that comes",
+        "      from copying",
         "    it 0.25  \\n 0.75",
         "similar issues of the repository, ordering 2; the parts are computed now",
         "    0.50  https://github.com/rust-lang/rust/issues/3  Crash",
@@ -140,3 +142,12 @@ def test_a_model_that_was_removed_is_a_problem_of_the_title_alone(capsys: pytest
     explanation({**VALUE, "title": title, "neighbours": {"problem": "none"}}, as_json=False)
     output = capsys.readouterr().out
     assert "    nothing can be computed: Model m has no predictor yet.\nsimilar issues" in output
+
+
+def test_a_title_that_is_withheld_is_not_shown_as_the_title(capsys: pytest.CaptureFixture[str]) -> None:
+    published = {"title": "it crashes", "confidence": 0.9, "probability": None, "abstained": False}
+    explanation({**VALUE, "title": {**VALUE["title"], "published": published}}, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[lines.index("title") + 1] == (
+        "    none: withheld. The model predicted: it crashes  (confidence 0.900)"
+    )

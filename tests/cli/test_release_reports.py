@@ -63,22 +63,28 @@ def test_a_release_is_a_row_with_lines_below_it_of_at_most_80_columns(
         "release              issues  days  recall  duplicates     titles    size",
         "20150104T031200Z  1,234,567     3   0.998        0.61  38.1/15.6  3.4 GB",
         "    current, published 2015-01-04 03:20 UTC by ada",
-        "    model 20150103T031200Z, version 2, before 20150101T000000Z, version 1",
+        "    model 20150103T031200Z, version 2 (before: 20150101T000000Z, version 1)",
         "    since 20150103T040000Z: 1 day added (2015-01-03)",
         "20150103T040000Z          -     -       -           -   withheld       -",
         "    not published, planned 2015-01-03 04:00 UTC",
         "    model 20150103T031200Z, version 2",
         "    titles withheld: ROUGE-L 2.98, first words 15.6",
         "    stopped at 2015-01-03 04:09 UTC: 2015-01-02: 31 issues where 412 are usual",
-        "    for a Friday (24 of 24 hours found), so the day has collapsed and stops",
-        "    release 20150103T040000Z.",
+        "      for a Friday (24 of 24 hours found), so the day has collapsed and stops",
+        "      release 20150103T040000Z.",
         "    next: titler publish --release 20150103T040000Z",
         "20150102T040000Z          -     -       -           -          -       -",
         "    damaged",
         "    problem: The file is damaged.",
-        "recall: of the index, at 10. duplicates: share of the marked pairs that are",
-        "listed. titles: ROUGE-L of the model, and of the body's first words.",
+        "recall: recall@10 of the index. duplicates: share of the marked pairs whose",
+        "  older issue is listed. titles: ROUGE-L of the model's titles / of the body's",
+        "  first words. size: of all batches; releases share most of them.",
     ]
+
+
+def test_an_earlier_release_is_not_called_current(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = lines_of([CURRENT | {"status": "published", "current": False}], capsys)
+    assert lines[2] == "    not current, published 2015-01-04 03:20 UTC by ada"
 
 
 def test_a_lake_without_a_release_says_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:

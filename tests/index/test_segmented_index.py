@@ -108,6 +108,16 @@ def test_an_issue_of_a_renamed_repository_is_found_by_the_address_that_its_event
     assert (found.issue_id, found.repo) == (2, "old/x")
 
 
+def test_two_issues_with_one_address_are_told_apart_by_their_ids(settings: Settings) -> None:
+    days = {"2015-01-01": {1: [1, 0]}, "2015-01-02": {2: [0, 1]}}
+    release = embedded_release(Lake(settings.lake.root), days, urls={2: url_of(1)})
+    index.run(release.lake, release, settings)
+    segments = opened(release, settings)
+    by_id = [segments.find_in_repository(issue_id, "rust-lang/rust") for issue_id in (1, 2, 3)]
+    assert [issue and issue.vector.tolist() for issue in by_id] == [[1, 0], [0, 1], None]
+    assert segments.find(url_of(1)).issue_id == 2
+
+
 def test_an_issue_with_a_zero_vector_is_refused_with_the_reason(release: Pinned, settings: Settings) -> None:
     with pytest.raises(
         UsageError, match=r"The text of .*issues/4 contains no word of the model's vocabulary"

@@ -126,14 +126,14 @@ def test_an_unknown_issue_is_answered_with_the_days_of_the_lake(lake: Lake) -> N
     days = ingest(lake, "2015-01-01", OTHER), ingest(lake, "2015-01-02", **quarantine)
     assert error(lake, "a/b#7", release(lake, "r", *days)) == [
         "The issue a/b#7 is not in release r, and not on any of the 2 days of the lake (2015-01-01 to "
-        "2015-01-02). Its line may be malformed: lines that open an issue are in quarantine for 2015-01-02 "
+        "2015-01-02). Its event may be in a malformed line. Malformed lines that open an issue: 2015-01-02 "
         "(3).",
         "Check the address. To list the days: titler status",
         "If the issue was opened on another day, extract that day: titler run --day DAY",
     ]
 
 
-@pytest.mark.parametrize("text", ["it crashes", "", "rust-lang/rust"])
+@pytest.mark.parametrize("text", ["it crashes", "", "rust-lang/rust", "9" * 19, "9" * 5000])
 def test_what_is_neither_an_address_nor_an_id_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"is neither the address nor the id of an issue\."):
         IssueName.parse(text)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.contracts import ISSUES, VECTORS
+from pipeline.contracts import EMBEDDINGS, ISSUES, SEGMENTS, SOURCE_HEALTH, TITLE_PREDICTIONS, VECTORS
 from pipeline.errors import StoppedError
 from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.lake.batches import Lake
@@ -16,6 +16,7 @@ from pipeline.lake.pages import write_pages
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay, day_pages
 from pipeline.releases.current import POINTER, point_to
+from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.records import RECORD
 from pipeline.releases.stops import recording_stop
 from pipeline.serving.releases import KEYS, releases
@@ -54,6 +55,7 @@ def plan_release(
         {"facts": dict(facts), "opened_at": opened_at, "base": base, "day_pages": pages},
     )
     release.members.put(ISSUES.name, batches)
+    release.members.put(SOURCE_HEALTH.name, [])
     return Pinned(lake, "releases", name)
 
 
@@ -148,6 +150,47 @@ def test_a_stopped_release_says_what_stopped_it(lake: Lake) -> None:
     assert row["stopped"]["reason"] == "2015-01-02: 31 issues where 412 are usual"
 
 
+def test_a_release_whose_plan_is_being_written_is_unfinished(lake: Lake) -> None:
+    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST)
+    lake.delete(release.file(f"members/{ISSUES.name}.json"))
+    (row,) = releases(lake)
+    assert (row["status"], row["issues"], row["days"]) == ("unfinished", None, 2)
+    assert (row["next"], row["problem"]) == ("titler plan --release r", None)
+
+
+def test_segments_without_their_figures_are_indexed_again(lake: Lake) -> None:
+    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST)
+    for table in (VECTORS, EMBEDDINGS, SEGMENTS, TITLE_PREDICTIONS):
+        release.members.put(table.name, [])
+    assert releases(lake)[0]["next"] == "titler index --release r"
+    figures = {"items": 2, "recall_at_10": 1.0, "recall_queries": 2, "parameters": {}}
+    release.notes[INDEX_FIGURES] = figures
+    assert releases(lake)[0]["next"] == "titler publish --release r"
+
+
+@pytest.mark.parametrize("file", ["stopped.json", "index.json", "members/vectors_v1.json"])
+def test_an_unpublished_release_with_a_damaged_file_is_damaged(lake: Lake, file: str) -> None:
+    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST)
+    lake.put(release.file(file), b"[1]")
+    (row,) = releases(lake)
+    assert (row["status"], row["opened_at"]) == ("damaged", "2015-01-03T03:00:00+00:00")
+    assert f"The file {lake.path(release.file(file))} is damaged" in row["problem"]
+    assert "Delete this file, then run: titler" in row["problem"]
+
+
+def test_files_of_other_programs_are_no_releases(lake: Lake) -> None:
+    lake.put("releases/.DS_Store", b"")
+    assert releases(lake) == []
+
+
+def test_a_stop_that_cannot_be_stored_still_stops(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST)
+    Path(lake.path(release.file("stopped.json"))).mkdir()
+    with pytest.raises(StoppedError, match="the day has collapsed"), recording_stop(release):
+        raise StoppedError("the day has collapsed", "Accept it: titler publish ...")
+    assert "the reason is not stored with the release: " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("file", ["plan.json", "release.json"])
 def test_a_release_with_a_damaged_file_is_a_row_that_says_so(lake: Lake, file: str) -> None:
     release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST)
@@ -166,8 +209,16 @@ def test_a_release_without_a_plan_is_a_row_that_says_so(lake: Lake) -> None:
     (row,) = releases(lake)
     assert (row["status"], row["problem"]) == (
         "damaged",
-        f"The file {lake.path('releases/r/plan.json')} is missing.",
+        f"The file {lake.path('releases/r/plan.json')} is missing. Restore it from a backup. If "
+        f"there is none, delete the folder {lake.path('releases/r')}",
     )
+
+
+def test_the_current_release_is_listed_even_if_the_folder_lacks_it(lake: Lake) -> None:
+    point_to(lake, "r")
+    (row,) = releases(lake)
+    assert (row["id"], row["current"], row["status"]) == ("r", True, "damaged")
+    assert row["problem"].startswith(f"The file {lake.path('releases/r/plan.json')} is missing.")
 
 
 def test_a_damaged_pointer_or_page_is_a_problem_of_a_row_that_has_all_else(lake: Lake) -> None:
