@@ -61,7 +61,8 @@ def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
     if problems:
         return (
             f"This lake was moved or copied to {root}, but its warehouse or MLflow's database cannot be "
-            f"changed and may still name files of {before or 'another folder'}: {'; '.join(problems)}"
+            f"changed and may still name files of {before or 'another folder'}: {'; '.join(problems)}\n"
+            "The next command that can write both files changes them."
         )
     if before or changed or (root / POINTER).is_file():  # otherwise, the lake has no release yet
         with suppress(LakeError):  # the lake may be read-only
