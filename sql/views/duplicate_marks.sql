@@ -3,8 +3,6 @@
 -- A comment that was recorded on two days is shown once, with its earlier day. Days that a version of Titler
 -- without duplicate marks has extracted have none. A query on one day reads the marks of all days, which are
 -- few.
---
--- Column source_day: source day (UTC) that the comment was read from
 SELECT
   d.event_id,
   d.comment_url,
