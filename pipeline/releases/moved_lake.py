@@ -103,8 +103,8 @@ def _move_warehouse(root: Path, settings: Settings) -> list[str]:
     if not outdated_views(path, root):
         return []
     with warehouse.connect(settings, "publish").exclusive_lock("publish"):
-        move_views(path, root)
-    return ["the views of the warehouse"]
+        moved = move_views(path, root)
+    return ["the views of the warehouse"] if moved else []
 
 
 def _move_tracking(root: Path, settings: Settings) -> list[str]:
