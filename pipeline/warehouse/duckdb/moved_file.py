@@ -64,8 +64,9 @@ def move_views(path: Path, folder: Path) -> bool:
         os.replace(staged, path)
         return True
     except duckdb.Error as error:
+        reason = str(error).partition("\n")[0]  # the other lines show the whole statement
         raise TitlerError(
-            f"the views of {path} cannot read the files of this lake: {error}",
+            f"the views of {path} cannot read the files of this lake: {reason}",
             "Publish the release again: titler publish --release RELEASE",
         ) from None
     finally:
