@@ -108,7 +108,13 @@ LONGEST_EXAMPLE = 60
 
 def page() -> str:
     """Returns the page in Markdown."""
-    lines = [INTRODUCTION, "", "## Views", "", "A view shows the current release."]
+    lines = [
+        INTRODUCTION,
+        "",
+        "## Views",
+        "",
+        "A view shows the current release. Only `releases` shows all that are retained.",
+    ]
     with duckdb.connect() as connection:
         _create(connection)
         for view in Query.folder("views"):
@@ -229,7 +235,8 @@ def _example(value: Any, has_row: bool) -> str:
 
 
 def _prose(text: str) -> str:
-    return _cell(text).replace("*", "\\*")
+    """Returns a description as text in a cell. Markdown would take `<title>` for an element of the page."""
+    return _cell(text).replace("*", "\\*").replace("<", "&lt;")
 
 
 def _cell(text: str) -> str:

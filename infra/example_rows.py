@@ -41,7 +41,7 @@ def _release(release_id: str, **values: Any) -> dict[str, Any]:
     return {
         "release_id": release_id, "published_at": datetime(2024, 1, 3, 4, 12, tzinfo=UTC),
         "published_by": "airflow", **_MODEL, "days": 1, "index_items": 2, "recall_at_10": 1.0,
-        "accepted": "{}", "abstained": 0.0, "days_with_other_history": 0, "min_probability": 0.35,
+        "accepted": "[]", "abstained": 0.0, "days_with_other_history": 0, "min_probability": 0.35,
         "cluster_probability": 0.2, "ordering": "default", **values,
     }  # fmt: skip
 

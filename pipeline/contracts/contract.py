@@ -93,9 +93,7 @@ class Table:
         column if it is partitioned by day."""
         fields = list(self.schema)
         if self.day_column and self.day_column not in self.schema.names:
-            fields.append(
-                column(self.day_column, pa.date32(), "source day (UTC) that the issue was read from")
-            )
+            fields.append(column(self.day_column, pa.date32(), "source day (UTC) that the row comes from"))
         if self.partition:
             fields.append(
                 column("batch_id", pa.string(), "id of the lake's batch that the row was loaded from")

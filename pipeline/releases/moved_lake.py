@@ -52,28 +52,24 @@ def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
         return None
     if before == str(root) or not root.is_dir() or _is_same_folder(before, root):
         return None
-    try:
-        changed = [*_move_warehouse(root, settings), *_move_tracking(root, settings)]
-        if before is None and not changed:
-            _record_location_of_earlier_version(lake, root)
-            return None
-        record_location(lake)
-    except (OSError, sqlite3.Error, TitlerError) as error:
-        message = error.message if isinstance(error, TitlerError) else str(error)
+    changed, problems = [], []
+    for move in (_move_warehouse, _move_tracking):  # if one file cannot be changed, the other one still is
+        try:
+            changed += move(root, settings)
+        except (OSError, sqlite3.Error, TitlerError) as error:
+            problems.append(error.message if isinstance(error, TitlerError) else str(error))
+    if problems:
         return (
             f"This lake was moved or copied to {root}, but its warehouse or MLflow's database cannot be "
-            f"changed and may still name files of {before or 'another folder'}: {message}"
+            f"changed and may still name files of {before or 'another folder'}: {'; '.join(problems)}\n"
+            "The next command that can write both files changes them."
         )
+    if before or changed or (root / POINTER).is_file():  # otherwise, the lake has no release yet
+        with suppress(LakeError):  # the lake may be read-only
+            record_location(lake)
     if not changed:
         return None
     return f"This lake was moved or copied to {root}. Changed accordingly: {' and '.join(changed)}."
-
-
-def _record_location_of_earlier_version(lake: Lake, root: Path) -> None:
-    """Records the folder of a published lake that an earlier version of Titler made and nobody moved."""
-    if (root / POINTER).is_file():
-        with suppress(LakeError):  # the lake may be read-only
-            record_location(lake)
 
 
 def _folder(lake: Lake) -> Path | None:
@@ -107,8 +103,8 @@ def _move_warehouse(root: Path, settings: Settings) -> list[str]:
     if not outdated_views(path, root):
         return []
     with warehouse.connect(settings, "publish").exclusive_lock("publish"):
-        move_views(path, root)
-    return ["the views of the warehouse"]
+        moved = move_views(path, root)
+    return ["the views of the warehouse"] if moved else []
 
 
 def _move_tracking(root: Path, settings: Settings) -> list[str]:

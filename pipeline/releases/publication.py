@@ -64,7 +64,8 @@ def make_current(
         staged.make_current()
     release.notes[RECORD] = record
     release.lake.put_json(POINTER, {"release_id": record["release_id"]})
-    record_location(release.lake)
+    if not published:  # later, the folder is recorded only after a moved lake has been changed completely
+        record_location(release.lake)
     return record
 
 

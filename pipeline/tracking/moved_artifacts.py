@@ -1,8 +1,8 @@
 """Lets MLflow find the files of runs and models after its SQLite file and these files were moved or copied.
 
 MLflow stores the absolute address of each run's and model's files, and has no call that changes it. So this
-module writes into the tables of MLflow's file, which are not an interface of MLflow. It changes nothing if a
-table or column is missing.
+module writes into the tables of MLflow's file, which are not an interface of MLflow. A table or column that
+a version of MLflow does not have is left out.
 """
 
 from __future__ import annotations
@@ -39,17 +39,18 @@ def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
             return False
         connection.execute("BEGIN IMMEDIATE")
         for table, column in _ADDRESSES:
-            if column in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+            if _has_column(connection, table, column):
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || SUBSTR({column}, ?) "
                     f"WHERE {column} = ? OR SUBSTR({column}, 1, ?) = ?",
                     (after, len(before) + 1, before, len(before) + 1, f"{before}/"),
                 )
-        former_database = Path(unquote(urlsplit(before).path)).with_name(database.name)
-        connection.execute(  # the card of the registered model says how to open MLflow
-            "UPDATE registered_models SET description = REPLACE(description, ?, ?)",
-            (f"sqlite:///{former_database}", f"sqlite:///{database.absolute()}"),
-        )
+        if _has_column(connection, "registered_models", "description"):  # it says how to open MLflow
+            former_database = Path(unquote(urlsplit(before).path)).with_name(database.name)
+            connection.execute(
+                "UPDATE registered_models SET description = REPLACE(description, ?, ?)",
+                (f"sqlite:///{former_database}", f"sqlite:///{database.absolute()}"),
+            )
         connection.execute("COMMIT")
     return True
 
@@ -61,6 +62,10 @@ def _location(connection: sqlite3.Connection, experiment: str) -> str | None:
         return next((str(row[0]) for row in rows if row[0]), None)
     except sqlite3.OperationalError:  # the file is empty: MLflow has not used it yet
         return None
+
+
+def _has_column(connection: sqlite3.Connection, table: str, column: str) -> bool:
+    return any(row[1] == column for row in connection.execute(f"PRAGMA table_info({table})"))
 
 
 def _is_same_kind(address: str, folder: Path) -> bool:

@@ -1,8 +1,8 @@
 -- Grain: one row per script in which authors write their titles.
 --
--- Titler does not store an issue's language. The script stands in for it: the first of these that the title has a
--- letter of, and otherwise `Latin or none`. So English and German are one row. Column abstained is the share
--- (0 to 1) of issues without a predicted title.
+-- Titler does not store an issue's language, so this counts scripts instead. A title counts for the first
+-- script below of which it has a letter, otherwise for `Latin or none`. So English and German are one row.
+-- Column abstained is the share (0 to 1) of issues without a predicted title.
 WITH scripts AS (
   SELECT
     CASE

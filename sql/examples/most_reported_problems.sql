@@ -1,7 +1,7 @@
 -- Grain: one row per cluster of duplicates with reports in the latest month of the current release.
 --
--- The most reported problem comes first. A report is an issue of the cluster, the canonical one included. Column reports_in_all also counts those of
--- earlier months.
+-- The most reported problem comes first. A report is an issue of the cluster, the canonical one included. Column
+-- reports_in_all also counts those of earlier months.
 WITH latest AS (
   SELECT
     DATE_TRUNC(MAX(day), MONTH) AS month

@@ -60,6 +60,15 @@ def test_without_a_file_the_page_in_the_lake_is_written_again(copied_settings: S
     assert file.exists()
 
 
+def test_a_report_that_is_written_again_keeps_the_stored_figures(copied_settings: Settings) -> None:
+    release = current_release(copied_settings)  # the release before it is not in the lake
+    first, last = release.notes[DAY_FIGURES]["days"]
+    stored = {"days": [{**first, "confidence": 0.25}, last]}
+    release.notes[DAY_FIGURES] = stored
+    run(copied_settings, release.name)
+    assert release.notes[DAY_FIGURES] == stored
+
+
 def test_the_browser_opens_the_page(
     shared_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

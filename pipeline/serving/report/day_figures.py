@@ -98,15 +98,14 @@ def to_json(figures: Sequence[DayFigures]) -> dict[str, Any]:
 
 
 def figures_of_last_days(
-    release: Pinned, rows: ReleaseRows, earlier: Sequence[DayFigures]
+    release: Pinned, rows: ReleaseRows, stored: Sequence[DayFigures]
 ) -> list[DayFigures]:
     """Returns the figures of the last days of a release, at most DAYS, in order.
 
-    `rows` reads the rows of the release, and `earlier` are the figures that are stored with the release
-    before. A day whose batches are the same has the same figures. The rows of the others are read, of at most
-    NEW_DAYS days.
+    `rows` reads the rows of the release, and `stored` are figures that are in the lake already. A day whose
+    batches are the same has the same figures. The rows of the others are read, of at most NEW_DAYS days.
     """
-    measured = {(day.day, day.issues_batch, day.titles_batch): day for day in earlier}
+    measured = {(day.day, day.issues_batch, day.titles_batch): day for day in stored}
     issues = release.members[ISSUES.name][-DAYS:]
     titles = {manifest.day: manifest for manifest in release.members[TITLE_PREDICTIONS.name][-DAYS:]}
     days: list[DayFigures | None] = []

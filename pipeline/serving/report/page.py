@@ -23,7 +23,7 @@ _UNITS_OF_SIZE = ("B", "KiB", "MiB", "GiB", "TiB")
 
 def render(values: ReleaseValues) -> str:
     """Returns the page as HTML. The same values always give the same page."""
-    style, script = ((TEMPLATES / name).read_text() for name in ("report.css", "report.js"))
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     return (
         _environment()
         .get_template("report.html.j2")

@@ -66,7 +66,8 @@ def collect_values(settings: Settings, release: Pinned) -> tuple[ReleaseValues, 
     previous = base.notes[RECORD] if base else None
     rows = ReleaseRows(release)
     earlier_figures = stored_figures(base)
-    figures = figures_of_last_days(release, rows, earlier_figures)
+    # `titler collect` may have removed the release before since this release stored its own figures.
+    figures = figures_of_last_days(release, rows, earlier_figures or stored_figures(release))
     model = Pinned(lake, "models", record["model"])
     evaluation, index = model.notes[EVALUATION], index_figures(release)
     health = source_health(release.members[SOURCE_HEALTH.name])

@@ -43,13 +43,16 @@ def outdated_views(path: Path, folder: Path) -> dict[str, str]:
     return statements
 
 
-def move_views(path: Path, folder: Path) -> None:
+def move_views(path: Path, folder: Path) -> bool:
     """Lets the views of the DuckDB file at `path` read the Parquet files below the lake's folder `folder`.
 
-    Writes a new file, which replaces the old one in one step. Raises TitlerError if one of the Parquet files
-    cannot be read. The caller must hold the publish lock.
+    Writes a new file, which replaces the old one in one step. Returns False, and writes nothing, if they read
+    these files already. Raises TitlerError if one of the Parquet files cannot be read. The caller must hold
+    the publish lock.
     """
     statements, staged = outdated_views(path, folder), temporary_path(path)
+    if not statements:  # another process has moved them
+        return False
     try:
         shutil.copyfile(path, staged)
         with duckdb.connect(str(staged)) as connection:
@@ -59,9 +62,11 @@ def move_views(path: Path, folder: Path) -> None:
                 of_view = {column: comment for view, column, comment in comments if view == name}
                 write_comments(connection, "VIEW", name, of_view.pop(None, None), of_view)
         os.replace(staged, path)
+        return True
     except duckdb.Error as error:
+        reason = str(error).partition("\n")[0]  # the other lines show the whole statement
         raise TitlerError(
-            f"the views of {path} cannot read the files of this lake: {error}",
+            f"the views of {path} cannot read the files of this lake: {reason}",
             "Publish the release again: titler publish --release RELEASE",
         ) from None
     finally:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.serving.report.page import format_change, format_value, render
 from pipeline.serving.report.stored_report import page_bytes
-from pipeline.serving.report.values import Unit
+from pipeline.serving.report.values import Check, Outcome, Unit
 from tests.support.literal_report import HOSTILE_TEXTS, issue, report_values
 
 VOID = {"meta", "br"}
@@ -85,6 +85,13 @@ def test_a_report_about_the_first_release_compares_nothing() -> None:
     page = Page(render(replace(report_values(), previous=None, changed_days=None)))
     assert "There is no earlier release to compare with" in page.text
     assert "Before" not in page.text
+
+
+def test_the_head_names_every_check_that_did_not_pass() -> None:
+    outcomes: dict[str, Outcome] = {"A": "passed", "B": "not measured", "C": "failed"}
+    checks = tuple(Check(name, "1", "0", outcome) for name, outcome in outcomes.items())
+    page = Page(render(replace(report_values(), checks=checks)))
+    assert "of 3, b: not measured, c: failed" in page.text
 
 
 def test_hostile_texts_add_no_element_and_no_attribute(html: str) -> None:
