@@ -56,8 +56,8 @@ def _time(text: str) -> str:
 
 def _release_lines(value: Mapping[str, Any]) -> Iterable[str]:
     yield _name_of_release(value["release"])
-    others = [each for each in value["releases"] if each["id"] != value["release"]["id"]]
-    names = ", ".join(_name_of_release(each) for each in others)
+    other_releases = [each for each in value["releases"] if each["id"] != value["release"]["id"]]
+    names = ", ".join(_name_of_release(each) for each in other_releases)
     yield f"other releases with this issue: {names or 'none'}"
 
 

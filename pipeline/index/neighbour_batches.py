@@ -200,8 +200,8 @@ def _read_shard(shard: Shard, lake: Lake, size: int) -> tuple[pa.Table, Embeddin
 def _finished_files(shards: Sequence[Shard]) -> list[ShardFiles] | None:
     """Returns the files of a large day's shard if both were finished, otherwise None. There are no records of
     small days."""
-    (shard, *others) = shards
-    if others or shard.shards == 1:
+    (shard, *further_shards) = shards
+    if further_shards or shard.shards == 1:
         return None
     similar, pairs = shard.similar.take(shard.file), shard.pairs.take(shard.file)
     return [ShardFiles(similar, pairs)] if similar and pairs else None

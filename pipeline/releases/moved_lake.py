@@ -47,10 +47,10 @@ def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
     if root is None:
         return None
     try:
-        before = _recorded(lake)
+        recorded = _recorded(lake)
     except LakeError:  # the command says what is wrong as soon as it reads something itself
         return None
-    if before == str(root) or not root.is_dir() or _is_same_folder(before, root):
+    if recorded == str(root) or not root.is_dir() or _is_same_folder(recorded, root):
         return None
     changed, problems = [], []
     for move in (_move_warehouse, _move_tracking):  # if one file cannot be changed, the other one still is
@@ -61,10 +61,10 @@ def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
     if problems:
         return (
             f"This lake was moved or copied to {root}, but its warehouse or MLflow's database cannot be "
-            f"changed and may still name files of {before or 'another folder'}: {'; '.join(problems)}\n"
+            f"changed and may still name files of {recorded or 'another folder'}: {'; '.join(problems)}\n"
             "The next command that can write both files changes them."
         )
-    if before or changed or (root / POINTER).is_file():  # otherwise, the lake has no release yet
+    if recorded or changed or (root / POINTER).is_file():  # otherwise, the lake has no release yet
         with suppress(LakeError):  # the lake may be read-only
             record_location(lake)
     if not changed:
@@ -83,10 +83,10 @@ def _recorded(lake: Lake) -> str | None:
     return None if content is None else content.decode("utf-8", "replace").strip()
 
 
-def _is_same_folder(before: str | None, root: Path) -> bool:
+def _is_same_folder(recorded: str | None, root: Path) -> bool:
     """Returns whether both paths lead to one folder, for example through a symbolic link."""
     try:
-        return before is not None and os.path.samefile(before, root)
+        return recorded is not None and os.path.samefile(recorded, root)
     except (OSError, ValueError):
         return False
 

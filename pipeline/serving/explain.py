@@ -51,7 +51,7 @@ def explain(
     openings = Openings(lake, settings, name)
     opening, *later = openings.require(release)
     issue, day = opening.row, opening.day.day
-    others = openings.other_releases(release, issue["issue_id"])
+    other_releases = openings.other_releases(release, issue["issue_id"])
     row = published_row(release, day, issue["issue_id"])
     model = explain_model(release, day, row)
     current = current_release_id(lake)
@@ -59,7 +59,7 @@ def explain(
         "issue": {**{key: issue[key] for key in ISSUE_KEYS}, "created_at": issue["created_at"].isoformat()},
         "openings": [_opening(each) for each in (opening, *later)],
         "release": _release(release, current),
-        "releases": list(_releases(_newest_first([release, *others]), current)),
+        "releases": list(_releases(_newest_first([release, *other_releases]), current)),
         "model": model,
         "source": _source(lake, opening),
         "batches": [_batch(manifest) for manifest in _batches(release, opening)],

@@ -113,7 +113,7 @@ class Openings:
 
     def other_releases(self, release: Pinned, issue_id: int) -> list[Pinned]:
         """Returns the other releases that have the issue. Leaves out those whose plan cannot be read."""
-        return [other for other in self._other_releases(release) if self._has_issue(other, issue_id)]
+        return [each for each in self._other_releases(release) if self._has_issue(each, issue_id)]
 
     def _other_releases(self, release: Pinned) -> Iterator[Pinned]:
         for name in reversed(pinned_names(self._lake, "releases")):
@@ -193,11 +193,11 @@ class Openings:
         text = self._name.text
         is_current = release.name == current_release_id(self._lake)
         release_text = f"the current release {release.name}" if is_current else f"release {release.name}"
-        for other in self._other_releases(release):
-            if self._is_in(other):
+        for candidate in self._other_releases(release):
+            if self._is_in(candidate):
                 return UsageError(
-                    f"The issue {text} is not in {release_text}, but it is in release {other.name}.",
-                    f"Explain it there: titler explain {text} --release {other.name}",
+                    f"The issue {text} is not in {release_text}, but it is in release {candidate.name}.",
+                    f"Explain it there: titler explain {text} --release {candidate.name}",
                 )
         current = self._current_batches
         for manifest in reversed(current):

@@ -213,7 +213,9 @@ def _changes(release: Pinned) -> dict[str, Any]:
     base = release.base
     if base is None or not base.is_open():
         return {}
-    days, base_days = (_content_by_day(each, other) for each, other in ((release, base), (base, release)))
+    days, base_days = (
+        _content_by_day(each, compared) for each, compared in ((release, base), (base, release))
+    )
     model = {"name": base.facts["model"], "version": base.facts["model_version"]}
     return {
         "changes": {
@@ -228,9 +230,9 @@ def _changes(release: Pinned) -> dict[str, Any]:
     }
 
 
-def _content_by_day(release: Pinned, other: Pinned) -> dict[str, tuple[str, ...]]:
-    """Returns the content of each day of a release, without the days of the pages that `other` has, too."""
-    common = set(other.day_pages.values())
+def _content_by_day(release: Pinned, compared: Pinned) -> dict[str, tuple[str, ...]]:
+    """Returns the content of each day of a release, without the days of pages that `compared` has, too."""
+    common = set(compared.day_pages.values())
     if not release.day_pages or not common:  # Titler 0.1 wrote no pages
         return {day.day: day.content for day in release.plan.days}
     pages = {period: page for period, page in release.day_pages.items() if page not in common}

@@ -32,10 +32,10 @@ def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
     """
     if not database.is_file():
         return False
-    after = folder.absolute().as_uri()
+    address = folder.absolute().as_uri()
     with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
-        before = _location(connection, experiment)
-        if before is None or before == after or not _is_same_kind(before, folder):
+        former = _location(connection, experiment)
+        if former is None or former == address or not _is_same_kind(former, folder):
             return False
         connection.execute("BEGIN IMMEDIATE")
         for table, column in _ADDRESSES:
@@ -43,10 +43,16 @@ def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || SUBSTR({column}, ?) "
                     f"WHERE {column} = ? OR SUBSTR({column}, 1, ?) = ?",
-                    (after, len(before) + 1, before, len(before) + 1, f"{before}/"),
+                    (
+                        address,
+                        len(former) + 1,
+                        former,
+                        len(former) + 1,
+                        f"{former}/",
+                    ),
                 )
         if _has_column(connection, "registered_models", "description"):  # it says how to open MLflow
-            former_database = Path(unquote(urlsplit(before).path)).with_name(database.name)
+            former_database = Path(unquote(urlsplit(former).path)).with_name(database.name)
             connection.execute(
                 "UPDATE registered_models SET description = REPLACE(description, ?, ?)",
                 (f"sqlite:///{former_database}", f"sqlite:///{database.absolute()}"),
