@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.lake.batches import Lake
+from pipeline.releases.current import current_release_id, point_to
 from pipeline.serving import queries
 from pipeline.serving.http.pool import WorkerPool
 from pipeline.serving.http.refusals import RefusalError
@@ -98,3 +100,36 @@ def test_a_worker_that_refuses_a_task_is_used_again(
     with pytest.raises(RefusalError) as refused:
         runner.run(pool.compute(IssueTask("https://github.com/no/such/issues/1")))
     assert (refused.value.status, pool.usable, pool.busy) == (404, 1, 0)
+
+
+def test_a_worker_that_has_ended_is_replaced_although_a_newer_release_cannot_be_opened(
+    open_pool: tuple[asyncio.Runner, WorkerPool], copied_lake: Settings
+) -> None:
+    runner, pool = open_pool
+    lake = Lake(copied_lake.lake.root)
+    served = str(current_release_id(lake))
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+    point_to(lake, "nosuch")
+    try:
+        runner.run(pool.check())
+        assert (pool.usable, pool.release is not None and pool.release.id) == (1, served)
+        assert "nosuch" in pool.problem
+        assert [title["abstained"] for title in runner.run(pool.compute(TitleTask((BODY,))))] == [False]
+    finally:
+        point_to(lake, served)
+
+
+def test_no_process_is_left_if_the_pool_is_closed_while_workers_start(copied_lake: Settings) -> None:
+    async def run() -> None:
+        pool = WorkerPool(Lake(copied_lake.lake.root), copied_lake)
+        others = set(multiprocessing.active_children())
+        check = asyncio.create_task(pool.check())
+        while not set(multiprocessing.active_children()) - others:
+            await asyncio.sleep(0)
+        check.cancel()
+        await pool.close()
+        assert set(multiprocessing.active_children()) <= others
+
+    asyncio.run(run())
