@@ -212,8 +212,8 @@ class WorkerPool:
         self._report(" ".join(problem for problem in (current, lost) if problem))
 
     async def _replace_lost(self) -> None:
-        """Starts as many workers of the served release as were lost. Raises TitlerError if it cannot be opened
-        any more."""
+        """Starts as many workers of the served release as were lost. Raises TitlerError if it cannot be
+        opened any more."""
         missing = self.size - self.usable
         if self.release is not None and missing:
             self._serve(self.release, await asyncio.to_thread(self._open, self.release.id, missing))

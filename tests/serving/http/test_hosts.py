@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.serving.http.server import check_host, is_loopback, listen
+from pipeline.serving.http.gate import is_loopback
+from pipeline.serving.http.server import check_host, listen
 
 
 def test_loopback_addresses() -> None:
@@ -26,3 +27,8 @@ def test_a_port_in_use_is_a_clear_error() -> None:
         port = used.getsockname()[1]
         with pytest.raises(UsageError, match=rf"127\.0\.0\.1, port {port}: Address already in use"):
             listen("127.0.0.1", port)
+
+
+def test_a_name_that_cannot_be_a_host_is_a_clear_error() -> None:
+    with pytest.raises(UsageError, match=r"The server cannot listen at a{64}, port 0: "):
+        listen("a" * 64, 0)
