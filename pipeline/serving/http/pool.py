@@ -17,15 +17,11 @@ from pipeline.lake.batches import Lake
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import read_record
 from pipeline.serving.http.refusals import RETRY_AFTER, RefusalError, overloaded
-from pipeline.serving.http.tasks import SERVER_FAULT, Task, TitleTask, joined
+from pipeline.serving.http.tasks import SERVER_FAULT, Task, TitleTask, can_be_joined, joined
 from pipeline.serving.http.worker import Worker, WorkerLostError
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-MAX_TITLES_TOGETHER = 16
-"""Largest number of bodies that a worker gets in one task, if they come from several requests."""
 
 
 @dataclass(frozen=True)
@@ -122,15 +118,10 @@ class WorkerPool:
         """Removes the next request from the queue and returns it. If it is for titles, returns others for
         titles with it."""
         together = [self._queue.popleft()]
-        if isinstance(together[0].task, TitleTask):
-            bodies = len(together[0].task.bodies)
-            for request in list(self._queue):
-                if isinstance(request.task, TitleTask):
-                    bodies += len(request.task.bodies)
-                    if bodies > MAX_TITLES_TOGETHER:
-                        break
-                    self._queue.remove(request)
-                    together.append(request)
+        for request in list(self._queue):
+            if can_be_joined([each.task for each in (*together, request)]):
+                self._queue.remove(request)
+                together.append(request)
         return together
 
     async def _run(self, worker: Worker, requests: list[_Request]) -> None:

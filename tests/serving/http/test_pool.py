@@ -15,7 +15,7 @@ from pipeline.releases.current import current_release_id, point_to
 from pipeline.serving import queries
 from pipeline.serving.http.pool import WorkerPool
 from pipeline.serving.http.refusals import RefusalError
-from pipeline.serving.http.tasks import IssueTask, TitleTask
+from pipeline.serving.http.tasks import IssueTask, TitleTask, can_be_joined
 from pipeline.settings import Serve, Settings
 
 BODY = "The window closes when I press Enter twice"
@@ -68,6 +68,22 @@ async def opened(settings: Settings) -> WorkerPool:
     pool = WorkerPool(Lake(settings.lake.root), settings)
     await pool.check()
     return pool
+
+
+@pytest.mark.parametrize(
+    ("tasks", "is_possible"),
+    [
+        ([TitleTask(("a",) * 8), TitleTask((None,) * 8)], True),
+        ([TitleTask(("a",) * 8), TitleTask(("a",) * 9)], False),
+        ([TitleTask(("a" * 99_999,)), TitleTask(("a",))], True),
+        ([TitleTask(("a" * 100_000,)), TitleTask(("a",))], False),
+        ([TitleTask(("a",)), IssueTask("https://github.com/a/b/issues/1")], False),
+    ],
+)
+def test_only_few_and_short_bodies_are_computed_together(
+    tasks: list[TitleTask | IssueTask], is_possible: bool
+) -> None:
+    assert can_be_joined(tasks) == is_possible
 
 
 def test_titles_that_wait_at_the_same_time_are_computed_together(
@@ -123,7 +139,6 @@ def test_a_worker_that_has_ended_is_replaced_although_a_newer_release_cannot_be_
 
 def test_no_process_is_left_if_the_pool_is_closed_while_workers_start(copied_lake: Settings) -> None:
     settings = copied_lake.model_copy(update={"serve": Serve(workers=4)})
-
     others = set(multiprocessing.active_children())
 
     async def run() -> None:
