@@ -97,7 +97,7 @@ class Gate:
         token = self._serve.token.get_secret_value()
         if token:
             _check_token(headers.get("authorization", ""), token)
-        elif not is_loopback(host := _host_name(headers.get("host", ""))):
+        elif not is_loopback(host := host_name(headers.get("host", ""))):
             # Otherwise a web page could read the answers, through a name of its own that leads to 127.0.0.1.
             raise RefusalError(
                 421,
@@ -189,7 +189,7 @@ def _check_token(header: str, token: str) -> None:
         )
 
 
-def _host_name(header: str) -> str:
+def host_name(header: str) -> str:
     """Returns the host of the header Host, without the port and the brackets of an IPv6 address."""
     name, _, port = header.lower().rpartition(":")
     return (name if name and port.isdecimal() else header.lower()).removeprefix("[").removesuffix("]")
