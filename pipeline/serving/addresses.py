@@ -13,15 +13,18 @@ _END = r"(?:[/?#]\S*)?"
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
-        rf"{_SCHEME}{_WWW}github\.com/{_REPOSITORY}/(?:issues|pull)/(?P<number>\d+){_END}",
-        rf"{_SCHEME}api\.github\.com/repos/{_REPOSITORY}/(?:issues|pulls)/(?P<number>\d+){_END}",
-        rf"{_REPOSITORY}/(?:issues|pull)/(?P<number>\d+){_END}",
-        rf"{_REPOSITORY}#(?P<number>\d+){_END}",
+        rf"{_SCHEME}{_WWW}github\.com/{_REPOSITORY}/(?:issues|pull)/(?P<number>\d{{1,18}}){_END}",
+        rf"{_SCHEME}api\.github\.com/repos/{_REPOSITORY}/(?:issues|pulls)/(?P<number>\d{{1,18}}){_END}",
+        rf"{_REPOSITORY}/(?:issues|pull)/(?P<number>\d{{1,18}}){_END}",
+        rf"{_REPOSITORY}#(?P<number>\d{{1,18}}){_END}",
     )
 )
 """An issue's page, its address in GitHub's API, and two short forms. Issues and pull requests share their
-numbers, and GitHub leads from one form of the address to the other."""
-_MARKDOWN_LINK = re.compile(r"\[[^\n]*\]\(\s*<?(?P<target>[^\s<>]+?)>?(?:\s+[\"'][^\n]*[\"'])?\s*\)")
+numbers, and GitHub leads from one form of the address to the other. Python does not convert numbers of more
+than 4,300 digits."""
+_MARKDOWN_LINK = re.compile(r"\[[^\n]*\]\(\s*<?(?P<target>[^\s<>()\[\]]+)>?(?:\s+[\"'][^\n\"']*[\"'])?\s*\)")
+"""The target has no brackets, and the title no quotation marks. Otherwise the time for a text with many links
+would grow with the square of its length."""
 _ENCLOSED = re.compile(r"<(?P<a>[^\s<>]+)>|\"(?P<b>[^\s\"]+)\"|'(?P<c>[^\s']+)'|`(?P<d>[^\s`]+)`")
 _OTHER_ADDRESS = re.compile(
     rf"[a-z][a-z0-9+.-]*://\S*|{_WWW}(?:[a-z0-9-]+\.)*github\.com(?:[/?#]\S*)?|www\.\S+|#\d+|GH-\d+",

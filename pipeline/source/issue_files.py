@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.source.file_rows import FORMATS, read_rows
+from pipeline.source.surrogates import replace_surrogates
 
 TITLES, URLS = ("title", "issue_title"), ("issue_url", "html_url", "url")
 """Accepted names of the columns with the title and the address. The first name that has a value counts."""
@@ -228,15 +229,9 @@ def _parse_row(row: object, place: str) -> FileIssue:
             )
     column_names = [name for name in COLUMNS if name in values and name not in (*TITLES, "body")]
     columns = {
-        name: _replace_surrogates(value) if isinstance(value := values[name], str) else value
+        name: replace_surrogates(value) if isinstance(value := values[name], str) else value
         for name in column_names
     }
     if values.get("pull_request"):  # GitHub's API marks pull requests this way
         columns["kind"] = "pull_request"
-    return FileIssue(_replace_surrogates(title), _replace_surrogates(body), place, columns)
-
-
-def _replace_surrogates(text: str) -> str:
-    """Replaces each unpaired surrogate (half of a UTF-16 character) by U+FFFD. JSON may contain unpaired
-    surrogates, Parquet may not."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return FileIssue(replace_surrogates(title), replace_surrogates(body), place, columns)

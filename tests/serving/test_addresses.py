@@ -105,3 +105,15 @@ def test_a_repository_is_named_by_owner_and_name_or_by_its_address(text: str) ->
 def test_another_name_of_a_repository_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"this is not the name of a repository\.\nGive it as OWNER/REPO"):
         repository_name(text)
+
+
+@pytest.mark.parametrize("link", ["](", "](a", '](a "', "](a) "])
+def test_a_long_text_with_many_links_is_a_text(link: str) -> None:
+    """A search whose time grows with the square of the length would not end within hours."""
+    assert issue_url("[" + link * 200_000 + "x") is None
+
+
+def test_a_number_that_is_too_long_is_no_address() -> None:
+    assert issue_url("owner/repo#" + "9" * 5000) is None
+    with pytest.raises(UsageError, match="is not the address of an issue"):
+        issue_url("https://github.com/owner/repo/issues/" + "9" * 5000)

@@ -48,7 +48,14 @@ def make_app(lake: Lake, settings: Settings) -> FastAPI:
             await following
         await pool.close()
 
-    app = FastAPI(title="Titler", description=DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="Titler",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # behind a proxy, the redirection would name this server's own address
+        lifespan=lifespan,
+    )
     app.add_middleware(Gate, serve=settings.serve, metrics=metrics)
     add_error_handlers(app)
     _add_answers(app, pool, settings.serve.max_batch)
@@ -106,21 +113,23 @@ def _add_state(app: FastAPI, pool: WorkerPool, metrics: RequestMetrics) -> None:
     @app.get(
         "/ready",
         responses={503: {"model": ReadyAnswer}},
-        summary="Whether a release is open",
+        summary="Whether requests can be answered",
     )
     async def ready() -> JSONResponse:
-        """Answers with the status 200 if a release is open, and otherwise with 503 and the reason. `problem`
-        says why a newer release is not served."""
+        """Answers with the status 200 if a worker has a release open, and otherwise with 503 and the reason.
+        `problem` also says why a newer release is not served."""
         release = pool.release
+        is_ready = release is not None and pool.usable > 0
+        lost = "" if is_ready else "All workers have ended, and are being replaced."
         readiness = ReadyAnswer(
-            ready=release is not None,
+            ready=is_ready,
             release=release.id if release else None,
             issues=release.issues if release else None,
             model=release.model if release else None,
             published_at=release.published_at if release else None,
-            problem=pool.problem or None,
+            problem=pool.problem or lost or None,
         )
-        return JSONResponse(readiness.model_dump(), 200 if release else 503)
+        return JSONResponse(readiness.model_dump(), 200 if is_ready else 503)
 
     @app.get("/metrics", summary="Metrics", response_class=Response)
     async def read_metrics() -> Response:

@@ -56,6 +56,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
             "error": f"The method {request.method} is not possible for this path.",
             "expected": headers.get("allow", headers.get("Allow", "another method")),
         }
+    elif error.status_code == 400:
+        content = {"error": "The body of the request cannot be read.", "expected": "JSON in UTF-8"}
     else:
         content = {"error": str(error.detail), "expected": "a request as described at /docs"}
     return JSONResponse(content, error.status_code, headers)
@@ -77,6 +79,12 @@ def describe(problem: Mapping[str, Any]) -> dict[str, str]:
     expected = str(problem["msg"]).removeprefix("Input should be ")
     if kind.startswith("date"):
         expected = "a day, such as 2015-01-01"
+    elif kind.startswith("model"):
+        expected = "a JSON object"
+    elif kind.startswith(("greater_than", "less_than")):
+        expected = f"a number {expected}"
+    elif kind == "too_short":
+        expected = "at least one issue"
     return {"error": f"{place}: {TYPES.get(type(value), 'another value')} was found.", "expected": expected}
 
 

@@ -5,16 +5,35 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from pipeline.errors import UsageError
 from pipeline.serving.addresses import repository_name
 from pipeline.serving.queries import SimilarQuery
+from pipeline.source.surrogates import replace_surrogates
 
 MAX_NEIGHBOURS = 100
 """Largest number of similar issues per list."""
 ADDRESS_FORMS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
+Text = Annotated[str, AfterValidator(replace_surrogates)]
+"""A text of a request. JSON may contain halves of characters, which no answer can repeat."""
+
+
+def _require_text(value: Any) -> Any:
+    """Raises PydanticCustomError for a number, which pydantic would take for seconds since 1970."""
+    if value is not None and not isinstance(value, str):
+        raise PydanticCustomError("date_type", "a day")
+    return value
 
 
 class Form(BaseModel):
@@ -27,13 +46,15 @@ class TitleForm(Form):
     """The issue for which a title is wanted."""
 
     body: Annotated[
-        str | None, Field(description="Body of the issue. For null and an empty body the model abstains.")
+        Text | None, Field(description="Body of the issue. For null and an empty body the model abstains.")
     ]
 
 
 ONE_ISSUE, BATCH = "one issue", "batch"
 TitleForms = Annotated[
-    Annotated[TitleForm, Tag(ONE_ISSUE)] | Annotated[list[TitleForm], Tag(BATCH), Field(min_length=1)],
+    Annotated[TitleForm, Tag(ONE_ISSUE)]
+    # A list of wrong values would be described value for value, which takes seconds for a large request.
+    | Annotated[list[TitleForm], Tag(BATCH), Field(min_length=1, fail_fast=True)],
     Discriminator(lambda value: BATCH if isinstance(value, list) else ONE_ISSUE),
 ]
 
@@ -41,12 +62,12 @@ TitleForms = Annotated[
 class SimilarForm(Form):
     """What similar issues are wanted for: a text, the address of an issue, or a draft (title and body)."""
 
-    text: Annotated[str | None, Field(description="Any text, or the address of an issue.")] = None
+    text: Annotated[Text | None, Field(description="Any text, or the address of an issue.")] = None
     address: Annotated[
-        str | None, Field(description="Address of an issue of the release: its URL, or OWNER/REPO#NUMBER.")
+        Text | None, Field(description="Address of an issue of the release: its URL, or OWNER/REPO#NUMBER.")
     ] = None
-    title: Annotated[str | None, Field(description="Title of a draft.")] = None
-    body: Annotated[str | None, Field(description="Body of a draft.")] = None
+    title: Annotated[Text | None, Field(description="Title of a draft.")] = None
+    body: Annotated[Text | None, Field(description="Body of a draft.")] = None
     repo: Annotated[
         str | None, Field(description="Search only this repository (OWNER/REPO), however old its issues are.")
     ] = None
@@ -54,7 +75,11 @@ class SimilarForm(Form):
     everywhere: Annotated[
         bool, Field(description="Give only the list of all repositories. It is the only list for a text.")
     ] = False
-    since: Annotated[date | None, Field(description="Search only issues opened on this day or later.")] = None
+    since: Annotated[
+        date | None,
+        BeforeValidator(_require_text),
+        Field(description="Search only issues opened on this day or later."),
+    ] = None
 
     @model_validator(mode="after")
     def _check_query(self) -> Self:
@@ -160,15 +185,18 @@ class IssueAnswer(BaseModel):
 
 
 class ReadyAnswer(BaseModel):
-    """Whether the server has a release open."""
+    """Whether the server can answer requests."""
 
-    ready: bool
+    ready: Annotated[bool, Field(description="Whether a worker has a release open.")]
     release: Annotated[str | None, Field(description="The release that is served.")]
     issues: int | None
     model: str | None
     published_at: str | None
     problem: Annotated[
-        str | None, Field(description="Why the current release of the lake is not served. Null if it is.")
+        str | None,
+        Field(
+            description="Why the current release is not served, or workers are missing. Null if all is well."
+        ),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import ipaddress
 import logging
 import secrets
 import time
@@ -96,7 +97,7 @@ class Gate:
         token = self._serve.token.get_secret_value()
         if token:
             _check_token(headers.get("authorization", ""), token)
-        elif (host := _host_name(headers.get("host", ""))) not in LOOPBACK_NAMES:
+        elif not is_loopback(host := host_name(headers.get("host", ""))):
             # Otherwise a web page could read the answers, through a name of its own that leads to 127.0.0.1.
             raise RefusalError(
                 421,
@@ -188,10 +189,18 @@ def _check_token(header: str, token: str) -> None:
         )
 
 
-def _host_name(header: str) -> str:
-    """Returns the host of the header Host, without the port."""
+def host_name(header: str) -> str:
+    """Returns the host of the header Host, without the port and the brackets of an IPv6 address."""
     name, _, port = header.lower().rpartition(":")
-    return name if name and port.isdecimal() else header.lower()
+    return (name if name and port.isdecimal() else header.lower()).removeprefix("[").removesuffix("]")
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether a host name or an IP address leads only to this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _path(scope: Mapping[str, Any]) -> str:

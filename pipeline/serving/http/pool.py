@@ -6,25 +6,22 @@ import asyncio
 import logging
 import os
 from collections import deque
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import TitlerError, disk_error
+from pipeline.errors import LakeError, TitlerError, disk_error
 from pipeline.lake.batches import Lake
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import read_record
 from pipeline.serving.http.refusals import RETRY_AFTER, RefusalError, overloaded
-from pipeline.serving.http.tasks import SERVER_FAULT, Task, TitleTask, joined
+from pipeline.serving.http.tasks import SERVER_FAULT, Task, TitleTask, can_be_joined, joined
 from pipeline.serving.http.worker import Worker, WorkerLostError
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-MAX_TITLES_TOGETHER = 16
-"""Largest number of bodies that a worker gets in one task, if they come from several requests."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,9 @@ class WorkerPool:
         self.size = settings.serve.workers or len(os.sched_getaffinity(0))
         self._idle: list[Worker] = []
         self._workers: set[Worker] = set()
-        self._starting: set[Worker] = set()
+        self._processes: set[Worker] = set()
+        """All workers whose process was not ended yet: also those that start, and those of an old release."""
+        self._is_closing = False
         self._queue: deque[_Request] = deque()
         self._computing: set[asyncio.Task[None]] = set()
         self._lost = asyncio.Event()
@@ -108,6 +107,7 @@ class WorkerPool:
 
     def _dispatch(self) -> None:
         """Gives the requests that wait to the workers that are free."""
+        self._drop_ended()
         while self._idle and self._queue:
             # The worker that became free last has the warmest caches.
             computing = asyncio.create_task(self._run(self._idle.pop(), self._take()))
@@ -118,15 +118,10 @@ class WorkerPool:
         """Removes the next request from the queue and returns it. If it is for titles, returns others for
         titles with it."""
         together = [self._queue.popleft()]
-        if isinstance(together[0].task, TitleTask):
-            bodies = len(together[0].task.bodies)
-            for request in list(self._queue):
-                if isinstance(request.task, TitleTask):
-                    bodies += len(request.task.bodies)
-                    if bodies > MAX_TITLES_TOGETHER:
-                        break
-                    self._queue.remove(request)
-                    together.append(request)
+        for request in list(self._queue):
+            if can_be_joined([each.task for each in (*together, request)]):
+                self._queue.remove(request)
+                together.append(request)
         return together
 
     async def _run(self, worker: Worker, requests: list[_Request]) -> None:
@@ -170,7 +165,23 @@ class WorkerPool:
         if worker in self._workers:
             self._workers.discard(worker)
             self._lost.set()
-        self._threads.submit(worker.stop if is_usable else worker.kill)
+        self._end(worker)
+
+    def _drop_ended(self) -> None:
+        """Forgets the free workers whose process has ended, for example because memory was short."""
+        ended = [worker for worker in self._idle if not worker.is_alive()]
+        for worker in ended:
+            self._idle.remove(worker)
+            self._return(worker, is_usable=False)
+
+    def _end(self, worker: Worker) -> None:
+        """Ends a worker that is free, or that cannot be used any more."""
+        if not self._is_closing:  # `close` ends all of them
+            self._threads.submit(self._kill, worker)
+
+    def _kill(self, worker: Worker) -> None:
+        worker.kill()
+        self._processes.discard(worker)
 
     async def follow(self) -> None:
         """Serves the current release, and every later one, until the task is cancelled."""
@@ -182,22 +193,31 @@ class WorkerPool:
                     await self._lost.wait()
 
     async def check(self) -> None:
-        """Opens the current release if another one is served, and replaces workers that were lost. If it
+        """Replaces workers that were lost, and opens the current release if another one is served. If it
         cannot be opened, the other release is served on, and `problem` and the log say why."""
-        try:
-            release_id = await asyncio.to_thread(current_release_id, self._lake)
-            if release_id is None:
-                self._report(f"No release is published in {self._lake.root}.")
-                return
-            is_new = self.release is None or release_id != self.release.id
-            missing = self.size if is_new else self.size - len(self._workers)
-            if missing:
-                workers = await asyncio.to_thread(self._open, release_id, missing)
-                self._serve(release_id, workers, await asyncio.to_thread(self._summary, release_id))
-        except Exception as error:
-            self._report(_reason(error))
-            return
-        self.problem = ""
+        self._drop_ended()
+        lost = await _problem_of(self._replace_lost())
+        current = await _problem_of(self._open_current())
+        if self.usable == self.size:
+            lost = ""
+        self._report(" ".join(problem for problem in (current, lost) if problem))
+
+    async def _replace_lost(self) -> None:
+        """Starts as many workers of the served release as were lost. Raises TitlerError if it cannot be
+        opened any more."""
+        missing = self.size - self.usable
+        if self.release is not None and missing:
+            self._serve(self.release, await asyncio.to_thread(self._open, self.release.id, missing))
+
+    async def _open_current(self) -> None:
+        """Opens the current release of the lake if it is not the served one. Raises TitlerError if it cannot
+        be opened, or if no release is published."""
+        release_id = await asyncio.to_thread(current_release_id, self._lake)
+        if release_id is None:
+            raise LakeError(f"No release is published in {self._lake.root}.")
+        if self.release is None or release_id != self.release.id:
+            release = await asyncio.to_thread(self._summary, release_id)
+            self._serve(release, await asyncio.to_thread(self._open, release_id, self.size))
 
     def _open(self, release_id: str, count: int) -> list[Worker]:
         """Returns `count` new workers that have the release open. Raises TitlerError if they cannot."""
@@ -205,18 +225,23 @@ class WorkerPool:
         try:
             # The first one finds out whether the release can be opened, before the others are started.
             for number in (1, count - 1):
-                started = [Worker(self._lake, self._settings, release_id) for _ in range(number)]
-                workers += started
-                self._starting.update(started)
+                started = [self._start(release_id, workers) for _ in range(number)]
                 for worker in started:
                     worker.wait_until_open()
         except BaseException:
             for worker in workers:
-                worker.kill()
+                self._kill(worker)
             raise
-        finally:
-            self._starting.difference_update(workers)
         return workers
+
+    def _start(self, release_id: str, workers: list[Worker]) -> Worker:
+        """Starts a worker and adds it to `workers`. Raises LakeError if the pool is being closed."""
+        worker = Worker(self._lake, self._settings, release_id)
+        workers.append(worker)
+        self._processes.add(worker)
+        if self._is_closing:  # `close` may not have seen this worker
+            raise LakeError("The server ends.")
+        return worker
 
     def _summary(self, release_id: str) -> ServedRelease:
         record = read_record(self._lake, release_id) or {}
@@ -224,13 +249,13 @@ class WorkerPool:
             release_id, record.get("issues", 0), record.get("model", ""), record.get("published_at", "")
         )
 
-    def _serve(self, release_id: str, workers: list[Worker], release: ServedRelease) -> None:
+    def _serve(self, release: ServedRelease, workers: list[Worker]) -> None:
         """Lets new workers answer from now on. Busy workers of another release are stopped when they have
         answered."""
-        if self.release is None or self.release.id != release_id:
-            log.info("release %s is served by %d workers", release_id, len(workers))
+        if self.release is None or self.release.id != release.id:
+            log.info("release %s is served by %d workers", release.id, len(workers))
             for worker in self._idle:
-                self._threads.submit(worker.stop)
+                self._end(worker)
             self._workers, self._idle = set(), []
         self.release = release
         self._workers.update(workers)
@@ -238,18 +263,26 @@ class WorkerPool:
         self._dispatch()
 
     def _report(self, problem: str) -> None:
-        if problem != self.problem:
+        if problem and problem != self.problem:
             served = f"; release {self.release.id} is served on" if self.release else ""
             log.warning("%s%s", problem, served)
         self.problem = problem
 
     async def close(self) -> None:
-        """Stops all workers. No request may be running any more."""
-        for worker in list(self._starting):
-            worker.kill()  # ends the thread that waits until it is open
-        for worker in self._workers:
-            self._threads.submit(worker.stop)
+        """Ends all workers. No request may be running any more."""
+        self._is_closing = True
+        for worker in list(self._processes):  # this also ends the threads that wait for an answer of them
+            await asyncio.to_thread(self._kill, worker)
         await asyncio.to_thread(self._threads.shutdown)
+
+
+async def _problem_of(attempt: Coroutine[Any, Any, None]) -> str:
+    """Returns in one line why an attempt to open a release failed, or an empty text if it did not."""
+    try:
+        await attempt
+    except Exception as error:
+        return _reason(error)
+    return ""
 
 
 def _finish(request: _Request, outcome: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import uvicorn
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.serving.http.app import make_app
+from pipeline.serving.http.gate import is_loopback
 from pipeline.settings import Settings
 
 BACKLOG = 256
@@ -70,20 +70,12 @@ def check_host(host: str, has_token: bool) -> None:
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Returns whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def listen(host: str, port: int) -> socket.socket:
     """Returns a socket that listens. Raises UsageError if the address cannot be used."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UsageError(
             f"The server cannot listen at {host}, port {port}: {reason}.",

@@ -15,6 +15,10 @@ from pipeline.serving.stored_issue import stored_issue
 log = logging.getLogger(__name__)
 SERVER_FAULT = "nothing of the client: this is a fault of the server, whose log has the reason"
 
+MAX_BODIES_TOGETHER, MAX_CHARACTERS_TOGETHER = 16, 100_000
+"""Largest number and total length of the bodies that a worker gets in one task, if they come from several
+requests."""
+
 
 @dataclass(frozen=True)
 class TitleTask:
@@ -39,6 +43,15 @@ class IssueTask:
 
 
 Task = TitleTask | SimilarTask | IssueTask
+
+
+def can_be_joined(tasks: Sequence[Task]) -> bool:
+    """Returns whether the tasks of several requests may be computed together: tasks for titles with few and
+    short bodies. The timeout of one request is the time for all of them."""
+    if not all(isinstance(task, TitleTask) for task in tasks):
+        return False
+    bodies = [body or "" for task in tasks if isinstance(task, TitleTask) for body in task.bodies]
+    return len(bodies) <= MAX_BODIES_TOGETHER and sum(map(len, bodies)) <= MAX_CHARACTERS_TOGETHER
 
 
 def joined(tasks: Sequence[Task]) -> Task:

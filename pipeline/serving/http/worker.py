@@ -25,8 +25,6 @@ from pipeline.settings import Settings
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 OPENING_TIMEOUT = 900
 """Seconds that opening a release may take. New segments are read once, to check their digests."""
-STOP_TIMEOUT = 5
-"""Seconds after which a worker that does not stop is killed."""
 
 
 class WorkerLostError(Exception):
@@ -81,11 +79,9 @@ class Worker:
         assert isinstance(reply, Reply)
         return reply
 
-    def stop(self) -> None:
-        """Ends the process, even if it is computing."""
-        self._connection.close()  # an idle process ends when it reads the end of its connection
-        self._process.join(0 if not self._process.is_alive() else STOP_TIMEOUT)
-        self.kill()
+    def is_alive(self) -> bool:
+        """Returns whether the process runs."""
+        return self._process.is_alive()
 
     def kill(self) -> None:
         """Ends the process at once."""

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.serving.http.errors import describe
-from pipeline.serving.http.forms import SimilarForm, TitleForms
+from pipeline.serving.http.forms import SimilarForm, TitleForm, TitleForms
 from pipeline.serving.queries import SimilarQuery
 
 URL = "https://github.com/owner/repo/issues/12"
@@ -28,6 +28,9 @@ def refusal(form: Any, value: Any) -> tuple[str, str]:
     [
         ({"body": 5}, "body: a number was found.", "a valid string"),
         ({}, "body: nothing was found.", "a value"),
+        ([], "body of the request: a list was found.", "at least one issue"),
+        (5, "body of the request: a number was found.", "a JSON object"),
+        ([None], "[0]: null was found.", "a JSON object"),
         ({"text": "x", "body": "y"}, "text: this key is not known.", "the keys that /docs lists"),
         ([{"body": "x"}, {"body": True}], "[1].body: true or false was found.", "a valid string"),
     ],
@@ -36,6 +39,17 @@ def test_a_wrong_request_for_titles_says_where_what_and_what_was_expected(
     value: Any, error: str, expected: str
 ) -> None:
     assert refusal(TitleForms, value) == (error, expected)
+
+
+def test_only_the_first_wrong_issue_of_a_batch_is_described() -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(TitleForms).validate_python([5] * 100)
+    assert refused.value.error_count() == 1
+
+
+def test_half_a_character_is_replaced() -> None:
+    assert TitleForm(body="a\ud800b").body == "a\ufffdb"
+    assert SimilarForm(text="https://a.org/\udc00").text == "https://a.org/\ufffd"
 
 
 ONE_OF = "exactly one of: text; address; title and body"
@@ -60,7 +74,9 @@ ADDRESS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
             "The request has repo and everywhere.",
             "only one of them: each says where to search",
         ),
-        ({"text": "x", "k": 0}, "k: a number was found.", "greater than or equal to 1"),
+        ({"text": "x", "k": 0}, "k: a number was found.", "a number greater than or equal to 1"),
+        ({"text": "x", "since": 0}, "since: a number was found.", "a day, such as 2015-01-01"),
+        ({"address": "a/b#" + "9" * 5000}, "address is not the address of an issue.", ADDRESS),
         ({"text": "x", "since": "now"}, "since: a text was found.", "a day, such as 2015-01-01"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 
 from pipeline.lake.batches import Lake
+from pipeline.releases.current import current_release_id, point_to
 from pipeline.serving import queries
 from pipeline.serving.http.pool import WorkerPool
 from pipeline.serving.http.refusals import RefusalError
-from pipeline.serving.http.tasks import IssueTask, TitleTask
+from pipeline.serving.http.tasks import IssueTask, TitleTask, can_be_joined
 from pipeline.settings import Serve, Settings
 
 BODY = "The window closes when I press Enter twice"
@@ -68,6 +70,22 @@ async def opened(settings: Settings) -> WorkerPool:
     return pool
 
 
+@pytest.mark.parametrize(
+    ("tasks", "is_possible"),
+    [
+        ([TitleTask(("a",) * 8), TitleTask((None,) * 8)], True),
+        ([TitleTask(("a",) * 8), TitleTask(("a",) * 9)], False),
+        ([TitleTask(("a" * 99_999,)), TitleTask(("a",))], True),
+        ([TitleTask(("a" * 100_000,)), TitleTask(("a",))], False),
+        ([TitleTask(("a",)), IssueTask("https://github.com/a/b/issues/1")], False),
+    ],
+)
+def test_only_few_and_short_bodies_are_computed_together(
+    tasks: list[TitleTask | IssueTask], is_possible: bool
+) -> None:
+    assert can_be_joined(tasks) == is_possible
+
+
 def test_titles_that_wait_at_the_same_time_are_computed_together(
     open_pool: tuple[asyncio.Runner, WorkerPool], copied_lake: Settings
 ) -> None:
@@ -98,3 +116,38 @@ def test_a_worker_that_refuses_a_task_is_used_again(
     with pytest.raises(RefusalError) as refused:
         runner.run(pool.compute(IssueTask("https://github.com/no/such/issues/1")))
     assert (refused.value.status, pool.usable, pool.busy) == (404, 1, 0)
+
+
+def test_a_worker_that_has_ended_is_replaced_although_a_newer_release_cannot_be_opened(
+    open_pool: tuple[asyncio.Runner, WorkerPool], copied_lake: Settings
+) -> None:
+    runner, pool = open_pool
+    lake = Lake(copied_lake.lake.root)
+    served = str(current_release_id(lake))
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+    point_to(lake, "nosuch")
+    try:
+        runner.run(pool.check())
+        assert (pool.usable, pool.release is not None and pool.release.id) == (1, served)
+        assert "nosuch" in pool.problem
+        assert [title["abstained"] for title in runner.run(pool.compute(TitleTask((BODY,))))] == [False]
+    finally:
+        point_to(lake, served)
+
+
+def test_no_process_is_left_if_the_pool_is_closed_while_workers_start(copied_lake: Settings) -> None:
+    settings = copied_lake.model_copy(update={"serve": Serve(workers=4)})
+    others = set(multiprocessing.active_children())
+
+    async def run() -> None:
+        pool = WorkerPool(Lake(settings.lake.root), settings)
+        check = asyncio.create_task(pool.check())
+        while len(set(multiprocessing.active_children()) - others) < 2:
+            await asyncio.sleep(0)
+        check.cancel()
+        await pool.close()
+
+    asyncio.run(run())
+    assert set(multiprocessing.active_children()) <= others

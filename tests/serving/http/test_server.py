@@ -192,6 +192,7 @@ def test_an_issue_has_its_stored_title_and_neighbours(server: Server) -> None:
         ("/title", {"body": "x" * 2000}, 413, "The body of the request has more than 2,000 bytes."),
         ("/title", None, 405, "The method GET is not possible for this path."),
         ("/nosuch", None, 404, "The server has no such path."),
+        ("/ready/", None, 404, "The server has no such path."),
     ],
 )
 def test_a_mistake_is_answered_with_what_was_found_and_expected(
@@ -205,6 +206,9 @@ def test_a_mistake_is_answered_with_what_was_found_and_expected(
 
 def test_a_body_that_is_not_json_or_not_declared_as_json_is_refused(server: Server) -> None:
     assert server.request("/title", raw=b"{")[1]["error"].startswith("The body of the request is not JSON: ")
+    assert server.request("/title", raw=b'{"body": "\xff"}')[1]["error"] == (
+        "The body of the request cannot be read."
+    )
     status, content, _ = server.request("/title", raw=b"{}", headers={**BEARER, "Content-Type": "text/plain"})
     assert (status, content["error"]) == (415, "The header Content-Type is text/plain.")
 
