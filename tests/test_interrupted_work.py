@@ -34,12 +34,12 @@ from pipeline.contracts import ISSUES
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Notes, Pinned
 from pipeline.releases.current import current_release_id
+from pipeline.releases.moved_lake import adopt_moved_lake
 from pipeline.releases.records import RECORD
 from pipeline.serving import status as serving_status
 from pipeline.stages import publish
 from pipeline.tracking import Tracking
 from tests.support import kill_at_step
-from tests.support.republish import republish
 from tests.support.tables import Content, batch, differences, ingested, without_volatile
 
 SMALL = {
@@ -139,13 +139,12 @@ class ReferenceRun:
         return printed.getvalue()
 
     def copy(self, verb: str, root: Path) -> None:
-        """Copies the lake as it was before the verb to `root`. The warehouse's views then show the copied
-        files."""
+        """Copies the lake as it was before the verb to `root`. The warehouse and MLflow's database then name
+        the copied files."""
         shutil.copytree(self.folder / verb, root)
-        lake = Lake(str(root))
-        name = current_release_id(lake)
-        assert name is not None
-        republish(lake, self.settings(root), name)
+        message = adopt_moved_lake(Lake(str(root)), self.settings(root))
+        assert message is not None
+        assert "Changed accordingly" in message
 
 
 @pytest.fixture(scope="module")
@@ -451,4 +450,5 @@ def test_if_publish_is_killed_after_the_swap_the_next_command_records_the_releas
     assert serving_status.status(lake, lake_settings)["release"]["id"] == "r1"
     assert publish.current(lake, lake_settings) == "r2"
     assert serving_status.status(lake, lake_settings)["release"]["id"] == "r2"
+    reference.run_in_this_process(root, ["report"])
     assert differences(content(lake), reference.after["publish"]) == set()

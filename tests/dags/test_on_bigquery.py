@@ -30,6 +30,7 @@ from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import published_records
 from pipeline.settings import Settings
+from pipeline.source.base_names import base_name
 from pipeline.stages import extract, plan
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import client as google
@@ -288,7 +289,7 @@ def test_a_day_extracted_from_bigquery_is_the_day_of_the_hour_files(night: Night
     from_hours, expected = issues_of(lake)
     from_bigquery, found = issues_of(night.lake)
     sources = [{row.pop("source") for row in rows} for rows in (found, expected)]
-    assert sources == [{f"githubarchive.day.{DAY:%Y%m%d}"}, {night.embedded.source.bases[0].base}]
+    assert sources == [{f"githubarchive.day.{DAY:%Y%m%d}"}, {base_name(night.embedded.source.bases[0].base)}]
     assert found == expected
     assert len(found) == ISSUES_A_DAY
     compared = ["hours_found", "hours_missing", "events", "trainable", "untrainable"]
