@@ -21,7 +21,7 @@ from pipeline.contracts import (
     TABLES,
     TITLE_PREDICTIONS,
 )
-from pipeline.errors import ContractError, UsageError
+from pipeline.errors import ContractError, TitlerError, UsageError
 from pipeline.warehouse import Query, ReleaseTables, Warehouse
 from tests.support.stores import BUCKET
 from tests.warehouse.conftest import KINDS, new_warehouse
@@ -474,7 +474,7 @@ def test_an_earlier_release_can_be_queried_while_another_is_current(
     assert query_rows(warehouse, sql.format("title_predictions_at(@release)"), release="r2") == query_rows(
         warehouse, sql.format("title_predictions")
     )
-    with pytest.raises(UsageError, match="No retained release is named r3"):
+    with pytest.raises(TitlerError, match="No retained release is named r3"):
         query_rows(warehouse, "SELECT * FROM title_predictions_at('r3')")
 
 
