@@ -54,7 +54,19 @@ def test_the_day_of_a_view_is_the_partitioning_column_of_its_tables(googlesql: G
 
 @pytest.mark.parametrize("name", [*DAYS, "views/poor_titles", "functions/what_changed"])
 def test_no_view_needs_the_history_to_decide_about_a_row(googlesql: GoogleSQL, name: str) -> None:
-    assert googlesql.scans(Query.from_file(name).sql) & {"analytic", "aggregate"} == set()
+    sql = without_lookup_of_releases(Query.from_file(name).sql)
+    assert googlesql.scans(sql) & {"analytic", "aggregate"} == set()
+
+
+def without_lookup_of_releases(sql: str) -> str:
+    """A function without the part that looks up the named releases. It reads only the small table of
+    releases."""
+    statement = sqlglot.parse_one(sql, read="bigquery")
+    assert isinstance(statement, exp.Query)
+    for common in statement.ctes:
+        if {table.name for table in common.find_all(exp.Table)} == {"releases_v1"}:
+            common.set("this", sqlglot.parse_one("SELECT 'r' AS release_id", read="bigquery"))
+    return statement.sql(dialect="bigquery")
 
 
 @pytest.mark.parametrize("query", Query.folder("checks"), ids=lambda query: query.stem)
