@@ -128,9 +128,14 @@ def test_no_argument_has_the_name_of_a_column_because_it_would_hide_it() -> None
 
 def test_the_examples_parse_too() -> None:
     assert {query.stem: translate(query.sql).parameters for query in Query.folder("examples")} == {
+        "abstained_by_script": frozenset(),
+        "cost_by_month": frozenset(),
+        "coverage_by_day": frozenset(),
         "marked_duplicates": frozenset(),
+        "most_different_titles": frozenset(),
         "most_reported_problems": frozenset(),
         "nearest_issues": {"issue_url"},
+        "titles_of_repository": {"repo"},
     }
 
 
