@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.predictor.predictor import Prediction, Predictor
+from pipeline.predictor.predictor import Prediction
 from pipeline.settings import Text
 from tests.benchmarks import learning
-from tests.benchmarks.learning import Learning, learn
 from tests.benchmarks.semantic import Vectors
 from tests.benchmarks.tfidf import NearestTitle
 from tests.benchmarks.titles import (
@@ -21,7 +20,6 @@ from tests.benchmarks.titles import (
     confidence_lines,
     first_words,
     listing,
-    measure,
     rows,
     side_by_side,
     table,
@@ -118,30 +116,6 @@ def test_the_benchmark_uses_the_sizes_of_the_settings():
         learning.BODY_UNITS,
         learning.TITLE_UNITS,
     )
-
-
-def test_a_training_is_resumed_and_the_network_is_saved_and_loaded(tmp_path):
-    data = pa.table({"title": TITLES * 8, "body": BODIES * 8, "repo": ["a/b"] * 32, "url": ["u"] * 32})
-    epochs: list[int] = []
-
-    def trained() -> Predictor:
-        settings = Learning(epochs=2, batch_size=16)
-        return learn(
-            data,
-            data,
-            settings,
-            "small",
-            lambda figures: epochs.append(figures.epoch),
-            tmp_path / "checkpoint",
-        )
-
-    trained()
-    model = trained()  # has the epochs of the checkpoint
-    assert (epochs, model.name, model.vocabularies.title.length) == ([1, 2], "small", 12)
-    model.save(tmp_path / "m")
-    issues = data.slice(0, len(TITLES))
-    loaded = Predictor.load(tmp_path / "m")
-    assert measure(issues, {}, {"small": loaded}) == measure(issues, {}, {"small": model})
 
 
 def test_the_confidence_is_reported_by_bins():

@@ -4,6 +4,8 @@ a release by Airflow."""
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +77,28 @@ def test_the_doctor_finds_everything_well(server: Server):
     said = server.run("airflow-scheduler", "titler", "doctor")
     assert "s3://titler/lake can be written" in said
     assert "http://" in said
+
+
+def test_the_api_server_lets_in_who_has_the_password(server: Server):
+    login = f"http://{server.hosts['airflow-api-server']}:8080/auth/token"
+    assert status_of(login, {"username": "admin", "password": "admin"}) == 401
+    assert server.call_airflow("pools/gpu")["slots"] == 1  # logs in with the password of the secrets
+    passwords = server.environment("airflow-api-server")["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
+    assert Path(passwords).stat().st_mode & 0o77 == 0
+
+
+def test_mlflow_answers_to_its_own_names_alone(server: Server):
+    search = f"http://{server.hosts['mlflow']}:5000/api/2.0/mlflow/experiments/search"
+    hosts = ("mlflow:5000", "localhost:5000", "example.com")
+    assert [status_of(search, {"max_results": 1}, Host=host) for host in hosts] == [200, 200, 403]
+
+
+def status_of(url: str, body: object, **headers: str) -> int:
+    """The status of the answer to a POST with a JSON value."""
+    all_headers = {"Content-Type": "application/json", **headers}
+    request = urllib.request.Request(url, json.dumps(body).encode(), all_headers)
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code

@@ -3,32 +3,26 @@ where that can be."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import psycopg2
 import pytest
-import yaml
 
 from local_airflow import LOOPBACK, free_port
 from tests.infra.lint import INFRA, ROOT
 from tests.support import postgres
 
 ENTRYPOINTS = INFRA / "entrypoints"
-SERVICES = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]
 PROGRAMS = Path(sys.executable).parent
 PATIENCE = 120  # seconds that a program may take to answer
 
@@ -78,17 +72,6 @@ def wait_until_healthy(process: subprocess.Popen[bytes], log: Path, *arguments: 
         assert process.poll() is None, log.read_text()[-2000:]
         assert time.monotonic() < deadline, log.read_text()[-2000:]
         time.sleep(0.3)
-
-
-def asked(url: str, body: object = None, **headers: str) -> tuple[int, Any]:
-    """Status and JSON of an answer."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, headers={"Content-Type": "application/json", **headers})
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, None
 
 
 @pytest.fixture
@@ -200,65 +183,6 @@ def test_databases_have_owners_who_can_enter_no_other(tmp_path):
         psycopg2.connect(host=host, port=port, user="mlflow", password='a "b"', dbname="mlflow").close()
         with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
             psycopg2.connect(host=host, port=port, user="airflow", password="it's", dbname="mlflow")
-
-
-def test_the_api_server_lets_in_who_has_the_password(tmp_path):
-    port, log = free_port(), tmp_path / "log"
-    passwords = tmp_path / "passwords.json"
-    airflow = {
-        **{
-            name: value
-            for name, value in SERVICES["airflow-api-server"]["environment"].items()
-            if "$" not in value and "/opt" not in value
-        },
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__API__HOST": LOOPBACK,
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__SECRET_KEY": "a" * 64,
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__API_AUTH__JWT_SECRET": "b" * 64,
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-    }
-    script = ENTRYPOINTS / "airflow.sh"
-    subprocess.run([script, "init"], cwd=ROOT, env=environment(**airflow), check=True, capture_output=True)
-    (tmp_path / "password").write_text("open sesame\n")
-    with started(
-        log, script, "api-server", **airflow, AIRFLOW_ADMIN_PASSWORD_FILE=str(tmp_path / "password")
-    ) as server:
-        address = f"http://{LOOPBACK}:{port}"
-        wait_until_healthy(server, log, f"{address}/api/v2/monitor/health", "metadatabase")
-        assert passwords.stat().st_mode & 0o77 == 0
-        assert asked(f"{address}/auth/token", {"username": "admin", "password": "admin"})[0] == 401
-        status, token = asked(f"{address}/auth/token", {"username": "admin", "password": "open sesame"})
-        assert status == 201
-        pools = asked(f"{address}/api/v2/pools/gpu", Authorization=f"Bearer {token['access_token']}")
-        assert pools[1]["slots"] == 1
-        assert healthy(f"{address}/api/v2/monitor/health", "scheduler").returncode == 1  # none runs
-
-
-def test_mlflow_answers_to_its_own_names_alone(tmp_path):
-    service, port, log = SERVICES["mlflow"], free_port(), tmp_path / "log"
-    mlflow = {name: value for name, value in service["environment"].items() if name.startswith("MLFLOW_")}
-    mlflow |= {
-        "MLFLOW_ARTIFACTS_DESTINATION": str(tmp_path / "artifacts"),
-        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/mlflow.db",
-        "MLFLOW_HOST": LOOPBACK,
-        "MLFLOW_PORT": str(port),
-        "MLFLOW_WORKERS": "1",
-    }
-    with started(log, *service["command"], **mlflow) as server:
-        wait_until_healthy(server, log, f"http://{LOOPBACK}:{port}/health")
-        search = f"http://{LOOPBACK}:{port}/api/2.0/mlflow/experiments/search"
-        assert [
-            asked(search, {"max_results": 1}, Host=host)[0]
-            for host in ("mlflow:5000", "localhost:5000", "example.com")
-        ] == [
-            200,
-            200,
-            403,
-        ]
-        assert healthy(f"http://{LOOPBACK}:{port}/health").returncode == 0
 
 
 def test_dask_answers_by_the_names_of_its_chart_and_the_doctor_finds_it(tmp_path):
