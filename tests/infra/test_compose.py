@@ -88,8 +88,9 @@ def test_the_api_server_lets_in_who_has_the_password(server: Server):
 
 
 def test_mlflow_answers_to_its_own_names_alone(server: Server):
-    search = f"http://{server.hosts['mlflow']}:5000/api/2.0/mlflow/experiments/search"
-    hosts = ("mlflow:5000", "localhost:5000", "example.com")
+    name = f"{server.hosts['mlflow']}:5000"  # the test's services know each other by addresses
+    search = f"http://{name}/api/2.0/mlflow/experiments/search"
+    hosts = (name, "localhost:5000", "example.com")
     assert [status_of(search, {"max_results": 1}, Host=host) for host in hosts] == [200, 200, 403]
 
 
