@@ -20,7 +20,7 @@ from pipeline import contracts
 from pipeline.contracts import Table
 from pipeline.warehouse import Query
 from pipeline.warehouse.column_types import in_bigquery, in_duckdb
-from pipeline.warehouse.duckdb.differences_from_bigquery import translate
+from pipeline.warehouse.duckdb.release_file import create_views_and_functions
 from pipeline.warehouse.sql_parser import table_function
 from pipeline.warehouse.view_columns import columns_of
 
@@ -138,12 +138,7 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
         connection.register("example_rows", pa.Table.from_pylist(rows, schema=schema))
         casts = ", ".join(_cast(field) for field in table.warehouse_schema)
         connection.execute(f"CREATE TABLE {name} AS SELECT {casts} FROM example_rows")
-    for view in Query.folder("views"):
-        connection.execute(f"CREATE VIEW {view.stem} AS {translate(view.sql).sql}")
-    for query in Query.folder("functions"):
-        function = table_function(query.sql)
-        signature = f"{query.stem}({', '.join(function.arguments)})"
-        connection.execute(f"CREATE MACRO {signature} AS TABLE {translate(function.sql).sql}")
+    create_views_and_functions(connection)
 
 
 def _cast(field: pa.Field) -> str:

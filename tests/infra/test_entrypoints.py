@@ -1,5 +1,4 @@
-"""What the images start, started here: on loopback, with the environment that infra/compose.yaml gives it
-where that can be."""
+"""The programs of infra/entrypoints/, as the images start them, on loopback."""
 
 from __future__ import annotations
 

@@ -161,12 +161,7 @@ def _write(
             connection.unregister("release_rows")
         for name in sorted(WAREHOUSE_TABLES - {table.name for table, _ in release_tables}):
             connection.execute(_view_of_files(contracts.TABLES[name], path, batches.get(name, ())))
-        for view in Query.folder("views"):
-            connection.execute(f"CREATE VIEW {view.stem} AS {translate(view.sql).sql}")
-        for query in Query.folder("functions"):
-            function = table_function(query.sql)
-            signature = f"{query.stem}({', '.join(function.arguments)})"
-            connection.execute(f"CREATE MACRO {signature} AS TABLE {translate(function.sql).sql}")
+        create_views_and_functions(connection)
         comment_on_everything(connection)
     except duckdb.Error as error:
         raise TitlerError(
@@ -232,6 +227,16 @@ def _read_files(table: contracts.Table, files: Sequence[str], options: str, has_
 
 def _null_column(field: pa.Field) -> str:
     return f"CAST(NULL AS {in_duckdb(field.type)}) AS {_quote_name(field.name)}"
+
+
+def create_views_and_functions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Creates the views and the table functions of `sql/`. The tables that they read must exist."""
+    for view in Query.folder("views"):
+        connection.execute(f"CREATE VIEW {view.stem} AS {translate(view.sql).sql}")
+    for query in Query.folder("functions"):
+        function = table_function(query.sql)
+        signature = f"{query.stem}({', '.join(function.arguments)})"
+        connection.execute(f"CREATE MACRO {signature} AS TABLE {translate(function.sql).sql}")
 
 
 def _cast_columns(table: contracts.Table) -> str:
