@@ -97,6 +97,13 @@ class Browser:
         Raises BrowserError if a text is still missing after `seconds`. The error contains the page's text.
         """
         self._send("POST", f"{self._session}/url", {"url": url})
+        return self.wait_for(*expected, seconds=seconds)
+
+    def wait_for(self, *expected: str, seconds: float = 60) -> str:
+        """Waits until the page shows every text of `expected`. Returns the page's visible text.
+
+        Raises BrowserError as `open` does.
+        """
         deadline = time.monotonic() + seconds
         while True:
             text = self.text()
@@ -104,10 +111,19 @@ class Browser:
             if not missing:
                 return text
             if time.monotonic() > deadline:
+                url = self.run("return location.href")
                 raise BrowserError(
                     f"{url}: {missing} not found within {seconds:.0f} s. The page's text:\n{text}"
                 )
             time.sleep(0.2)
+
+    def wait_until(self, script: str, seconds: float = 60) -> None:
+        """Runs `script` again and again until it returns true. Raises BrowserError after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while not self.run(script):
+            if time.monotonic() > deadline:
+                raise BrowserError(f"Not true within {seconds:.0f} s: {script}")
+            time.sleep(0.1)
 
     def settle(self, seconds: float = 20) -> str:
         """Waits until the page's visible text no longer changes, but at most `seconds`. Returns the text."""
@@ -135,6 +151,10 @@ class Browser:
         )
         features = [{"name": "prefers-color-scheme", "value": theme}]
         self._devtools("Emulation.setEmulatedMedia", features=features)
+
+    def emulate_time_zone(self, zone: str) -> None:
+        """Shows pages as in this time zone, for example "Asia/Shanghai"."""
+        self._devtools("Emulation.setTimezoneOverride", timezoneId=zone)
 
     def console(self) -> list[str]:
         """Returns the messages in the browser's console since the last call, such as errors of scripts and

@@ -25,7 +25,7 @@ LONGEST_FILES = (
     "dags/test_on_bigquery.py",
     "test_interrupted_work.py",
     "warehouse/test_contract.py",
-    "browser/test_pages.py",
+    "infra/test_up.py",
     "infra/test_local_airflow.py",
     "test_store_requests.py",
     "networks/in_keras/test_training.py",

@@ -1,4 +1,5 @@
-"""The documented backfill covers exactly its days, whatever time zone Airflow is configured for."""
+"""The documented backfill covers exactly its days, whatever time zone Airflow is configured for. A form whose
+days are not days in UTC is refused."""
 
 from __future__ import annotations
 
@@ -67,3 +68,27 @@ def test_a_documented_backfill_covers_its_first_and_its_last_day_in_utc(tmp_path
     assert covered == [
         tuple(bound.replace("T00Z", "T00:00:00+00:00") for bound in bounds) for bounds in typed
     ]
+
+
+INGEST = {"dag_id": "titler_ingest"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (INGEST | {"from_date": "2024-01-02T05:00:00.000Z"}, "from_date is 2024-01-02 05:00 UTC"),
+        (INGEST | {"to_date": "2024-01-02T00:00:00+08:00"}, "to_date is 2024-01-01 16:00 UTC"),
+        (INGEST | {"to_date": "2024-01-02T00:00:01Z"}, "to_date is 2024-01-02 00:00 UTC"),
+        (INGEST | {"from_date": "2024-01-02T00:00:00Z", "to_date": "2024-01-04T00:00:00Z"}, ""),
+        (INGEST | {"from_date": "2024-01-01T19:00:00-05:00"}, ""),
+        (INGEST | {"from_date": "2024-01-02"}, ""),  # Airflow takes it as midnight UTC
+        (INGEST | {"from_date": None, "to_date": "tomorrow"}, ""),
+        ({"dag_id": "another", "from_date": "2024-01-02T05:00:00Z"}, ""),
+        (["titler_ingest"], ""),
+    ],
+)
+def test_a_backfill_whose_days_are_not_days_in_utc_is_refused(content: object, reason: str) -> None:
+    from titler_backfills import refusal
+
+    assert refusal(content).startswith(reason and f"{reason}, but titler_ingest ingests whole days in UTC.")
+    assert bool(refusal(content)) == bool(reason)

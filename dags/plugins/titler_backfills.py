@@ -1,0 +1,84 @@
+"""A plugin for Airflow that refuses a backfill of titler_ingest whose days do not begin at midnight UTC.
+
+Airflow's form takes dates in the time zone that its menu shows. In New York, the first day that was typed
+would be left out, and in Shanghai the last. The plugin answers such a form with an error that says what to
+do.
+
+Set Airflow's `[core] plugins_folder` to this folder, or copy this file into the existing plugins folder.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, time
+from typing import TYPE_CHECKING, Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+DAG_ID = "titler_ingest"
+PATHS = ("/backfills", "/backfills/dry_run")
+
+
+def refusal(content: Any) -> str:
+    """Returns why a backfill is refused, or an empty text if it is not.
+
+    `content` is the JSON value that the form sends to Airflow's REST API.
+    """
+    if not isinstance(content, dict) or content.get("dag_id") != DAG_ID:
+        return ""
+    for name in ("from_date", "to_date"):
+        try:
+            moment = datetime.fromisoformat(content[name])
+        except (LookupError, TypeError, ValueError):  # Airflow itself refuses it
+            continue
+        if moment.tzinfo and moment.astimezone(UTC).time() != time():
+            return (
+                f"{name} is {moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC, but {DAG_ID} ingests whole days in "
+                "UTC. Choose UTC as the time zone in Airflow's menu (the clock), and dates at 00:00."
+            )
+    return ""
+
+
+class MidnightUtc:
+    """ASGI middleware that answers a backfill with status 400 if `refusal` refuses it."""
+
+    def __init__(self, app: Application) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        is_backfill = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith(PATHS)
+        if not is_backfill:
+            await self.app(scope, receive, send)
+            return
+        messages = [await receive()]
+        while messages[-1].get("more_body"):
+            messages.append(await receive())
+        try:
+            reason = refusal(json.loads(b"".join(message.get("body", b"") for message in messages)))
+        except ValueError:  # not JSON: Airflow itself refuses it
+            reason = ""
+        if reason:
+            body = json.dumps({"detail": reason}).encode()
+            headers = [(b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": 400, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+        unread = iter(messages)
+
+        async def receive_again() -> Message:
+            return next(unread, None) or await receive()
+
+        await self.app(scope, receive_again, send)
+
+
+class TitlerBackfills(AirflowPlugin):
+    name = "titler_backfills"
+    fastapi_root_middlewares = [{"name": "midnight UTC", "middleware": MidnightUtc}]  # noqa: RUF012 - Airflow's base class declares it so
