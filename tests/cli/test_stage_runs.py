@@ -43,7 +43,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         compute=Compute(workers=1),
         text=Text(subwords=300, body_units=16),
         model=Model(
-            embedding_size=8, hidden_size=8, contrast_epochs=1, epochs=1, batch_size=64, sample_titles=0
+            embedding_size=8, hidden_size=8, contrast_epochs=1, epochs=1, batch_size=1024, sample_titles=0
         ),
         index=Index(trees=10),
         lineage=Lineage(file=str(folder / "lineage.json")),

@@ -75,7 +75,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         compute=Compute(workers=1),
         text=Text(body_length=20, title_length=8),
         model=Model(
-            variant="gru", embedding_size=8, hidden_size=8, epochs=1, batch_size=64, abstain_probability=0
+            variant="gru", embedding_size=8, hidden_size=8, epochs=1, batch_size=1024, abstain_probability=0
         ),
         lineage=Lineage(file=str(tmp_path_factory.mktemp("lineage") / "lineage.json")),
     )

@@ -45,7 +45,7 @@ def small_settings(
         hidden_size=size,
         contrast_epochs=1,
         epochs=epochs,
-        batch_size=256,  # few sizes of batches: TensorFlow compiles a training step per size
+        batch_size=1024,  # one batch: TensorFlow compiles a training step per size
         learning_rate=0.01,
         sample_titles=5,
         abstain_probability=0,

@@ -24,7 +24,7 @@ SMALL = {
     "TITLER_MODEL__HIDDEN_SIZE": "24",
     "TITLER_MODEL__CONTRAST_EPOCHS": "1",
     "TITLER_MODEL__EPOCHS": "1",
-    "TITLER_MODEL__BATCH_SIZE": "256",  # few sizes: TensorFlow compiles a training step per size of batch
+    "TITLER_MODEL__BATCH_SIZE": "1024",  # one batch: TensorFlow compiles a training step per size of batch
     "TITLER_MODEL__ABSTAIN_PROBABILITY": "0",  # hardly any title of this network is like its author's
     "TITLER_RELEASE__MAX_ABSTAINED_RISE": "1",
     "TITLER_MODEL__PROMOTION_MARGIN": "100",  # after one epoch, which model is better is chance
