@@ -93,9 +93,10 @@ def browser(site):
         yield browser
 
 
-def test_the_printed_address_of_mlflow_leads_to_the_experiment(site, browser):
+def test_the_printed_address_of_mlflow_leads_to_the_trainings_with_their_scores_and_floors(site, browser):
     address = next(line.split()[1] for line in site["told"].splitlines() if line.startswith("MLflow"))
-    browser.open(address, "titler", "Titler's training runs")
+    page = browser.open(address, "titler", "Titler's training runs", "titles/floor_rougeL")
+    assert page.index("titles/rougeL") < page.index("second")
 
 
 def test_the_experiment_opens_on_its_trainings_with_what_they_learned_from(site, browser):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 
 from local_airflow import LOOPBACK, AirflowError, LocalAirflow, free_port
 from pipeline.settings import LakeSettings, Settings
-from up import airflow_home, check_port, exclusive_lock
+from tests.support.receivers import serving
+from up import airflow_home, check_port, exclusive_lock, mlflow_page
 
 SCRIPT = Path(__file__).resolve().parents[2] / "infra" / "up.py"
 
@@ -162,3 +164,24 @@ def test_a_folder_is_held_only_as_long_as_needed(tmp_path):
         pass
     with exclusive_lock(tmp_path):
         pass
+
+
+class Experiments(BaseHTTPRequestHandler):
+    """An MLflow that has the experiment `titler`, with the id 7, and no other."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path.endswith("get-by-name?experiment_name=titler") else 404)
+        self.end_headers()
+        self.wfile.write(b'{"experiment": {"experiment_id": "7"}}')
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Prints nothing."""
+
+
+def test_the_address_of_mlflow_leads_to_the_trainings_once_there_are_any() -> None:
+    with serving(HTTPServer((LOOPBACK, 0), Experiments)) as server:
+        address = f"http://{LOOPBACK}:{server.server_port}"
+        assert [mlflow_page(address, name).removeprefix(address) for name in ("titler", "other")] == [
+            "/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=titler",
+            "/#/experiments?workflowType=machine_learning",
+        ]
