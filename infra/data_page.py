@@ -41,8 +41,8 @@ SELECT column_name, data_type, comment FROM duckdb_columns() WHERE table_name = 
 Types have BigQuery's names. In DuckDB, `INT64` is `BIGINT`, `FLOAT64` is `DOUBLE`, `STRING` is `VARCHAR`,
 `BOOL` is `BOOLEAN` and `TIMESTAMP` is `TIMESTAMP WITH TIME ZONE`. Examples are invented.
 
-Two things that analysts ask for are not stored. GitHub's `author_association` of an issue's author is in no
-public event since 2025-10-07. The language of an issue is not determined; the example
+GitHub's `author_association` of an issue's author is in no public event since 2025-10-07, so it is NULL for
+later days. The language of an issue is not determined; the example
 [abstained_by_script.sql](../sql/examples/abstained_by_script.sql) takes the script of the title instead.\
 """
 LAKE_INTRODUCTION = """\

@@ -34,6 +34,7 @@ def _prediction(issue_id: int, number: int, title: str, predicted_title: str) ->
         "90e6779a0f1e", issue_id=issue_id, issue_url=f"{URL}/{number}", repo=REPO, title=title,
         predicted_title=predicted_title, confidence=0.88, abstained=False, created_at=OPENED, **_MODEL,
         issues_batch="b1c6a0d2e9f4", probability=0.71, body_excerpt=excerpt,
+        author_association="NONE",
     )  # fmt: skip
 
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import json
 import socket
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +25,10 @@ from typing import NoReturn
 from local_airflow import LOOPBACK, REPOSITORY, AirflowError, LocalAirflow, exit_on_signals
 from pipeline.errors import TitlerError
 from pipeline.settings import Settings, load
-from pipeline.tracking import MLFLOW_ENVIRONMENT
+from pipeline.tracking import MLFLOW_ENVIRONMENT, VIEW_QUERY
 
 # Without the parameter workflowType, MLflow opens its pages for generative AI.
-MLFLOW_PAGE = "#/experiments?workflowType=machine_learning"
+WORKFLOW = "workflowType=machine_learning"
 NOT_SCHEDULED = """\
 Schedules are off: start a DAG with the button Trigger on its page; the same menu has Backfill.
 To run DAGs on their schedules:  make up CLOCK=1"""
@@ -100,6 +102,19 @@ def _start_mlflow(airflow: LocalAirflow, store: str, port: int) -> str:
     raise AirflowError(f"MLflow was not ready within {MLFLOW_TIMEOUT} s. Its log: {airflow.home}/mlflow.log")
 
 
+def mlflow_page(address: str, experiment: str) -> str:
+    """Returns the page of MLflow to open first: the runs of the experiment, in Titler's view of them. If
+    there is no training yet, or if the server does not say so without a password, the list of experiments."""
+    query = urllib.parse.urlencode({"experiment_name": experiment})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}", timeout=10) as response:
+            number = json.load(response)["experiment"]["experiment_id"]
+    except (OSError, ValueError, KeyError):
+        return f"{address}/#/experiments?{WORKFLOW}"
+    return f"{address}/#/experiments/{number}/runs?{WORKFLOW}&{VIEW_QUERY}"
+
+
 def _serve(airflow_port: int, mlflow_port: int, scheduled: bool) -> NoReturn:
     settings = load()
     store = settings.tracking_uri
@@ -115,12 +130,13 @@ def _serve(airflow_port: int, mlflow_port: int, scheduled: bool) -> NoReturn:
     with exclusive_lock(airflow.home):
         print("Starting Airflow and MLflow on this machine ...", flush=True)
         try:
-            _run(airflow, store, mlflow_port, environment["TITLER_LAKE__ROOT"])
+            _run(airflow, settings, mlflow_port, environment["TITLER_LAKE__ROOT"])
         finally:
             print("Airflow and MLflow are stopped.", flush=True)
 
 
-def _run(airflow: LocalAirflow, store: str, mlflow_port: int, lake: str) -> NoReturn:
+def _run(airflow: LocalAirflow, settings: Settings, mlflow_port: int, lake: str) -> NoReturn:
+    store = settings.tracking_uri
     with airflow:
         mlflow = (
             _start_mlflow(airflow, store, mlflow_port)
@@ -129,7 +145,7 @@ def _run(airflow: LocalAirflow, store: str, mlflow_port: int, lake: str) -> NoRe
         )
         print(
             f"\nAirflow  {airflow.address}   no password: everyone is the user Anonymous, an admin"
-            f"\nMLflow   {mlflow}/{MLFLOW_PAGE}   no user, no password"
+            f"\nMLflow   {mlflow_page(mlflow, settings.tracking.experiment)}   no user, no password"
             f"\nLake     {lake}"
             f"\nLogs     {airflow.home}/*.log"
             f"\n\n{SCHEDULED if airflow.scheduled else NOT_SCHEDULED}"

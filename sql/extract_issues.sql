@@ -21,7 +21,8 @@ WITH opened AS (
     JSON_VALUE(payload, '$.issue.body') AS body,
     COALESCE(JSON_QUERY(payload, '$.issue.body') LIKE '"%', TRUE) AS has_text_body,
     created_at,
-    id AS event_id
+    id AS event_id,
+    JSON_VALUE(payload, '$.issue.author_association') AS author_association
   FROM
     `githubarchive.day.20*`
   WHERE
@@ -44,7 +45,8 @@ SELECT
   AND ARRAY_LENGTH(REGEXP_EXTRACT_ALL(COALESCE(body, ''), @word)) >= @min_body_words
   AND ARRAY_LENGTH(REGEXP_EXTRACT_ALL(title, @word)) >= @min_title_words
   AND LENGTH(title) <= @max_title_characters
-  AND LENGTH(COALESCE(body, '')) <= @max_body_characters AS trainable
+  AND LENGTH(COALESCE(body, '')) <= @max_body_characters AS trainable,
+  author_association
 FROM
   opened
 WHERE

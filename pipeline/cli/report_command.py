@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +18,10 @@ from pipeline.errors import TitlerError, UsageError, disk_error
 from pipeline.lake.leases import hold_lease
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
+from pipeline.tracking import mlflow_error, open_tracking
+
+if TYPE_CHECKING:
+    from pipeline.serving.report.stored_report import Report
 
 
 @app.command()
@@ -63,7 +70,7 @@ def _write(current: Context, release: Pinned, out: Path | None) -> str:
     if out is None:
         release.require_open()  # a lease would create the folder of the lake
         with hold_lease(current.lake, "report", release.name):
-            return stored_report.write_report(current.settings, release)
+            return stored_report.write_report(current.settings, release).path
     page = stored_report.report_bytes(current.settings, release)
     try:
         out.write_bytes(page)
@@ -76,25 +83,66 @@ def _write(current: Context, release: Pinned, out: Path | None) -> str:
 
 
 def write_after_publication(current: Context, release: Pinned) -> None:
-    """Writes the report about a release that was just published, and prints its path.
+    """Writes the report about a release that was just published, prints its path, and logs the release to
+    MLflow with the report.
 
-    Readers see the release already, so no error is raised. If the report cannot be written, prints the reason
-    and the command that writes it, and sends an alert, because a scheduler does not show the output of a task
-    that succeeds.
+    Readers see the release already, so no error is raised. If the report cannot be written or logged, prints
+    the reason and the command to type, and sends an alert, because a scheduler does not show the output of a
+    task that succeeds.
     """
-    command = f"titler report {release.name}"
-    try:
-        from pipeline.serving.report import stored_report
+    from pipeline.serving.report import stored_report
 
-        say(f"    report: {stored_report.write_report(current.settings, release)}")
+    write = _Step("report", "its report could not be written", f"titler report {release.name}")
+    log = _Step("mlflow", "it could not be logged to MLflow", f"titler publish --release {release.name}")
+    with _reported(current, release, write):
+        report = stored_report.write_report(current.settings, release)
+        say(f"    report: {report.path}")
+        with _reported(current, release, log):
+            run_id = _log_to_mlflow(current, release, report)
+            say(f"    MLflow run {run_id} -> {current.settings.tracking_uri}")
+
+
+def _log_to_mlflow(current: Context, release: Pinned, report: Report) -> str:
+    """Logs a release to MLflow: its figures as metrics, and its report as an artifact. Returns the id of the
+    run."""
+    from pipeline.serving.report.release_metrics import release_metrics, release_parameters
+
+    values = report.values
+    description = (
+        f"{values.issues:,} issues of {values.days:,} source days, {values.first_day} to {values.last_day}. "
+        "The artifact `report.html` is the page about the release."
+    )
+    tracking = open_tracking(current.settings, current.lake)
+    with tracking.release_run(release.name, release_parameters(values), description) as run:
+        run.log_metrics(release_metrics(values))
+        run.log_text("report.html", report.page.encode("utf-8", "replace").decode())
+    return run.id
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step after a publication: its name in events, what to say if it fails, and the command that repeats
+    it."""
+
+    name: str
+    failure: str
+    command: str
+
+
+@contextmanager
+def _reported(current: Context, release: Pinned, step: _Step) -> Iterator[None]:
+    """Prints an error of the `with` block, and sends an alert about it."""
+    try:
+        yield
     except Exception as error:
-        explained = error if isinstance(error, TitlerError) else disk_error(error)
+        explained = error if isinstance(error, TitlerError) else disk_error(error) or mlflow_error(error)
         reason = explained.message if explained else f"{type(error).__name__}: {error}"
-        hint = explained.hint if explained else f"titler --debug report {release.name}"
-        summary = f"Release {release.name} is published, but its report could not be written: {reason}"
-        console.error(f"{summary}\n{hint}\nThen write the report: {command}")
+        hint = explained.hint if explained else step.command.replace("titler", "titler --debug", 1)
+        summary = f"Release {release.name} is published, but {step.failure}: {reason}"
+        console.error(f"{summary}\n{hint}\nThen type: {step.command}")
+        next_lines = f"{hint}\n{step.command}"
         message = alerts.Message(
-            " ".join(summary.split()), alerts.time_text(), current.settings.alerts.link, f"{hint}\n{command}"
+            " ".join(summary.split()), alerts.time_text(), current.settings.alerts.link, next_lines
         )
         no_task = current.settings.alerts.model_copy(update={"task": ""})  # the task does not fail
-        alerts.send_once(current.lake, no_task, message, f"release/{release.name}/report")
+        alerts.send_once(current.lake, no_task, message, f"release/{release.name}/{step.name}")

@@ -23,6 +23,7 @@ from pipeline.releases.index_figures import MARKED
 from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.marked_recall import RECALL, accepted_fall
 from pipeline.settings import Settings
+from pipeline.usage import Usage
 from pipeline.warehouse.price import format_price
 
 if TYPE_CHECKING:
@@ -36,13 +37,11 @@ SAMPLES_LISTED = 5
 """Maximum number of sample titles that `titler evaluate` prints."""
 
 
-def timing(verb: str, seconds: float, peak: float, worker_peak: float) -> None:
-    """Prints the duration of a stage and the peak memory of its process in MiB.
-
-    `worker_peak` is the peak memory of the largest worker process in MiB, or 0 if no worker ran.
-    """
-    worker = f", and {worker_peak:,.0f} MiB in the largest worker process" if worker_peak else ""
-    say(f"    {verb} took {seconds:.1f} s; peak memory {peak:,.0f} MiB{worker}")
+def timing(verb: str, usage: Usage) -> None:
+    """Prints the duration of a stage and the peak memory of its processes."""
+    worker = f", and {usage.worker_peak_mib:,.0f} MiB in the largest worker process"
+    peak = f"peak memory {usage.peak_mib:,.0f} MiB{worker if usage.worker_peak_mib else ''}"
+    say(f"    {verb} took {usage.seconds:.1f} s; {peak}")
 
 
 def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:

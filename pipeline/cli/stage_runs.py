@@ -7,14 +7,13 @@ same. Stages are imported only when they run, because some of them import Keras 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import alerts, memory
+from pipeline import alerts
 from pipeline.cli import mark_reports, report_command, stage_reports
 from pipeline.cli.console import some_days
 from pipeline.cli.lineage import StageRecord, Subject
@@ -24,6 +23,7 @@ from pipeline.lake.leases import hold_lease
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay
+from pipeline.usage import Stopwatch
 
 if TYPE_CHECKING:
     from pipeline.compute.derived_batches import Outcome
@@ -34,18 +34,15 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
-    """Context manager around a stage. Records which data the stage read and wrote. If `context.timed` is
-    true, also prints the stage's duration and peak memory."""
-    started, workers_before = time.perf_counter(), memory.child_peak()
-    if context.timed:
-        memory.reset_peak()
-    name = subject.name if isinstance(subject, Pinned) else ""
+    """Context manager around a stage. Records which data the stage read and wrote, and, with the batches of a
+    model or a release, the time and the memory that it used. If `context.timed` is true, also prints them."""
+    stopwatch, name = Stopwatch(), ""
+    if isinstance(subject, Pinned):
+        name, subject.members.stopwatch = subject.name, stopwatch
     with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject) as record:
         yield record
     if context.timed:
-        workers = memory.child_peak()
-        worker_peak = workers if workers > workers_before else 0.0
-        stage_reports.timing(verb, time.perf_counter() - started, memory.peak(), worker_peak)
+        stage_reports.timing(verb, stopwatch.usage())
 
 
 def extract(
@@ -248,10 +245,10 @@ def collect(context: Context) -> None:
     """Runs `collect`, and prints what it removed. `collect` writes no datasets, so no lineage is recorded."""
     from pipeline.stages import collect as stage
 
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     stage_reports.collected(context.settings, stage.run(context.lake, context.settings))
     if context.timed:
-        stage_reports.timing("collect", time.perf_counter() - started, memory.peak(), 0.0)
+        stage_reports.timing("collect", stopwatch.usage())
 
 
 ForRelease = Callable[[Context, Pinned], Any]

@@ -23,6 +23,14 @@ from pipeline.contracts.similar_issues import SIMILAR_ISSUES_V1 as SIMILAR_ISSUE
 from pipeline.contracts.source_health import SOURCE_HEALTH as SOURCE_HEALTH
 
 REPO = column("repo", pa.string(), "owner/name of the repository at the time when the issue was opened")
+AUTHOR_ASSOCIATION = column(
+    "author_association",
+    pa.string(),
+    "GitHub's word for the author's part in the repository when the issue was opened, such as OWNER, MEMBER, "
+    "CONTRIBUTOR or NONE; NULL if GH Archive does not say, as since 2025-10-07, or in a batch of an earlier "
+    "version",
+    null=True,
+)
 
 ISSUES = Table(
     name="issues_v1",
@@ -49,6 +57,7 @@ ISSUES = Table(
                 pa.bool_(),
                 "whether title and body are neither too short nor too long for training (settings text.*)",
             ),
+            AUTHOR_ASSOCIATION,
             SOURCE,
         ]
     ),
@@ -156,6 +165,7 @@ TITLE_PREDICTIONS = Table(
                 "version",
                 null=True,
             ),
+            AUTHOR_ASSOCIATION,
         ]
     ),
     key=("issue_id",),

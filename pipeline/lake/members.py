@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
@@ -36,6 +36,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.json_documents import UNION_TAG, BatchFolder, Document
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pages, write_pages
+from pipeline.usage import Stopwatch, Usage
 
 MADE_BY: Mapping[str, str] = MappingProxyType(
     {
@@ -68,9 +69,14 @@ SharedPages = dict[str, Sequence[Manifest]]
 
 @dataclass(frozen=True)
 class MemberPages:
-    """The content of a table's file that names pages: a dict from the period to the name of the page."""
+    """The content of a table's file that names pages: a dict from the period to the name of the page.
+
+    `usage` is the time and the memory of the command that recorded the batches, until then. It is None if
+    they were not measured.
+    """
 
     pages: PageNames
+    usage: Usage | None = None
 
 
 MembersFile = MemberPages | list[str]
@@ -113,8 +119,10 @@ class Members(Mapping[str, Sequence[Manifest]]):
     `path` returns the path of a file of the model or release, and `missing` the error for a table without
     batches. The manifests of a table are read from the lake only once. Several releases can have the same
     `shared_pages`, so that no page is read twice. `base` are the members of the previous release, whose pages
-    need not be written again.
+    need not be written again. If a `stopwatch` is set, its measurements are recorded with the batches.
     """
+
+    stopwatch: Stopwatch | None = None
 
     def __init__(
         self,
@@ -171,6 +179,12 @@ class Members(Mapping[str, Sequence[Manifest]]):
         stored = self._stored(table)
         return stored.pages if isinstance(stored, MemberPages) else {}
 
+    def usage(self, table: str) -> Usage | None:
+        """Returns the time and the memory of the command that recorded a table's batches. Returns None if
+        they were not recorded yet, or not measured."""
+        stored = self._stored(table)
+        return stored.usage if isinstance(stored, MemberPages) else None
+
     def put(self, table: str, manifests: Iterable[Manifest]) -> None:
         """Records that these batches of a table belong to the model or release. Replaces an earlier
         record."""
@@ -195,7 +209,7 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     def put_pages(self, table: str, names: PageNames) -> None:
         """Records that the batches whose manifests are on these pages belong to the model or release."""
-        self._put(table, MemberPages(dict(names)))
+        self._put(table, MemberPages(dict(names), self.stopwatch.usage() if self.stopwatch else None))
         self._manifests.pop(table, None)
 
     def _pages_of_base(self, table: str, grouped: Mapping[str, Sequence[Manifest]]) -> dict[str, str]:
@@ -226,7 +240,9 @@ class Members(Mapping[str, Sequence[Manifest]]):
         return self._files[table]
 
     def _put(self, table: str, content: MembersFile) -> None:
-        value = asdict(content) if isinstance(content, MemberPages) else content
+        value: Any = content
+        if isinstance(content, MemberPages):
+            value = {name: value for name, value in asdict(content).items() if value is not None}
         self._lake.put_json(self._file(table), value)
         self._files[table] = content
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import pyarrow.compute as pc
-
 from pipeline.contracts import PREDICTOR, TITLE_PREDICTIONS
 from pipeline.errors import TitlerError
 from pipeline.lake.pinned import Pinned
@@ -23,6 +21,7 @@ from pipeline.predictor.loading import load_light_predictor
 from pipeline.predictor.predictor import Model
 from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.withheld_titles import WITHHELD
+from pipeline.serving.stored_issue import issue_rows
 
 CONFIDENCE_TOLERANCE = 1e-3
 """Two computations of a confidence may differ by this much, because Keras and NumPy round differently."""
@@ -33,9 +32,8 @@ def published_row(release: Pinned, day: str, issue_id: int) -> dict[str, Any] | 
     if TITLE_PREDICTIONS.name not in release.members:
         return None
     batch = next(each for each in release.members[TITLE_PREDICTIONS.name] if each.day == day)
-    rows = TITLE_PREDICTIONS.add_missing_columns(release.lake.read(batch, TITLE_PREDICTIONS))
-    (row,) = rows.filter(pc.equal(rows.column("issue_id"), issue_id)).to_pylist()
-    return dict(row)
+    (row,) = issue_rows(release.lake, batch, issue_id)
+    return dict.fromkeys(TITLE_PREDICTIONS.schema.names) | row  # earlier versions have fewer columns
 
 
 def explain_model(release: Pinned, day: str, row: Mapping[str, Any] | None) -> dict[str, Any]:

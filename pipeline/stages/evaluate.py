@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import memory
 from pipeline.contracts import PREDICTOR
 from pipeline.errors import UsageError
 from pipeline.evaluation.model_figures import EVALUATION
@@ -37,6 +36,7 @@ from pipeline.settings import Settings
 from pipeline.source.issue_files import read_pairs
 from pipeline.text.engine import tokenizer
 from pipeline.tracking import Tracking, open_tracking
+from pipeline.usage import peak_mib
 
 RETRIEVAL_ISSUES = 10_000
 """Maximum number of issues on which retrieval is measured. If more are held out, a sample with a fixed seed
@@ -120,7 +120,7 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
     usage = {
         "evaluate_seconds": time.perf_counter() - started,
         "evaluate_issues_a_second": rate,
-        "evaluate_peak_mib": memory.peak(),
+        "evaluate_peak_mib": peak_mib(),
     }
     samples = [
         {"url": issue.url, "title": issue.title, "predicted": title, "confidence": float(confidence)}

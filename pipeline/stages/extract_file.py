@@ -86,6 +86,7 @@ class _FileReader:
                 "created_at": created_at or NO_DATE,
                 "event_id": "",
                 "trainable": not reason,
+                "author_association": None,
             }
 
     @property

@@ -31,7 +31,7 @@ from pipeline.text.excerpt import excerpt
 ROWS_PER_PART = 8192
 """Maximum number of issues per Dask task. One core takes half a minute or longer to predict as many titles.
 So the titles of one large day are predicted in parallel, too."""
-ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
+ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at", "author_association"]
 """The columns of issues_v1 that are shown beside a predicted title as they are."""
 
 
@@ -69,7 +69,7 @@ def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa
     """
     ids = lake.read_part(vectors, file, ["issue_id", "body"])
     issue_file = next(candidate for candidate in issues.files if candidate.name == file.name)
-    table = lake.read_part(issues, issue_file, [*ISSUE_COLUMNS, "body"])
+    table = ISSUES.add_missing_columns(lake.read_part(issues, issue_file))
     if not ids.column("issue_id").equals(table.column("issue_id")):
         raise LakeError(
             f"{issues.day}: {issues.folder} and {vectors.folder} do not hold the same issues.",

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline import memory
 from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
 from pipeline.dataset.repository_runs import RUN_LENGTH
 from pipeline.evaluation.title_calibration import Calibration, calibrate, has_latin_letters
@@ -35,6 +34,7 @@ from pipeline.settings import NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Settings
 from pipeline.stages.title_network import build_network, origin, title_batches
 from pipeline.stages.training_inputs import CHECKPOINT, TrainingInputs
 from pipeline.tracking import Run, open_tracking
+from pipeline.usage import peak_mib
 
 if TYPE_CHECKING:
     from pipeline.networks.in_keras.network import Network
@@ -323,7 +323,7 @@ def _resource_usage(run: Run, history: History, gpu_peak: float | None) -> dict[
     usage = {
         "usage/train_seconds": run.sum_over_epochs("contrast/seconds") + run.sum_over_epochs("train/seconds"),
         "usage/train_issues_a_second": sum(figures.issues for figures in history) / seconds,
-        "usage/train_peak_mib": memory.peak(),
+        "usage/train_peak_mib": peak_mib(),
     }
     return usage if gpu_peak is None else {**usage, "usage/train_gpu_peak_mib": gpu_peak}
 

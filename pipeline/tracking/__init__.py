@@ -7,6 +7,7 @@ Importing MLflow takes two seconds, so it is imported only when it is first need
 read from MLflow's SQLite file without it (`pipeline.tracking.sqlite_aliases`).
 """
 
+from pipeline.tracking.experiments import VIEW_QUERY
 from pipeline.tracking.mlflow_environment import MLFLOW_ENVIRONMENT, configure_mlflow
 from pipeline.tracking.mlflow_errors import mlflow_error
 from pipeline.tracking.moved_artifacts import move_artifacts
@@ -15,6 +16,7 @@ from pipeline.tracking.run import Run
 
 __all__ = [
     "MLFLOW_ENVIRONMENT",
+    "VIEW_QUERY",
     "Run",
     "Tracking",
     "Version",

@@ -1,4 +1,4 @@
-"""The descriptions that MLflow shows: of the experiment, of the registered model, and one card per model."""
+"""The descriptions that MLflow shows: of the registered model, and one card per model."""
 
 from __future__ import annotations
 
@@ -13,21 +13,6 @@ if TYPE_CHECKING:
 MODEL_TAG = "titler.model"
 WITHHELD_TAG = "titler.titles_withheld"
 ACCEPTED_TAG = "titler.titles_accepted_because"
-NOTE_TAG = "mlflow.note.content"
-"""The tag whose Markdown text MLflow shows under the heading Description."""
-EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",
-    NOTE_TAG: (
-        "Titler's training runs: one run per model, with the model's name. A run's description says what the "
-        "model was trained on and how good its titles are.\n\nSort by `titles/rougeL`, the score of the "
-        "titles. Compare it with `titles/floor_rougeL` of the same run, the score of copying the first words "
-        "of the body: a model with a lower score is of no use. In the same way compare "
-        "`retrieval/recall_at_10`, the score of the embeddings, with `retrieval/floor_recall_at_10`, that of "
-        "counting shared words. To compare runs, select them and press *Compare*."
-    ),
-}
-"""Tags of a new experiment. Without the tag `mlflow.experimentKind`, MLflow expects generative AI and opens
-an empty page of traces."""
 MODEL_NOTE = """Predicts the title of a GitHub issue from its body, with a confidence, and embeds the body.
 
 The alias `champion` marks the version that nightly releases use. `previous` marks the champion before it.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -14,18 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import LakeError, UsageError
-from pipeline.networks.variants import VARIANTS
-from pipeline.tracking.card import (
-    ACCEPTED_TAG,
-    EXPERIMENT_TAGS,
-    MODEL_NOTE,
-    MODEL_TAG,
-    NOTE_TAG,
-    WITHHELD_TAG,
-    card,
-)
+from pipeline.tracking.card import ACCEPTED_TAG, MODEL_NOTE, MODEL_TAG, WITHHELD_TAG, card
+from pipeline.tracking.experiments import NOTE_TAG, RELEASES_SUFFIX, RELEASES_TAGS, TRAININGS_TAGS
 from pipeline.tracking.figures import Row
 from pipeline.tracking.mlflow_errors import check_listening, explain
+from pipeline.tracking.requirements import requirements
 from pipeline.tracking.run import Run
 from pipeline.tracking.sqlite_aliases import aliased_version
 
@@ -42,31 +34,9 @@ PREVIOUS = "previous"
 VARIANT_TAG = "titler.variant"
 BECAUSE_TAG = "titler.promoted_because"
 ORDERING_TAG = "titler.ordering"
+RELEASE_TAG = "titler.release"
 TEACHER_USED = "teacher_used"
 """The parameter of a run that says whether a model also learned from the titles of a teacher."""
-BACKENDS = ("tensorflow-cpu", "tensorflow", "jax", "torch")
-REQUIREMENTS = (
-    "mlflow",
-    "numpy",
-    "pandas",
-    "tokenizers",
-    "keras",
-    *BACKENDS,
-    "ftfy",
-    "unidecode",
-    "more-itertools",
-)
-"""The packages that the registered model requires, if they are installed. Titler's code is stored with the
-model.
-
-`ftfy`, `unidecode` and `more-itertools` are for text.engine = ktext. The packages ktext and textacy are left
-out, because pip cannot install them with the others: ktext 0.40 pins keras 2.2.4, and textacy 0.6.2 pins ftfy
-below 5 and numpy below 2. Titler's lock file overrides those pins. So a model with the engine ktext loads
-only where Titler's lock file is installed.
-"""
-
-PRESET_REQUIREMENTS = ("keras-hub", "safetensors", "huggingface-hub")
-"""The packages that a model with a preset requires as well."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,12 +92,24 @@ class Tracking:
         in a `with` statement. The status is set as for a training."""
         from mlflow.entities import Param
 
-        tags = {
-            ORDERING_TAG: version,
-            "mlflow.source.name": "titler learn-ordering",
-            "mlflow.source.type": "LOCAL",
-        }
+        tags = {ORDERING_TAG: version, **_source("titler learn-ordering")}
         run = self._client.create_run(self._experiment_id(), run_name=f"ordering {version}", tags=tags)
+        run_id = str(run.info.run_id)
+        self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
+        with self._terminated(run_id):
+            yield Run(self._client, run_id)
+
+    @contextmanager
+    def release_run(self, release: str, parameters: Row, description: str) -> Iterator[Run]:
+        """Yields the MLflow run of a release, which is in an experiment of its own. Use it in a `with`
+        statement. If the release already has a run, continues that run. The status is set as for a
+        training."""
+        from mlflow.entities import Param
+
+        experiment = self._experiment_id(self.experiment + RELEASES_SUFFIX, RELEASES_TAGS)
+        tags = {RELEASE_TAG: release, NOTE_TAG: description, **_source(f"titler publish --release {release}")}
+        runs = self._client.search_runs([experiment], f"tags.`{RELEASE_TAG}` = '{release}'", max_results=1)
+        run = runs[0] if runs else self._client.create_run(experiment, run_name=release, tags=tags)
         run_id = str(run.info.run_id)
         self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
         with self._terminated(run_id):
@@ -156,8 +138,8 @@ class Tracking:
         return None
 
     def _create_run(self, name: str) -> str:
-        source = {"mlflow.source.name": f"titler train {name}", "mlflow.source.type": "LOCAL"}
-        run = self._client.create_run(self._experiment_id(), run_name=name, tags={MODEL_TAG: name, **source})
+        tags = {MODEL_TAG: name, **_source(f"titler train {name}")}
+        run = self._client.create_run(self._experiment_id(), run_name=name, tags=tags)
         return str(run.info.run_id)
 
     def register(self, run_id: str, directory: Path, model: str) -> str:
@@ -205,7 +187,7 @@ class Tracking:
                 code_paths=[str(package)],
                 signature=ModelSignature(inputs, outputs),
                 input_example=pd.DataFrame({"body": ["The window closes when I press Enter twice."]}),
-                pip_requirements=_requirements(run.data.params.get("variant", "")),
+                pip_requirements=requirements(run.data.params.get("variant", "")),
             )
         tags = {MODEL_TAG: model, VARIANT_TAG: run.data.params.get("variant", "")}
         with redirect_stderr(StringIO()):  # MLflow reports success on standard error
@@ -304,21 +286,23 @@ class Tracking:
             raise explain(f"MLflow at {self.uri}", error) from error
         return client
 
-    def _experiment_id(self) -> str:
-        """Returns the id of the experiment. Creates the experiment if it does not exist.
+    def _experiment_id(self, name: str = "", tags: Mapping[str, str] = TRAININGS_TAGS) -> str:
+        """Returns the id of an experiment: of the trainings, or the one that `name` names. Creates the
+        experiment if it does not exist.
 
         Raises LakeError if somebody deleted the experiment in MLflow.
         """
-        experiment = self._client.get_experiment_by_name(self.experiment)
+        name = name or self.experiment
+        experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            return str(self._client.create_experiment(self.experiment, self._artifacts, tags=EXPERIMENT_TAGS))
+            return str(self._client.create_experiment(name, self._artifacts, tags=dict(tags)))
         if experiment.lifecycle_stage != "active":
             raise LakeError(
-                f"MLflow's experiment {self.experiment!r} was deleted.",
+                f"MLflow's experiment {name!r} was deleted.",
                 "Restore the experiment in MLflow, or choose another name:  "
                 "TITLER_TRACKING__EXPERIMENT=titler2",
             )
-        for key, value in EXPERIMENT_TAGS.items():  # missing if somebody else created the experiment
+        for key, value in tags.items():  # missing if somebody else created the experiment
             if key not in experiment.tags:
                 self._client.set_experiment_tag(experiment.experiment_id, key, value)
         return str(experiment.experiment_id)
@@ -354,6 +338,11 @@ def open_tracking(settings: Settings, lake: Lake) -> Tracking:
     return Tracking(settings.tracking_uri, names.experiment, names.model_name, lake.path("mlflow"))
 
 
+def _source(command: str) -> dict[str, str]:
+    """Returns the tags of a run that say which command made it."""
+    return {"mlflow.source.name": command, "mlflow.source.type": "LOCAL"}
+
+
 def _is_same_training(logged: Mapping[str, str], parameters: Mapping[str, str]) -> bool:
     """Returns whether the parameters that a run has logged are those of a training with these `parameters`.
 
@@ -378,15 +367,3 @@ def _open_sqlite(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA schema_version")
-
-
-def _requirements(variant: str) -> list[str]:
-    """Returns "NAME==VERSION" for each installed package that a model of this variant requires."""
-    requirements = []
-    reads_texts = variant in VARIANTS and VARIANTS[variant].reads_texts
-    for name in (*REQUIREMENTS, *(PRESET_REQUIREMENTS if reads_texts else ())):
-        try:
-            requirements.append(f"{name}=={importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return requirements

@@ -1,4 +1,4 @@
-"""One MLflow run, the record of one training: metrics, tables, figures and files."""
+"""One MLflow run, the record of a training, an ordering or a release: metrics, tables, figures and files."""
 
 from __future__ import annotations
 
@@ -109,6 +109,10 @@ class Run:
         tables = json.loads(self._client.get_run(self.id).data.tags.get("mlflow.loggedArtifacts", "[]"))
         if (entry := {"path": file, "type": "table"}) not in tables:
             self._client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*tables, entry]))
+
+    def log_text(self, file: str, text: str) -> None:
+        """Logs a text, such as an HTML page, as the artifact `file`. Replaces an earlier one."""
+        self._client.log_text(self.id, text, file)
 
     def log_folder(self, directory: Path, name: str) -> None:
         """Logs the files of the folder `directory` as artifacts, in the artifact folder `name`."""

@@ -29,10 +29,11 @@ _TOKEN = re.compile(
 )
 # Version 0.1.0 stored the SHA-256 of a query's whole text, comments included, in the parameters of its
 # batches. sql/extract_issues.sql keeps the digest of 0.1.0, although it has since become stricter: it leaves
-# out values of a wrong type and implausible times, of which real days have none. Otherwise every day in an
-# existing lake would be extracted again, and billed again. `titler extract --again` uses the stricter query.
+# out values of a wrong type and implausible times, of which real days have none, and has one more column.
+# Otherwise every day in an existing lake would be extracted again, and billed again. `titler extract --again`
+# uses the later query.
 # What a word is has become the parameter @word, so batches with other words have other parameters.
-_DIGESTS_OF_0_1_0 = {"9b6294624ab37ee4": "4ec12902ebd9f13e"}  # canonical digest -> digest stored by 0.1.0
+_DIGESTS_OF_0_1_0 = {"ba433f0ee283e914": "4ec12902ebd9f13e"}  # canonical digest -> digest stored by 0.1.0
 
 
 def canonical_sql(sql: str) -> str:

@@ -1,8 +1,8 @@
 -- Grain: one row per issue of the current release whose predicted title has few words of the author's title.
 --
 -- The issues whose two titles differ most come first, and of those the suggestions of which the model is most
--- confident. A word is a run of letters and digits, in any script. Column shared_words is the share of the
--- predicted title's distinct words that are in the author's title, too.
+-- confident. A word is a run of characters that are neither white space nor ASCII punctuation. Column
+-- shared_words is the share of the predicted title's distinct words that are in the author's title, too.
 WITH words AS (
   SELECT DISTINCT
     t.issue_id,
@@ -10,7 +10,7 @@ WITH words AS (
   FROM
     title_predictions AS t
   CROSS JOIN
-    UNNEST(REGEXP_EXTRACT_ALL(LOWER(t.title), r'[\p{L}\p{N}]+')) AS word
+    UNNEST(REGEXP_EXTRACT_ALL(LOWER(t.title), '[^[:space:][:punct:]]+')) AS word
 ),
 predicted_words AS (
   SELECT DISTINCT
@@ -19,7 +19,7 @@ predicted_words AS (
   FROM
     title_predictions AS t
   CROSS JOIN
-    UNNEST(REGEXP_EXTRACT_ALL(LOWER(t.predicted_title), r'[\p{L}\p{N}]+')) AS word
+    UNNEST(REGEXP_EXTRACT_ALL(LOWER(t.predicted_title), '[^[:space:][:punct:]]+')) AS word
 ),
 shares AS (
   SELECT

@@ -4,7 +4,7 @@
 -- reports_in_all also counts those of earlier months.
 WITH latest AS (
   SELECT
-    DATE_TRUNC(MAX(day), MONTH) AS month
+    SUBSTR(CAST(MAX(day) AS STRING), 1, 7) AS month
   FROM
     source_health
 )
@@ -21,7 +21,7 @@ FROM
 CROSS JOIN
   latest AS l
 WHERE
-  c.source_day >= l.month
+  SUBSTR(CAST(c.source_day AS STRING), 1, 7) = l.month
 GROUP BY
   c.repo,
   c.canonical_issue_id,

@@ -29,7 +29,8 @@ SELECT
   t.batch_id,
   r.release_id,
   SAFE_CAST(REGEXP_EXTRACT(t.issue_url, r'/([0-9]+)$') AS INT64) AS number,
-  t.body_excerpt
+  t.body_excerpt,
+  t.author_association
 FROM
   title_predictions_v1 AS t
 INNER JOIN

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import memory
+from pipeline import usage
 from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SEGMENTS, Table
 from pipeline.index import neighbour_batches
 from pipeline.index.neighbour_batches import make_neighbours
@@ -150,8 +150,8 @@ def ask(root: str, name: str) -> None:
     release = Pinned(lake, "releases", name)
     last_day = lake.read(lake.manifest(release.plan.days[-1].issues), ISSUES, ["issue_url"])
     url = last_day.column("issue_url").to_pylist()[-1]
-    memory.reset_peak()
-    before, began, processor = memory.peak(), time.perf_counter(), time.process_time()
+    usage.reset_peak()
+    before, began, processor = usage.peak_mib(), time.perf_counter(), time.process_time()
     opened = open_segments(release, settings)
     issue = opened.find(url)
     assert len(opened.similar(issue, Search(None, everywhere=True, count=10))) == 10
@@ -163,7 +163,7 @@ def ask(root: str, name: str) -> None:
         "question: anywhere, ms of processor time": 1000 * (processor_anywhere - processor),
         "question: repository, ms": 1000 * (repository - anywhere),
         "question: repository, ms of processor time": 1000 * (processor_repository - processor_anywhere),
-        "question: memory, MiB": memory.peak() - before,
+        "question: memory, MiB": usage.peak_mib() - before,
     }
     print(json.dumps(figures))
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline.cli import report_command
 from pipeline.cli.options import Context
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import require_current
+from pipeline.serving.report import stored_report
 from pipeline.serving.report.day_figures import DAY_FIGURES
 from pipeline.settings import Settings
 from tests.support.titler_in_process import titler
@@ -121,5 +124,43 @@ def test_a_report_that_fails_stops_no_publication_but_is_reported(
     report_command.write_after_publication(Context.of(copied_settings), release)
     errors = capsys.readouterr().err
     assert f"Release {release.name} is published, but its report could not be written: " in errors
-    assert f"Then write the report: titler report {release.name}\n" in errors
+    assert f"Then type: titler report {release.name}\n" in errors
     assert "titler alert: " in errors
+
+
+def test_a_publication_logs_the_release_with_its_report_to_mlflow(shared_settings: Settings) -> None:
+    release = current_release(shared_settings)
+    client = MlflowClient(shared_settings.tracking_uri)
+    experiment = client.get_experiment_by_name("titler-releases")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert (run.info.run_name, run.data.params["model"]) == (release.name, release.facts["model"])
+    assert run.data.metrics["release/days"] == 2
+    assert run.data.metrics["usage/predict_seconds"] > 0
+    stored = Path(shared_settings.lake.root, "mlflow", run.info.run_id, "artifacts", "report.html")
+    assert stored.read_bytes() == Path(stored_report.report_path(release)).read_bytes()
+
+
+def test_the_report_shows_what_each_verb_has_used(shared_settings: Settings) -> None:
+    page = Path(stored_report.report_path(current_release(shared_settings))).read_text()
+    section = page.partition('id="cost"')[2]
+    assert re.findall(r'class="name">(\w+)</th>', section) == [
+        *("plan", "vectorize", "embed", "predict", "index"),
+    ]
+
+
+def test_an_mlflow_that_does_not_answer_stops_no_publication_but_is_reported(
+    copied_settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = current_release(copied_settings)
+    tracking = copied_settings.tracking.model_copy(update={"uri": "http://127.0.0.1:9"})  # nobody listens
+    settings = copied_settings.model_copy(update={"tracking": tracking})
+    report_command.write_after_publication(Context.of(settings), release)
+    printed = capsys.readouterr()
+    assert printed.out == f"    report: {stored_report.report_path(release)}\n"
+    assert (
+        f"Release {release.name} is published, but it could not be logged to MLflow: "
+        "MLflow at http://127.0.0.1:9 does not answer"
+    ) in printed.err
+    assert f"Then type: titler publish --release {release.name}\n" in printed.err
+    assert "titler alert: " in printed.err

@@ -18,6 +18,7 @@ from pipeline.lake.plan import PinnedDay, Plan
 from pipeline.settings import Release, Settings, Warehouse
 from pipeline.stages.collect import Collected
 from pipeline.stages.plan import PlanOutcome
+from pipeline.usage import Usage
 
 LAKE = Lake("/lake")
 TAKEN = EmbeddingNetwork("owner", "predictor/model=owner/b", "d")
@@ -48,8 +49,8 @@ def test_batches_that_were_made_and_reused(
 
 
 def test_the_time_and_memory_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    stage_reports.timing("clean", 1.25, 1234.5, 0.0)
-    stage_reports.timing("clean", 61.0, 300.0, 250.0)
+    stage_reports.timing("clean", Usage(1.25, 2.0, 1234.5, 0.0))
+    stage_reports.timing("clean", Usage(61.0, 100.0, 300.0, 250.0))
     assert printed(capsys) == [
         "    clean took 1.2 s; peak memory 1,234 MiB",
         "    clean took 61.0 s; peak memory 300 MiB, and 250 MiB in the largest worker process",

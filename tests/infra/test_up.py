@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psutil
@@ -26,7 +27,8 @@ from pipeline.cli import app
 from pipeline.sample import write
 from pipeline.settings import LakeSettings, Settings
 from tests.support import backfill_form
-from up import airflow_home, check_port, exclusive_lock
+from tests.support.receivers import serving
+from up import airflow_home, check_port, exclusive_lock, mlflow_page
 
 pytestmark = pytest.mark.timeout(900)
 SCRIPT = Path(__file__).resolve().parents[2] / "infra" / "up.py"
@@ -232,9 +234,11 @@ def browser(site: Site) -> Iterator[Browser]:
 
 
 @pytest.mark.browser
-def test_the_printed_address_of_mlflow_leads_to_the_experiment(site: Site, browser: Browser) -> None:
+def test_the_printed_address_of_mlflow_leads_to_the_trainings_with_their_scores_and_floors(
+    site: Site, browser: Browser
+) -> None:
     address = next(line.split()[1] for line in site.printed.splitlines() if line.startswith("MLflow"))
-    browser.open(address, "titler", "Titler's training runs")
+    browser.open(address, "titler", "Titler's training runs", "Sort: titles/rougeL")
 
 
 @pytest.mark.browser
@@ -353,3 +357,24 @@ def test_the_form_of_a_backfill_gives_days_in_utc_or_says_how_to(
     )
     backfill_form.fill(browser, dag_page, days, zone, chosen="UTC")
     browser.wait_for("3 runs will be triggered.")
+
+
+class Experiments(BaseHTTPRequestHandler):
+    """An MLflow that has the experiment `titler`, with the id 7, and no other."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path.endswith("get-by-name?experiment_name=titler") else 404)
+        self.end_headers()
+        self.wfile.write(b'{"experiment": {"experiment_id": "7"}}')
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Prints nothing."""
+
+
+def test_the_address_of_mlflow_leads_to_the_trainings_once_there_are_any() -> None:
+    with serving(HTTPServer((LOOPBACK, 0), Experiments)) as server:
+        address = f"http://{LOOPBACK}:{server.server_port}"
+        assert [mlflow_page(address, name).removeprefix(address) for name in ("titler", "other")] == [
+            "/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=titler",
+            "/#/experiments?workflowType=machine_learning",
+        ]

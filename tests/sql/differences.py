@@ -32,6 +32,7 @@ DIFFERENCES: dict[tuple[str, str], Difference] = {  # (engine, case)
                 "created_at": datetime(2015, 1, 3, 5, tzinfo=UTC),
                 "event_id": "100",
                 "trainable": True,
+                "author_association": None,
             }
         ],
     ),

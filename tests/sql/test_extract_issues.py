@@ -26,6 +26,7 @@ def issue(issue_id: int = 7, **values: Any) -> Row:
         "issue_id": issue_id, "issue_url": "https://github.com/a/b/issues/1", "repo": "a/b", "number": 1,
         "author": "someone",
         "title": "it does not start", "body": SIX, "created_at": FIVE, "event_id": "100", "trainable": True,
+        "author_association": None,
     }  # fmt: skip
     return {**row, **values}
 
@@ -62,8 +63,14 @@ CASES = [
                 "created_at": datetime(2015, 1, 3, 5, tzinfo=UTC),
                 "event_id": "100",
                 "trainable": True,
+                "author_association": None,
             }
         ],
+    ),
+    Case(
+        "the author's part in the repository is kept as GitHub calls it",
+        [opened(7, author_association="MEMBER"), opened(8, event_id="101", author_association=None)],
+        [issue(7, author_association="MEMBER"), issue(8, event_id="101")],
     ),
     Case("no events, no rows", [event("PushEvent")], []),
     Case("closing is not opening", [event("IssuesEvent", payload={"action": "closed", "issue": ISSUE})], []),

@@ -55,6 +55,7 @@ def test_the_extraction_gives_the_columns_of_its_contract(googlesql: GoogleSQL) 
         "created_at": "TIMESTAMP",
         "event_id": "STRING",
         "trainable": "BOOL",
+        "author_association": "STRING",
     }
 
 

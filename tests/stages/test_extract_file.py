@@ -57,6 +57,7 @@ def test_repository_and_number_come_from_the_quoted_address_of_the_articles_csv(
         "created_at": extract_file.NO_DATE,
         "event_id": "",
         "trainable": True,
+        "author_association": None,
         "source": None,
     }
     assert (figures["file"], figures["trainable"], figures["by_row"]) == ("a.csv", 40, False)

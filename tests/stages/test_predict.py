@@ -42,6 +42,7 @@ def test_each_issue_has_its_title_and_where_it_comes_from(predictor: Predictor, 
         "mlflow_run": "run of m",
         "issues_batch": release.issues(release.plan.days[0]).batch_id,
         "probability": None,  # the model has no calibration
+        "author_association": None,
     }
     assert release.lake.read(manifest, TITLE_PREDICTIONS).to_pylist() == [
         {

@@ -276,7 +276,10 @@ class IssueHistory:
             "issues_batch": issues.batch_id,
         }
         repeated = {name: pa.repeat(value, count) for name, value in constants.items()}
-        unknown = {"probability": pa.nulls(count, pa.float64())}
+        unknown = {
+            "probability": pa.nulls(count, pa.float64()),
+            "author_association": pa.nulls(count, pa.string()),
+        }
         excerpts = {"body_excerpt": pc.utf8_slice_codeunits(opened["body"], 0, EXCERPT_LENGTH)}
         return pa.table({**columns, **repeated, **unknown, **excerpts})
 

@@ -9,6 +9,7 @@ from pipeline.serving.report.values import (
     Comparison,
     CurvePoint,
     Drift,
+    ExtractionCost,
     Hour,
     Issue,
     Neighbourhood,
@@ -22,7 +23,9 @@ from pipeline.serving.report.values import (
     Suggestion,
     TitleQuality,
     TitleSample,
+    VerbUsage,
 )
+from pipeline.usage import Usage
 
 HOSTILE_TEXTS = (
     "<script>document.title = 'attacked'</script>",
@@ -136,4 +139,9 @@ def report_values(texts: tuple[str, ...] = HOSTILE_TEXTS) -> ReleaseValues:
             drift_figure("Confidence", (0.41, 0.43, None, 0.42, 0.4, 0.44, 0.39, 0.42, 0.31), 0.42),
             drift_figure("Never changes", (0.5,) * 9, 0.5),
         ),
+        verbs=(
+            VerbUsage("embed", Usage(15.25, 28.5, 512.0, 0.0)),
+            VerbUsage("predict", Usage(187.0, 351.0, 400.5, 730.25)),
+        ),
+        extraction=ExtractionCost(1, 3_650_722_201, 0.0208),
     )

@@ -349,6 +349,7 @@ def _title_row(manifest: Manifest) -> dict[str, Any]:
         "issues_batch": manifest.parameters["issues_batch"],
         "probability": None,
         "body_excerpt": "b",
+        "author_association": None,
     }
 
 

@@ -390,6 +390,39 @@ def test_a_learned_ordering_is_a_run_of_its_own_without_a_model(registry: Regist
     assert registry.client.get_run(run.id).info.status == "FAILED"
 
 
+def test_a_release_has_one_run_in_an_experiment_of_its_own(registry: Registry) -> None:
+    for issues in (1_000, 1_200):
+        with registry.tracking.release_run("r1", {"model": "m1"}, "1,200 issues") as run:
+            run.log_metrics({"release/issues": issues})
+            run.log_text("report.html", f"<p>{issues} issues</p>")
+    experiment = registry.client.get_experiment_by_name("titler-releases")
+    assert experiment is not None
+    (stored,) = registry.client.search_runs([experiment.experiment_id])
+    assert (stored.info.run_name, stored.info.status) == ("r1", "FINISHED")
+    assert (stored.data.params, stored.data.metrics) == ({"model": "m1"}, {"release/issues": 1_200})
+    assert stored.data.tags["mlflow.note.content"] == "1,200 issues"
+    file = registry.root / "new" / "mlflow" / stored.info.run_id / "artifacts" / "report.html"
+    assert file.read_text() == "<p>1200 issues</p>"
+
+
+def test_the_view_of_the_trainings_begins_with_the_titles_and_their_floor(registry: Registry) -> None:
+    experiment = registry.client.get_experiment_by_name("titler")
+    assert experiment is not None
+    view = json.loads(experiment.tags["mlflow.sharedViewState.titler"])
+    state = json.loads(view["state"])
+    assert view["name"] == "Titles and retrieval, with their floors"
+    assert state["selectedColumns"][:3] == [
+        "metrics.`titles/rougeL`",
+        "metrics.`titles/floor_rougeL`",
+        "metrics.`retrieval/recall_at_10`",
+    ]
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`titles/rougeL`", False)
+    assert [chart["metricKey"] for chart in state["compareRunCharts"]][:2] == [
+        "titles/rougeL",
+        "titles/floor_rougeL",
+    ]
+
+
 def test_a_confidence_figure_without_titles_is_empty() -> None:
     assert [axes.get_xlabel() for axes in confidence([]).axes] == ["", "confidence"]
 

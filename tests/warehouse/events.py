@@ -123,6 +123,7 @@ def prediction(issue_id: int, **values: Any) -> dict[str, Any]:
         "created_at": datetime(2015, 1, 3, 5, issue_id % 60, tzinfo=UTC), "source_day": DAY,
         "model": MODEL, "model_version": "1", "vocabulary": "v1", "mlflow_run": "run",
         "issues_batch": "i1", "probability": None, "body_excerpt": "It fails when *NUMBER* windows are open.",
+        "author_association": "CONTRIBUTOR",
     }  # fmt: skip
     return {**row, **values}
 

@@ -190,6 +190,12 @@ def test_the_example_lists_the_most_different_titles_first(published: Warehouse)
     assert len(rows) == 12  # without the issue whose model abstained
 
 
+def test_the_example_counts_the_poor_titles_of_each_repository(published: Warehouse) -> None:
+    rows = published.query(Query.from_file("examples/poor_titles_by_repository")).to_pylist()
+    sql = "SELECT repo, COUNT(*) AS poor FROM poor_titles GROUP BY repo ORDER BY poor DESC, repo"
+    assert [{name: row[name] for name in ("repo", "poor")} for row in rows] == query_rows(published, sql)
+
+
 def test_the_example_says_in_which_scripts_the_model_abstains(published: Warehouse) -> None:
     assert published.query(Query.from_file("examples/abstained_by_script")).to_pylist() == [
         {"script": "Latin or none", "issues": 11, "abstained": 0.0},

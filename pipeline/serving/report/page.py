@@ -81,6 +81,8 @@ def format_value(value: Any, unit: Unit) -> str:
         return f"{value:.1%}"
     if unit == "bytes":
         return _size(value)
+    if unit == "seconds":
+        return _duration(value)
     if unit == "decimal":
         return f"{value:.3f}"
     return f"{value:.1f}" if unit == "score" else f"{value:,.1f}".removesuffix(".0")
@@ -98,6 +100,13 @@ def format_change(change: float | None, unit: Unit) -> str:
     if not any(digit in text for digit in "123456789"):
         return "no change"
     return f"{MINUS if change < 0 else '+'}{text}{suffix}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _size(size: float) -> str:

@@ -27,6 +27,7 @@ from pipeline.releases.abstained_share import ABSTAINED
 from pipeline.releases.index_figures import index_figures
 from pipeline.releases.records import RECORD, marked_figures
 from pipeline.serving.report.checks import publication_checks
+from pipeline.serving.report.cost_values import extraction_cost, verb_usages
 from pipeline.serving.report.day_figures import DayFigures, drift, figures_of_last_days, stored_figures
 from pipeline.serving.report.neighbour_values import neighbours
 from pipeline.serving.report.release_rows import ReleaseRows
@@ -90,6 +91,8 @@ def collect_values(settings: Settings, release: Pinned) -> tuple[ReleaseValues, 
         titles=title_quality(release, rows, record, evaluation),
         neighbours=neighbours(release, rows, record),
         drift=drift(figures, earlier_figures),
+        verbs=verb_usages(release),
+        extraction=extraction_cost(release, previous),
     )
     return values, figures
 

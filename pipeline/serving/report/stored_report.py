@@ -3,13 +3,25 @@ with the release."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pipeline.lake.pinned import Pinned
 from pipeline.serving.report.day_figures import DAY_FIGURES, to_json
 from pipeline.serving.report.page import render
 from pipeline.serving.report.release_values import collect_values
+from pipeline.serving.report.values import ReleaseValues
 from pipeline.settings import Settings
 
 REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report about a release: its path or address in the lake, its values, and its page as HTML."""
+
+    path: str
+    values: ReleaseValues
+    page: str
 
 
 def report_path(release: Pinned) -> str:
@@ -17,17 +29,18 @@ def report_path(release: Pinned) -> str:
     return release.lake.path(release.file(REPORT_FILE))
 
 
-def write_report(settings: Settings, release: Pinned) -> str:
+def write_report(settings: Settings, release: Pinned) -> Report:
     """Writes the report about a release into the lake, with the figures that the report of the next release
-    needs. Replaces an earlier report. Returns the path or the address of the page.
+    needs. Replaces an earlier report.
 
     Raises UsageError if the release does not exist or was never published, and LakeError if a file is missing
     or damaged, or if the lake cannot be written.
     """
     values, figures = collect_values(settings, release)
+    report = Report(report_path(release), values, render(values))
     release.notes[DAY_FIGURES] = to_json(figures)
-    release.lake.put(release.file(REPORT_FILE), page_bytes(render(values)))
-    return report_path(release)
+    release.lake.put(release.file(REPORT_FILE), page_bytes(report.page))
+    return report
 
 
 def report_bytes(settings: Settings, release: Pinned) -> bytes:

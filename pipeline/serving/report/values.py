@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.usage import Usage
+
 HourStatus = Literal["counted", "found", "missing", "unreadable"]
 """Whether the source had events in an hour. `found` means that an earlier version of Titler did not count
 them."""
 Outcome = Literal["passed", "accepted", "failed", "not measured"]
-Unit = Literal["count", "share", "decimal", "score", "characters", "bytes", "text"]
+Unit = Literal["count", "share", "decimal", "score", "characters", "bytes", "seconds", "text"]
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,24 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class VerbUsage:
+    """The time and the memory that a verb used for a release, when it last ran."""
+
+    verb: str
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class ExtractionCost:
+    """The bytes that BigQuery billed for the extraction of the days that are new in a release, and their
+    price at that time."""
+
+    days: int
+    bytes: int
+    usd: float
+
+
+@dataclass(frozen=True)
 class ReleaseValues:
     """All values of a report about a release. `published_at` is in UTC. `previous` is the name of the release
     before, if its record is still in the lake."""
@@ -248,3 +268,5 @@ class ReleaseValues:
     titles: TitleQuality | None
     neighbours: Neighbours | None
     drift: tuple[Drift, ...]
+    verbs: tuple[VerbUsage, ...]
+    extraction: ExtractionCost | None

@@ -69,6 +69,7 @@ def test_a_report_has_a_section_per_subject(html: str) -> None:
         "Title quality",
         "Similar issues",
         "Drift",
+        "Time and cost",
     ]
 
 
@@ -78,6 +79,7 @@ def test_every_section_begins_with_a_sentence_that_says_how_to_read_it(html: str
 
 def test_a_section_without_figures_is_left_out() -> None:
     values = replace(report_values(), health=None, titles=None, neighbours=None, drift=(), changed_days=None)
+    values = replace(values, verbs=(), extraction=None)
     assert headings(render(values)) == ["What is in it, and what changed", "Checks"]
 
 
@@ -162,6 +164,9 @@ def test_the_same_values_give_the_same_page(html: str) -> None:
         (36.0, "characters", "36"),
         (512, "bytes", "512 B"),
         (3 * 2**40, "bytes", "3.0 TiB"),
+        (12.34, "seconds", "12.3 s"),
+        (187.0, "seconds", "3 min"),
+        (7_384.0, "seconds", "2 h 3 min"),
         ("m1", "text", "m1"),
         (None, "count", "\N{EN DASH}"),
     ],
@@ -182,3 +187,20 @@ def test_a_value_is_shown_in_its_unit(value: float | str | None, unit: Unit, tex
 )
 def test_a_change_has_a_sign(change: float | None, unit: Unit, text: str) -> None:
     assert format_change(change, unit) == text
+
+
+def test_the_time_and_the_memory_of_each_verb_are_shown() -> None:
+    section = render(report_values()).partition('id="cost"')[2]
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", section.partition("<tbody>")[2])
+    assert cells == [
+        *("embed", "15.2 s", "28.5 s", "512.0 MiB", "\N{EN DASH}"),
+        *("predict", "3 min", "6 min", "400.5 MiB", "730.2 MiB"),
+    ]
+
+
+def test_the_cost_of_the_extraction_is_shown() -> None:
+    text = Page(render(report_values())).text
+    sentence = (
+        "BigQuery billed 3.4 GiB ($0.02) for the extraction of 1 day since the release before was published."
+    )
+    assert sentence in text

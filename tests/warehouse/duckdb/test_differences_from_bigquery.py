@@ -135,6 +135,7 @@ def test_the_examples_parse_too() -> None:
         "most_different_titles": frozenset(),
         "most_reported_problems": frozenset(),
         "nearest_issues": {"issue_url"},
+        "poor_titles_by_repository": frozenset(),
         "titles_of_repository": {"repo"},
     }
 

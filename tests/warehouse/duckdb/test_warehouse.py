@@ -57,6 +57,20 @@ def test_the_file_can_be_opened_from_any_folder(
     connection.close()
 
 
+def test_the_examples_run_in_duckdb_as_they_are_written(path: Path, tmp_path: Path) -> None:
+    publish_checked(
+        DuckDBWarehouse(str(path)), release_to_read(tmp_path), release("r1", cluster_probability=0.5)
+    )
+    only_bigquery = {"nearest_issues"}
+    with duckdb.connect(str(path), read_only=True) as connection:
+        rows = {
+            query.stem: connection.sql(query.sql.replace("@repo", "'c/d'")).to_arrow_table().num_rows
+            for query in Query.folder("examples")
+            if query.stem not in only_bigquery
+        }
+    assert [name for name, count in rows.items() if count == 0] == ["cost_by_month"]  # only BigQuery bills
+
+
 def test_every_table_view_function_and_column_has_a_comment(path: Path, tmp_path: Path) -> None:
     publish(path, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     with duckdb.connect(str(path), read_only=True) as connection:

@@ -1,0 +1,48 @@
+"""The time and the cost of a release: what each verb has used, and what BigQuery has billed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from pipeline.contracts import EMBEDDINGS, ISSUES, SEGMENTS, TITLE_PREDICTIONS, VECTORS
+from pipeline.lake.pinned import Pinned
+from pipeline.serving.report.values import ExtractionCost, VerbUsage
+
+TABLE_OF_VERB: Mapping[str, str] = MappingProxyType(
+    {
+        "plan": ISSUES.name,
+        "vectorize": VECTORS.name,
+        "embed": EMBEDDINGS.name,
+        "predict": TITLE_PREDICTIONS.name,
+        "index": SEGMENTS.name,
+    }
+)
+"""The verbs of a release, and the table with whose batches the usage of each is recorded. `publish` is not
+among them, because it writes the report before it ends."""
+
+
+def verb_usages(release: Pinned) -> tuple[VerbUsage, ...]:
+    """Returns what the verbs of a release have used. A verb whose usage was not measured is left out, such as
+    those of a release that an earlier version of Titler made."""
+    usages = ((verb, release.members.usage(table)) for verb, table in TABLE_OF_VERB.items())
+    return tuple(VerbUsage(verb, usage) for verb, usage in usages if usage)
+
+
+def extraction_cost(release: Pinned, previous: Mapping[str, Any] | None) -> ExtractionCost | None:
+    """Returns what BigQuery billed for the extraction of the days of a release that were extracted after the
+    release before was published. `previous` is the record of that release, or None if there is none. Returns
+    None if no such day was extracted with BigQuery."""
+    published_before = datetime.fromisoformat(previous["published_at"]) if previous else None
+    costs = [
+        batch.figures["cost"]
+        for batch in release.members[ISSUES.name]
+        if "cost" in batch.figures
+        and (published_before is None or datetime.fromisoformat(batch.created_at) > published_before)
+    ]
+    if not costs:
+        return None
+    billed, usd = sum(cost["bytes_billed"] for cost in costs), sum(cost["usd"] for cost in costs)
+    return ExtractionCost(len(costs), billed, usd)
