@@ -33,6 +33,7 @@ from pipeline.errors import LakeError
 from pipeline.index import annoy_index
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.segment_terms import read_terms, take_terms, write_terms
+from pipeline.index.unit_vectors import Lengths, lengths_of
 from pipeline.lake.batches import Lake
 from pipeline.lake.files import parquet_bytes
 from pipeline.lake.manifest import Manifest
@@ -128,6 +129,11 @@ class Segment:
         return self._array(VECTORS_FILE, np.float16, (self.items, self.size))
 
     @cached_property
+    def lengths(self) -> Lengths:
+        """The Euclidean length of each vector, shape (items,). Raises LakeError if the file is damaged."""
+        return lengths_of(self.vectors)
+
+    @cached_property
     def created_at(self) -> Numbers:
         """When each issue was opened, in microseconds since 1970. Raises LakeError if the file is damaged."""
         return self._array(CREATED_AT_FILE, np.int64, (self.items,))
@@ -213,7 +219,7 @@ class Segment:
         if array.dtype != kind or array.shape != shape:
             actual = f"it has the shape {array.shape} and the type {array.dtype}"
             raise _damaged(path, f"{actual}, expected {shape} and {np.dtype(kind)}")
-        return array
+        return array.view(np.ndarray)  # the same memory, but np.memmap takes many times longer to index
 
     def _read(self, read: Callable[[], pa.Table]) -> pa.Table:
         try:

@@ -19,12 +19,15 @@ from pipeline.contracts import SEGMENTS
 from pipeline.index.highest_scores import highest_scores
 from pipeline.index.queries import Ages, Hits, Items, Queries, Vectors
 from pipeline.index.segment import Numbers, Segment
+from pipeline.index.unit_vectors import unit_vectors
 from pipeline.settings import Index as IndexSettings
 
 QUERIES_PER_BLOCK = 8192
 """Number of queries whose candidates are held in memory together."""
 ITEMS_PER_BLOCK = 65_536
 """Number of vectors that are compared in one matrix product."""
+VECTORS_IN_CACHE = 512
+"""Number of vectors in single precision that fit into a core's cache: 300 KiB to 1 MiB."""
 SCORES_PER_PRODUCT = 16_777_216
 """Largest number of results of a matrix product: 64 MiB."""
 PAIRS_PER_BLOCK = 65_536
@@ -142,10 +145,10 @@ def _exact(segment: Items, items: Numbers, queries: Queries, neighbours: int) ->
     pairs: list[tuple[Numbers, Numbers]] = []
     for start in range(0, len(items), ITEMS_PER_BLOCK):
         block = items[start : start + ITEMS_PER_BLOCK]
-        vectors = _unit(_rows(segment.vectors, block).astype(np.float32))
         step = max(1, SCORES_PER_PRODUCT // len(block))
+        vectors = _unit_vectors(segment, block) if len(queries) > step else None
         for first in range(0, len(queries), step):
-            scores = unit_queries[first : first + step] @ vectors.T
+            scores = _cosines(unit_queries[first : first + step], segment, block, vectors)
             if ages is not None:
                 own = slice(first, first + step)
                 scores[np.arange(start, start + len(block)) >= older[own, None]] = -np.inf
@@ -156,11 +159,24 @@ def _exact(segment: Items, items: Numbers, queries: Queries, neighbours: int) ->
     return _joined(pairs)
 
 
-def _rows(vectors: npt.NDArray[np.float16], items: Numbers) -> npt.NDArray[np.float16]:
-    """Returns the rows of the items. Consecutive rows are not copied."""
-    if len(items) and items[-1] - items[0] == len(items) - 1 and np.all(np.diff(items) == 1):
-        return vectors[items[0] : items[-1] + 1]
-    return vectors[items]
+def _cosines(unit_queries: Vectors, segment: Items, items: Numbers, vectors: Vectors | None) -> Vectors:
+    """Returns the cosine of each query and each item in single precision, shape (queries, items). `vectors`
+    are the unit vectors of the items. If they are None, they are computed for a few items at a time, which
+    stay in the processor's cache."""
+    if vectors is not None:
+        return unit_queries @ vectors.T
+    cosines = np.empty((len(unit_queries), len(items)), np.float32)
+    for start in range(0, len(items), VECTORS_IN_CACHE):
+        own = slice(start, start + VECTORS_IN_CACHE)
+        np.matmul(unit_queries, _unit_vectors(segment, items[own]).T, out=cosines[:, own])
+    return cosines
+
+
+def _unit_vectors(segment: Items, items: Numbers) -> Vectors:
+    """Returns the vectors of the items with the length 1. Consecutive vectors are not copied first."""
+    is_consecutive = items[-1] - items[0] == len(items) - 1 and bool(np.all(np.diff(items) == 1))
+    rows = slice(items[0], items[-1] + 1) if is_consecutive else items
+    return unit_vectors(segment.vectors[rows], segment.lengths[rows])
 
 
 def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Numbers:
