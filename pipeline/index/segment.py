@@ -17,6 +17,7 @@ If a column is added later, it becomes another file NAME.npy, or another column 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +52,7 @@ ROWS_PER_ROW_GROUP = 4096
 they are."""
 AGE_ORDER = [("created_at", "ascending"), ("issue_id", "ascending")]
 Numbers = npt.NDArray[np.int64]
+RowGroupReader = Callable[["Segment", int, tuple[str, ...]], pa.Table]
 
 
 def write_segment(
@@ -106,10 +108,17 @@ class Segment:
     memory-mapped, so opening a segment costs nothing.
 
     `figures` are those of the segment's manifest. `path_of` returns the local path of a file of the segment.
+    `read_row_group` is the method `row_group`, or a cache of its results.
     """
 
-    def __init__(self, figures: Mapping[str, Any], path_of: Callable[[str], Path]) -> None:
+    def __init__(
+        self,
+        figures: Mapping[str, Any],
+        path_of: Callable[[str], Path],
+        read_row_group: RowGroupReader | None = None,
+    ) -> None:
         self._path_of = path_of
+        self._read_row_group = read_row_group or Segment.row_group
         self.items = int(figures["items"])
         self.size = int(figures["size"])
         self.first_created_at = int(figures["first_created_at"])
@@ -119,9 +128,11 @@ class Segment:
         self._term_count: int | None = figures.get("terms")
 
     @classmethod
-    def of_batch(cls, lake: Lake, manifest: Manifest) -> Segment:
+    def of_batch(
+        cls, lake: Lake, manifest: Manifest, read_row_group: RowGroupReader | None = None
+    ) -> Segment:
         """Returns the segment that is stored in a batch."""
-        return cls(manifest.figures, lambda name: lake.local_file(manifest, name))
+        return cls(manifest.figures, lambda name: lake.local_file(manifest, name), read_row_group)
 
     @cached_property
     def vectors(self) -> EmbeddingMatrix:
@@ -172,15 +183,32 @@ class Segment:
         that have these rows. Raises LakeError if the file is damaged."""
         if not len(items):
             return SEGMENTS.empty().select(columns)
-        groups = np.unique(items // ROWS_PER_ROW_GROUP)
-        table = self._read(lambda: self._items_file.read_row_groups(groups.tolist(), columns=columns))
-        positions = np.searchsorted(groups, items // ROWS_PER_ROW_GROUP) * ROWS_PER_ROW_GROUP
-        return table.combine_chunks().take(pa.array(positions + items % ROWS_PER_ROW_GROUP))
+        groups, rows = np.divmod(items, ROWS_PER_ROW_GROUP)
+        order = np.argsort(groups, kind="stable")
+        numbers, starts = np.unique(groups[order], return_index=True)
+        parts = [
+            self._read_row_group(self, number, tuple(columns)).take(pa.array(own))
+            for number, own in zip(numbers.tolist(), np.split(rows[order], starts[1:]), strict=True)
+        ]
+        table = pa.concat_tables(parts).combine_chunks()
+        return table if (np.diff(groups) >= 0).all() else table.take(pa.array(np.argsort(order)))
+
+    def row_group(self, number: int, columns: tuple[str, ...]) -> pa.Table:
+        """Returns the rows of items.parquet from item `number` * ROWS_PER_ROW_GROUP on. Raises LakeError if
+        the file is damaged."""
+        return self._read(
+            lambda: self._items_file.read_row_group(number, list(columns), use_threads=False).combine_chunks()
+        )
 
     def of_repository(self, repo: str) -> range:
         """Returns the items of a repository, the oldest first. The range is empty if there are none. Raises
         LakeError if the file is damaged."""
-        return self.of_repositories(pa.array([repo])).get(0, range(0))
+        names = self._repositories.column("repo")
+        row = bisect_left(range(len(names)), repo, key=lambda place: names[place].as_py())
+        if row == len(names) or names[row].as_py() != repo:
+            return range(0)
+        first, count = (self._repositories.column(name)[row].as_py() for name in ("first_item", "items"))
+        return range(first, first + count)
 
     def of_repositories(self, repos: pa.Array) -> dict[int, range]:
         """Returns the items of some repositories, the oldest first: a range per position in `repos`. Leaves
