@@ -76,7 +76,7 @@ def _candidates(
     everything = range(segment.items)
     if not segment.has_annoy:
         return _exact(segment, _allowed(segment, queries, everything), queries, neighbours)
-    counts = _allowed_counts(segment, _allowed(segment, queries, everything), queries)
+    counts = _allowed_counts(segment, queries)
     rows_exact, rows_annoy = (
         np.flatnonzero(counts <= settings.exact_items),
         np.flatnonzero(counts > settings.exact_items),
@@ -127,9 +127,12 @@ def _allowed(segment: Items, queries: Queries, items: range) -> Numbers:
     return numbers[allowed]
 
 
-def _allowed_counts(segment: Segment, allowed: Numbers, queries: Queries) -> Numbers:
-    """Returns, for each query, approximately how many of the items in `allowed` are allowed for it."""
-    if queries.ages is None or _all_allowed(segment, queries):
+def _allowed_counts(segment: Segment, queries: Queries) -> Numbers:
+    """Returns, for each query, approximately how many items of the segment are allowed for it."""
+    if _all_allowed(segment, queries):
+        return np.full(len(queries), segment.items)
+    allowed = _allowed(segment, queries, range(segment.items))
+    if queries.ages is None:
         return np.full(len(queries), len(allowed))
     counts: Numbers = np.searchsorted(np.sort(segment.created_at[allowed]), queries.ages.created_at)
     return counts
