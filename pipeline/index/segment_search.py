@@ -53,8 +53,9 @@ def search(segments: Sequence[Segment], queries: Queries, neighbours: int, setti
     blocks = []
     for start in range(0, max(1, len(queries)), QUERIES_PER_BLOCK):
         block = queries.take(np.arange(start, min(start + QUERIES_PER_BLOCK, len(queries))))
+        bounds = np.full(len(block), -np.inf, np.float32)
         candidates = [
-            (position, *_candidates(segment, block, neighbours, settings))
+            (position, *_candidates(segment, block, neighbours, settings, bounds))
             for position, segment in enumerate(segments)
             if len(block) and segment.items
         ]
@@ -64,18 +65,19 @@ def search(segments: Sequence[Segment], queries: Queries, neighbours: int, setti
 
 def search_exactly(items: Items, queries: Queries, neighbours: int) -> Hits:
     """Returns up to `neighbours` nearest allowed issues of each query. Compares all of `items`."""
-    pairs = _exact(items, _allowed(items, queries, range(len(items.issue_ids))), queries, neighbours)
+    bounds = np.full(len(queries), -np.inf, np.float32)
+    pairs = _exact(items, _allowed(items, queries, range(len(items.issue_ids))), queries, neighbours, bounds)
     return _merged([items], queries, [(0, *pairs)], neighbours)
 
 
 def _candidates(
-    segment: Segment, queries: Queries, neighbours: int, settings: IndexSettings
+    segment: Segment, queries: Queries, neighbours: int, settings: IndexSettings, bounds: Vectors
 ) -> tuple[Numbers, Numbers]:
     """Returns pairs of a query and an item of the segment. They include the nearest allowed items of each
-    query."""
+    query. For `bounds`, see `_exact`."""
     everything = range(segment.items)
     if not segment.has_annoy:
-        return _exact(segment, _allowed(segment, queries, everything), queries, neighbours)
+        return _exact(segment, _allowed(segment, queries, everything), queries, neighbours, bounds)
     counts = _allowed_counts(segment, queries)
     rows_exact, rows_annoy = (
         np.flatnonzero(counts <= settings.exact_items),
@@ -84,7 +86,9 @@ def _candidates(
     pairs = []
     if len(rows_exact):
         queries_exact = queries.take(rows_exact)
-        rows, items = _exact(segment, _allowed(segment, queries_exact, everything), queries_exact, neighbours)
+        allowed, own_bounds = _allowed(segment, queries_exact, everything), bounds[rows_exact]
+        rows, items = _exact(segment, allowed, queries_exact, neighbours, own_bounds)
+        bounds[rows_exact] = own_bounds
         pairs.append((rows_exact[rows], items))
     if len(rows_annoy):
         rows, items = _by_annoy(
@@ -138,8 +142,14 @@ def _allowed_counts(segment: Segment, queries: Queries) -> Numbers:
     return counts
 
 
-def _exact(segment: Items, items: Numbers, queries: Queries, neighbours: int) -> tuple[Numbers, Numbers]:
-    """Returns pairs of each query and its nearest allowed items among `items`."""
+def _exact(
+    segment: Items, items: Numbers, queries: Queries, neighbours: int, bounds: Vectors
+) -> tuple[Numbers, Numbers]:
+    """Returns pairs of each query and its nearest allowed items among `items`.
+
+    `bounds` has a cosine per query, or -inf. If `neighbours` items of other segments are known to be as near,
+    farther items are left out. Raises the bounds to what is known after this search.
+    """
     unit_queries = _unit(queries.vectors)
     ages = None if _all_allowed(segment, queries) else queries.ages
     if ages is not None:
@@ -157,7 +167,7 @@ def _exact(segment: Items, items: Numbers, queries: Queries, neighbours: int) ->
                 scores[np.arange(start, start + len(block)) >= older[own, None]] = -np.inf
                 if segment.last_source_day > ages.source_days[own].min():
                     scores[segment.source_days[block] > ages.source_days[own, None]] = -np.inf
-            rows, columns = _highest(scores, neighbours, segment, block)
+            rows, columns = _highest(scores, neighbours, segment, block, bounds[first : first + step])
             pairs.append((rows + first, block[columns]))
     return _joined(pairs)
 
@@ -190,13 +200,16 @@ def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Number
     return np.array([low + np.searchsorted(issue_ids[low:high], own) for low, high, own in bounds], np.int64)
 
 
-def _highest(scores: Vectors, neighbours: int, segment: Items, items: Numbers) -> tuple[Numbers, Numbers]:
+def _highest(
+    scores: Vectors, neighbours: int, segment: Items, items: Numbers, bounds: Vectors
+) -> tuple[Numbers, Numbers]:
     """Returns (row, column) of the `neighbours` highest scores of each row, and of all scores that are nearly
-    as high as the last of these. Scores of -inf are left out."""
+    as high as the last of these. Scores of -inf are left out. Raises the bounds, see `_exact`."""
     if scores.shape[1] <= neighbours:
         rows, columns = np.nonzero(scores > -np.inf)
         return rows, columns
-    rows, columns, last = highest_scores(scores, neighbours, TIE)
+    rows, columns, last = highest_scores(scores, neighbours, TIE, bounds)
+    np.maximum(bounds, last, out=bounds)
     ends = np.cumsum(np.bincount(rows, minlength=len(scores)))
     is_kept = np.ones(len(rows), dtype=bool)
     for row in np.flatnonzero(np.diff(ends, prepend=0) > neighbours + TIES_KEPT).tolist():

@@ -15,4 +15,5 @@ def test_every_finite_number_in_half_precision_is_converted_exactly():
 def test_vectors_get_the_length_1():
     vectors = np.array([[3, 4], [0, -0.5]], np.float16)
     assert lengths_of(vectors).tolist() == [5, 0.5]
-    assert np.allclose(unit_vectors(vectors, lengths_of(vectors)), [[0.6, 0.8], [0, -1]], rtol=1e-6)
+    unit = unit_vectors(vectors, lengths_of(vectors))
+    assert np.allclose(unit, np.array([[0.6, 0.8], [0.0, -1.0]]), rtol=1e-6)
