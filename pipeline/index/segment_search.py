@@ -19,7 +19,7 @@ from pipeline.contracts import SEGMENTS
 from pipeline.index.highest_scores import highest_scores
 from pipeline.index.queries import Ages, Hits, Items, Queries, Vectors
 from pipeline.index.segment import Numbers, Segment
-from pipeline.index.unit_vectors import unit_vectors
+from pipeline.index.unit_vectors import rows_of, unit_vectors
 from pipeline.settings import Index as IndexSettings
 
 QUERIES_PER_BLOCK = 8192
@@ -77,7 +77,11 @@ def _candidates(
     query. For `bounds`, see `_exact`."""
     everything = range(segment.items)
     if not segment.has_annoy:
-        return _exact(segment, _allowed(segment, queries, everything), queries, neighbours, bounds)
+        allowed = _allowed(segment, queries, everything)
+        if segment.coarse and len(queries) == 1 and queries.ages is None:
+            unit_query = _unit(queries.vectors)[0]
+            allowed = segment.coarse.possibly_nearest(unit_query, allowed, neighbours, float(bounds[0]))
+        return _exact(segment, allowed, queries, neighbours, bounds)
     counts = _allowed_counts(segment, queries)
     rows_exact, rows_annoy = (
         np.flatnonzero(counts <= settings.exact_items),
@@ -186,9 +190,8 @@ def _cosines(unit_queries: Vectors, segment: Items, items: Numbers, vectors: Vec
 
 
 def _unit_vectors(segment: Items, items: Numbers) -> Vectors:
-    """Returns the vectors of the items with the length 1. Consecutive vectors are not copied first."""
-    is_consecutive = items[-1] - items[0] == len(items) - 1 and bool(np.all(np.diff(items) == 1))
-    rows = slice(items[0], items[-1] + 1) if is_consecutive else items
+    """Returns the vectors of the items with the length 1."""
+    rows = rows_of(items)
     return unit_vectors(segment.vectors[rows], segment.lengths[rows])
 
 

@@ -102,6 +102,13 @@ class SegmentedIndex:
         self._ordering = ordering
         self._repository_named = lru_cache(NAMES_REMEMBERED)(self._find_name)
 
+    def prepare_for_many_queries(self) -> None:
+        """Keeps copies of the vectors in memory that are compared without an Annoy index, one byte per
+        number. Raises LakeError if a file is damaged."""
+        for segment in self._segments:
+            if not segment.has_annoy:
+                segment.keep_coarse_vectors()
+
     def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
         release, or if it is not in the index because its vector is zero."""

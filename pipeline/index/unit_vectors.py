@@ -43,6 +43,13 @@ def lengths_of(vectors: EmbeddingMatrix) -> Lengths:
     return lengths
 
 
+def rows_of(items: npt.NDArray[np.int64]) -> slice | npt.NDArray[np.int64]:
+    """Returns positions that are in order and not empty as a slice if they are consecutive. Then an array is
+    not copied if it is indexed with them."""
+    is_consecutive = items[-1] - items[0] == len(items) - 1 and bool(np.all(np.diff(items) == 1))
+    return slice(items[0], items[-1] + 1) if is_consecutive else items
+
+
 def _shifted(vectors: EmbeddingMatrix) -> Vectors:
     """Returns the vectors in single precision, divided by 2^112."""
     bits = np.ascontiguousarray(vectors).view(np.int16).astype(np.int32)
