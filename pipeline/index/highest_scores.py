@@ -14,15 +14,22 @@ Numbers = npt.NDArray[np.int64]
 SCORES_PER_GROUP = 64
 
 
-def highest_scores(scores: Scores, count: int, tie: float) -> tuple[Numbers, Numbers, Scores]:
+def highest_scores(
+    scores: Scores, count: int, tie: float, bounds: Scores | None = None
+) -> tuple[Numbers, Numbers, Scores]:
     """Finds the scores that are at least the `count`-th highest score of their row minus `tie`. Returns their
     rows and their columns, sorted by row and then column. Scores of -inf are left out.
 
+    If `bounds` (rows,) are given, scores below the bound of their row minus `tie` are left out, too. Finite
+    bounds make the search faster.
+
     Also returns the `count`-th highest score of each row, shape (rows,). It is -inf if a row has fewer than
-    `count` scores above -inf. A row must have more than `count` scores.
+    `count` such scores. A row must have more than `count` scores.
     """
     height, width = scores.shape
-    lowest = _lowest(_lower_bounds(scores, count), tie)
+    if bounds is None or not np.isfinite(bounds).all():
+        bounds = np.maximum(_lower_bounds(scores, count), -np.inf if bounds is None else bounds)
+    lowest = _lowest(bounds, tie)
     positions = np.flatnonzero(scores >= lowest[:, None])
     rows, columns = np.divmod(positions, width)
     values = scores.reshape(-1)[positions]

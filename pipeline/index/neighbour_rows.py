@@ -28,6 +28,7 @@ from pipeline.index.similar_lists import (
     lists_in_repository,
     times_and_ids,
 )
+from pipeline.index.term_frequencies import Background
 from pipeline.settings import Index
 from pipeline.text.issue_terms import IssueTerms, term_words
 
@@ -82,7 +83,13 @@ def find_lists(
         block = query_batch.take(np.arange(first, end))
         own_probabilities = [own_list.probabilities for own_list in in_repositories[first:end]]
         everywhere += lists_everywhere(
-            segments, hits.of_queries(first, end), block, block.terms, own_probabilities, count, ordering
+            segments,
+            hits.of_queries(first, end),
+            block,
+            Background(block.terms),
+            own_probabilities,
+            count,
+            ordering,
         )
     return _joined(
         [

@@ -16,6 +16,7 @@ import pyarrow as pa
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.segment import Numbers, Segment
 from pipeline.index.segment_terms import take_terms
+from pipeline.index.unit_vectors import Lengths, lengths_of
 from pipeline.text.issue_terms import IssueTerms
 
 Slices = Sequence[tuple[int, range]]
@@ -73,6 +74,11 @@ class RepositoryItems:
         places = np.searchsorted(self.issue_ids, issue_ids, sorter=order)
         positions = order[np.minimum(places, len(self) - 1)]
         return np.where(self.issue_ids[positions] == issue_ids, positions, len(self))
+
+    @cached_property
+    def lengths(self) -> Lengths:
+        """The Euclidean length of each vector, shape (n,)."""
+        return lengths_of(self.vectors)
 
     @cached_property
     def first_created_at(self) -> int:

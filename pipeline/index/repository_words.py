@@ -8,11 +8,13 @@ that duplicates share are rare.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.index.term_frequencies import NO_BACKGROUND, Background, BucketCounts
 from pipeline.text.issue_terms import IN_TITLE, IssueTerms
 
 K1: Final = 2.0
@@ -35,31 +37,40 @@ MAX_OCCURRENCES: Final = 50_000
 weights."""
 MIN_SAME_BODY: Final = 5
 """If at least this many issues have the same body, the body is a template, and its words do not count."""
-_BUCKETS: Final = 1 << 20
-_BUCKET: Final = np.uint32(_BUCKETS - 1)
-"""The last bits of a term's hash, which are the number of its bucket."""
+_FEW_TERMS: Final = 1 << 18
+"""For at most this many terms, `_occurrences` uses a table of 16 bits, which is made faster than one of 20
+bits."""
 
 
 class RepositoryWords:
     """The words of the queries, and the issues of a repository in which they occur.
 
-    `issues` are sorted by age. The constructor makes one pass over the terms of the issues. Its remaining
-    time is proportional to the number of occurrences of the queries' terms.
+    `issues` are sorted by age. The frequencies of words are counted over them and the issues of `background`.
+    The constructor makes one pass over the terms of the issues. Its remaining time is proportional to the
+    number of occurrences of the queries' terms.
     """
 
-    def __init__(self, issues: IssueTerms, queries: IssueTerms) -> None:
-        self.issues, self.queries = issues, queries
-        self.mean_length = max(len(issues.terms) / max(len(issues), 1), 1.0)
-        template_bodies = _template_bodies(issues)
+    def __init__(
+        self, issues: IssueTerms, queries: IssueTerms, background: Background = NO_BACKGROUND
+    ) -> None:
+        self.issues, self.queries, self._background = issues, queries, background
+        self._count = len(issues) + len(background)
+        self.mean_length = max((len(issues.terms) + background.total) / max(self._count, 1), 1.0)
+        template_bodies = _template_bodies(np.concatenate([issues.body_hashes, background.body_hashes]))
         self.has_template_body = np.isin(issues.body_hashes, template_bodies, kind="sort")
         self._query_has_template_body = np.isin(queries.body_hashes, template_bodies, kind="sort")
-        self._max_frequency = min(max(MAX_SHARE * len(issues), MIN_COMMON), MAX_COMMON)
-        self._bucket_sizes = np.bincount(issues.terms & _BUCKET, minlength=_BUCKETS)
-        vocabulary, self._columns = np.unique(queries.terms, return_inverse=True)
-        places, columns, is_common = self._occurrences(vocabulary)
-        frequency = np.bincount(columns, minlength=len(vocabulary))
+        self._max_frequency = min(max(MAX_SHARE * self._count, MIN_COMMON), MAX_COMMON)
+        self._buckets = BucketCounts(issues.terms)
+        self._vocabulary, self._columns = np.unique(queries.terms, return_inverse=True)
+        is_common = self._bucket_sizes(self._vocabulary) > self._max_frequency
+        self._places, self._words = self._occurrences(is_common)
+        frequency = np.bincount(self._words, minlength=len(self._vocabulary))
+        frequency += background.frequencies(self._vocabulary)
         self._weights = np.where(is_common, 0.0, self._rarity(frequency))
-        self._set_postings(places, columns, len(vocabulary))
+
+    def _bucket_sizes(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Returns how many issues have a term of the same bucket as each of the terms."""
+        return self._buckets.of(terms) + self._background.buckets.of(terms)
 
     def weights(self, query: int) -> NDArray[np.float64]:
         """Returns the weight of each term of a query. The weight is 0 if the term is too common, or if it is
@@ -76,13 +87,13 @@ class RepositoryWords:
         The frequency is counted for all terms whose hashes have the same last bits together, so that nothing
         has to be sorted. Few terms share these bits with another term that is not rare.
         """
-        frequency = self._bucket_sizes[self.issues.terms[places] & _BUCKET]
+        frequency = self._bucket_sizes(self.issues.terms[places])
         weights: NDArray[np.float64] = np.where(frequency > self._max_frequency, 0.0, self._rarity(frequency))
         return weights
 
     def _rarity(self, frequency: NDArray[np.int64]) -> NDArray[np.float64]:
         """Returns the weight of terms that occur in `frequency` issues."""
-        count = len(self.issues)
+        count = self._count
         rarity: NDArray[np.float64] = np.log(1 + np.maximum(count - frequency + 0.5, 0) / (frequency + 0.5))
         return rarity**RARITY_POWER
 
@@ -100,7 +111,8 @@ class RepositoryWords:
         in_title = self.queries.kinds[first:end] & IN_TITLE > 0
         weights = self.weights(query) * np.where(in_title, TITLE_WEIGHT, 1.0)
         columns = self._columns[first:end]
-        starts, ends = self._starts[columns], self._starts[columns + 1]
+        all_rows, all_values, bounds = self._postings
+        starts, ends = bounds[columns], bounds[columns + 1]
         ranked = np.argsort(-weights, kind="stable")
         occurrences_so_far = np.cumsum((ends - starts)[ranked])
         counted = ranked[
@@ -109,9 +121,9 @@ class RepositoryWords:
         if not len(counted) or older_count <= 0:
             return np.zeros(0, np.int64)
         runs = [slice(starts[term], ends[term]) for term in counted]
-        rows = np.concatenate([self._rows[run] for run in runs])
+        rows = np.concatenate([all_rows[run] for run in runs])
         values = np.concatenate(
-            [self._values[run] * weights[term] for run, term in zip(runs, counted, strict=True)]
+            [all_values[run] * weights[term] for run, term in zip(runs, counted, strict=True)]
         )
         scores = np.bincount(rows, values, minlength=len(self.issues))[:older_count]
         positions = np.flatnonzero(scores if is_eligible is None else scores * is_eligible[:older_count])
@@ -122,47 +134,46 @@ class RepositoryWords:
         best: NDArray[np.int64] = positions[order[:count]]
         return best
 
-    def _occurrences(
-        self, vocabulary: NDArray[np.uint32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Returns the places in `issues.terms` that have a word of the vocabulary, the number of each such
-        word, and which words of the vocabulary are too common. The places of words that are too common are
-        left out.
+    def _occurrences(self, is_common: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Returns the places in `issues.terms` that have a word of the vocabulary, and the number of each
+        such word. `is_common` says which words are too common. Their places are left out.
 
         Most terms of a repository are in no query, or too common. A table of the last bits of the hashes
-        finds nearly all of these in one pass. A rare word whose last bits are those of a common word is
-        mistaken for a common word. This happens to about one word in 10,000.
+        finds nearly all of these in one pass. A rare word whose bucket is that of a common word is mistaken
+        for a common word. This happens to about one word in 10,000.
         """
-        if not len(vocabulary):
-            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_)
-        number_in_table = np.full(_BUCKETS, -1, np.int32)
-        number_in_table[vocabulary & _BUCKET] = np.arange(len(vocabulary))
-        is_common = self._bucket_sizes > self._max_frequency
-        number_in_table[is_common] = -1
-        buckets = self.issues.terms & _BUCKET
-        places = np.flatnonzero(number_in_table[buckets] >= 0)
-        buckets = buckets[places]
-        terms, columns = self.issues.terms[places], number_in_table[buckets].astype(np.int64)
-        collisions = np.flatnonzero(vocabulary[columns] != terms)
-        columns[collisions] = np.minimum(np.searchsorted(vocabulary, terms[collisions]), len(vocabulary) - 1)
-        in_vocabulary = vocabulary[columns] == terms
-        return places[in_vocabulary], columns[in_vocabulary], is_common[vocabulary & _BUCKET]
+        vocabulary, rare = self._vocabulary, np.flatnonzero(~is_common)
+        if not len(rare):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        bits = np.uint32((1 << 16 if len(self.issues.terms) <= _FEW_TERMS else 1 << 20) - 1)
+        number_in_table = np.full(int(bits) + 1, -1, np.int32)
+        number_in_table[vocabulary[rare] & bits] = rare
+        numbers = number_in_table[self.issues.terms & bits]
+        places = np.flatnonzero(numbers >= 0)
+        terms, words = self.issues.terms[places], numbers[places].astype(np.int64)
+        collisions = np.flatnonzero(vocabulary[words] != terms)
+        words[collisions] = np.minimum(np.searchsorted(vocabulary, terms[collisions]), len(vocabulary) - 1)
+        is_occurrence = (vocabulary[words] == terms) & ~is_common[words]
+        return places[is_occurrence], words[is_occurrence]
 
-    def _set_postings(self, places: NDArray[np.int64], columns: NDArray[np.int64], words: int) -> None:
-        """Sorts occurrences by word: the issues of word w are `_rows[_starts[w] : _starts[w + 1]]`."""
-        issues = self.issues
+    @cached_property
+    def _postings(self) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
+        """The occurrences, sorted by word: the issue and BM25's factor of each, and where those of each word
+        begin. The last value is the number of all occurrences."""
+        issues, places, words, vocabulary_size = self.issues, self._places, self._words, len(self._vocabulary)
         lengths = np.diff(issues.offsets)
         rows = np.repeat(np.arange(len(issues), dtype=np.int32), lengths)[places]
         if self.has_template_body.any():
             counted = ~self.has_template_body[rows] | (issues.kinds[places] & IN_TITLE > 0)
-            places, columns, rows = places[counted], columns[counted], rows[counted]
+            places, words, rows = places[counted], words[counted], rows[counted]
         # NumPy sorts numbers of 16 bits by radix, which is many times faster.
-        order = np.argsort(columns.astype(np.uint16 if words <= 1 << 16 else np.uint32), kind="stable")
-        places, self._rows = places[order], rows[order]
-        self._values = saturation(
-            issues.counts[places], issues.kinds[places], lengths[self._rows] / self.mean_length
+        order = np.argsort(
+            words.astype(np.uint16 if vocabulary_size <= 1 << 16 else np.uint32), kind="stable"
         )
-        self._starts = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=words))])
+        places, rows = places[order], rows[order]
+        values = saturation(issues.counts[places], issues.kinds[places], lengths[rows] / self.mean_length)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(words, minlength=vocabulary_size))])
+        return rows, values, starts
 
 
 def saturation(
@@ -178,9 +189,9 @@ def saturation(
     return (occurrences * (K1 + 1) / (occurrences + K1 * (1 - B + B * lengths))).astype(np.float32)
 
 
-def _template_bodies(issues: IssueTerms) -> NDArray[np.uint64]:
+def _template_bodies(body_hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Returns the hashes of bodies that MIN_SAME_BODY issues or more have in common."""
-    hashes = np.sort(issues.body_hashes)
+    hashes = np.sort(body_hashes)
     last = hashes[MIN_SAME_BODY - 1 :]
     repeated = last[last == hashes[: len(last)]]
     return np.unique(repeated[repeated != 0])

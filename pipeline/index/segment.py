@@ -17,6 +17,7 @@ If a column is added later, it becomes another file NAME.npy, or another column 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -31,8 +32,10 @@ import pyarrow.parquet as pq
 from pipeline.contracts import SEGMENT_REPOSITORIES, SEGMENTS
 from pipeline.errors import LakeError
 from pipeline.index import annoy_index
+from pipeline.index.coarse_vectors import CoarseVectors
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.segment_terms import read_terms, take_terms, write_terms
+from pipeline.index.unit_vectors import Lengths, lengths_of
 from pipeline.lake.batches import Lake
 from pipeline.lake.files import parquet_bytes
 from pipeline.lake.manifest import Manifest
@@ -50,6 +53,7 @@ ROWS_PER_ROW_GROUP = 4096
 they are."""
 AGE_ORDER = [("created_at", "ascending"), ("issue_id", "ascending")]
 Numbers = npt.NDArray[np.int64]
+RowGroupReader = Callable[["Segment", int, tuple[str, ...]], pa.Table]
 
 
 def write_segment(
@@ -105,10 +109,17 @@ class Segment:
     memory-mapped, so opening a segment costs nothing.
 
     `figures` are those of the segment's manifest. `path_of` returns the local path of a file of the segment.
+    `read_row_group` is the method `row_group`, or a cache of its results.
     """
 
-    def __init__(self, figures: Mapping[str, Any], path_of: Callable[[str], Path]) -> None:
+    def __init__(
+        self,
+        figures: Mapping[str, Any],
+        path_of: Callable[[str], Path],
+        read_row_group: RowGroupReader | None = None,
+    ) -> None:
         self._path_of = path_of
+        self._read_row_group = read_row_group or Segment.row_group
         self.items = int(figures["items"])
         self.size = int(figures["size"])
         self.first_created_at = int(figures["first_created_at"])
@@ -116,16 +127,30 @@ class Segment:
         self.last_source_day = int(figures["last_source_day"])
         self.has_annoy = bool(figures["annoy"])
         self._term_count: int | None = figures.get("terms")
+        self.coarse: CoarseVectors | None = None
+        """A copy of the vectors, with which single queries are answered faster; see `keep_coarse_vectors`."""
 
     @classmethod
-    def of_batch(cls, lake: Lake, manifest: Manifest) -> Segment:
+    def of_batch(
+        cls, lake: Lake, manifest: Manifest, read_row_group: RowGroupReader | None = None
+    ) -> Segment:
         """Returns the segment that is stored in a batch."""
-        return cls(manifest.figures, lambda name: lake.local_file(manifest, name))
+        return cls(manifest.figures, lambda name: lake.local_file(manifest, name), read_row_group)
 
     @cached_property
     def vectors(self) -> EmbeddingMatrix:
         """The embeddings, shape (items, size). Raises LakeError if the file is damaged."""
         return self._array(VECTORS_FILE, np.float16, (self.items, self.size))
+
+    @cached_property
+    def lengths(self) -> Lengths:
+        """The Euclidean length of each vector, shape (items,). Raises LakeError if the file is damaged."""
+        return lengths_of(self.vectors)
+
+    def keep_coarse_vectors(self) -> None:
+        """Keeps a copy of the vectors in memory, one byte per number, so that an exact search of a single
+        query is several times as fast. Reads all vectors. Raises LakeError if the file is damaged."""
+        self.coarse = CoarseVectors.of(self.vectors, self.lengths)
 
     @cached_property
     def created_at(self) -> Numbers:
@@ -166,15 +191,32 @@ class Segment:
         that have these rows. Raises LakeError if the file is damaged."""
         if not len(items):
             return SEGMENTS.empty().select(columns)
-        groups = np.unique(items // ROWS_PER_ROW_GROUP)
-        table = self._read(lambda: self._items_file.read_row_groups(groups.tolist(), columns=columns))
-        positions = np.searchsorted(groups, items // ROWS_PER_ROW_GROUP) * ROWS_PER_ROW_GROUP
-        return table.combine_chunks().take(pa.array(positions + items % ROWS_PER_ROW_GROUP))
+        groups, rows = np.divmod(items, ROWS_PER_ROW_GROUP)
+        order = np.argsort(groups, kind="stable")
+        numbers, starts = np.unique(groups[order], return_index=True)
+        parts = [
+            self._read_row_group(self, number, tuple(columns)).take(pa.array(own))
+            for number, own in zip(numbers.tolist(), np.split(rows[order], starts[1:]), strict=True)
+        ]
+        table = pa.concat_tables(parts).combine_chunks()
+        return table if (np.diff(groups) >= 0).all() else table.take(pa.array(np.argsort(order)))
+
+    def row_group(self, number: int, columns: tuple[str, ...]) -> pa.Table:
+        """Returns the rows of items.parquet from item `number` * ROWS_PER_ROW_GROUP on. Raises LakeError if
+        the file is damaged."""
+        return self._read(
+            lambda: self._items_file.read_row_group(number, list(columns), use_threads=False).combine_chunks()
+        )
 
     def of_repository(self, repo: str) -> range:
         """Returns the items of a repository, the oldest first. The range is empty if there are none. Raises
         LakeError if the file is damaged."""
-        return self.of_repositories(pa.array([repo])).get(0, range(0))
+        names = self._repositories.column("repo")
+        row = bisect_left(range(len(names)), repo, key=lambda place: names[place].as_py())
+        if row == len(names) or names[row].as_py() != repo:
+            return range(0)
+        first, count = (self._repositories.column(name)[row].as_py() for name in ("first_item", "items"))
+        return range(first, first + count)
 
     def of_repositories(self, repos: pa.Array) -> dict[int, range]:
         """Returns the items of some repositories, the oldest first: a range per position in `repos`. Leaves
@@ -213,7 +255,7 @@ class Segment:
         if array.dtype != kind or array.shape != shape:
             actual = f"it has the shape {array.shape} and the type {array.dtype}"
             raise _damaged(path, f"{actual}, expected {shape} and {np.dtype(kind)}")
-        return array
+        return array.view(np.ndarray)  # the same memory, but np.memmap takes many times longer to index
 
     def _read(self, read: Callable[[], pa.Table]) -> pa.Table:
         try:

@@ -19,12 +19,15 @@ from pipeline.contracts import SEGMENTS
 from pipeline.index.highest_scores import highest_scores
 from pipeline.index.queries import Ages, Hits, Items, Queries, Vectors
 from pipeline.index.segment import Numbers, Segment
+from pipeline.index.unit_vectors import rows_of, unit_vectors
 from pipeline.settings import Index as IndexSettings
 
 QUERIES_PER_BLOCK = 8192
 """Number of queries whose candidates are held in memory together."""
 ITEMS_PER_BLOCK = 65_536
 """Number of vectors that are compared in one matrix product."""
+VECTORS_IN_CACHE = 512
+"""Number of vectors in single precision that fit into a core's cache: 300 KiB to 1 MiB."""
 SCORES_PER_PRODUCT = 16_777_216
 """Largest number of results of a matrix product: 64 MiB."""
 PAIRS_PER_BLOCK = 65_536
@@ -50,8 +53,9 @@ def search(segments: Sequence[Segment], queries: Queries, neighbours: int, setti
     blocks = []
     for start in range(0, max(1, len(queries)), QUERIES_PER_BLOCK):
         block = queries.take(np.arange(start, min(start + QUERIES_PER_BLOCK, len(queries))))
+        bounds = np.full(len(block), -np.inf, np.float32)
         candidates = [
-            (position, *_candidates(segment, block, neighbours, settings))
+            (position, *_candidates(segment, block, neighbours, settings, bounds))
             for position, segment in enumerate(segments)
             if len(block) and segment.items
         ]
@@ -61,19 +65,24 @@ def search(segments: Sequence[Segment], queries: Queries, neighbours: int, setti
 
 def search_exactly(items: Items, queries: Queries, neighbours: int) -> Hits:
     """Returns up to `neighbours` nearest allowed issues of each query. Compares all of `items`."""
-    pairs = _exact(items, _allowed(items, queries, range(len(items.issue_ids))), queries, neighbours)
+    bounds = np.full(len(queries), -np.inf, np.float32)
+    pairs = _exact(items, _allowed(items, queries, range(len(items.issue_ids))), queries, neighbours, bounds)
     return _merged([items], queries, [(0, *pairs)], neighbours)
 
 
 def _candidates(
-    segment: Segment, queries: Queries, neighbours: int, settings: IndexSettings
+    segment: Segment, queries: Queries, neighbours: int, settings: IndexSettings, bounds: Vectors
 ) -> tuple[Numbers, Numbers]:
     """Returns pairs of a query and an item of the segment. They include the nearest allowed items of each
-    query."""
+    query. For `bounds`, see `_exact`."""
     everything = range(segment.items)
     if not segment.has_annoy:
-        return _exact(segment, _allowed(segment, queries, everything), queries, neighbours)
-    counts = _allowed_counts(segment, _allowed(segment, queries, everything), queries)
+        allowed = _allowed(segment, queries, everything)
+        if segment.coarse and len(queries) == 1 and queries.ages is None:
+            unit_query = _unit(queries.vectors)[0]
+            allowed = segment.coarse.possibly_nearest(unit_query, allowed, neighbours, float(bounds[0]))
+        return _exact(segment, allowed, queries, neighbours, bounds)
+    counts = _allowed_counts(segment, queries)
     rows_exact, rows_annoy = (
         np.flatnonzero(counts <= settings.exact_items),
         np.flatnonzero(counts > settings.exact_items),
@@ -81,7 +90,9 @@ def _candidates(
     pairs = []
     if len(rows_exact):
         queries_exact = queries.take(rows_exact)
-        rows, items = _exact(segment, _allowed(segment, queries_exact, everything), queries_exact, neighbours)
+        allowed, own_bounds = _allowed(segment, queries_exact, everything), bounds[rows_exact]
+        rows, items = _exact(segment, allowed, queries_exact, neighbours, own_bounds)
+        bounds[rows_exact] = own_bounds
         pairs.append((rows_exact[rows], items))
     if len(rows_annoy):
         rows, items = _by_annoy(
@@ -124,16 +135,25 @@ def _allowed(segment: Items, queries: Queries, items: range) -> Numbers:
     return numbers[allowed]
 
 
-def _allowed_counts(segment: Segment, allowed: Numbers, queries: Queries) -> Numbers:
-    """Returns, for each query, approximately how many of the items in `allowed` are allowed for it."""
-    if queries.ages is None or _all_allowed(segment, queries):
+def _allowed_counts(segment: Segment, queries: Queries) -> Numbers:
+    """Returns, for each query, approximately how many items of the segment are allowed for it."""
+    if _all_allowed(segment, queries):
+        return np.full(len(queries), segment.items)
+    allowed = _allowed(segment, queries, range(segment.items))
+    if queries.ages is None:
         return np.full(len(queries), len(allowed))
     counts: Numbers = np.searchsorted(np.sort(segment.created_at[allowed]), queries.ages.created_at)
     return counts
 
 
-def _exact(segment: Items, items: Numbers, queries: Queries, neighbours: int) -> tuple[Numbers, Numbers]:
-    """Returns pairs of each query and its nearest allowed items among `items`."""
+def _exact(
+    segment: Items, items: Numbers, queries: Queries, neighbours: int, bounds: Vectors
+) -> tuple[Numbers, Numbers]:
+    """Returns pairs of each query and its nearest allowed items among `items`.
+
+    `bounds` has a cosine per query, or -inf. If `neighbours` items of other segments are known to be as near,
+    farther items are left out. Raises the bounds to what is known after this search.
+    """
     unit_queries = _unit(queries.vectors)
     ages = None if _all_allowed(segment, queries) else queries.ages
     if ages is not None:
@@ -142,25 +162,37 @@ def _exact(segment: Items, items: Numbers, queries: Queries, neighbours: int) ->
     pairs: list[tuple[Numbers, Numbers]] = []
     for start in range(0, len(items), ITEMS_PER_BLOCK):
         block = items[start : start + ITEMS_PER_BLOCK]
-        vectors = _unit(_rows(segment.vectors, block).astype(np.float32))
         step = max(1, SCORES_PER_PRODUCT // len(block))
+        vectors = _unit_vectors(segment, block) if len(queries) > step else None
         for first in range(0, len(queries), step):
-            scores = unit_queries[first : first + step] @ vectors.T
+            scores = _cosines(unit_queries[first : first + step], segment, block, vectors)
             if ages is not None:
                 own = slice(first, first + step)
                 scores[np.arange(start, start + len(block)) >= older[own, None]] = -np.inf
                 if segment.last_source_day > ages.source_days[own].min():
                     scores[segment.source_days[block] > ages.source_days[own, None]] = -np.inf
-            rows, columns = _highest(scores, neighbours, segment, block)
+            rows, columns = _highest(scores, neighbours, segment, block, bounds[first : first + step])
             pairs.append((rows + first, block[columns]))
     return _joined(pairs)
 
 
-def _rows(vectors: npt.NDArray[np.float16], items: Numbers) -> npt.NDArray[np.float16]:
-    """Returns the rows of the items. Consecutive rows are not copied."""
-    if len(items) and items[-1] - items[0] == len(items) - 1 and np.all(np.diff(items) == 1):
-        return vectors[items[0] : items[-1] + 1]
-    return vectors[items]
+def _cosines(unit_queries: Vectors, segment: Items, items: Numbers, vectors: Vectors | None) -> Vectors:
+    """Returns the cosine of each query and each item in single precision, shape (queries, items). `vectors`
+    are the unit vectors of the items. If they are None, they are computed for a few items at a time, which
+    stay in the processor's cache."""
+    if vectors is not None:
+        return unit_queries @ vectors.T
+    cosines = np.empty((len(unit_queries), len(items)), np.float32)
+    for start in range(0, len(items), VECTORS_IN_CACHE):
+        own = slice(start, start + VECTORS_IN_CACHE)
+        np.matmul(unit_queries, _unit_vectors(segment, items[own]).T, out=cosines[:, own])
+    return cosines
+
+
+def _unit_vectors(segment: Items, items: Numbers) -> Vectors:
+    """Returns the vectors of the items with the length 1."""
+    rows = rows_of(items)
+    return unit_vectors(segment.vectors[rows], segment.lengths[rows])
 
 
 def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Numbers:
@@ -171,13 +203,16 @@ def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Number
     return np.array([low + np.searchsorted(issue_ids[low:high], own) for low, high, own in bounds], np.int64)
 
 
-def _highest(scores: Vectors, neighbours: int, segment: Items, items: Numbers) -> tuple[Numbers, Numbers]:
+def _highest(
+    scores: Vectors, neighbours: int, segment: Items, items: Numbers, bounds: Vectors
+) -> tuple[Numbers, Numbers]:
     """Returns (row, column) of the `neighbours` highest scores of each row, and of all scores that are nearly
-    as high as the last of these. Scores of -inf are left out."""
+    as high as the last of these. Scores of -inf are left out. Raises the bounds, see `_exact`."""
     if scores.shape[1] <= neighbours:
         rows, columns = np.nonzero(scores > -np.inf)
         return rows, columns
-    rows, columns, last = highest_scores(scores, neighbours, TIE)
+    rows, columns, last = highest_scores(scores, neighbours, TIE, bounds)
+    np.maximum(bounds, last, out=bounds)
     ends = np.cumsum(np.bincount(rows, minlength=len(scores)))
     is_kept = np.ones(len(rows), dtype=bool)
     for row in np.flatnonzero(np.diff(ends, prepend=0) > neighbours + TIES_KEPT).tolist():

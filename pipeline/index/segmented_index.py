@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from pipeline.index.comparison import TEXTS, Comparison, Listed
 from pipeline.index.ordering import Ordering
 from pipeline.index.queries import Ages, Hits, Queries, Vectors, months_before
 from pipeline.index.release_days import repository_group
-from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
+from pipeline.index.repository_items import RepositoryItems, read_repository
 from pipeline.index.segment import Segment
 from pipeline.index.segment_search import hit_rows, search, search_exactly
 from pipeline.index.segment_terms import take_terms
@@ -29,6 +29,7 @@ from pipeline.index.similar_lists import (
     lists_in_repository,
 )
 from pipeline.index.stored_orderings import ordering_of_release
+from pipeline.index.term_frequencies import NO_BACKGROUND, Background
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
@@ -38,6 +39,10 @@ REASONS = ("probability", "title_overlap", "age_days", "similar_text", "group_si
 """The keys of a row that say how probable a duplicate is, and why."""
 SAMPLE_SIZE = 2048
 """Number of issues over which the frequencies of words are counted, if all repositories are searched."""
+SHOWN = ["issue_url", "title"]
+"""The columns that a list shows of an issue."""
+ROW_GROUPS_REMEMBERED = 256
+"""Row groups whose columns SHOWN stay in memory. One row group has about 0.5 MiB."""
 NAMES_REMEMBERED = 1000
 """Names of repositories whose form in the index is remembered. To find one, the names in all segments are
 read."""
@@ -96,6 +101,13 @@ class SegmentedIndex:
         self._settings = settings
         self._ordering = ordering
         self._repository_named = lru_cache(NAMES_REMEMBERED)(self._find_name)
+
+    def prepare_for_many_queries(self) -> None:
+        """Keeps copies of the vectors in memory that are compared without an Annoy index, one byte per
+        number. Raises LakeError if a file is damaged."""
+        for segment in self._segments:
+            if not segment.has_annoy:
+                segment.keep_coarse_vectors()
 
     def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
@@ -165,7 +177,7 @@ class SegmentedIndex:
     def _find(self, url: str, repo: str) -> QueryIssue | None:
         for segment in reversed(self._segments_of(repo)):
             items = np.asarray(segment.of_repository(repo), dtype=np.int64)
-            urls = segment.rows(items, ["issue_url"]).column("issue_url")
+            urls = segment.rows(items, SHOWN).column("issue_url")
             matches = items[pc.equal(pc.utf8_lower(urls), url.lower()).to_numpy()]
             if len(matches):
                 return _query_issue(segment, int(matches[-1]), repo)
@@ -212,7 +224,7 @@ class SegmentedIndex:
                 self._segments,
                 hits,
                 query_batch,
-                self._sample(),
+                self._sample,
                 [own_probabilities],
                 search_request.count,
                 self._ordering,
@@ -230,26 +242,33 @@ class SegmentedIndex:
             hits = search_exactly(repository, queries, search_request.count + 1)
             hits = replace(hits, segments=repository.segments[hits.items], items=repository.items[hits.items])
             rows += rows_without_reasons(
-                REPOSITORY_LIST, _rows_of(segments, hits), query_issue, search_request.count
+                REPOSITORY_LIST,
+                _rows_of(segments, hits, ["issue_id", *SHOWN]),
+                query_issue,
+                search_request.count,
             )
         if search_request.everywhere:
             hits = self._hits_everywhere(vector, search_request.count + 1, search_request.since)
             rows += rows_without_reasons(
-                EVERYWHERE_LIST, _rows_of(self._segments, hits), query_issue, search_request.count
+                EVERYWHERE_LIST,
+                _rows_of(self._segments, hits, ["issue_id", *SHOWN]),
+                query_issue,
+                search_request.count,
             )
         return rows
 
-    def _sample(self) -> IssueTerms:
-        """Returns the terms of some issues of the latest segment. The frequencies of words are counted over
-        them."""
+    @cached_property
+    def _sample(self) -> Background:
+        """Some issues of the latest segment. The frequencies of words are counted over them."""
         if not self._segments:
-            return IssueTerms.concatenate([])
+            return NO_BACKGROUND
         latest = self._segments[-1]
         items = np.arange(0, latest.items, max(1, latest.items // SAMPLE_SIZE))[:SAMPLE_SIZE]
-        return take_terms(latest.terms, items)
+        return Background(take_terms(latest.terms, items))
 
     def _repository(self, segments: Sequence[Segment], repo: str) -> RepositoryItems:
-        return read_repository(segments, find_repositories(segments, [repo])[repo])
+        slices = [(position, segment.of_repository(repo)) for position, segment in enumerate(segments)]
+        return read_repository(segments, [(position, items) for position, items in slices if items])
 
     def _hits_everywhere(self, vector: Vectors, count: int, since: date | None) -> Hits:
         months = self._settings.similar.months
@@ -268,8 +287,8 @@ class SegmentedIndex:
             strict=True,
         )
         return [
-            {"list": name, **_without_id(row), **dict(zip(REASONS, values, strict=True))}
-            for row, values in zip(_rows_of(segments, hits), reasons, strict=True)
+            {"list": name, **row, **dict(zip(REASONS, values, strict=True))}
+            for row, values in zip(_rows_of(segments, hits, SHOWN), reasons, strict=True)
         ]
 
     def _segments_of(self, repo: str) -> list[Segment]:
@@ -280,8 +299,8 @@ class SegmentedIndex:
         ]
 
 
-def _rows_of(segments: Sequence[Segment], hits: Hits) -> list[dict[str, Any]]:
-    rows = hit_rows(segments, hits, ["issue_id", "issue_url", "title"])
+def _rows_of(segments: Sequence[Segment], hits: Hits, columns: list[str]) -> list[dict[str, Any]]:
+    rows = hit_rows(segments, hits, columns)
     return rows.append_column("distance", [hits.distances]).to_pylist()
 
 
@@ -314,7 +333,8 @@ def rows_without_reasons(
 def open_segments(release: Pinned, settings: Settings) -> SegmentedIndex:
     """Opens the index of a release. Raises UsageError if the release has no segments yet."""
     manifests = release.members[SEGMENTS.name]
-    segments = [Segment.of_batch(release.lake, manifest) for manifest in manifests]
+    read_row_group = lru_cache(ROW_GROUPS_REMEMBERED)(Segment.row_group)
+    segments = [Segment.of_batch(release.lake, manifest, read_row_group) for manifest in manifests]
     groups = [_group_of(manifest) for manifest in manifests]
     return SegmentedIndex(release, segments, groups, settings, ordering_of_release(release))
 

@@ -22,6 +22,7 @@ from pipeline.index.repository_words import RepositoryWords
 from pipeline.index.segment import Numbers, Segment
 from pipeline.index.segment_search import exact_cosines, search_exactly
 from pipeline.index.segment_terms import take_terms
+from pipeline.index.term_frequencies import Background
 from pipeline.text.issue_terms import IssueTerms
 
 CANDIDATES = 100
@@ -150,7 +151,7 @@ def lists_everywhere(
     segments: Sequence[Segment],
     hits: Hits,
     query_batch: QueryBatch,
-    background: IssueTerms,
+    background: Background,
     own_probabilities: Sequence[Mapping[int, float]],
     count: int,
     ordering: Ordering,
@@ -166,7 +167,7 @@ def lists_everywhere(
     """
     terms, rows = _terms_of_hits(segments, hits)
     created_at, issue_ids = times_and_ids(segments, hits)
-    words = RepositoryWords(IssueTerms.concatenate([terms, background]), query_batch.terms)
+    words = RepositoryWords(terms, query_batch.terms, background)
     for query, own in enumerate(_slices(hits, len(query_batch))):
         own_hits = own.start + np.flatnonzero(issue_ids[own] != query_batch.issue_ids[query])
         comparison = Comparison(

@@ -95,6 +95,7 @@ def issue_rows(
             lake.local_file(batch, file.name),
             columns=None if columns is None else list(columns),
             filters=[("issue_id", "==", issue_id)],
+            use_threads=False,
             memory_map=True,
         )
         rows += table.to_pylist()

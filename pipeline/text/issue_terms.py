@@ -101,7 +101,7 @@ def issue_terms(titles: Sequence[str | None], bodies: Sequence[str | None]) -> I
     offsets, terms, counts, kinds = [0], [], [], []
     body_hashes, automated = [], []
     for title, body in zip(titles, bodies, strict=True):
-        text = author_text((body or "")[:MAX_BODY_CHARACTERS])
+        text = _body_text(body or "")
         kinds_by_term = _terms(title or "", text)
         for term in sorted(kinds_by_term):
             count, kind = kinds_by_term[term]
@@ -127,8 +127,7 @@ def term_words(title: str | None, body: str | None) -> dict[int, str]:
     Words of the title come first. The words are in lower case.
     """
     words: dict[int, str] = {}
-    body_text = author_text((body or "")[:MAX_BODY_CHARACTERS])
-    for text, is_title in ((_title_text(title or ""), True), (body_text, False)):
+    for text, is_title in ((_title_text(title or ""), True), (_body_text(body or ""), False)):
         for word in _words(text):
             for term, _, shown in _terms_of_word(word, is_title):
                 words.setdefault(term, shown)
@@ -170,6 +169,12 @@ def _title_text(title: str) -> str:
     while (prefix := _PREFIX.match(text)) or (prefix := _LABEL.match(text)):
         text = text[prefix.end() :]
     return text if LETTER_OR_DIGIT.search(text) else whole
+
+
+@lru_cache(maxsize=1)  # a query's terms and their words are both wanted
+def _body_text(body: str) -> str:
+    """Returns what the author wrote in a body."""
+    return author_text(body[:MAX_BODY_CHARACTERS])
 
 
 def _body_hash(text: str) -> int:

@@ -53,6 +53,8 @@ POOL = 20_000
 GENERATED = 5_000
 """Number of issues that are generated if there are no real ones."""
 SEED = 7
+FIRST_NEW_NUMBER = 1_000_000_000
+"""The number of the first new issue, which is larger than those of a history."""
 MODEL = "model"
 FOR_RELEASE = ("plan", "vectorize", "embed", "predict", "index", "publish")
 TITLES = "predict"
@@ -193,7 +195,7 @@ def make_lake(plan: LakePlan) -> None:
 def _opened(text: Text, copy: int, number: int) -> dict[str, Any]:
     """Returns a new issue of a repository of the history."""
     repo = f"{text['repo']}-{copy}"
-    return {**text, "repo": repo, "url": f"https://github.com/{repo}/issues/new-{number}"}
+    return {**text, "repo": repo, "url": f"https://github.com/{repo}/issues/{FIRST_NEW_NUMBER + number}"}
 
 
 def run_here(arguments: Sequence[str]) -> None:

@@ -52,6 +52,7 @@ REQUESTS = {
     "/title": "/title",
     "/similar, of a draft in all repositories": "/similar",
     "/similar, of a draft in its repository": "/similar",
+    "/similar, of an issue by its address": "/similar",
 }
 
 
@@ -130,12 +131,12 @@ def running_server(lake: Path, workers: int) -> Iterator[RunningServer]:
 
 
 def read_texts(root: Path) -> list[dict[str, Any]]:
-    """Returns up to TEXTS issues of the release's last days that have a body, with `repo`, `title` and
-    `body`."""
+    """Returns up to TEXTS issues of the release's last days that have a body, with `issue_url`, `repo`,
+    `title` and `body`."""
     lake = Lake(str(root))
     release, rows = require_current(lake), list[dict[str, Any]]()
     for day in reversed(release.plan.days):
-        issues = lake.read(release.issues(day), ISSUES, ["repo", "title", "body"]).to_pylist()
+        issues = lake.read(release.issues(day), ISSUES, ["issue_url", "repo", "title", "body"]).to_pylist()
         rows += [row for row in issues if (row["body"] or "").strip() and row["title"]]
         if len(rows) >= TEXTS:
             break
@@ -146,6 +147,8 @@ def contents(request: str, texts: Sequence[Mapping[str, Any]]) -> list[dict[str,
     """Returns the bodies of requests of a kind, one per text."""
     if request == "/title":
         return [{"body": text["body"]} for text in texts]
+    if request.endswith("by its address"):
+        return [{"address": text["issue_url"]} for text in texts]
     drafts = [{"title": text["title"], "body": text["body"]} for text in texts]
     if request.endswith("in its repository"):
         return [{**draft, "repo": text["repo"]} for draft, text in zip(drafts, texts, strict=True)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from pipeline.networks.in_keras import Shape, build
+from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
 from pipeline.settings import Settings
 from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
@@ -29,4 +32,7 @@ def fresh_model(texts: Sequence[str], settings: Settings, seed: int = 7) -> Pred
         embedding_size=settings.model.embedding_size,
         hidden_size=settings.model.hidden_size,
     )
-    return Predictor("m", build("copy", shape, seed=seed), vocabularies, "titler", 0.0, BATCH_SIZE)
+    network = build("copy", shape, seed=seed)
+    shortlist = variant_of("copy").shortlist_size
+    network.shortlist = np.arange(shortlist, dtype=np.int32) if title.size > shortlist else None
+    return Predictor("m", network, vocabularies, "titler", 0.0, BATCH_SIZE)

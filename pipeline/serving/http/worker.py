@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 
 from pipeline.contracts import SEGMENTS, SIMILAR_ISSUES, TITLE_PREDICTIONS
 from pipeline.errors import LakeError, TitlerError
+from pipeline.index.segmented_index import SegmentedIndex
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_numpy.threads import use_one_thread
@@ -122,7 +123,9 @@ def open_completely(release: Pinned, settings: Settings) -> OpenRelease:
         for segment in release.members[SEGMENTS.name]:
             release.lake.local_copy(segment)
     opened.predictor.predict(["It crashes when I open the settings."])
-    _ = opened.index, release.plan
+    if isinstance(opened.index, SegmentedIndex):
+        opened.index.prepare_for_many_queries()
+    _ = release.plan
     for table in (TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name):
         _ = table in release.members and release.members[table]
     return opened

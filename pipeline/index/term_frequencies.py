@@ -1,0 +1,70 @@
+"""Counts how many issues contain a term.
+
+A term is a hash of 32 bits. Its last 20 bits are the number of its bucket. The terms of a bucket are counted
+together where a count for each term would need a sort of all terms. Few terms share a bucket with another
+term that is not rare.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.text.issue_terms import IssueTerms
+
+BUCKETS: Final = 1 << 20
+_BUCKET: Final = np.uint32(BUCKETS - 1)
+_MAX_SORTED: Final = 1 << 16
+"""Up to this many terms are sorted by bucket. A table of all buckets takes longer for so few terms, and less
+time for more."""
+
+
+class BucketCounts:
+    """How many of some terms are in each bucket. `terms` (n,) are the terms of issues. No issue has a term
+    twice, so the number of terms is the number of issues."""
+
+    def __init__(self, terms: NDArray[np.uint32], is_small: bool | None = None) -> None:
+        buckets = terms & _BUCKET
+        self._table: NDArray[np.int64] | None = None
+        if len(terms) <= _MAX_SORTED if is_small is None else is_small:
+            self._buckets, self._counts = np.unique(buckets, return_counts=True)
+        else:
+            self._table = np.bincount(buckets, minlength=BUCKETS)
+
+    def of(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Returns the count of the bucket of each term."""
+        buckets = terms & _BUCKET
+        if self._table is not None:
+            return self._table[buckets]
+        if not len(self._buckets):
+            return np.zeros(len(terms), np.int64)
+        places = np.minimum(np.searchsorted(self._buckets, buckets), len(self._buckets) - 1)
+        return np.where(self._buckets[places] == buckets, self._counts[places], 0)
+
+
+class Background:
+    """Issues over which the frequencies of terms are counted, but which are not compared with a query. Many
+    searches can share them, and their terms are counted once."""
+
+    def __init__(self, issues: IssueTerms) -> None:
+        self.body_hashes = issues.body_hashes
+        self.buckets = BucketCounts(issues.terms, is_small=False)
+        self._terms = np.sort(issues.terms)
+
+    def __len__(self) -> int:
+        return len(self.body_hashes)
+
+    @property
+    def total(self) -> int:
+        """Number of terms of all issues together."""
+        return len(self._terms)
+
+    def frequencies(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Returns how many issues contain each term."""
+        ends: NDArray[np.int64] = np.searchsorted(self._terms, terms, side="right")
+        return ends - np.searchsorted(self._terms, terms, side="left")
+
+
+NO_BACKGROUND: Final = Background(IssueTerms.concatenate([]))
