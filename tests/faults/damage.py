@@ -27,7 +27,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -40,7 +39,9 @@ from tests.support import titler_in_process
 OUTCOMES = ("right", "says so", "refused", "WRONG", "FAULT", "CRASH")
 CHANGED_IN_PLACE = ("*.db", "*.duckdb", "*.sqlite")
 """Files that a command changes in place, so that a copy of the lake must not share them."""
-NOT_DAMAGED = re.compile(r"^(leases|drafts|unused|days/changed|airflow|alerts|\.aside)/|\.lock$|-journal$|-wal$")
+NOT_DAMAGED = re.compile(
+    r"^(leases|drafts|unused|days/changed|airflow|alerts|mlflow|\.aside)/|\.lock$|-journal$|-wal$"
+)
 """Files without content that a reader relies on."""
 _VARIABLE = re.compile(r'"(age_hours|stale)": [^,\n]+')
 _ID = re.compile(r"day=[^/]+|[^/=]+=[^/]+|[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{12}|\d{8}T\d{6}Z|m-[0-9a-f]{32}")
@@ -208,7 +209,9 @@ def answer(read: Reader, limit: int = 120) -> Answer:
         output.seek(0)
         errors.seek(0)
         code = os.waitstatus_to_exitcode(status)
-        return Answer(code, output.read().decode("utf-8", "replace"), errors.read().decode("utf-8", "replace"))
+        return Answer(
+            code, output.read().decode("utf-8", "replace"), errors.read().decode("utf-8", "replace")
+        )
 
 
 def classify(before: Answer, after: Answer, path: str) -> str:
@@ -269,13 +272,13 @@ def readers(root: Path, question: Question, out: Path) -> dict[str, Reader]:
     return {
         "status": run_titler("status|--json"),
         "releases": run_titler("releases|--json"),
-        "title": run_titler("title|The program crashes when the configuration file is empty and no log|--json"),
+        "title": run_titler(
+            "title|The program crashes when the configuration file is empty and no log|--json"
+        ),
         "similar text": run_titler(text),
         "similar url": run_titler(f"similar|{question.url}|--json"),
         "explain": run_titler(f"explain|{question.url}|--json"),
-        "query titles": run_query(
-            warehouse, "SELECT COUNT(*), SUM(HASH(COLUMNS(*))) FROM title_predictions"
-        ),
+        "query titles": run_query(warehouse, "SELECT COUNT(*), SUM(HASH(COLUMNS(*))) FROM title_predictions"),
         "query similar": run_query(warehouse, "SELECT COUNT(*), SUM(HASH(COLUMNS(*))) FROM similar_issues"),
         "verify": run_titler("verify|--json"),
         "report": run_titler(f"report|--out|{out}"),
@@ -345,7 +348,7 @@ def report(
         for name, outcome in outcomes.items():
             if outcome in shown:
                 said = answers[name]
-                text = " / ".join((said.errors or said.output).split("\n"))[:400 if not verbose else 900]
+                text = " / ".join((said.errors or said.output).split("\n"))[: 400 if not verbose else 900]
                 print(f"{outcome}: {name} after {damage.what} of {damage.path}: [{said.code}] {text}")
 
 
@@ -355,7 +358,9 @@ def main() -> None:
     parser.add_argument("lake", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--only", default="", help="regular expression that the path of a damaged file matches")
+    parser.add_argument(
+        "--only", default="", help="regular expression that the path of a damaged file matches"
+    )
     parser.add_argument("--readers", default="", help="comma-separated names; default: all")
     parser.add_argument("--verbose", action="store_true", help="also print the refusals")
     options = parser.parse_args()
@@ -371,9 +376,7 @@ def main() -> None:
         for damage in draw(base, options.count, options.seed, options.only):
             answers = ask(base, lake, question, names, damage, options.seed)
             if answers is not None:
-                outcomes = {
-                    name: classify(before[name], said, damage.path) for name, said in answers.items()
-                }
+                outcomes = {name: classify(before[name], said, damage.path) for name, said in answers.items()}
                 results.append((damage, outcomes, answers))
                 bad = [f"{name}: {outcome}" for name, outcome in outcomes.items() if outcome != "right"]
                 print(f"{len(results)} {damage.what} {damage.path}: {', '.join(bad)}", file=sys.stderr)
