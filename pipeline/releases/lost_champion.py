@@ -1,7 +1,7 @@
 """Notices that MLflow's database was lost: deleted, or replaced by an older one.
 
-A lake without a champion looks like a new lake, whose nights do nothing, and an older champion would title all
-issues again. The plan of the current release says which version of the model MLflow has had.
+A lake without a champion looks like a new lake, whose nights do nothing, and an older champion would title
+all issues again. The plan of the current release says which version of the model MLflow has had.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], found: 
     return LakeError(
         f"MLflow at {tracking.uri} {found}, but release {current.name} was made with its model {model}, "
         f"version {facts['model_version']}: MLflow's database was deleted, or replaced by an older one.",
-        "Restore the database from a backup. If there is none, what MLflow knew about trainings is lost. Then "
-        f"train another model: titler run --retrain --from {day} --to {day}",
+        "Restore the database from a backup. If there is none, what MLflow knew about trainings is lost. "
+        f"Then train another model: titler run --retrain --from {day} --to {day}",
         final=True,
     )
 

@@ -2,9 +2,9 @@
 
     python tests/faults/damage.py LAKE [--seed 1] [--count 200] [--only PATTERN] [--verbose]
 
-LAKE is the folder of a lake with at least two published releases. It is copied and not changed. Each damage is
-done to a fresh copy. Then each reader runs in a process of its own, and its answer is compared with the answer
-before the damage:
+LAKE is the folder of a lake with at least two published releases. It is copied and not changed. Each damage
+is done to a fresh copy. Then each reader runs in a process of its own, and its answer is compared with the
+answer before the damage:
 
     right      the same answer
     says so    another answer, which names the damaged file
@@ -13,8 +13,8 @@ before the damage:
     FAULT      a traceback, or the message that this is a bug in Titler
     CRASH      a signal ended the process
 
-The sample has the same number of damages of each kind of file, as far as COUNT allows. With the same seed, it is
-the same.
+The sample has the same number of damages of each kind of file, as far as COUNT allows. With the same seed, it
+is the same.
 """
 
 from __future__ import annotations
@@ -156,7 +156,8 @@ def draw(root: Path, count: int, seed: int, only: str = "") -> list[Damage]:
 
 
 def copy_lake(source: Path, target: Path) -> None:
-    """Makes a copy of a lake that shares its files with `source`, as far as they are never changed in place."""
+    """Makes a copy of a lake that shares its files with `source`, as far as they are never changed in
+    place."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, copy_function=os.link)
     for pattern in CHANGED_IN_PLACE:
@@ -313,8 +314,8 @@ def ask(
 
 
 def prepare_lake(source: Path, folder: Path) -> tuple[Path, Path, Question]:
-    """Copies a lake into `folder`, adopts the copy and fills its cache. Returns the copy to start from, the path
-    of the copies that are damaged, and what the readers ask about."""
+    """Copies a lake into `folder`, adopts the copy and fills its cache. Returns the copy to start from, the
+    path of the copies that are damaged, and what the readers ask about."""
     for name in IMPORTED_BY_READERS:
         importlib.import_module(name)
     base, lake = folder / "base", folder / "lake"

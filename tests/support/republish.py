@@ -15,4 +15,4 @@ def republish(lake: Lake, settings: Settings, release_id: str) -> None:
     lake's files."""
     release = Pinned(lake, "releases", release_id)
     content = release_content(release, published_tables(settings), complete=True)
-    make_current(settings, release, content, release.notes[RECORD], published_releases(lake, settings))
+    make_current(settings, release, content, release.notes[RECORD], published_releases(lake, settings, {}))

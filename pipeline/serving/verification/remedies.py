@@ -17,11 +17,11 @@ from pipeline.lake.members import made_by_command
 from pipeline.releases.members import PUBLISHED_TABLES
 
 
-def batch_remedy(folder: str, used_by: Iterable[str], current: str | None) -> str:
+def batch_remedy(folder: str, used_by: Iterable[str], current: str | None, last_day: str) -> str:
     """Returns the commands after which no current release or model needs a damaged batch any more.
 
-    `folder` is the folder of the batch, `used_by` names what needs it, and `current` is the name of the current
-    release.
+    `folder` is the folder of the batch, `used_by` names what needs it, `last_day` is the last day of the
+    lake, and `current` is the name of the current release.
     """
     table, _, rest = folder.partition("/")
     if table in (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, QUARANTINE):
@@ -30,8 +30,8 @@ def batch_remedy(folder: str, used_by: Iterable[str], current: str | None) -> st
         return _of_day(rest, extract=False)
     if table in (PREDICTOR, VOCABULARY):
         return (
-            "Restore the file from a backup. If there is none, the trained network is lost. Train another model: "
-            "titler run --retrain"
+            "Restore the file from a backup. If there is none, the trained network is lost. "
+            f"Then train another model: titler run --retrain --from {last_day} --to {last_day}"
         )
     subjects = [name.split(" ", 1) for name in sorted(used_by)]
     commands = [

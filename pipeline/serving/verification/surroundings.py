@@ -36,14 +36,10 @@ def check_warehouse(lake: Lake, settings: Settings, releases: Collection[str]) -
     if shown is None and current is None:
         return
     if shown != current:
-        known = shown in pinned_names(lake, "releases")
-        publish = f"titler rollback {current}" if shown is None else "titler plan"
         raise LakeError(
             f"The warehouse {settings.warehouse_name} shows the release {shown or 'none'}, and the lake "
             f"{lake.root} has the current release {current or 'none'}.",
-            f"Run: {publish}"
-            if known or shown is None
-            else "The warehouse belongs to another lake. To see which lake and warehouse are set: titler doctor",
+            _reconcile(lake, shown, current),
         )
     rows = {str(row["release_id"]): row for row in connection.records(RELEASES)}
     members = connection.records(RELEASE_MEMBERS)
@@ -56,6 +52,16 @@ def check_warehouse(lake: Lake, settings: Settings, releases: Collection[str]) -
             f"titler publish --release {current}",
         )
     _check_views(lake, settings)
+
+
+def _reconcile(lake: Lake, shown: str | None, current: str | None) -> str:
+    """Returns what to type if the warehouse shows the release `shown`, and the lake has the current release
+    `current`."""
+    if shown is None:
+        return f"Run: titler rollback {current}"
+    if shown in pinned_names(lake, "releases"):
+        return "Run: titler plan"
+    return "The warehouse belongs to another lake. To see which lake and warehouse are set: titler doctor"
 
 
 def _check_rows(
@@ -93,6 +99,7 @@ def _check_views(lake: Lake, settings: Settings) -> None:
     views = outdated_views(path, root)
     if views:
         raise LakeError(
-            f"The views {', '.join(sorted(views))} of the warehouse {path} read files outside of the lake {root}.",
+            f"The views {', '.join(sorted(views))} of the warehouse {path} read files outside of the lake "
+            f"{root}.",
             f"Run: titler publish --release {current_release_id(lake)}",
         )

@@ -1,8 +1,8 @@
 """Reads everything that releases, models and source days need, and says what is damaged and what to type.
 
 Other commands check a file before they use it, but only those that they use, and a file that was checked and
-has kept its size, time and inode is not read again. A verification reads every file, so that it also finds what
-a failing disk has changed.
+has kept its size, time and inode is not read again. A verification reads every file, so that it also finds
+what a failing disk has changed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.contracts import TOKENS
 from pipeline.lake.batches import Lake
 from pipeline.lake.damaged_batches import damaged_batches
 from pipeline.lake.members import SharedPages
@@ -60,10 +61,11 @@ def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Ver
     if release is None:
         needed.add_days()
     current = findings.attempt(lambda: current_release_id(lake), "the current release")
+    last_day = max(findings.attempt(lambda: lake.days(TOKENS.name), "all days") or ["DAY"])
     in_order = sorted(needed.by_folder.values(), key=lambda batch: batch.folder)
     checks = check_batches(lake, in_order, damaged_batches(lake))
     for check in checks:
-        _add_damages(findings, check, current)
+        _add_damages(findings, check, current, last_day)
     _check_surroundings(lake, settings, findings, releases)
     return Verification(
         tuple(releases),
@@ -76,10 +78,10 @@ def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Ver
     )
 
 
-def _add_damages(findings: Findings, check: BatchCheck, current: str | None) -> None:
+def _add_damages(findings: Findings, check: BatchCheck, current: str | None, last_day: str) -> None:
     batch = check.batch
     for error in check.errors:
-        remedy = batch_remedy(batch.folder, batch.used_by, current)
+        remedy = batch_remedy(batch.folder, batch.used_by, current, last_day)
         for name in batch.used_by:
             findings.add(error, name, remedy)
 
