@@ -58,15 +58,20 @@ class Lake(LakeFiles):
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
         """Returns the manifest of the existing batch that was made from these inputs with these parameters.
-        Returns None if there is no such batch.
+        Returns None if there is no such batch, or if its manifest is damaged: it is then made again.
 
-        `inputs` are the digests of the batches from which the batch was made. Their order matters. Raises
-        LakeError if the manifest is damaged.
+        `inputs` are the digests of the batches from which the batch was made. Their order matters.
         """
         key = fingerprint(table, partition, inputs, parameters)
         folder = partition_folder(table, partition)
         pointer = self.get_json(posixpath.join(folder, KEYS, f"{key}.json"), KEY_POINTER)
-        return None if pointer is None else self._read_manifest(posixpath.join(folder, pointer.batch_id))
+        if pointer is None:
+            return None
+        batch = posixpath.join(folder, pointer.batch_id)
+        data = self.get(posixpath.join(batch, MANIFEST))
+        with suppress(LakeError):
+            return None if data is None else self._parse_manifest(batch, data)
+        return None
 
     def reuse(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
@@ -102,21 +107,20 @@ class Lake(LakeFiles):
     def manifest(self, folder: str) -> Manifest:
         """Returns the manifest of the batch in `folder`. Raises LakeError if the manifest is missing or
         damaged."""
-        manifest = self._read_manifest(folder)
-        if manifest is None:
+        data = self.get(posixpath.join(folder, MANIFEST))
+        if data is None:
             mark_damaged(self, folder)
             raise LakeError(
                 f"The batch {self.path(folder)} has no {MANIFEST}: the batch was never finished, or it was "
                 "removed, for example by `titler collect`.",
                 _manifest_hint(self.root, folder),
             )
-        return manifest
+        return self._parse_manifest(folder, data)
 
-    def _read_manifest(self, folder: str) -> Manifest | None:
+    def _parse_manifest(self, folder: str, data: bytes) -> Manifest:
+        """Returns the manifest of the batch in `folder` from the content of its file. Marks the batch and
+        raises LakeError if the manifest is damaged."""
         path = posixpath.join(folder, MANIFEST)
-        data = self.get(path)
-        if data is None:
-            return None
         try:
             manifest = MANIFEST_DOCUMENT.parse(data, self.root, path)
             if manifest.folder != folder:

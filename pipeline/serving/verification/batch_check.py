@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from pipeline.errors import LakeError, TitlerError
 from pipeline.lake.batches import KEY_POINTER, Lake, rewrite_hint
@@ -16,17 +17,16 @@ from pipeline.lake.manifest import File, Manifest, partition_folder
 from pipeline.progress import track
 from pipeline.serving.verification.needed_batches import NeededBatch
 
-MIB = 2**20
-
 
 @dataclass(frozen=True)
 class BatchCheck:
-    """The result of reading a batch: the number of files and bytes, and what is wrong."""
+    """The result of reading a batch: the number of files and bytes, and what is wrong. Each error comes with
+    the file that it is about, or None."""
 
     batch: NeededBatch
     files: int
     bytes: int
-    errors: tuple[TitlerError, ...]
+    errors: tuple[tuple[TitlerError, File | None], ...]
 
 
 def check_batches(lake: Lake, batches: Sequence[NeededBatch], damaged: set[str]) -> list[BatchCheck]:
@@ -44,32 +44,26 @@ def check_batches(lake: Lake, batches: Sequence[NeededBatch], damaged: set[str])
 
 
 def _check_batch(lake: Lake, batch: NeededBatch, *, is_marked: bool) -> BatchCheck:
-    errors: list[TitlerError] = []
+    errors: list[tuple[TitlerError, File | None]] = []
 
-    def attempt(check: Callable[[], None]) -> bool:
+    def attempt(check: Callable[[], None], file: File | None = None) -> None:
         try:
             check()
         except TitlerError as error:
-            errors.append(error)
-            return False
-        return True
+            errors.append((error, file))
 
     try:
         manifest = lake.manifest(batch.folder)
     except TitlerError as error:
-        return BatchCheck(batch, 0, 0, (error,))
+        return BatchCheck(batch, 0, 0, ((error, None),))
     attempt(lambda: _check_manifest(lake, batch, manifest))
     for file in manifest.files:
-        attempt(lambda file=file: _check_file(lake, manifest, file))
+        attempt(partial(lake.verify_file, manifest, file), file)
     attempt(lambda: _check_key(lake, manifest))
     if is_marked and not errors:
         unmark_damaged(lake, batch.folder)
         lake.restore_key(manifest)
     return BatchCheck(batch, len(manifest.files), sum(file.bytes for file in manifest.files), tuple(errors))
-
-
-def _check_file(lake: Lake, manifest: Manifest, file: File) -> None:
-    lake.verify_file(manifest, file)
 
 
 def _check_key(lake: Lake, manifest: Manifest) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from hashlib import sha256
+from pathlib import Path
 
 from pipeline.contracts import (
     DUPLICATE_MARKS,
@@ -13,17 +15,28 @@ from pipeline.contracts import (
     TOKENS,
     VOCABULARY,
 )
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import File
 from pipeline.lake.members import made_by_command
 from pipeline.releases.members import PUBLISHED_TABLES
 
+_OF_EARLIER_RELEASES = (
+    "Nothing can be done, unless a backup has the file: the day has another batch now. Releases that need "
+    "the damaged batch may not be explained completely, and the warehouse leaves them out if it shows the batch. "
+    "Models that need it cannot be trained again. A night removes these releases when newer ones are kept."
+)
 
-def batch_remedy(folder: str, used_by: Iterable[str], current: str | None, last_day: str) -> str:
+
+def batch_remedy(folder: str, used_by: Collection[str], current: str | None, last_day: str) -> str:
     """Returns the commands after which no current release or model needs a damaged batch any more.
 
     `folder` is the folder of the batch, `used_by` names what needs it, `last_day` is the last day of the
     lake, and `current` is the name of the current release.
     """
     table, _, rest = folder.partition("/")
+    of_day = table in (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, QUARANTINE, TOKENS.name)
+    if of_day and not any(name.startswith("day ") or name == f"release {current}" for name in used_by):
+        return _OF_EARLIER_RELEASES
     if table in (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, QUARANTINE):
         return _of_day(rest, extract=True)
     if table == TOKENS.name:
@@ -40,6 +53,17 @@ def batch_remedy(folder: str, used_by: Iterable[str], current: str | None, last_
     if table in PUBLISHED_TABLES and current:
         commands.append(f"titler publish --release {current}")
     return "Run: " + "\nThen: ".join(commands)
+
+
+def restore_from_mlflow(lake: Lake, folder: str, file: File) -> str:
+    """Returns the command that copies a damaged file of a predictor from MLflow's files in the lake's folder.
+    Returns an empty string if there is no intact copy, or if the lake is a bucket."""
+    if not folder.startswith(f"{PREDICTOR}/") or "://" in lake.root.removeprefix("file://"):
+        return ""
+    for path in sorted(Path(lake.path("mlflow").removeprefix("file://")).rglob(file.name)):
+        if path.stat().st_size == file.bytes and sha256(path.read_bytes()).hexdigest() == file.sha256:
+            return f"MLflow has an intact copy: cp {path} {lake.path(folder)}/{file.name}"
+    return ""
 
 
 def _of_day(rest: str, *, extract: bool) -> str:

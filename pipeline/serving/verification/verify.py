@@ -20,7 +20,7 @@ from pipeline.releases.current import current_release_id
 from pipeline.serving.verification.batch_check import BatchCheck, check_batches
 from pipeline.serving.verification.findings import Damage, Findings
 from pipeline.serving.verification.needed_batches import NeededBatches
-from pipeline.serving.verification.remedies import batch_remedy
+from pipeline.serving.verification.remedies import batch_remedy, restore_from_mlflow
 from pipeline.serving.verification.surroundings import check_tracking, check_warehouse
 from pipeline.settings import Settings
 
@@ -65,7 +65,7 @@ def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Ver
     in_order = sorted(needed.by_folder.values(), key=lambda batch: batch.folder)
     checks = check_batches(lake, in_order, damaged_batches(lake))
     for check in checks:
-        _add_damages(findings, check, current, last_day)
+        _add_damages(lake, findings, check, current, last_day)
     _check_surroundings(lake, settings, findings, releases)
     return Verification(
         tuple(releases),
@@ -78,10 +78,13 @@ def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Ver
     )
 
 
-def _add_damages(findings: Findings, check: BatchCheck, current: str | None, last_day: str) -> None:
+def _add_damages(
+    lake: Lake, findings: Findings, check: BatchCheck, current: str | None, last_day: str
+) -> None:
     batch = check.batch
-    for error in check.errors:
-        remedy = batch_remedy(batch.folder, batch.used_by, current, last_day)
+    for error, file in check.errors:
+        remedy = restore_from_mlflow(lake, batch.folder, file) if file else ""
+        remedy = remedy or batch_remedy(batch.folder, batch.used_by, current, last_day)
         for name in batch.used_by:
             findings.add(error, name, remedy)
 
