@@ -36,6 +36,13 @@ def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
     _check_index(release, record)
 
 
+def check_lists_exist(release: Pinned) -> None:
+    """Raises LakeError if a published release lacks the list of one of its tables. Reads no pages."""
+    index = INDEX if INDEX in release.members else SEGMENTS.name
+    for table in (*_tables_shown(release), VECTORS.name, EMBEDDINGS.name, index):
+        _require_list(release, table)
+
+
 def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
     """Raises LakeError like `check_complete`, but looks only at the lists that the warehouse shows. These are
     read in every publication."""
@@ -91,12 +98,16 @@ def _check_index(release: Pinned, record: Mapping[str, Any]) -> None:
 
 
 def _members(release: Pinned, table: str) -> Sequence[Manifest]:
+    _require_list(release, table)
+    return release.members[table]
+
+
+def _require_list(release: Pinned, table: str) -> None:
     if table not in release.members:
         path = release.lake.path(release.file(f"members/{table}.json"))
         raise LakeError(
             f"The file {path} is missing, but release {release.name} was published.", _again(release, table)
         )
-    return release.members[table]
 
 
 def _damaged(release: Pinned, found: str, table: str | None, source: str = "record") -> LakeError:

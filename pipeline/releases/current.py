@@ -68,12 +68,16 @@ def require_current(lake: Lake) -> Pinned:
 def point_to(lake: Lake, release_id: str) -> None:
     """Records in the lake that `release_id` is the current release. Writes nothing if this is recorded
     already. Replaces a damaged pointer."""
-    try:
-        pointer = lake.get_json(POINTER, POINTER_DOCUMENT)
-    except LakeError:
-        pointer = None
-    if pointer != ReleasePointer(release_id):
+    if not _points_to(lake, release_id):
         lake.put_json(POINTER, {"release_id": release_id})
+
+
+def _points_to(lake: Lake, release_id: str) -> bool:
+    """Returns whether the pointer names this release. Returns False if it is missing or damaged."""
+    try:
+        return lake.get_json(POINTER, POINTER_DOCUMENT) == ReleasePointer(release_id)
+    except LakeError:
+        return False
 
 
 def reconcile_current(lake: Lake, settings: Settings) -> str | None:
@@ -108,9 +112,10 @@ def _stored_record(release: Pinned) -> dict[str, Any] | None:
 
 
 def _require_own(release: Pinned, settings: Settings) -> None:
-    """Raises LakeError if the lake has no folder of a release that the warehouse shows as current."""
+    """Raises LakeError if nothing in the lake names a release that the warehouse shows as current. The folder
+    of a release may have been deleted because its plan was damaged. Then the pointer still names it."""
     lake = release.lake
-    if lake.names(release.file("")) or lake.get(release.file("plan.json")) is not None:
+    if lake.get(release.file("plan.json")) is not None or _points_to(lake, release.name):
         return
     raise LakeError(
         f"The warehouse {settings.warehouse_name} shows release {release.name}, but the lake {lake.root} has "

@@ -22,8 +22,9 @@ from pipeline.releases.members import PUBLISHED_TABLES
 
 _OF_EARLIER_RELEASES = (
     "Nothing can be done, unless a backup has the file: the day has another batch now. Releases that need "
-    "the damaged batch may not be explained completely, and the warehouse leaves them out if it shows the batch. "
-    "Models that need it cannot be trained again. A night removes these releases when newer ones are kept."
+    "the damaged one may not be explained completely, and the warehouse leaves them out if it shows this "
+    "batch. Models that need it cannot be trained again. A night removes these releases when newer ones are "
+    "kept."
 )
 
 
