@@ -27,7 +27,6 @@ from pipeline.lake.damaged_batches import damaged_batches
 from pipeline.lake.members import SharedPages
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.completeness import check_published_tables
-from pipeline.releases.records import published_records
 from pipeline.settings import Settings
 from pipeline.warehouse import Batch
 
@@ -129,11 +128,11 @@ def _superseded(release: Pinned) -> list[dict[str, Any]]:
     ]
 
 
-def published_releases(
-    lake: Lake, settings: Settings, unreadable: dict[str, LakeError]
+def contents_of_releases(
+    lake: Lake, settings: Settings, records: Sequence[dict[str, Any]], unreadable: dict[str, LakeError]
 ) -> list[tuple[dict[str, Any], ReleaseContent]]:
-    """Returns a pair (record, content) for every published release, in the order in which they last became
-    current.
+    """Returns a pair (record, content) for each of the published releases with these records, in the same
+    order.
 
     Leaves out a release if one of its files is missing or damaged, or if one of the batches that the
     warehouse shows was found damaged. Adds its name and the error to `unreadable`.
@@ -141,9 +140,11 @@ def published_releases(
     shared_pages: SharedPages = {}
     tables = published_tables(settings)
     releases, damaged = [], damaged_batches(lake)
-    for record in published_records(lake, settings, unreadable):
+    for record in records:
         release = Pinned(lake, "releases", record["release_id"], shared_pages)
         try:
+            if not release.is_open():
+                raise LakeError(f"The file {lake.path(release.file('plan.json'))} is missing.")
             check_published_tables(release, record)
             content = release_content(release, tables, complete=False)
             _require_intact(release, tables, damaged)

@@ -160,9 +160,9 @@ def _nothing_new(
 
 def _replaces_damaged(release: Pinned, update: CatalogueUpdate) -> bool:
     """Returns whether a batch of a source day of a release was found damaged, and has been made again."""
-    damaged = damaged_batches(release.lake)
-    if not damaged:
+    if release.day_pages == update.catalogue.days:
         return False
+    damaged = damaged_batches(release.lake)
     of_release, of_plan = (
         {folder for day in days for folder in day.folders} for days in (release.plan.days, update.plan.days)
     )

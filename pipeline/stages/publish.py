@@ -33,8 +33,8 @@ from pipeline.releases.current import reconcile_current
 from pipeline.releases.members import (
     ReleaseContent,
     check_new_files,
+    contents_of_releases,
     member_keys,
-    published_releases,
     published_tables,
     release_content,
 )
@@ -66,14 +66,15 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
             )
         content = release_content(release, published_tables(settings), complete=True)
         unreadable: dict[str, LakeError] = {}
-        earlier = published_releases(lake, settings, unreadable)
+        records = published_records(lake, settings, unreadable)
+        earlier = contents_of_releases(lake, settings, records, unreadable)
         shown = connection.records(RELEASE_MEMBERS)
         contents = [*(each for _, each in earlier), content]
         if published is not None and _are_shown(shown, contents, unreadable):
             return dict(published)
         check_new_files(release, published_tables(settings), member_keys(shown))
         with recording_stop(release):
-            record = audit(settings, release, accepted, [record for record, _ in earlier])
+            record = audit(settings, release, accepted, records)
             made_current = make_current(settings, release, content, record, earlier)
     _say_what_is_left_out(unreadable)
     return made_current
@@ -133,7 +134,8 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
             content = release_content(release, published_tables(settings), complete=True)
             shown = member_keys(connection.records(RELEASE_MEMBERS))
             check_new_files(release, published_tables(settings), shown)
-            releases = published_releases(lake, settings, unreadable)
+            records = published_records(lake, settings, unreadable)
+            releases = contents_of_releases(lake, settings, records, unreadable)
             made_current = make_current(settings, release, content, record, releases)
         except BaseException:
             for row in later:

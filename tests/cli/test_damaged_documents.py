@@ -119,7 +119,7 @@ def assert_is_refused(lake: Lake, path: str, content: bytes, what: str) -> None:
     assert " Expected " in error.message, case
     assert "\n" not in error.message, case
     assert len(error.message) < 500, case
-    assert re.match(r"Delete |Restore |Run: |To see which releases and models use this batch, ", error.hint), case
+    assert re.match(r"Delete |Restore |Run: |To see which releases and models use this ", error.hint), case
     assert error.exit_code == 1, case
 
 
