@@ -73,7 +73,7 @@ def _tables_shown(release: Pinned) -> Iterable[str]:
     """Returns the tables of which the warehouse shows a batch per day of a release. A release of Titler 0.1
     has other similar issues, and no probable duplicates."""
     tables = [ISSUES.name, SOURCE_HEALTH.name, TITLE_PREDICTIONS.name]
-    if SIMILAR_ISSUES_V1.name in release.members:
+    if SIMILAR_ISSUES.name not in release.members and SIMILAR_ISSUES_V1.name in release.members:
         return [*tables, SIMILAR_ISSUES_V1.name]
     return [*tables, SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name]
 

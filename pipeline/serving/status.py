@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from pipeline.contracts import PREDICTOR
@@ -39,19 +40,23 @@ def status(
     If a part cannot be read, raises the error. If `problems` is a dict, adds the key of the part and the
     error to it instead, and the other parts are returned. The part is then empty.
     """
+    current_id = cache(lambda: current_release_id(lake))
     parts: dict[str, Callable[[], Any]] = {
         "days": lambda: _days(lake, first, last),
-        "model": lambda: _champion(lake, settings),
-        "release": lambda: _current_release(lake, settings),
+        "release": lambda: _current_release(lake, settings, current_id()),
+        "model": lambda: _champion(lake, settings, None if "release" in failed else current_id()),
     }
+    failed: dict[str, TitlerError] = {}
     value: dict[str, Any] = {"days": [], "model": None, "release": None}
     for name, read in parts.items():
         try:
             value[name] = read()
         except TitlerError as error:
-            if problems is None:
-                raise
-            problems[name] = error
+            failed[name] = error
+    if problems is not None:
+        problems.update(failed)
+    elif failed:
+        raise next(iter(failed.values()))
     return value
 
 
@@ -79,8 +84,8 @@ def _days(lake: Lake, first: str | None, last: str | None) -> list[dict[str, Any
     ]
 
 
-def _champion(lake: Lake, settings: Settings) -> dict[str, Any] | None:
-    current = _published(lake)
+def _champion(lake: Lake, settings: Settings, release_id: str | None) -> dict[str, Any] | None:
+    current = Pinned(lake, "releases", release_id) if release_id else None
     # MLflow's default database does not exist before the first training, and opening it would create it.
     if current is None and not settings.tracking.uri and "mlflow.db" not in lake.names(""):
         return None
@@ -96,17 +101,7 @@ def _champion(lake: Lake, settings: Settings) -> dict[str, Any] | None:
     }
 
 
-def _published(lake: Lake) -> Pinned | None:
-    """Returns the current release, or None if there is none or its pointer is damaged."""
-    try:
-        release_id = current_release_id(lake)
-    except LakeError:  # reported with the release
-        return None
-    return Pinned(lake, "releases", release_id) if release_id else None
-
-
-def _current_release(lake: Lake, settings: Settings) -> dict[str, Any] | None:
-    release_id = current_release_id(lake)
+def _current_release(lake: Lake, settings: Settings, release_id: str | None) -> dict[str, Any] | None:
     if release_id is None:
         return None
     record = read_record(lake, release_id)
