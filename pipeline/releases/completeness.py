@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.contracts import (
+    DUPLICATE_MARKS,
     DUPLICATE_PAIRS,
     EMBEDDINGS,
     INDEX,
@@ -50,6 +51,13 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
     if len(days) != record["days"]:
         raise _damaged(release, f"its plan has {len(days)} days instead of the {record['days']}", None)
     _check_tables(release, _tables_shown(release))
+    for table, folders in (
+        (ISSUES.name, [day.issues for day in days]),
+        (SOURCE_HEALTH.name, [day.health for day in days]),
+        (DUPLICATE_MARKS.name, [day.duplicate_marks for day in days if day.duplicate_marks]),
+    ):
+        if folders and [batch.folder for batch in _members(release, table)] != folders:
+            raise _damaged(release, f"it has other batches of {table} than those", table, "plan")
     titled = sum(batch.rows for batch in _members(release, TITLE_PREDICTIONS.name))
     issues = titled - sum(map(len, release.plan.superseded.values()))
     if issues != record["issues"]:

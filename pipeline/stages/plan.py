@@ -23,6 +23,7 @@ from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay, Plan
 from pipeline.networks.variants import variant_of
+from pipeline.progress import say
 from pipeline.releases.current import reconcile_current
 from pipeline.releases.index_figures import CLUSTER_PROBABILITY, MIN_PROBABILITY
 from pipeline.releases.kept_titles import kept_titles_facts
@@ -66,6 +67,7 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
         current = reconcile_current(lake, settings)
         previous = Pinned(lake, "releases", current) if current else None
         if previous is not None and not previous.is_open():  # its damaged plan was deleted, as the error says
+            say(f"    the plan of the current release {previous.name} is missing, so another one is made")
             previous = None
         champion = known_champion(open_tracking(settings, lake), previous)
         if champion is None:
