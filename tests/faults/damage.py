@@ -43,7 +43,7 @@ NOT_DAMAGED = re.compile(
     r"^(leases|drafts|unused|days/changed|airflow|alerts|mlflow|\.aside)/|\.lock$|-journal$|-wal$"
 )
 """Files without content that a reader relies on."""
-_VARIABLE = re.compile(r'"(age_hours|stale)": [^,\n]+')
+_VARIABLE = re.compile(r'"(age_hours|stale|seconds)": [^,\n]+')
 _ID = re.compile(r"day=[^/]+|[^/=]+=[^/]+|[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{12}|\d{8}T\d{6}Z|m-[0-9a-f]{32}")
 
 
@@ -194,6 +194,7 @@ def answer(read: Reader, limit: int = 120) -> Answer:
         if child == 0:
             os.dup2(output.fileno(), 1)
             os.dup2(errors.fileno(), 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")  # pytest has replaced them
             signal.alarm(limit)
             code = 70
             try:
