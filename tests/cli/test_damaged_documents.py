@@ -275,7 +275,6 @@ SAME = [  # the file, and a command that reads it
     ("models/MODEL/members/vectors_v1.json", "train MODEL"),
     ("models/MODEL/members/predictor.json", "plan"),
     ("days/catalogue.json", "status"),
-    ("collected.json", "collect"),
 ]
 """Documents that a command writes again exactly as they were."""
 EQUIVALENT = [
@@ -330,6 +329,11 @@ def test_following_the_error_restores_the_document(commands: Commands, pattern: 
     path, before = damaged_and_mended(commands, pattern, command)
     assert json.loads(path.read_bytes()) == before
     assert "nothing is new since release" in commands.run("plan").stdout
+
+
+def test_following_the_error_about_the_mark_of_collect_writes_it_again(commands: Commands) -> None:
+    path, before = damaged_and_mended(commands, "collected.json", "collect")
+    assert json.loads(path.read_bytes()).keys() == before.keys()
 
 
 @pytest.mark.parametrize(("pattern", "command"), EQUIVALENT)
