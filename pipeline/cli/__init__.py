@@ -23,6 +23,7 @@ from pipeline.cli import (
     report_command,
     serve_command,
     stage_commands,
+    verify_command,
 )
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import ExitCode, TitlerError, disk_error
@@ -39,6 +40,7 @@ __all__ = [
     "report_command",
     "serve_command",
     "stage_commands",
+    "verify_command",
 ]
 
 

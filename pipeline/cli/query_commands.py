@@ -36,7 +36,7 @@ from pipeline.cli.similar_options import (
     ShowAll,
     Since,
 )
-from pipeline.errors import ExitCode, UsageError
+from pipeline.errors import ExitCode, TitlerError, UsageError
 
 MAX_BODY_BYTES = 4 * 65_536
 """Maximum size of a body. GitHub accepts 65,536 characters, and UTF-8 needs up to four bytes for each."""
@@ -85,17 +85,25 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
     """Show how complete each source day is, which model is in use (the champion), and which release is
     current.
 
-    Exits with code 1 if the current release is older than the setting alerts.stale_after_hours.
+    Exits with code 1 if the current release is older than the setting alerts.stale_after_hours, or if
+    something cannot be read.
 
     Example: titler status --from 2015-01-01 --to 2015-01-31
     """
     from pipeline.serving import status as serving
 
     current = context()
-    value = serving.status(current.lake, current.settings, *_bounds(day, first, last))
+    problems: dict[str, TitlerError] = {}
+    value = serving.status(current.lake, current.settings, *_bounds(day, first, last), problems)
     listed = value["days"][-console.DAYS_LISTED :]
     incomplete = [] if as_json else [row["day"] for row in listed if row["verdict"] != "complete"]
-    query_reports.status(value, as_json, serving.verdict_reasons(current.lake, incomplete))
+    reasons = serving.verdict_reasons(current.lake, incomplete)
+    query_reports.status(value, as_json, reasons, problems)
+    errors = list(problems.values())
+    for error in errors[:-1]:
+        console.error(str(error))
+    if errors:
+        raise errors[-1]
     if value["release"] and value["release"]["stale"]:
         query_reports.stale(value["release"], current.settings.alerts.stale_after_hours)
         raise typer.Exit(ExitCode.RETRYABLE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -41,22 +41,28 @@ STATUS_COLUMNS = (
 )
 
 
-def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | None = None) -> None:
+def status(
+    value: dict[str, Any],
+    as_json: bool,
+    reasons: Mapping[str, str] | None = None,
+    unreadable: Collection[str] = (),
+) -> None:
     """Prints how complete the source days are, which model is in use, and which release is current.
 
     `value` is the return value of `serving.status.status`. `reasons` maps each incomplete day to the reason
-    why the day is incomplete.
+    why the day is incomplete. `unreadable` are the keys of the parts that could not be read.
     """
     if as_json:
         print_json(value)
         return
-    _days(value["days"], reasons or {})
+    if "days" not in unreadable:
+        _days(value["days"], reasons or {})
     model, release = value["model"], value["release"]
     if model:
         say(f"model     {model['name']}, version {model['version']}, variant {model['variant']}")
         if model.get("titles_withheld"):
             say(f"{' ' * INDENT}titles withheld: {model['titles_withheld']}")
-    else:
+    elif "model" not in unreadable:
         say("model     no model is champion yet")
     if release:
         say(
@@ -66,7 +72,7 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
         )
         if release.get("titles_withheld"):
             say(f"{' ' * INDENT}titles withheld: {release['titles_withheld']}")
-    else:
+    elif "release" not in unreadable:
         say("release   no release is published yet")
 
 

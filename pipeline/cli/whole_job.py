@@ -13,7 +13,7 @@ from pipeline.cli.options import Context
 from pipeline.lake.pinned import Pinned, new_id
 from pipeline.lake.plan import PinnedDay
 from pipeline.source.trainable import WORD
-from pipeline.tracking import open_tracking
+from pipeline.tracking import Version, open_tracking
 
 if TYPE_CHECKING:
     from pipeline.stages.teach import TeacherRequest
@@ -48,8 +48,8 @@ def run(
     stage_runs.extract(context, days)
     stage_runs.clean(context, days)
     worse = None
-    champion = open_tracking(context.settings, context.lake).champion()
-    if retrain or champion is None:
+    champion = _champion(context) if not retrain else None
+    if champion is None:
         model = context.model(new_id())
         try:
             _train(context, model, request)
@@ -62,6 +62,16 @@ def run(
     _refresh(context, context.release(new_id()))
     if worse is not None:
         raise worse
+
+
+def _champion(context: Context) -> Version | None:
+    """Returns the champion, or None before the first promotion. Raises LakeError if MLflow has lost it."""
+    from pipeline.releases.lost_champion import known_champion
+    from pipeline.stages import publish
+
+    release_id = publish.current(context.lake, context.settings)
+    current = context.release(release_id) if release_id else None
+    return known_champion(open_tracking(context.settings, context.lake), current)
 
 
 def train_from_file(

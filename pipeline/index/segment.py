@@ -285,5 +285,5 @@ def _damaged(path: Path, problem: str) -> LakeError:
     folder = path if path.is_dir() else path.parent
     return LakeError(
         f"{path} is damaged: {problem}.",
-        f"Delete the folder {folder}, then run: titler index --release RELEASE",
+        f"To see which releases use the segment {folder}, and what to type for each: titler verify",
     )

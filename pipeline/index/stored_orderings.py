@@ -96,8 +96,16 @@ def store_ordering(lake: Lake, ordering: Ordering, figures: Mapping[str, Any], m
 
 
 def stored_ordering(lake: Lake, version: str) -> StoredOrdering | None:
-    """Returns a stored ordering, or None if there is none. Raises LakeError if its file is damaged."""
-    return lake.get_json(_file(version), ORDERING_DOCUMENT)
+    """Returns a stored ordering, or None if there is none. Raises LakeError if its file is damaged: a part of
+    its version is the digest of its content."""
+    stored = lake.get_json(_file(version), ORDERING_DOCUMENT)
+    is_known = stored is not None and is_learned(version) and set(stored.weights) == set(FEATURES)
+    if stored is not None and is_known and named(stored.ordering).version != version:
+        raise LakeError(
+            f"The file {lake.path(_file(version))} is damaged: its content does not belong to its name.",
+            f"Restore it from a backup, or delete it and {lake.path(POINTER)}, then run: {_ANEW}",
+        )
+    return stored
 
 
 def use_ordering(lake: Lake, version: str) -> None:

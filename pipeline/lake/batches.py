@@ -22,6 +22,7 @@ import hashlib
 import io
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from pipeline.lake.draft_records import record_draft
 from pipeline.lake.files import LakeFiles
 from pipeline.lake.fingerprint import fingerprint
 from pipeline.lake.json_documents import Document, delete_and_repeat
-from pipeline.lake.local_cache import file_state
+from pipeline.lake.local_cache import FileState, file_state
 from pipeline.lake.manifest import (
     CURRENT,
     KEYS,
@@ -57,15 +58,20 @@ class Lake(LakeFiles):
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
         """Returns the manifest of the existing batch that was made from these inputs with these parameters.
-        Returns None if there is no such batch.
+        Returns None if there is no such batch, or if its manifest is damaged: it is then made again.
 
-        `inputs` are the digests of the batches from which the batch was made. Their order matters. Raises
-        LakeError if the manifest is damaged.
+        `inputs` are the digests of the batches from which the batch was made. Their order matters.
         """
         key = fingerprint(table, partition, inputs, parameters)
         folder = partition_folder(table, partition)
         pointer = self.get_json(posixpath.join(folder, KEYS, f"{key}.json"), KEY_POINTER)
-        return None if pointer is None else self._read_manifest(posixpath.join(folder, pointer.batch_id))
+        if pointer is None:
+            return None
+        batch = posixpath.join(folder, pointer.batch_id)
+        data = self.get(posixpath.join(batch, MANIFEST))
+        with suppress(LakeError):
+            return None if data is None else self._parse_manifest(batch, data)
+        return None
 
     def reuse(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
@@ -101,28 +107,27 @@ class Lake(LakeFiles):
     def manifest(self, folder: str) -> Manifest:
         """Returns the manifest of the batch in `folder`. Raises LakeError if the manifest is missing or
         damaged."""
-        manifest = self._read_manifest(folder)
-        if manifest is None:
+        data = self.get(posixpath.join(folder, MANIFEST))
+        if data is None:
             mark_damaged(self, folder)
             raise LakeError(
                 f"The batch {self.path(folder)} has no {MANIFEST}: the batch was never finished, or it was "
                 "removed, for example by `titler collect`.",
-                _rewrite_hint(self.root, folder),
+                _manifest_hint(self.root, folder),
             )
-        return manifest
+        return self._parse_manifest(folder, data)
 
-    def _read_manifest(self, folder: str) -> Manifest | None:
+    def _parse_manifest(self, folder: str, data: bytes) -> Manifest:
+        """Returns the manifest of the batch in `folder` from the content of its file. Marks the batch and
+        raises LakeError if the manifest is damaged."""
         path = posixpath.join(folder, MANIFEST)
-        data = self.get(path)
-        if data is None:
-            return None
         try:
             manifest = MANIFEST_DOCUMENT.parse(data, self.root, path)
             if manifest.folder != folder:
                 raise LakeError(
                     f"The file {self.path(path)} is damaged: it describes the batch "
                     f"{manifest.folder}. Expected the manifest of the batch in the same folder.",
-                    _rewrite_hint(self.root, folder),
+                    _manifest_hint(self.root, folder),
                 )
         except LakeError:
             mark_damaged(self, folder)
@@ -158,9 +163,11 @@ class Lake(LakeFiles):
         return data
 
     def _damaged(self, manifest: Manifest, file: File, size: int | None) -> LakeError:
-        """Marks the batch of a damaged or missing file, and returns the error. `size` is the number of bytes
-        in the file, or None if the file is missing."""
+        """Returns the error about a damaged or missing file. `size` is the number of bytes in the file, or
+        None if the file is missing. Marks the batch, and deletes its key, so that `find` does not return it
+        and its stage makes it again."""
         mark_damaged(self, manifest.folder)
+        self._forget_key(manifest)
         if size is None:
             problem = "is missing"
         elif size == file.bytes:
@@ -171,8 +178,47 @@ class Lake(LakeFiles):
             )
         return LakeError(
             f"The file {self.path(manifest.folder)}/{file.name} {problem}.",
-            _rewrite_hint(self.root, manifest.folder),
+            rewrite_hint(manifest.folder),
         )
+
+    def _forget_key(self, manifest: Manifest) -> None:
+        """Deletes the pointer `keys/KEY.json` if it names this batch. Does nothing if this process may not
+        write to the lake."""
+        path = _key_path(manifest)
+        with suppress(LakeError):
+            if self.get_json(path, KEY_POINTER) == Pointer(manifest.batch_id):
+                self.delete(path)
+
+    def restore_key(self, manifest: Manifest) -> None:
+        """Lets `find` return a batch again whose files were damaged and are intact now, unless the batch was
+        made again meanwhile. Does nothing if this process may not write to the lake."""
+        path = _key_path(manifest)
+        with suppress(LakeError):
+            if self.get(path) is None:
+                self.put_json(path, {"batch_id": manifest.batch_id})
+
+    def verify_file(self, manifest: Manifest, file: File) -> None:
+        """Reads one file of a batch, and raises LakeError if it is missing or does not match its manifest
+        entry. Reads the file even if it was checked before."""
+        if self._store.folder is None:
+            self.read_file(manifest, file)
+            return
+        path = self._local_path(posixpath.join(manifest.folder, file.name))
+        self.cache.remember(path, self._checked_state(manifest, file, path))
+
+    def _checked_state(self, manifest: Manifest, file: File, path: Path) -> FileState:
+        """Returns the state of a local file before it was checked. Raises LakeError if the file is missing or
+        does not match its manifest entry."""
+        try:
+            state = file_state(path) if path.is_file() else None
+            if state is None or state[0] != file.bytes or _sha256(path) != file.sha256:
+                raise self._damaged(manifest, file, state[0] if state else None)
+        except OSError as error:
+            raise LakeError(
+                f"The file {path} cannot be read: {error.strerror or error}.",
+                "Check the disk and the permissions, then run the same command again.",
+            ) from error
+        return state
 
     def read(self, manifest: Manifest, contract: Table, columns: list[str] | None = None) -> pa.Table:
         """Returns all rows of a batch. `columns` names the columns to return; None means all columns of the
@@ -213,10 +259,7 @@ class Lake(LakeFiles):
             return self.cache.store(
                 self._name_of_copy(f"{manifest.folder}/{name}"), self.read_file(manifest, file)
             )
-        state = file_state(path) if path.is_file() else None
-        if state is None or state[0] != file.bytes or _sha256(path) != file.sha256:
-            raise self._damaged(manifest, file, state[0] if state else None)
-        self.cache.remember(path, state)
+        self.cache.remember(path, self._checked_state(manifest, file, path))
         return path
 
     def _local_path(self, relative: str) -> Path:
@@ -230,21 +273,37 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _rewrite_hint(root: str, folder: str) -> str:
-    """Returns the text that tells a user how to replace a missing or damaged batch. `folder` is the folder of
-    the batch."""
+def _key_path(manifest: Manifest) -> str:
+    folder = partition_folder(manifest.table, manifest.partition)
+    return posixpath.join(folder, KEYS, f"{manifest.key}.json")
+
+
+def rewrite_hint(folder: str) -> str:
+    """Returns the text that tells a user how to replace the batch in `folder`, one of whose files is missing
+    or damaged."""
+    table, _, day = posixpath.dirname(folder).partition("/day=")
+    if table == TOKENS.name:
+        return f"Run: titler clean --day {day}\n{_NEXT}"
+    if table in (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name):
+        return f"Run: titler extract --day {day} --again\nThen: titler clean --day {day}\n{_NEXT}"
+    return _NEXT
+
+
+_NEXT = "To see which releases and models use this batch, and what to type for each: titler verify"
+
+
+def _manifest_hint(root: str, folder: str) -> str:
+    """Returns the text that tells a user how to replace the batch in `folder`, whose manifest is missing or
+    damaged."""
     partition = posixpath.dirname(folder)
     table, _, day = partition.partition("/day=")
-    pointer, command = "", f"run the stage that writes {table.partition('/')[0]}"
-    if table in (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name):
-        # A pointer to a missing batch is an error, so the pointer is deleted as well.
-        pointer = f" and the file {posixpath.join(root, partition, CURRENT)}"
-        command = f"run `titler {'clean' if table == TOKENS.name else 'extract'} --day {day}`"
-    elif table == DUPLICATE_MARKS.name:
-        command = f"run `titler extract --day {day} --again`"
+    if table not in (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name):
+        return rewrite_hint(folder)
+    # A pointer to a missing batch is an error, so the pointer is deleted as well.
+    command = f"titler {'clean' if table == TOKENS.name else 'extract'} --day {day}"
     return (
-        f"Delete the folder {posixpath.join(root, folder)}{pointer}, then {command}. "
-        "If a model or a release used this batch, create another one: `titler vocab` or `titler plan`."
+        f"Delete the folder {posixpath.join(root, folder)} and the file "
+        f"{posixpath.join(root, partition, CURRENT)}, then run `{command}`.\n{_NEXT}"
     )
 
 
@@ -263,5 +322,5 @@ KEY_POINTER: Document[Pointer] = Document(Pointer, _POINTER, delete_and_repeat)
 MANIFEST_DOCUMENT: Document[Manifest] = Document(
     Manifest,
     "the manifest of a batch",
-    lambda root, relative: _rewrite_hint(root, posixpath.dirname(relative)),
+    lambda root, relative: _manifest_hint(root, posixpath.dirname(relative)),
 )

@@ -1,8 +1,10 @@
 """Marks batches as damaged if one of their files is missing or damaged.
 
 A stage takes existing batches from the lists of the previous release, without looking at their files. If a
-file of a batch turns out to be damaged, the error says to delete the batch and to run the stage again.
-Because of the mark, the stage makes the batch again, although the previous release still lists it.
+file of a batch turns out to be damaged, the error names the command that makes the batch again. Because of
+the mark, the stage does so, although the previous release still lists the batch. The damaged files stay where
+they are until `titler collect` removes the batch. A mark is removed if `titler verify` finds the batch
+intact, for example because somebody has restored its files from a backup.
 
     ROOT/damaged/TABLE,day=2015-01-01,BATCH
 """
@@ -22,7 +24,13 @@ FOLDER = "damaged"
 def mark_damaged(lake: LakeFiles, folder: str) -> None:
     """Marks the batch in `folder` as damaged. Does nothing if this process may not write to the lake."""
     with suppress(LakeError):
-        lake.put(posixpath.join(FOLDER, folder.replace("/", ",")), b"")
+        lake.put(_mark(folder), b"")
+
+
+def unmark_damaged(lake: LakeFiles, folder: str) -> None:
+    """Removes the mark of the batch in `folder`. Does nothing if this process may not write to the lake."""
+    with suppress(LakeError):
+        lake.delete(_mark(folder))
 
 
 def damaged_batches(lake: LakeFiles) -> set[str]:
@@ -33,4 +41,8 @@ def damaged_batches(lake: LakeFiles) -> set[str]:
 def forget_damaged_batches(lake: LakeFiles, except_for: Collection[str]) -> None:
     """Deletes the marks of damaged batches, except for the batches in the folders `except_for`."""
     folders = sorted(damaged_batches(lake) - set(except_for))
-    lake.for_each(lake.delete, [posixpath.join(FOLDER, folder.replace("/", ",")) for folder in folders])
+    lake.for_each(lake.delete, [_mark(folder) for folder in folders])
+
+
+def _mark(folder: str) -> str:
+    return posixpath.join(FOLDER, folder.replace("/", ","))

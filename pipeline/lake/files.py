@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.contracts import Table
+from pipeline.errors import LakeError
 from pipeline.lake import stores
 from pipeline.lake.json_documents import Document
 from pipeline.lake.local_cache import LocalCache
@@ -38,14 +39,32 @@ def parquet_bytes(table: pa.Table, contract: Table, rows_per_row_group: int = RO
 
 def _content(rows: pa.Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(_without_descriptions(rows), buffer, compression="zstd", row_group_size=rows_per_row_group)
+    pq.write_table(
+        _without_descriptions(rows),
+        buffer,
+        compression="zstd",
+        row_group_size=rows_per_row_group,
+        write_page_checksum=True,  # for readers that are not Titler, which checks whole files
+    )
     return buffer.getvalue()
 
 
-def read_parquet(path: str) -> pa.Table:
-    """Returns the rows of a Parquet file. `path` is a path or an address that `Lake.path` returned. Raises
-    LakeError if the file does not exist or cannot be read."""
-    return pq.read_table(io.BytesIO(stores.read(path)))
+def read_parquet(path: str, digest: str) -> pa.Table:
+    """Returns the rows of a Parquet file. Arguments and errors are those of `read_checked`."""
+    return pq.read_table(io.BytesIO(read_checked(path, digest)))
+
+
+def read_checked(path: str, digest: str) -> bytes:
+    """Returns the content of a file. `path` is a path or an address that `Lake.path` returned. `digest` is
+    the SHA-256 that the file must have, or empty if it is not known. Raises LakeError if the file does not
+    exist, cannot be read or is damaged."""
+    data = stores.read(path)
+    if digest and not _has_digest(data, digest):
+        raise LakeError(
+            f"The file {path} is damaged: its SHA-256 is not the one in the batch's manifest.",
+            "To see which releases use this batch, and what to type for each: titler verify",
+        )
+    return data
 
 
 class LakeFiles:

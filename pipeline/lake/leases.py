@@ -2,9 +2,11 @@
 
 A command holds a lease while it runs, and renews it. `titler collect` removes nothing that was written since
 the oldest valid lease began, however long the command takes. If a command is killed, its lease is no longer
-renewed and becomes invalid after an hour.
+renewed. If a lease seems not to have been renewed for an hour, the clock may have been changed meanwhile. So
+the lease is suspected first, and invalid if a later `titler collect` finds that it was not renewed since.
 
     ROOT/leases/BEGIN,VERB,SUBJECT,ID
+    ROOT/suspected_leases/BEGIN,VERB,SUBJECT,ID,RENEWED
 
 BEGIN is the UTC time at which the command began. SUBJECT is the model or the release that the command works
 on, or empty. A lease has no content: it is renewed by writing it again.
@@ -16,7 +18,7 @@ import logging
 import posixpath
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,10 +27,13 @@ from pipeline.errors import LakeError
 from pipeline.lake.files import LakeFiles
 
 FOLDER = "leases"
+SUSPECTED = "suspected_leases"
 VALID = timedelta(hours=1)
-"""How long a lease is valid after it was last renewed."""
+"""How long after its last renewal a lease is not suspected."""
 RENEWAL_INTERVAL = 300
 """Seconds after which a lease is renewed."""
+SUSPECTED_FOR = timedelta(seconds=2 * RENEWAL_INTERVAL)
+"""A suspected lease that was not renewed for this long is invalid."""
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -61,18 +66,34 @@ def hold_lease(lake: LakeFiles, verb: str, subject: str = "") -> Iterator[None]:
 
 
 def valid_leases(lake: LakeFiles, current_time: datetime) -> list[Lease]:
-    """Returns the leases that are valid. Deletes the others: their commands were killed."""
-    leases, invalid = [], []
-    for name, renewed in lake.written(FOLDER).items():
-        if name.count(",") != 3:  # another program may have left a file of its own
-            continue
+    """Returns the leases that are valid or suspected. Deletes the others: their commands were killed."""
+    # another program may have left a file of its own
+    written = {name: time for name, time in lake.written(FOLDER).items() if name.count(",") == 3}
+    silent = {name: time for name, time in written.items() if abs(current_time - time) > VALID}
+    invalid = _unrenewed(lake, silent, current_time) if silent else set()
+    leases = []
+    for name in written.keys() - invalid:
         began, verb, subject, _ = name.split(",")
-        if current_time - renewed > VALID:
-            invalid.append(posixpath.join(FOLDER, name))
-        else:
-            leases.append(Lease(datetime.strptime(began, _TIME).replace(tzinfo=UTC), verb, subject))
-    lake.for_each(lake.delete, invalid)
+        leases.append(Lease(datetime.strptime(began, _TIME).replace(tzinfo=UTC), verb, subject))
+    lake.for_each(lake.delete, [posixpath.join(FOLDER, name) for name in sorted(invalid)])
     return leases
+
+
+def _unrenewed(lake: LakeFiles, silent: Mapping[str, datetime], current_time: datetime) -> set[str]:
+    """Returns the names of the leases that were suspected before and were not renewed since. Suspects the
+    others. `silent` are the leases that seem not to have been renewed for long, with their last renewals."""
+    marks = {f"{name},{renewed.timestamp():.6f}": name for name, renewed in silent.items()}
+    suspected = lake.written(SUSPECTED)
+    unrenewed = {
+        marks[mark]
+        for mark, since in suspected.items()
+        if mark in marks and abs(current_time - since) >= SUSPECTED_FOR
+    }
+    outdated = [mark for mark in suspected if mark not in marks or marks[mark] in unrenewed]
+    lake.for_each(lake.delete, [posixpath.join(SUSPECTED, mark) for mark in outdated])
+    new = sorted(marks.keys() - suspected.keys())
+    lake.for_each(lambda mark: lake.put(posixpath.join(SUSPECTED, mark), b""), new)
+    return unrenewed
 
 
 def _renew(lake: LakeFiles, path: str, released: threading.Event) -> None:

@@ -221,11 +221,10 @@ class Pinned:
         """
         of_base: dict[str, Manifest] = {}
         if keys and self.base and keys[0].table in self.base.members:
-            damaged = damaged_batches(self.lake)
             of_base = {
                 manifest.key: manifest
                 for manifest in self.base.members[keys[0].table]
-                if manifest.folder not in damaged
+                if manifest.folder not in self._damaged
             }
         existing = [of_base.get(key.fingerprint) for key in keys]
         missing = [key for key, manifest in zip(keys, existing, strict=True) if manifest is None]
@@ -235,6 +234,11 @@ class Pinned:
             )
         )
         return [manifest or next(looked_up) for manifest in existing]
+
+    @cached_property
+    def _damaged(self) -> set[str]:
+        """The folders of the batches that are marked as damaged."""
+        return damaged_batches(self.lake)
 
     def issues(self, day: PinnedDay) -> Manifest:
         """Returns the manifest of the batch of the table issues_v1 that the plan records for a day. Raises

@@ -8,14 +8,15 @@ pointer.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline import warehouse
 from pipeline.contracts import RELEASES
-from pipeline.errors import UsageError
+from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.json_documents import Document, Name, delete_and_run
-from pipeline.lake.pinned import Pinned
-from pipeline.releases.records import RECORD, record_from_row
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.releases.records import RECORD, read_record, record_from_row
 from pipeline.settings import Settings
 
 POINTER = "releases/current.json"
@@ -37,14 +38,24 @@ POINTER_DOCUMENT: Document[ReleasePointer] = Document(
 
 def current_release_id(lake: Lake) -> str | None:
     """Returns the id of the current release, or None if no release was published yet. Reads only the lake,
-    not the warehouse."""
+    not the warehouse. Raises LakeError if releases were published, but the pointer is missing or damaged."""
     pointer = lake.get_json(POINTER, POINTER_DOCUMENT)
-    return None if pointer is None else pointer.release_id
+    if pointer is not None:
+        return pointer.release_id
+    published = [name for name in pinned_names(lake, "releases") if read_record(lake, name)]
+    if not published:
+        return None
+    raise LakeError(
+        f"The file {lake.path(POINTER)} is missing, but releases were published: {', '.join(published)}. "
+        "Expected the pointer to the current release.",
+        "Write it again from the warehouse: titler plan\n"
+        f"If the warehouse is lost, too:      titler rollback {published[-1]}",
+    )
 
 
 def require_current(lake: Lake) -> Pinned:
     """Returns the current release. Reads only the lake, not the warehouse. Raises UsageError if no release
-    was published yet."""
+    was published yet, and LakeError like `current_release_id`."""
     release_id = current_release_id(lake)
     if release_id is None:
         raise UsageError(
@@ -56,25 +67,60 @@ def require_current(lake: Lake) -> Pinned:
 
 def point_to(lake: Lake, release_id: str) -> None:
     """Records in the lake that `release_id` is the current release. Writes nothing if this is recorded
-    already."""
-    if current_release_id(lake) != release_id:
+    already. Replaces a damaged pointer."""
+    if not _points_to(lake, release_id):
         lake.put_json(POINTER, {"release_id": release_id})
+
+
+def _points_to(lake: Lake, release_id: str) -> bool:
+    """Returns whether the pointer names this release. Returns False if it is missing or damaged."""
+    try:
+        return lake.get_json(POINTER, POINTER_DOCUMENT) == ReleasePointer(release_id)
+    except LakeError:
+        return False
 
 
 def reconcile_current(lake: Lake, settings: Settings) -> str | None:
     """Returns the id of the release that is current in the warehouse, or None if no release was published
     yet.
 
-    If a command crashed just after it had updated the warehouse, two files in the lake are missing or
-    outdated: the release's record, and the pointer to the current release. This function then writes them.
-    The caller must hold the publish lock.
+    The release's record and the pointer to the current release are missing or outdated if a command crashed
+    just after it had updated the warehouse, and they may be damaged. This function then writes them from the
+    warehouse. Raises LakeError if the warehouse belongs to another lake. The caller must hold the publish
+    lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()
     if release_id is not None:
         row = next(row for row in connection.records(RELEASES) if row["release_id"] == release_id)
         release, record = Pinned(lake, "releases", release_id), record_from_row(row)
-        if release.notes[RECORD] != record:
+        if (stored := _stored_record(release)) != record:
+            if stored is None:
+                _require_own(release, settings)
             release.notes[RECORD] = record
         point_to(lake, release_id)
     return release_id
+
+
+def _stored_record(release: Pinned) -> dict[str, Any] | None:
+    """Returns the record of a release, or None if it is missing or damaged."""
+    try:
+        record: dict[str, Any] | None = release.notes[RECORD]
+    except LakeError:
+        return None
+    return record
+
+
+def _require_own(release: Pinned, settings: Settings) -> None:
+    """Raises LakeError if nothing in the lake names a release that the warehouse shows as current. The folder
+    of a release may have been deleted because its plan was damaged. Then the pointer still names it."""
+    lake = release.lake
+    if lake.get(release.file("plan.json")) is not None or _points_to(lake, release.name):
+        return
+    raise LakeError(
+        f"The warehouse {settings.warehouse_name} shows release {release.name}, but the lake {lake.root} has "
+        "no such release: the warehouse belongs to another lake, or the release's folder was deleted.",
+        "Name the warehouse of this lake, or the lake of this warehouse. To see both: titler doctor\n"
+        f"If the folder was deleted, restore {lake.path(release.file(''))} from a backup.",
+        final=True,
+    )

@@ -5,7 +5,7 @@ Each batch of a release is a row of the table release_members_v1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -23,9 +23,10 @@ from pipeline.contracts import (
 )
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
+from pipeline.lake.damaged_batches import damaged_batches
 from pipeline.lake.members import SharedPages
 from pipeline.lake.pinned import Pinned
-from pipeline.releases.records import published_records
+from pipeline.releases.completeness import check_published_tables
 from pipeline.settings import Settings
 from pipeline.warehouse import Batch
 
@@ -111,6 +112,7 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
                     manifest.rows,
                     tuple(release.lake.path(f"{manifest.folder}/{file.name}") for file in manifest.files),
                     all(file.columns == file_columns for file in manifest.files),
+                    tuple(file.sha256 for file in manifest.files),
                 )
                 for manifest in manifests
             ]
@@ -126,24 +128,57 @@ def _superseded(release: Pinned) -> list[dict[str, Any]]:
     ]
 
 
-def published_releases(
-    lake: Lake, settings: Settings, unreadable: dict[str, LakeError] | None = None
+def contents_of_releases(
+    lake: Lake, settings: Settings, records: Sequence[dict[str, Any]], unreadable: dict[str, LakeError]
 ) -> list[tuple[dict[str, Any], ReleaseContent]]:
-    """Returns a pair (record, content) for every published release, in the order in which they last became
-    current.
+    """Returns a pair (record, content) for each of the published releases with these records, in the same
+    order.
 
-    If a file of a release is missing or damaged, raises LakeError. If `unreadable` is a dict, leaves out the
-    release instead, and adds its name and the error to the dict.
+    Leaves out a release if one of its files is missing or damaged, or if one of the batches that the
+    warehouse shows was found damaged. Adds its name and the error to `unreadable`.
     """
     shared_pages: SharedPages = {}
     tables = published_tables(settings)
-    releases = []
-    for record in published_records(lake, settings, unreadable):
+    releases, damaged = [], damaged_batches(lake)
+    for record in records:
         release = Pinned(lake, "releases", record["release_id"], shared_pages)
         try:
-            releases.append((record, release_content(release, tables, complete=False)))
+            if not release.is_open():
+                raise LakeError(f"The file {lake.path(release.file('plan.json'))} is missing.")
+            check_published_tables(release, record)
+            content = release_content(release, tables, complete=False)
+            _require_intact(release, tables, damaged)
         except LakeError as error:
-            if unreadable is None:
-                raise
             unreadable[release.name] = error
+        else:
+            releases.append((record, content))
     return releases
+
+
+def _require_intact(release: Pinned, tables: Sequence[str], damaged: Collection[str]) -> None:
+    """Raises LakeError if one of a release's batches of `tables` was found damaged. Views that read it would
+    fail."""
+    batches = (batch for name in tables if name in release.members for batch in release.members[name])
+    folder = next((batch.folder for batch in batches if batch.folder in damaged), None)
+    if folder is not None:
+        raise LakeError(
+            f"The batch {release.lake.path(folder)} of release {release.name} is damaged.",
+            "To see what to type: titler verify",
+        )
+
+
+def check_new_files(release: Pinned, tables: Sequence[str], shown: Collection[tuple[str, str, str]]) -> None:
+    """Checks the files that views of the warehouse will read against the digests in their manifests, except
+    for those of batches that the warehouse shows already. `shown` are their keys (`ReleaseContent.keys`).
+
+    DuckDB and BigQuery do not check what they read. Copies and loads of files of a bucket are checked by the
+    warehouse. Raises LakeError if a file is missing or damaged.
+    """
+    lake = release.lake
+    if "://" in lake.root.removeprefix("file://"):
+        return
+    for name in tables:
+        if name in release.members:
+            for batch in release.members[name]:
+                if (name, batch.day, batch.batch_id) not in shown:
+                    lake.local_copy(batch)

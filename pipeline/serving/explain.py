@@ -14,6 +14,7 @@ from pipeline.index.release_days import repository_group
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
+from pipeline.releases.completeness import check_complete
 from pipeline.releases.current import current_release_id, require_current
 from pipeline.releases.records import RECORD
 from pipeline.serving.explain_neighbours import explain_neighbours
@@ -48,6 +49,8 @@ def explain(
     """
     name = IssueName.parse(text)
     release = Pinned(lake, "releases", release_name) if release_name else require_current(lake)
+    if release.is_open() and (record := release.notes[RECORD]) is not None:
+        check_complete(release, record)
     openings = Openings(lake, settings, name)
     opening, *later = openings.require(release)
     issue, day = opening.row, opening.day.day

@@ -20,6 +20,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.members import SharedPages, made_by_command
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.lake.plan import Plan
+from pipeline.releases.completeness import check_lists_exist
 from pipeline.releases.current import current_release_id
 from pipeline.releases.index_figures import INDEX_FIGURES, MARKED
 from pipeline.releases.records import RECORD, marked_figures
@@ -115,6 +116,8 @@ def _row(release: Pinned, current: str | None, problem: str | None) -> dict[str,
 
     has_record, has_plan = add(_of_record), add(_of_plan)
     if has_plan:
+        if has_record and row["published_at"]:
+            add(_has_lists)
         add(*([_unpublished] if has_record and not row["published_at"] else []), _titles, _changes, _size)
     if not has_record or not has_plan or row["status"] is None:
         row["status"] = DAMAGED
@@ -137,6 +140,12 @@ def _of_plan(release: Pinned) -> dict[str, Any]:
         "opened_at": release.opened_at,
         "model": {"name": facts["model"], "version": facts["model_version"]},
     }
+
+
+def _has_lists(release: Pinned) -> dict[str, Any]:
+    """Returns nothing. Raises LakeError if a published release lacks the list of a table."""
+    check_lists_exist(release)
+    return {}
 
 
 def _of_record(release: Pinned) -> dict[str, Any]:

@@ -3,16 +3,19 @@ current release."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from pipeline.contracts import PREDICTOR
+from pipeline.errors import LakeError, TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import current_release_id
-from pipeline.releases.records import read_record
+from pipeline.releases.lost_champion import known_champion
+from pipeline.releases.records import RECORD, read_record
 from pipeline.releases.withheld_titles import WITHHELD, withheld_titles
 from pipeline.settings import Settings
 from pipeline.tracking import open_tracking
@@ -21,7 +24,11 @@ HEALTH_KEYS = ("day", "hours_found", "events", "malformed", "issues", "trainable
 
 
 def status(
-    lake: Lake, settings: Settings, first: str | None = None, last: str | None = None
+    lake: Lake,
+    settings: Settings,
+    first: str | None = None,
+    last: str | None = None,
+    problems: dict[str, TitlerError] | None = None,
 ) -> dict[str, Any]:
     """Returns how complete the source days are, the champion (the model in use), and the current release.
 
@@ -29,12 +36,28 @@ def status(
     (both included, YYYY-MM-DD). `model` is None if there is no champion, and `release` is None before the
     first release. The release's age is in hours. Do not rename the keys of the result: `titler status --json`
     prints them.
+
+    If a part cannot be read, raises the error. If `problems` is a dict, adds the key of the part and the
+    error to it instead, and the other parts are returned. The part is then empty.
     """
-    return {
-        "days": _days(lake, first, last),
-        "model": _champion(lake, settings),
-        "release": _current_release(lake, settings),
+    current_id = cache(lambda: current_release_id(lake))
+    parts: dict[str, Callable[[], Any]] = {
+        "days": lambda: _days(lake, first, last),
+        "release": lambda: _current_release(lake, settings, current_id()),
+        "model": lambda: _champion(lake, settings, None if "release" in failed else current_id()),
     }
+    failed: dict[str, TitlerError] = {}
+    value: dict[str, Any] = {"days": [], "model": None, "release": None}
+    for name, read in parts.items():
+        try:
+            value[name] = read()
+        except TitlerError as error:
+            failed[name] = error
+    if problems is not None:
+        problems.update(failed)
+    elif failed:
+        raise next(iter(failed.values()))
+    return value
 
 
 def verdict_reasons(lake: Lake, days: Collection[str]) -> dict[str, str]:
@@ -61,11 +84,12 @@ def _days(lake: Lake, first: str | None, last: str | None) -> list[dict[str, Any
     ]
 
 
-def _champion(lake: Lake, settings: Settings) -> dict[str, Any] | None:
+def _champion(lake: Lake, settings: Settings, release_id: str | None) -> dict[str, Any] | None:
+    current = Pinned(lake, "releases", release_id) if release_id else None
     # MLflow's default database does not exist before the first training, and opening it would create it.
-    if not settings.tracking.uri and "mlflow.db" not in lake.names(""):
+    if current is None and not settings.tracking.uri and "mlflow.db" not in lake.names(""):
         return None
-    champion = open_tracking(settings, lake).champion()
+    champion = known_champion(open_tracking(settings, lake), current)
     if champion is None:
         return None
     predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
@@ -77,11 +101,16 @@ def _champion(lake: Lake, settings: Settings) -> dict[str, Any] | None:
     }
 
 
-def _current_release(lake: Lake, settings: Settings) -> dict[str, Any] | None:
-    release_id = current_release_id(lake)
-    record = read_record(lake, release_id) if release_id else None
-    if record is None:
+def _current_release(lake: Lake, settings: Settings, release_id: str | None) -> dict[str, Any] | None:
+    if release_id is None:
         return None
+    record = read_record(lake, release_id)
+    if record is None:
+        raise LakeError(
+            f"The release {release_id} is current, but its record {lake.path(f'releases/{release_id}')}"
+            f"/{RECORD.file} is missing.",
+            "Write it again from the warehouse: titler plan",
+        )
     age = (datetime.now(UTC) - datetime.fromisoformat(record["published_at"])).total_seconds() / 3600
     return {
         "id": record["release_id"],

@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from pipeline import warehouse
 from pipeline.contracts import (
@@ -41,7 +43,7 @@ from pipeline.lake.damaged_batches import forget_damaged_batches
 from pipeline.lake.day_catalogue import Catalogue
 from pipeline.lake.draft_records import DRAFTS, UNUSED, forget_batches, record_batches, recorded_batches
 from pipeline.lake.embedding_network import taken_network
-from pipeline.lake.json_documents import Document, KnownKeys, delete_and_run, object_with
+from pipeline.lake.json_documents import ABSENT, Document, KnownKeys, delete_and_run, object_with
 from pipeline.lake.leases import Lease, valid_leases
 from pipeline.lake.members import MANIFEST_PAGE, MEMBER_TABLES, SharedPages
 from pipeline.lake.pages import delete_pages_except, read_pages
@@ -60,13 +62,20 @@ GRACE_PERIOD = timedelta(days=2)
 this, because a running command may still use them."""
 
 
+def _check_time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:  # raises ValueError
+        raise ValueError("expected a time with a time zone")
+    return text
+
+
 class _CollectedKeys(KnownKeys):
     all_batches_recorded: Literal[True]
+    at: Annotated[str, AfterValidator(_check_time)] = ABSENT
 
 
 COLLECTED = "collected.json"
 """This file exists if every batch of the lake has a draft record, or is referred to by a model, a release or
-the catalogue."""
+the catalogue. It says when batches were last removed, or could have been."""
 COLLECTED_DOCUMENT: Document[Any] = Document(
     object_with(_CollectedKeys),
     'the mark {"all_batches_recorded": true}',
@@ -110,16 +119,15 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
     Holds the lock for planning all the time, so no other process can plan a release. Holds the lock for
     publishing only while it removes releases, and while it deletes rows of the warehouse.
     """
-    current_time = current_time or datetime.now(UTC)
+    collected = lake.get_json(COLLECTED, COLLECTED_DOCUMENT)
+    clock_time = current_time or datetime.now(UTC)
+    current_time = _earliest_time(clock_time, collected)
     connection = warehouse.connect(settings, "collect")
     with connection.exclusive_lock("plan"):
-        leases = valid_leases(lake, current_time)
+        leases = valid_leases(lake, clock_time)
         sparing = min([current_time - GRACE_PERIOD, *(lease.began for lease in leases)])
         sweep_unfinished_files(lake, GRACE_PERIOD, current_time)
-        drafts, all_recorded = (
-            recorded_batches(lake, DRAFTS),
-            lake.get_json(COLLECTED, COLLECTED_DOCUMENT) is not None,
-        )
+        drafts, all_recorded = recorded_batches(lake, DRAFTS), collected is not None
         with connection.exclusive_lock("publish"):
             current = reconcile_current(lake, settings)
             published = connection.records(RELEASES)
@@ -128,6 +136,8 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
             removed = (*removed_releases, *removed_models)
             begun_before = {folder for folder, began in drafts.items() if began < sparing}
             if all_recorded and not (removed or begun_before or recorded_batches(lake, UNUSED)):
+                if current_time < clock_time:
+                    _record_time(lake, clock_time)
                 return Collected((), (), 0)
             retained = RetainedBatches.of(lake, [*releases, *models])
             _remove_subjects(lake, removed, retained)
@@ -135,6 +145,7 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
             batches = _remove_batches(lake, retained, drafts, sparing)
         else:
             batches = _sweep(lake, retained, drafts, sparing)
+        _record_time(lake, clock_time)
         delete_pages_except(lake, retained.pages, sparing)
         forget_damaged_batches(lake, retained.folders)
         with connection.exclusive_lock("publish"):
@@ -149,6 +160,18 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
         tuple(sorted(model.name for model in removed_models)),
         batches,
     )
+
+
+def _earliest_time(clock_time: datetime, collected: Mapping[str, Any] | None) -> datetime:
+    """Returns the time from which ages are computed. It is at most GRACE_PERIOD after batches were last
+    removed. So if the clock is moved forward, what a night has written since then is not old at once."""
+    if not collected or "at" not in collected:
+        return clock_time
+    return min(clock_time, datetime.fromisoformat(str(collected["at"])) + GRACE_PERIOD)
+
+
+def _record_time(lake: Lake, clock_time: datetime) -> None:
+    lake.put_json(COLLECTED, {"all_batches_recorded": True, "at": clock_time.isoformat()})
 
 
 @dataclass(frozen=True)
@@ -217,7 +240,6 @@ def _sweep(lake: Lake, retained: RetainedBatches, drafts: Mapping[str, datetime]
     swept = sweep_batches(lake, tables, retained.folders, sparing, keep_current_of=TABLES_BY_DAY)
     only_catalogued = retained.catalogued - retained.referenced
     record_batches(lake, DRAFTS, {*swept.spared, *only_catalogued} - drafts.keys())
-    lake.put_json(COLLECTED, {"all_batches_recorded": True})
     return swept.removed
 
 

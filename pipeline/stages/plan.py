@@ -17,14 +17,17 @@ from pipeline.errors import LakeError
 from pipeline.index.stored_orderings import ORDERING, ordering_in_use
 from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import list_changes
+from pipeline.lake.damaged_batches import damaged_batches
 from pipeline.lake.day_catalogue import Catalogue, CatalogueUpdate, update_catalogue
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay, Plan
 from pipeline.networks.variants import variant_of
+from pipeline.progress import say
 from pipeline.releases.current import reconcile_current
 from pipeline.releases.index_figures import CLUSTER_PROBABILITY, MIN_PROBABILITY
 from pipeline.releases.kept_titles import kept_titles_facts
+from pipeline.releases.lost_champion import known_champion
 from pipeline.releases.records import published_records
 from pipeline.releases.withheld_titles import stored_gate
 from pipeline.settings import Settings
@@ -61,17 +64,20 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
         if release.is_open():
             _complete_day_members(release)
             return PlanOutcome(release.plan, "it was created before")
-        champion = open_tracking(settings, lake).champion()
+        current = reconcile_current(lake, settings)
+        previous = Pinned(lake, "releases", current) if current else None
+        if previous is not None and not previous.is_open():  # its damaged plan was deleted, as the error says
+            say(f"    the plan of the current release {previous.name} is missing, so another one is made")
+            previous = None
+        champion = known_champion(open_tracking(settings, lake), previous)
         if champion is None:
             return PlanOutcome(None, "no model is champion yet: titler train, then titler promote")
-        return _open(lake, settings, release, champion)
+        return _open(lake, settings, release, champion, previous)
 
 
-def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) -> PlanOutcome:
-    current = reconcile_current(lake, settings)
-    previous = Pinned(lake, "releases", current) if current else None
-    if previous is not None and not previous.is_open():  # its damaged plan was deleted, as the error says
-        current = previous = None
+def _open(
+    lake: Lake, settings: Settings, release: Pinned, champion: Version, previous: Pinned | None
+) -> PlanOutcome:
     changes = list_changes(lake)
     judged_again = judge_again(lake, changes)
     update = update_catalogue(lake, lambda: _days_of(previous), changes, judged_again)
@@ -83,7 +89,7 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
     facts |= kept_titles_facts(previous, champion.model, days, settings.release.retitle_days)
     if reason := _nothing_new(lake, settings, previous, facts, update):
         return PlanOutcome(None, reason, *waiting)
-    release.open_pages(update.catalogue.days, facts, current)
+    release.open_pages(update.catalogue.days, facts, previous.name if previous else None)
     _put_day_members(release, update.catalogue)
     return PlanOutcome(release.plan, "", *waiting)
 
@@ -145,13 +151,24 @@ def _nothing_new(
     if the current release, or a release that was rolled back, has the same days and the same `facts` (model
     and settings). A different ordering alone is no reason for a new release."""
     if current is not None and _is_same(current, facts, update):
-        return f"nothing is new since release {current.name}"
+        return "" if _replaces_damaged(current, update) else f"nothing is new since release {current.name}"
     for record in published_records(lake, settings):
         if record.get("rolled_back"):
             release_id = record["release_id"]
             if _is_same(Pinned(lake, "releases", release_id), facts, update):
                 return f"nothing is new since release {release_id}, which was rolled back"
     return ""
+
+
+def _replaces_damaged(release: Pinned, update: CatalogueUpdate) -> bool:
+    """Returns whether a batch of a source day of a release was found damaged, and has been made again."""
+    if release.day_pages == update.catalogue.days:
+        return False
+    damaged = damaged_batches(release.lake)
+    of_release, of_plan = (
+        {folder for day in days for folder in day.folders} for days in (release.plan.days, update.plan.days)
+    )
+    return bool(damaged & of_release - of_plan)
 
 
 def _is_same(release: Pinned, facts: dict[str, Any], update: CatalogueUpdate) -> bool:

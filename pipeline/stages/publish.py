@@ -18,7 +18,7 @@ crashes after that step, the next command completes the remaining steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline import warehouse
@@ -28,8 +28,16 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
 from pipeline.releases.audit import audit
+from pipeline.releases.completeness import check_complete
 from pipeline.releases.current import reconcile_current
-from pipeline.releases.members import member_keys, published_releases, published_tables, release_content
+from pipeline.releases.members import (
+    ReleaseContent,
+    check_new_files,
+    contents_of_releases,
+    member_keys,
+    published_tables,
+    release_content,
+)
 from pipeline.releases.publication import make_current
 from pipeline.releases.records import RECORD, published_records
 from pipeline.releases.stops import recording_stop
@@ -57,16 +65,44 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
                 f"To make release {release.name} current again: titler rollback {release.name}",
             )
         content = release_content(release, published_tables(settings), complete=True)
-        if published is not None:
-            # The batches of the current release may have changed, because a stage was run again or because
-            # the setting warehouse.embeddings was changed.
-            shown = [row for row in connection.records(RELEASE_MEMBERS) if row["release_id"] == current]
-            if member_keys(shown) == content.keys:
-                return dict(published)
-        earlier = published_releases(lake, settings)
+        unreadable: dict[str, LakeError] = {}
+        records = published_records(lake, settings, unreadable)
+        earlier = contents_of_releases(lake, settings, records, unreadable)
+        shown = connection.records(RELEASE_MEMBERS)
+        contents = [*(each for _, each in earlier), content]
+        if published is not None and _are_shown(shown, contents, unreadable):
+            return dict(published)
+        check_new_files(release, published_tables(settings), member_keys(shown))
         with recording_stop(release):
-            record = audit(settings, release, accepted, [record for record, _ in earlier])
-            return make_current(settings, release, content, record, earlier)
+            record = audit(settings, release, accepted, records)
+            made_current = make_current(settings, release, content, record, earlier)
+    _say_what_is_left_out(unreadable)
+    return made_current
+
+
+def _are_shown(
+    shown: Sequence[Mapping[str, Any]], contents: Sequence[ReleaseContent], unreadable: Collection[str]
+) -> bool:
+    """Returns whether the warehouse shows exactly the batches of these releases, and none of those that are
+    unreadable. `shown` are the rows of release_members_v1.
+
+    The batches may have changed, because a stage was run again, because a batch was found damaged, or because
+    the setting warehouse.embeddings was changed.
+    """
+    expected = [row for content in contents for row in content.members]
+    names = {row["release_id"] for row in expected}
+    of_contents = [row for row in shown if row["release_id"] in names]
+    is_complete = _rows_by_release(of_contents) == _rows_by_release(expected)
+    return is_complete and not any(row["release_id"] in unreadable for row in shown)
+
+
+def _rows_by_release(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str, str]]:
+    return {(row["release_id"], row["table_name"], str(row["day"]), row["batch_id"]) for row in rows}
+
+
+def _say_what_is_left_out(unreadable: Mapping[str, LakeError]) -> None:
+    for name, error in sorted(unreadable.items()):
+        say(f"    release {name} cannot be read, so the warehouse leaves it out: {error.message}")
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
@@ -77,7 +113,8 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     read again. Raises UsageError if the release was never published.
     """
     release = Pinned(lake, "releases", release_id)
-    with warehouse.connect(settings, "publish").exclusive_lock("publish"):
+    connection = warehouse.connect(settings, "publish")
+    with connection.exclusive_lock("publish"):
         record = release.notes[RECORD]
         if record is None:
             published = ", ".join(row["release_id"] for row in published_records(lake, settings)) or "none"
@@ -93,15 +130,18 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
         for row in later:
             Pinned(lake, "releases", row["release_id"]).notes[RECORD] = {**row, "rolled_back": True}
         try:
+            check_complete(release, record)
             content = release_content(release, published_tables(settings), complete=True)
-            releases = published_releases(lake, settings, unreadable)
+            shown = member_keys(connection.records(RELEASE_MEMBERS))
+            check_new_files(release, published_tables(settings), shown)
+            records = published_records(lake, settings, unreadable)
+            releases = contents_of_releases(lake, settings, records, unreadable)
             made_current = make_current(settings, release, content, record, releases)
         except BaseException:
             for row in later:
                 Pinned(lake, "releases", row["release_id"]).notes[RECORD] = row
             raise
-    for name, error in sorted(unreadable.items()):
-        say(f"    release {name} cannot be read, so the warehouse leaves it out: {error.message}")
+    _say_what_is_left_out(unreadable)
     return made_current
 
 

@@ -309,7 +309,10 @@ class Tracking:
 
     def _by_alias(self, alias: str) -> Version | None:
         if self.uri.startswith(SQLITE):  # spares the import of MLflow
-            stored = aliased_version(Path(self.uri.removeprefix(SQLITE)), self.model_name, alias)
+            path = Path(self.uri.removeprefix(SQLITE))
+            if not path.exists():  # MLflow would create it
+                return None
+            stored = aliased_version(path, self.model_name, alias)
             if stored is not None and stored.tags.keys() >= {MODEL_TAG, VARIANT_TAG}:
                 return Version(
                     stored.tags[MODEL_TAG], stored.version, stored.run_id, stored.tags[VARIANT_TAG]

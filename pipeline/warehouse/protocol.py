@@ -136,7 +136,8 @@ class Batch:
     the source day `day`.
 
     If `has_all_columns` is true, the files have the columns that this version of Titler writes. Otherwise
-    they may lack columns that were added to the table later.
+    they may lack columns that were added to the table later. `digests` are the SHA-256 of the files, in the
+    same order. Files that the warehouse reads or copies itself are checked against them.
     """
 
     batch_id: str
@@ -144,6 +145,11 @@ class Batch:
     rows: int
     files: tuple[str, ...]
     has_all_columns: bool = False
+    digests: tuple[str, ...] = ()
+
+    def digest_of(self, file: str) -> str:
+        """Returns the SHA-256 of one of the files, or an empty string if it is not known."""
+        return dict(zip(self.files, self.digests, strict=False)).get(file, "")
 
 
 class ReleaseTables:

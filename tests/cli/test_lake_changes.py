@@ -137,7 +137,10 @@ def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinn
         [dataclasses.replace(first, health=health.folder, health_digest=health.digest), *others],
         source.plan.facts,
     )
-    for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v2", SEGMENTS.name):
+    for table in (
+        *("issues_v1", "vectors_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v2"),
+        *(DUPLICATE_PAIRS.name, SEGMENTS.name),
+    ):
         pinned.members.put(table, source.members[table])
     pinned.notes[INDEX_FIGURES] = source.notes[INDEX_FIGURES]
     pinned.members.put(SOURCE_HEALTH.name, [health, *source.members[SOURCE_HEALTH.name][1:]])

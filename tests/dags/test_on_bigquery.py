@@ -260,7 +260,7 @@ def issues_of(lake: Lake) -> tuple[Manifest, list[dict[str, Any]]]:
     return manifest, [
         row
         for file in manifest.files
-        for row in read_parquet(lake.path(f"{manifest.folder}/{file.name}")).to_pylist()
+        for row in read_parquet(lake.path(f"{manifest.folder}/{file.name}"), file.sha256).to_pylist()
     ]
 
 

@@ -22,11 +22,32 @@ def test_a_lease_is_valid_while_it_is_held(lake: Lake) -> None:
     assert valid_leases(lake, datetime.now(UTC)) == []
 
 
-def test_the_lease_of_a_killed_command_becomes_invalid_and_is_deleted(lake: Lake) -> None:
+def test_the_lease_of_a_killed_command_is_suspected_then_invalid_and_deleted(lake: Lake) -> None:
     lake.put("leases/20150101T000000Z,train,m,0a1b2c3d", b"")
-    assert [lease.verb for lease in valid_leases(lake, datetime.now(UTC))] == ["train"]
+    for hours in (0, 2):
+        (lease,) = valid_leases(lake, datetime.now(UTC) + timedelta(hours=hours))
+        assert lease.verb == "train"
     assert valid_leases(lake, datetime.now(UTC) + timedelta(hours=2)) == []
-    assert lake.names("leases") == []
+    assert lake.names("leases") == lake.names("suspected_leases") == []
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(hours=-26)], ids=["forward", "back"])
+def test_a_lease_that_is_renewed_stays_valid_although_the_clock_jumps(lake: Lake, jump: timedelta) -> None:
+    name = "leases/20150101T000000Z,train,m,0a1b2c3d"
+    for _ in range(3):
+        lake.delete(name)
+        lake.put(name, b"")  # as the running command renews it
+        (lease,) = valid_leases(lake, datetime.now(UTC) + jump)
+        assert lease.verb == "train"
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(hours=-26)], ids=["forward", "back"])
+def test_a_lease_of_a_killed_command_blocks_nothing_although_the_clock_jumps(
+    lake: Lake, jump: timedelta
+) -> None:
+    lake.put("leases/20150101T000000Z,train,m,0a1b2c3d", b"")
+    assert len(valid_leases(lake, datetime.now(UTC) + jump)) == 1
+    assert valid_leases(lake, datetime.now(UTC) + jump) == []
 
 
 def test_a_lease_is_renewed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

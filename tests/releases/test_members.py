@@ -86,7 +86,9 @@ def test_only_batches_of_published_tables_are_loaded(release: Pinned) -> None:
     health = release.members[SOURCE_HEALTH.name][0]
     files = (release.lake.path(f"{health.folder}/part-00000.parquet"),)
     assert release_content(release, [SOURCE_HEALTH.name], complete=True).batches == {
-        SOURCE_HEALTH.name: [Batch(health.batch_id, date(2015, 1, 3), 1, files)]
+        SOURCE_HEALTH.name: [
+            Batch(health.batch_id, date(2015, 1, 3), 1, files, digests=(health.files[0].sha256,))
+        ]
     }
 
 

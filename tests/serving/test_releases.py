@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, ISSUES, SEGMENTS, SOURCE_HEALTH, TITLE_PREDICTIONS, VECTORS
+from pipeline.contracts import (
+    DUPLICATE_PAIRS,
+    EMBEDDINGS,
+    ISSUES,
+    SEGMENTS,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    VECTORS,
+)
 from pipeline.errors import StoppedError
 from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.lake.batches import Lake
@@ -23,6 +32,14 @@ from pipeline.serving.releases import KEYS, releases
 from tests.support.release_records import release_record
 
 FACTS = {"model": "m", "model_version": "3", "vocabulary": "v", "mlflow_run": "run"}
+LISTS_OF_STAGES = (
+    VECTORS.name,
+    EMBEDDINGS.name,
+    TITLE_PREDICTIONS.name,
+    SEGMENTS.name,
+    SIMILAR_ISSUES.name,
+    DUPLICATE_PAIRS.name,
+)
 FIRST = {"2015-01-01": b"one", "2015-01-02": b"two"}
 
 
@@ -38,8 +55,11 @@ def plan_release(
     days: Mapping[str, bytes],
     base: str | None = None,
     facts: Mapping[str, Any] = FACTS,
+    *,
+    is_complete: bool = False,
 ) -> Pinned:
-    """A release of these days. Each has one issue, and a file with these bytes."""
+    """A release of these days. Each has one issue, and a file with these bytes. If `is_complete` is true, it
+    also has the lists that the later stages write, without batches."""
     batches, pinned = [], []
     for day, content in days.items():
         if (batch := lake.find(ISSUES.name, {"day": day}, [content.decode()], {})) is None:
@@ -56,6 +76,8 @@ def plan_release(
     )
     release.members.put(ISSUES.name, batches)
     release.members.put(SOURCE_HEALTH.name, [])
+    for table in LISTS_OF_STAGES if is_complete else ():
+        release.members.put(table, [])
     return Pinned(lake, "releases", name)
 
 
@@ -64,7 +86,7 @@ def test_a_lake_without_releases_has_no_rows(lake: Lake) -> None:
 
 
 def test_a_published_release_has_the_figures_of_its_record_and_of_its_model(lake: Lake) -> None:
-    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST)
+    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST, is_complete=True)
     release.notes[RECORD] = release_record(
         "r",
         "2015-01-03T04:00:00+00:00",
@@ -118,9 +140,12 @@ def test_the_newest_release_comes_first_with_what_changed_since_the_one_before(l
 def test_pages_of_days_that_two_releases_share_are_not_read(lake: Lake) -> None:
     earlier = {"2014-12-30": b"a", "2014-12-31": b"b"}
     base = plan_release(lake, "a", "2015-01-02T03:00:00+00:00", {**earlier, "2015-01-01": b"one"})
-    release = plan_release(lake, "b", "2015-01-03T03:00:00+00:00", {**earlier, **FIRST}, "a")
+    release = plan_release(
+        lake, "b", "2015-01-03T03:00:00+00:00", {**earlier, **FIRST}, "a", is_complete=True
+    )
     for each, time in ((base, "2015-01-02T04:00:00+00:00"), (release, "2015-01-03T04:00:00+00:00")):
         each.notes[RECORD] = release_record(each.name, time)
+    point_to(lake, "b")
     lake.delete(f"pages/{release.day_pages['2014']}")
     newest = releases(lake)[0]
     assert (newest["changes"]["days_added"], newest["problem"]) == (["2015-01-02"], None)
@@ -193,7 +218,7 @@ def test_a_stop_that_cannot_be_stored_still_stops(lake: Lake, capsys: pytest.Cap
 
 @pytest.mark.parametrize("file", ["plan.json", "release.json"])
 def test_a_release_with_a_damaged_file_is_a_row_that_says_so(lake: Lake, file: str) -> None:
-    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST)
+    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST, is_complete=True)
     release.notes[RECORD] = release_record("r", "2015-01-03T04:00:00+00:00")
     lake.put(release.file(file), b"{")
     (row,) = releases(lake)
@@ -222,7 +247,7 @@ def test_the_current_release_is_listed_even_if_the_folder_lacks_it(lake: Lake) -
 
 
 def test_a_damaged_pointer_or_page_is_a_problem_of_a_row_that_has_all_else(lake: Lake) -> None:
-    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST)
+    release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST, is_complete=True)
     release.notes[RECORD] = release_record("r", "2015-01-03T04:00:00+00:00")
     lake.put(POINTER, b"{")
     (page,) = release.members.pages(ISSUES.name).values()

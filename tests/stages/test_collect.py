@@ -127,6 +127,14 @@ def test_a_release_that_was_never_published_and_its_model_are_removed_once_they_
     assert collection.run() == Collected(("planned",), ("new",), 1)
 
 
+def test_a_release_in_the_making_is_kept_although_the_clock_is_moved_forward(collection: Collection) -> None:
+    today, in_a_year = datetime.now(UTC), datetime.now(UTC) + timedelta(days=365)
+    collection.run(today)
+    collection.add_release("planned", "new", published=False)
+    assert collection.run(in_a_year).releases == ()
+    assert collection.run(in_a_year + timedelta(days=3)).releases == ("planned",)
+
+
 def test_segments_are_kept_as_long_as_a_kept_release_names_them(collection: Collection) -> None:
     period = {"model": "m", "period": "2015-01", "repositories": "1-of-1"}
     earlier, current = (collection.add_batch(SEGMENTS.name, period, key) for key in ("1", "2"))

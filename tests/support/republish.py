@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.releases.members import published_releases, published_tables, release_content
+from pipeline.releases.members import contents_of_releases, published_tables, release_content
 from pipeline.releases.publication import make_current
-from pipeline.releases.records import RECORD
+from pipeline.releases.records import RECORD, published_records
 from pipeline.settings import Settings
 
 
@@ -15,4 +15,10 @@ def republish(lake: Lake, settings: Settings, release_id: str) -> None:
     lake's files."""
     release = Pinned(lake, "releases", release_id)
     content = release_content(release, published_tables(settings), complete=True)
-    make_current(settings, release, content, release.notes[RECORD], published_releases(lake, settings))
+    make_current(
+        settings,
+        release,
+        content,
+        release.notes[RECORD],
+        contents_of_releases(lake, settings, published_records(lake, settings), {}),
+    )

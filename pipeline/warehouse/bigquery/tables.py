@@ -312,7 +312,7 @@ def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) 
     with pq.ParquetWriter(target, _arrow(table)) as writer:
         for batch in batches:
             for path in batch.files:
-                rows = table.add_missing_columns(read_parquet(path))
+                rows = table.add_missing_columns(read_parquet(path, batch.digest_of(path)))
                 rows = table.conform(rows.select([name for name in rows.column_names if name in names]))
                 rows = table.add_warehouse_columns(rows, batch.day, batch.batch_id)
                 writer.write_table(_cast(rows, table))

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import contracts
 from pipeline.errors import TitlerError, UsageError
-from pipeline.lake import stores
+from pipeline.lake.files import read_checked
 from pipeline.warehouse.duckdb.connection import open_in_memory, open_warehouse_file, run_query
 from pipeline.warehouse.duckdb.differences_from_bigquery import scan_condition, translate
 from pipeline.warehouse.duckdb.hour_reader import HourReader
@@ -147,7 +147,7 @@ class DuckDBWarehouse:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 temporary = temporary_path(copy)
                 try:
-                    temporary.write_bytes(stores.read(file))
+                    temporary.write_bytes(read_checked(file, batch.digest_of(file)))
                     os.replace(temporary, copy)
                 finally:
                     temporary.unlink(missing_ok=True)

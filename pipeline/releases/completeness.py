@@ -1,0 +1,135 @@
+"""Checks that the lists of a published release are complete: a shorter or missing list is damage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline.contracts import (
+    DUPLICATE_MARKS,
+    DUPLICATE_PAIRS,
+    EMBEDDINGS,
+    INDEX,
+    ISSUES,
+    SEGMENTS,
+    SIMILAR_ISSUES,
+    SIMILAR_ISSUES_V1,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    VECTORS,
+)
+from pipeline.errors import LakeError
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.members import made_by_command
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.index_figures import index_figures
+
+
+def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
+    """Raises LakeError if a list of a published release is missing, or shorter than its record says. `record`
+    is the record of its publication. Reads no batches.
+
+    A release has one batch per day of each table with a day, and segments with as many issues as its record
+    says.
+    """
+    check_published_tables(release, record)
+    _check_tables(release, (VECTORS.name, EMBEDDINGS.name))
+    _check_index(release, record)
+
+
+def check_lists_exist(release: Pinned) -> None:
+    """Raises LakeError if a published release lacks the list of one of its tables. Reads no pages."""
+    index = INDEX if INDEX in release.members else SEGMENTS.name
+    for table in (*_tables_shown(release), VECTORS.name, EMBEDDINGS.name, index):
+        _require_list(release, table)
+
+
+def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
+    """Raises LakeError like `check_complete`, but looks only at the lists that the warehouse shows. These are
+    read in every publication."""
+    days = release.plan.days
+    if len(days) != record["days"]:
+        raise _damaged(release, f"its plan has {len(days)} days instead of the {record['days']}", None)
+    _check_tables(release, _tables_shown(release))
+    for table, folders in (
+        (ISSUES.name, [day.issues for day in days]),
+        (SOURCE_HEALTH.name, [day.health for day in days]),
+        (DUPLICATE_MARKS.name, [day.duplicate_marks for day in days if day.duplicate_marks]),
+    ):
+        if folders and [batch.folder for batch in _members(release, table)] != folders:
+            raise _damaged(release, f"it has other batches of {table} than those", table, "plan")
+    titled = sum(batch.rows for batch in _members(release, TITLE_PREDICTIONS.name))
+    issues = titled - sum(map(len, release.plan.superseded.values()))
+    if issues != record["issues"]:
+        raise _damaged(
+            release, f"it has titles of {issues:,} issues instead of the {record['issues']:,}", None
+        )
+
+
+def _check_tables(release: Pinned, tables: Iterable[str]) -> None:
+    """Checks that a release has one batch per day of each table."""
+    days = [day.day for day in release.plan.days]
+    for table in tables:
+        batches = _members(release, table)
+        if [batch.day for batch in batches] != days:
+            raise _damaged(
+                release, f"it has {len(batches)} batches of {table} for the {len(days)} days", table
+            )
+
+
+def _tables_shown(release: Pinned) -> Iterable[str]:
+    """Returns the tables of which the warehouse shows a batch per day of a release. A release of Titler 0.1
+    has other similar issues, and no probable duplicates."""
+    tables = [ISSUES.name, SOURCE_HEALTH.name, TITLE_PREDICTIONS.name]
+    if SIMILAR_ISSUES.name not in release.members and SIMILAR_ISSUES_V1.name in release.members:
+        return [*tables, SIMILAR_ISSUES_V1.name]
+    return [*tables, SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name]
+
+
+def _check_index(release: Pinned, record: Mapping[str, Any]) -> None:
+    """Checks that the segments have as many issues as the record and the figures of the index say. An index
+    of Titler 0.1 has no segments."""
+    if SEGMENTS.name not in release.members and INDEX in release.members:
+        return
+    items = sum(int(segment.figures["items"]) for segment in _members(release, SEGMENTS.name))
+    for name, expected in (
+        ("record", record["index_items"]),
+        ("figures of the index", index_figures(release)["items"]),
+    ):
+        if items != expected:
+            raise _damaged(
+                release,
+                f"its segments have {items:,} issues instead of the {expected:,}",
+                SEGMENTS.name,
+                name,
+            )
+
+
+def _members(release: Pinned, table: str) -> Sequence[Manifest]:
+    _require_list(release, table)
+    return release.members[table]
+
+
+def _require_list(release: Pinned, table: str) -> None:
+    if table not in release.members:
+        path = release.lake.path(release.file(f"members/{table}.json"))
+        raise LakeError(
+            f"The file {path} is missing, but release {release.name} was published.", _again(release, table)
+        )
+
+
+def _damaged(release: Pinned, found: str, table: str | None, source: str = "record") -> LakeError:
+    """Returns the error about a release whose lists do not agree with its record. `table` is the table whose
+    list is wrong, if that is known."""
+    folder = release.lake.path(release.file(""))
+    restore = (
+        f"Restore the folder {folder} from a backup. If there is none, plan another release: titler plan"
+    )
+    remedy = f"Delete the file {folder}members/{table}.json\n{_again(release, table)}" if table else restore
+    return LakeError(
+        f"The lists of release {release.name} are damaged: {found} that its {source} says.", remedy
+    )
+
+
+def _again(release: Pinned, table: str) -> str:
+    return f"Run: {made_by_command(table, 'releases', release.name)}"

@@ -1,0 +1,55 @@
+"""Notices that MLflow's database was lost: deleted, or replaced by an older one.
+
+A lake without a champion looks like a new lake, whose nights do nothing, and an older champion would title
+all issues again. The plan of the current release says which version of the model MLflow has had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.errors import LakeError
+from pipeline.lake.pinned import Pinned
+from pipeline.tracking import Tracking, Version
+
+
+def known_champion(tracking: Tracking, current: Pinned | None) -> Version | None:
+    """Returns the champion, or None before the first promotion. `current` is the current release, or None.
+
+    Raises LakeError if MLflow must have lost its database: there is no champion although a release is
+    published, or the champion is an earlier model than that of the release, which MLflow does not know.
+    """
+    champion = tracking.champion()
+    if current is None or not current.is_open():
+        return champion
+    facts = current.facts
+    if champion is None:
+        raise _lost(tracking, current, facts, "has no champion")
+    if champion.model == facts["model"] or not _is_earlier(current, champion.model, facts["model"]):
+        return champion
+    if tracking.version_of(facts["model"]) is None:
+        found = (
+            f"has the champion {champion.model}, version {champion.version}, and no model {facts['model']}"
+        )
+        raise _lost(tracking, current, facts, found)
+    return champion
+
+
+def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], found: str) -> LakeError:
+    model, day = facts["model"], current.plan.days[-1].day
+    return LakeError(
+        f"MLflow at {tracking.uri} {found}, but release {current.name} was made with its model {model}, "
+        f"version {facts['model_version']}: MLflow's database was deleted, or replaced by an older one.",
+        "Restore the database from a backup. If there is none, what MLflow knew about trainings is lost. "
+        f"Then train another model: titler run --retrain --from {day} --to {day}",
+        final=True,
+    )
+
+
+def _is_earlier(release: Pinned, one: str, other: str) -> bool:
+    """Returns whether the model `one` was created before the model `other`. A model that the lake does not
+    have any more is earlier than every other."""
+    models = [Pinned(release.lake, "models", name) for name in (one, other)]
+    opened = [model.opened_at if model.is_open() else "" for model in models]
+    return opened[0] < opened[1]

@@ -1,0 +1,45 @@
+"""What a verification finds, and what it has read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pipeline.errors import TitlerError
+
+Value = TypeVar("Value")
+
+
+@dataclass
+class Damage:
+    """One thing that is wrong. `problem` says what was found and expected, and `remedy` what to type.
+    `used_by` are the releases, models and days that need it, such as "release 20150104T031200Z"."""
+
+    problem: str
+    remedy: str
+    used_by: set[str] = field(default_factory=set)
+
+
+class Findings:
+    """The damages of a verification, each once."""
+
+    def __init__(self) -> None:
+        self._damages: dict[str, Damage] = {}
+
+    def add(self, error: TitlerError, used_by: str, remedy: str = "") -> None:
+        """Adds what an error says. `remedy` replaces the hint of the error."""
+        damage = self._damages.setdefault(error.message, Damage(error.message, remedy or error.hint))
+        damage.used_by.add(used_by)
+
+    def attempt(self, read: Callable[[], Value], used_by: str) -> Value | None:
+        """Returns `read()`. If it raises a TitlerError, adds the error and returns None."""
+        try:
+            return read()
+        except TitlerError as error:
+            self.add(error, used_by)
+            return None
+
+    def sorted(self) -> list[Damage]:
+        """Returns the damages in the order of their texts."""
+        return [self._damages[problem] for problem in sorted(self._damages)]

@@ -1,0 +1,141 @@
+"""Which batches the releases, models and source days of a lake need, as their lists say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pipeline.contracts import DUPLICATE_MARKS, ISSUES, PREDICTOR, QUARANTINE, SOURCE_HEALTH, TOKENS
+from pipeline.evaluation.model_figures import EVALUATION
+from pipeline.index.stored_orderings import ordering_in_use, ordering_of_release
+from pipeline.lake.batches import Lake
+from pipeline.lake.day_catalogue import Catalogue
+from pipeline.lake.embedding_network import taken_network
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.members import MANIFEST_PAGE, MEMBER_TABLES
+from pipeline.lake.pages import read_page_files, read_pages
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.completeness import check_complete
+from pipeline.releases.index_figures import INDEX_FIGURES
+from pipeline.releases.kept_titles import kept_titles
+from pipeline.releases.records import RECORD
+from pipeline.releases.stops import STOPPED
+from pipeline.releases.withheld_titles import PROMOTION
+from pipeline.serving.report.day_figures import DAY_FIGURES
+from pipeline.serving.verification.findings import Findings
+
+NOTES = {"releases": (INDEX_FIGURES, STOPPED, DAY_FIGURES), "models": (EVALUATION, PROMOTION)}
+"""The notes of a release and of a model, besides the record of a release."""
+DAY_TABLES = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TOKENS.name)
+"""The tables that have a current batch per source day."""
+
+
+@dataclass
+class NeededBatch:
+    """A batch that must be intact. `used_by` names what needs it. `listed` is its manifest as a list of
+    members has it, or None. `digest` is the digest that a plan has recorded, or empty."""
+
+    folder: str
+    used_by: set[str] = field(default_factory=set)
+    listed: Manifest | None = None
+    digest: str = ""
+
+
+class NeededBatches:
+    """Collects the batches that releases, models and days need. What cannot be read is a finding."""
+
+    def __init__(self, lake: Lake, findings: Findings) -> None:
+        self._lake = lake
+        self._findings = findings
+        self.by_folder: dict[str, NeededBatch] = {}
+
+    def add_release(self, release: Pinned) -> None:
+        """Adds the batches of a release, and of its model. Checks that a published release is complete."""
+        self._add_subject(release)
+        name = _name(release)
+        record = self._findings.attempt(lambda: release.notes[RECORD], name)
+        if record is not None:
+            self._findings.attempt(lambda: check_complete(release, record), name)
+        if self._findings.attempt(release.is_open, name):
+            facts = release.facts
+            self._add(facts["predictor"], name, digest=facts["predictor_digest"])
+            self._findings.attempt(lambda: ordering_of_release(release), name)
+            plan = self._findings.attempt(lambda: release.plan, name)
+            for folder in kept_titles(plan).values() if plan else ():
+                self._add(folder, name)
+
+    def add_model(self, model: Pinned) -> None:
+        """Adds the batches of a model."""
+        self._add_subject(model)
+
+    def add_days(self) -> None:
+        """Adds the current batches of all source days, and reads the catalogue of days and the ordering of
+        new releases."""
+        lake, attempt = self._lake, self._findings.attempt
+        for table in DAY_TABLES:
+            for day in attempt(lambda table=table: lake.days(table), "all days") or ():
+                name = f"day {day}"
+                batch = attempt(lambda table=table, day=day: lake.current(table, {"day": day}), name)
+                if batch is not None:
+                    self._add_listed(batch, name)
+        catalogue = attempt(lambda: Catalogue.read(lake), "the next release")
+        if catalogue is not None:
+            self._add_catalogue(catalogue)
+        attempt(lambda: ordering_in_use(lake), "the next release")
+
+    def _add_catalogue(self, catalogue: Catalogue) -> None:
+        lake, attempt, name = self._lake, self._findings.attempt, "the next release"
+        plan = attempt(lambda: catalogue.plan(lake), name)
+        for day in plan.days if plan else ():
+            for folder in day.folders:
+                self._add(folder, name)
+        for pages in catalogue.manifests.values():
+            attempt(lambda pages=pages: read_pages(lake, pages.values(), MANIFEST_PAGE), name)
+        attempt(lambda: read_page_files(lake, [ids.page for ids in catalogue.ids.values()]), name)
+
+    def _add_subject(self, subject: Pinned) -> None:
+        name, attempt = _name(subject), self._findings.attempt
+        for note in NOTES[subject.kind]:
+            attempt(lambda note=note: subject.notes[note], name)
+        if not attempt(subject.is_open, name):
+            return
+        plan = attempt(lambda: subject.plan, name)
+        if plan is not None:
+            for day in plan.days:
+                digests = (
+                    day.issues_digest,
+                    day.tokens_digest,
+                    day.health_digest,
+                    day.duplicate_marks_digest,
+                )
+                for folder, digest in zip(day.folders, filter(None, digests), strict=False):
+                    self._add(folder, name, digest=digest)
+            if network := attempt(lambda: taken_network(plan), name):
+                self._add(network.predictor, name, digest=network.digest)
+        for table in MEMBER_TABLES[subject.kind]:
+            for batch in attempt(lambda table=table: list(_members(subject, table)), name) or ():
+                self._add_listed(batch, name)
+
+    def _add_listed(self, batch: Manifest, used_by: str) -> None:
+        self._add(batch.folder, used_by).listed = batch
+        if batch.table == ISSUES.name and (folder := batch.figures.get(QUARANTINE)):
+            self._add(folder, used_by)
+
+    def _add(self, folder: str, used_by: str, digest: str = "") -> NeededBatch:
+        needed = self.by_folder.setdefault(folder, NeededBatch(folder))
+        needed.used_by.add(used_by)
+        needed.digest = needed.digest or digest
+        return needed
+
+
+def _members(subject: Pinned, table: str) -> Iterator[Manifest]:
+    """Yields the batches of a table. A table that no stage has recorded yet has none. A model that was
+    trained has a predictor."""
+    if table in subject.members:
+        yield from subject.members[table]
+    elif table == PREDICTOR and subject.notes[EVALUATION] is not None:
+        yield from subject.members[table]  # raises the error that names the command
+
+
+def _name(subject: Pinned) -> str:
+    return f"{subject.noun} {subject.name}"

@@ -1,0 +1,95 @@
+"""Reads everything that releases, models and source days need, and says what is damaged and what to type.
+
+Other commands check a file before they use it, but only those that they use, and a file that was checked and
+has kept its size, time and inode is not read again. A verification reads every file, so that it also finds
+what a failing disk has changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.contracts import TOKENS
+from pipeline.lake.batches import Lake
+from pipeline.lake.damaged_batches import damaged_batches
+from pipeline.lake.members import SharedPages
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.releases.current import current_release_id
+from pipeline.serving.verification.batch_check import BatchCheck, check_batches
+from pipeline.serving.verification.findings import Damage, Findings
+from pipeline.serving.verification.needed_batches import NeededBatches
+from pipeline.serving.verification.remedies import batch_remedy, restore_from_mlflow
+from pipeline.serving.verification.surroundings import check_tracking, check_warehouse
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result of a verification: the releases and models whose files were read, how many batches, files
+    and bytes they have, how many seconds reading took, and what is damaged."""
+
+    releases: tuple[str, ...]
+    models: tuple[str, ...]
+    batches: int
+    files: int
+    bytes: int
+    seconds: float
+    damages: tuple[Damage, ...]
+
+
+def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Verification:
+    """Reads every file that a release needs, and checks it against the digest in its manifest. Also checks
+    that the lists, the record and the figures of the release, the warehouse and MLflow agree.
+
+    Without `release`, does so for all releases and models of the lake, and for the current batches of all
+    source days. Marks damaged batches, so that their stages make them again, and removes the marks of intact
+    ones. Raises UsageError if the release does not exist.
+    """
+    if release is not None:
+        release.require_open()
+    started, findings = time.perf_counter(), Findings()
+    needed = NeededBatches(lake, findings)
+    releases = [release.name] if release else pinned_names(lake, "releases")
+    models = [] if release else pinned_names(lake, "models")
+    shared_pages: SharedPages = {}
+    for name in releases:
+        needed.add_release(Pinned(lake, "releases", name, shared_pages))
+    for name in models:
+        needed.add_model(Pinned(lake, "models", name))
+    if release is None:
+        needed.add_days()
+    current = findings.attempt(lambda: current_release_id(lake), "the current release")
+    last_day = max(findings.attempt(lambda: lake.days(TOKENS.name), "all days") or ["DAY"])
+    in_order = sorted(needed.by_folder.values(), key=lambda batch: batch.folder)
+    checks = check_batches(lake, in_order, damaged_batches(lake))
+    for check in checks:
+        _add_damages(lake, findings, check, current, last_day)
+    _check_surroundings(lake, settings, findings, releases)
+    return Verification(
+        tuple(releases),
+        tuple(models),
+        len(checks),
+        sum(check.files for check in checks),
+        sum(check.bytes for check in checks),
+        time.perf_counter() - started,
+        tuple(findings.sorted()),
+    )
+
+
+def _add_damages(
+    lake: Lake, findings: Findings, check: BatchCheck, current: str | None, last_day: str
+) -> None:
+    batch = check.batch
+    for error, file in check.errors:
+        remedy = restore_from_mlflow(lake, batch.folder, file) if file else ""
+        remedy = remedy or batch_remedy(batch.folder, batch.used_by, current, last_day)
+        for name in batch.used_by:
+            findings.add(error, name, remedy)
+
+
+def _check_surroundings(lake: Lake, settings: Settings, findings: Findings, releases: Sequence[str]) -> None:
+    """Adds what is wrong with the warehouse and MLflow. An error that is known already is added once."""
+    findings.attempt(lambda: check_warehouse(lake, settings, releases), "the warehouse")
+    findings.attempt(lambda: check_tracking(lake, settings), "the next release")
