@@ -7,6 +7,7 @@ Importing MLflow takes two seconds, so it is imported only when it is first need
 read from MLflow's SQLite file without it (`pipeline.tracking.sqlite_aliases`).
 """
 
+from pipeline.tracking.forgotten_samples import count_forgotten, remove_forgotten
 from pipeline.tracking.mlflow_environment import MLFLOW_ENVIRONMENT, configure_mlflow
 from pipeline.tracking.mlflow_errors import mlflow_error
 from pipeline.tracking.moved_artifacts import move_artifacts
@@ -19,7 +20,9 @@ __all__ = [
     "Tracking",
     "Version",
     "configure_mlflow",
+    "count_forgotten",
     "mlflow_error",
     "move_artifacts",
     "open_tracking",
+    "remove_forgotten",
 ]
