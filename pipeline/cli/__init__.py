@@ -18,6 +18,7 @@ import typer
 from pipeline import alerts
 from pipeline.cli import (
     console,
+    forget_command,
     query_commands,
     release_commands,
     report_command,
@@ -33,6 +34,7 @@ from pipeline.tracking import configure_mlflow, mlflow_error
 __all__ = [
     "app",
     "command",
+    "forget_command",
     "main",
     "query_commands",
     "release_commands",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline import alerts
-from pipeline.cli import console, query_reports
+from pipeline.cli import console, forget_command, query_reports
 from pipeline.cli.options import (
     Accept,
     Because,
@@ -96,6 +96,8 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
     listed = value["days"][-console.DAYS_LISTED :]
     incomplete = [] if as_json else [row["day"] for row in listed if row["verdict"] != "complete"]
     query_reports.status(value, as_json, serving.verdict_reasons(current.lake, incomplete))
+    if not as_json:
+        forget_command.print_unfinished(current.lake)
     if value["release"] and value["release"]["stale"]:
         query_reports.stale(value["release"], current.settings.alerts.stale_after_hours)
         raise typer.Exit(ExitCode.RETRYABLE)

@@ -20,6 +20,7 @@ from pipeline.cli.console import some_days
 from pipeline.cli.lineage import StageRecord, Subject
 from pipeline.cli.options import Context
 from pipeline.errors import SourceError
+from pipeline.lake.forgotten import refuse_while_forgetting
 from pipeline.lake.leases import hold_lease
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
     """Context manager around a stage. Records which data the stage read and wrote. If `context.timed` is
-    true, also prints the stage's duration and peak memory."""
+    true, also prints the stage's duration and peak memory. Raises TitlerError while `titler forget` runs."""
     started, workers_before = time.perf_counter(), memory.child_peak()
     if context.timed:
         memory.reset_peak()
     name = subject.name if isinstance(subject, Pinned) else ""
     with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject) as record:
+        refuse_while_forgetting(context.lake)
         yield record
     if context.timed:
         workers = memory.child_peak()

@@ -95,7 +95,7 @@ def count(lake: Lake, settings: Settings, subject: Subject) -> Counted:
     """Counts what `run` would remove, and changes nothing."""
     forgotten = ForgottenList.read(lake)
     batches = StoredBatches.of(lake).manifests
-    forgetting = _with_issues(lake, forgotten, subject.begin(forgotten, ""), batches)
+    forgetting = with_issues(lake, forgotten, subject.begin(forgotten, ""), batches)
     matcher = forgotten.matcher_of([forgetting])
     affected = forgotten_rows(lake, batches, matcher)
     rows = _by_table(affected)
@@ -120,7 +120,7 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
         forgotten, forgetting = _begin(lake, subject, because)
         reconcile_current(lake, settings)
         batches = StoredBatches.of(lake)
-        forgetting = _with_issues(lake, forgotten, forgetting, batches.manifests)
+        forgetting = with_issues(lake, forgotten, forgetting, batches.manifests)
         matcher = forgotten.matcher_of([forgetting])
         affected = forgotten_rows(lake, batches.manifests, matcher)
         forgetting = _with_removed(forgetting, _by_table(affected))
@@ -175,7 +175,7 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
     return forgotten, forgetting
 
 
-def _with_issues(
+def with_issues(
     lake: Lake, forgotten: ForgottenList, forgetting: Forgetting, batches: Iterable[Manifest]
 ) -> Forgetting:
     """Returns the entry with the hashes of all issues that belong to it: their ids and addresses."""
