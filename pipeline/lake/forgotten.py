@@ -182,7 +182,7 @@ class Matcher:
     def matches(self, kind: str, value: str) -> bool:
         """Returns whether a value is forgotten. Addresses, repositories and logins are in lower case."""
         hashes = self._hashes.get(kind)
-        return bool(hashes) and _hash(self._salt, kind, value) in hashes
+        return hashes is not None and _hash(self._salt, kind, value) in hashes
 
     def matches_url(self, url: str) -> bool:
         """Returns whether the issue with this URL, or its repository, is forgotten."""

@@ -51,7 +51,7 @@ class References:
         """Lets everything name the new batches in place of the `replaced` ones."""
         self._pages()
         for kind in ("models", "releases"):
-            for name in pinned_names(self.lake, kind):  # type: ignore[arg-type]  # both are kinds
+            for name in pinned_names(self.lake, kind):
                 self._documents(posixpath.join(kind, name))
         self._document(CATALOGUE)
         for name in self.lake.names(UNUSED_EXTRACTIONS):
