@@ -18,12 +18,12 @@ import typer
 from pipeline import alerts
 from pipeline.cli import (
     console,
-    forget_command,
     query_commands,
     release_commands,
     report_command,
     serve_command,
     stage_commands,
+    stage_forget,
 )
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import ExitCode, TitlerError, disk_error
@@ -34,13 +34,13 @@ from pipeline.tracking import configure_mlflow, mlflow_error
 __all__ = [
     "app",
     "command",
-    "forget_command",
     "main",
     "query_commands",
     "release_commands",
     "report_command",
     "serve_command",
     "stage_commands",
+    "stage_forget",
 ]
 
 

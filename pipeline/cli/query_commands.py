@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline import alerts
-from pipeline.cli import console, forget_command, query_reports
+from pipeline.cli import console, query_reports
 from pipeline.cli.options import (
     Accept,
     Because,
@@ -37,6 +37,7 @@ from pipeline.cli.similar_options import (
     Since,
 )
 from pipeline.errors import ExitCode, UsageError
+from pipeline.lake.forgotten import ForgottenList
 
 MAX_BODY_BYTES = 4 * 65_536
 """Maximum size of a body. GitHub accepts 65,536 characters, and UTF-8 needs up to four bytes for each."""
@@ -96,8 +97,8 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
     listed = value["days"][-console.DAYS_LISTED :]
     incomplete = [] if as_json else [row["day"] for row in listed if row["verdict"] != "complete"]
     query_reports.status(value, as_json, serving.verdict_reasons(current.lake, incomplete))
-    if not as_json:
-        forget_command.print_unfinished(current.lake)
+    if not as_json and (unfinished := ForgottenList.read(current.lake).unfinished):
+        query_reports.unfinished_forgetting(unfinished)
     if value["release"] and value["release"]["stale"]:
         query_reports.stale(value["release"], current.settings.alerts.stale_after_hours)
         raise typer.Exit(ExitCode.RETRYABLE)

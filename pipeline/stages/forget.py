@@ -45,6 +45,7 @@ from pipeline.stages.forget_places import (
     remaining_places,
 )
 from pipeline.stages.forget_references import References, delete_stops, recount
+from pipeline.stages.forget_words import own_words
 from pipeline.tracking import count_forgotten, open_tracking, remove_forgotten
 
 VERB = "forget"
@@ -140,7 +141,8 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
             SAMPLES: remove_forgotten(open_tracking(settings, lake), matcher.matches_url),
             REPORTS: delete_reports(lake) if affected else 0,
         }
-        remains = {*forgetting.remains, *remaining_places(lake, settings, rewriting)}
+        words = own_words(lake, batches.manifests, replaced, matcher)
+        remains = {*forgetting.remains, *remaining_places(lake, settings, rewriting, words)}
         forgetting = replace(_with_removed(forgetting, counts), remains=sorted(remains))
         forgotten = forgotten.put(lake, forgetting)
         _delete_replaced(lake, replaced, references.old_pages)

@@ -18,6 +18,7 @@ from pipeline.stages.forget_batches import Rewriting
 from pipeline.stages.training_inputs import CHECKPOINT
 
 REPORT_FILE = "report.html"
+"""The page about a release, which `pipeline.serving.report` writes."""
 VERB = "forget"
 
 
@@ -78,13 +79,22 @@ def models_of(lake: Lake, rewriting: Rewriting) -> list[str]:
     return names
 
 
-def remaining_places(lake: Lake, settings: Settings, rewriting: Rewriting) -> list[str]:
-    """Says in words what cannot be removed."""
+def remaining_places(
+    lake: Lake, settings: Settings, rewriting: Rewriting, own_words: Mapping[str, int]
+) -> list[str]:
+    """Says in words what cannot be removed. `own_words` maps models to the number of words of their
+    vocabularies that no other issue has."""
     if not rewriting.new:
         return []
     remains = [
-        f"the weights of model {name}, and the units of its vocabularies that were learned from these days"
+        f"the weights of model {name}, which learned from days with these issues, and the units of its "
+        "vocabularies that other issues share"
         for name in models_of(lake, rewriting)
+    ]
+    remains += [
+        f"words that no other issue has, in the vocabularies of model {name}: {number:,}. Train another "
+        "model, then titler collect removes this one"
+        for name, number in own_words.items()
     ]
     marked = any(batch.table == DUPLICATE_MARKS.name for batch in rewriting.new.values())
     if marked and lake.names("orderings"):

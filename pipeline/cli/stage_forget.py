@@ -11,8 +11,6 @@ from pipeline.cli import report_command
 from pipeline.cli.console import count, print_table, say_wrapped
 from pipeline.cli.options import Context, app, context
 from pipeline.errors import ExitCode, UsageError
-from pipeline.lake.batches import Lake
-from pipeline.lake.forgotten import ForgottenList
 from pipeline.progress import say
 
 if TYPE_CHECKING:
@@ -70,21 +68,29 @@ def forget(
     subject = _subject(issue, repo, author)
     if dry_run and verify:
         raise UsageError("--dry-run and --verify cannot be given together.", "Give one of them.")
-    current = context()
     if verify:
-        from pipeline.stages.forget_verify import verify as search
+        _verify(context(), subject)
+    elif dry_run:
+        from pipeline.stages.forget import count as count_rows
 
-        places = search(current.lake, current.settings, subject)
-        _print_searched(places)
-        if any(place.found for place in places):
-            raise typer.Exit(ExitCode.DECISION_NEEDED)
-        return
+        _print_counted(count_rows(context().lake, context().settings, subject))
+    else:
+        _check_reason(subject, because)
+        _forget(context(), subject, because)
+
+
+def _verify(current: Context, subject: Subject) -> None:
+    from pipeline.stages.forget_verify import verify
+
+    places = verify(current.lake, current.settings, subject)
+    _print_searched(places)
+    if any(place.found for place in places):
+        raise typer.Exit(ExitCode.DECISION_NEEDED)
+
+
+def _forget(current: Context, subject: Subject, because: str) -> None:
     from pipeline.stages import forget as stage
 
-    if dry_run:
-        _print_counted(stage.count(current.lake, current.settings, subject))
-        return
-    _check_reason(subject, because)
     forgetting = stage.run(current.lake, current.settings, subject, because)
     _print_forgotten(forgetting)
     _write_report_again(current, forgetting)
@@ -174,15 +180,3 @@ def _print_searched(places: Sequence[Searched]) -> None:
     print_table(columns, rows, 0)
     found = sum(place.found for place in places)
     say(f"forget --verify: {count(found, 'finding')}")
-
-
-def print_unfinished(lake: Lake) -> None:
-    """Says so if a `titler forget` is running or was interrupted: until it has finished, releases may still
-    show what it removes."""
-    if (unfinished := ForgottenList.read(lake).unfinished) is not None:
-        say_wrapped(
-            f"forget    A titler forget --{unfinished.kind} that began at {unfinished.begun_at[:16]} UTC is "
-            "not finished. Until it is, the current release may still show what it removes. If it was "
-            "interrupted, run it again.",
-            0,
-        )
