@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from pipeline.lake.json_documents import Document
 from pipeline.lake.manifest import CURRENT, KEYS, Manifest, Pointer
 from pipeline.lake.pages import PAGES, page_remedy, write_page
 from pipeline.lake.pinned import Pinned, pinned_names
-from pipeline.releases.index_figures import INDEX_FIGURES
+from pipeline.releases.index_figures import INDEX_FIGURES, index_figures
 from pipeline.releases.records import RECORD
 from pipeline.releases.stops import STOPPED
 from pipeline.stages.forget_batches import Rewriting
@@ -155,7 +155,7 @@ def recount(lake: Lake) -> None:
                 release.notes[INDEX_FIGURES] = counted
         record = release.notes[RECORD]
         if record is not None and TITLE_PREDICTIONS.name in release.members:
-            counted = {**record, **_counts(release, release.notes[INDEX_FIGURES])}
+            counted = {**record, **_counts(release)}
             if counted != record:
                 release.notes[RECORD] = counted
 
@@ -167,15 +167,13 @@ def _items_of_segments(release: Pinned) -> dict[tuple[str, str], int]:
     }
 
 
-def _counts(release: Pinned, figures: Mapping[str, Any] | None) -> dict[str, Any]:
+def _counts(release: Pinned) -> dict[str, Any]:
     """Returns the fields of a release's record that count issues."""
     titled = sum(manifest.rows for manifest in release.members[TITLE_PREDICTIONS.name])
     superseded = sum(len(issue_ids) for issue_ids in release.plan.superseded.values())
-    counts: dict[str, Any] = {"issues": titled - superseded}
-    if figures is not None:
-        counts |= {"index_items": figures["items"]}
-        counts |= {"segments": json.dumps(figures["segments"])} if "segments" in figures else {}
-    return counts
+    figures = index_figures(release)
+    segments = {"segments": json.dumps(figures["segments"])} if "segments" in figures else {}
+    return {"issues": titled - superseded, "index_items": figures["items"], **segments}
 
 
 def delete_stops(lake: Lake, matcher: Matcher) -> int:

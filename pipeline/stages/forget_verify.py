@@ -12,6 +12,7 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +21,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import contracts, warehouse
+from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.forgotten import MATCHED_COLUMNS, ForgottenList, Matcher
 from pipeline.lake.store import UNFINISHED
-from pipeline.releases.members import published_tables
 from pipeline.settings import Settings
 from pipeline.stages.forget import Subject, with_issues
 from pipeline.stages.forget_batches import StoredBatches
 from pipeline.tracking import count_forgotten, open_tracking
+from pipeline.warehouse.protocol import WAREHOUSE_TABLES
 
 ISSUE_ID_ARRAY = "issue_id.npy"
 VOCABULARY_SUFFIX = "_vocabulary.json"
@@ -176,12 +178,19 @@ def _warehouse_tables(settings: Settings, search: Search) -> Iterator[Searched]:
     connection = warehouse.connect(settings, "forget")
     if connection.current_release() is None:
         return
-    for name in (*published_tables(settings), contracts.SUPERSEDED_OPENINGS.name):
-        columns = [each for each in contracts.TABLES[name].schema.names if each in MATCHED_COLUMNS]
-        if columns:
-            listed = ", ".join(columns)
-            sql = f"SELECT {listed}, COUNT(*) AS row_count FROM {name} GROUP BY {listed}"
-            values = connection.query(warehouse.Query(f"the distinct issues of {name}", sql))
-            counts = values.column("row_count").to_numpy()
-            found = int(counts[search.matcher.mask(values)].sum())
-            yield Searched(f"{settings.warehouse.kind}: {name}", 0, int(counts.sum()), found)
+    members = {row["table_name"] for row in connection.records(contracts.RELEASE_MEMBERS)}
+    for name in sorted(members & WAREHOUSE_TABLES):
+        if any(column in MATCHED_COLUMNS for column in contracts.TABLES[name].schema.names):
+            yield _search_table(connection, settings, name, search)
+    with suppress(UsageError):  # a warehouse of Titler 0.1 does not have this table
+        yield _search_table(connection, settings, contracts.SUPERSEDED_OPENINGS.name, search)
+
+
+def _search_table(connection: warehouse.Warehouse, settings: Settings, name: str, search: Search) -> Searched:
+    columns = [column for column in contracts.TABLES[name].schema.names if column in MATCHED_COLUMNS]
+    listed = ", ".join(columns)
+    sql = f"SELECT {listed}, COUNT(*) AS row_count FROM {name} GROUP BY {listed}"
+    values = connection.query(warehouse.Query(f"the distinct issues of {name}", sql))
+    counts = values.column("row_count").to_numpy()
+    found = int(counts[search.matcher.mask(values)].sum())
+    return Searched(f"{settings.warehouse.kind}: {name}", 0, int(counts.sum()), found)
