@@ -13,7 +13,15 @@ from pathlib import Path
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
-from pipeline.cli import app, query_commands, release_commands, report_command, serve_command, stage_commands
+from pipeline.cli import (
+    app,
+    query_commands,
+    release_commands,
+    report_command,
+    serve_command,
+    stage_commands,
+    stage_forget,
+)
 from pipeline.errors import ExitCode
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verbs.md"
@@ -22,6 +30,7 @@ SECTIONS = {
     "Releases: what is in them, and how they came about": (release_commands, report_command),
     "The server": (serve_command,),
     "The stages, in the order in which the data passes through them": (stage_commands,),
+    "What changes published releases": (stage_forget,),
 }
 INTRODUCTION = """# Verbs
 

@@ -30,6 +30,7 @@ NAVIGATION = {
         "docs/airflow",
         "docs/bigquery",
         "docs/lake",
+        "docs/forgetting",
         "docs/lineage",
         "docs/costs",
         "infra/README",

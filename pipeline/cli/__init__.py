@@ -23,6 +23,7 @@ from pipeline.cli import (
     report_command,
     serve_command,
     stage_commands,
+    stage_forget,
     verify_command,
 )
 from pipeline.cli.options import CURRENT, Context, app
@@ -40,6 +41,7 @@ __all__ = [
     "report_command",
     "serve_command",
     "stage_commands",
+    "stage_forget",
     "verify_command",
 ]
 

@@ -37,6 +37,7 @@ from pipeline.cli.similar_options import (
     Since,
 )
 from pipeline.errors import ExitCode, TitlerError, UsageError
+from pipeline.lake.forgotten import ForgottenList
 
 MAX_BODY_BYTES = 4 * 65_536
 """Maximum size of a body. GitHub accepts 65,536 characters, and UTF-8 needs up to four bytes for each."""
@@ -99,6 +100,8 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
     incomplete = [] if as_json else [row["day"] for row in listed if row["verdict"] != "complete"]
     reasons = serving.verdict_reasons(current.lake, incomplete)
     query_reports.status(value, as_json, reasons, problems)
+    if not as_json and (unfinished := ForgottenList.read(current.lake).unfinished):
+        query_reports.unfinished_forgetting(unfinished)
     errors = list(problems.values())
     for error in errors[:-1]:
         console.error(str(error))

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import mark_reports
-from pipeline.cli.console import DAYS_LISTED, count, counts, error, print_json, print_table
+from pipeline.cli.console import DAYS_LISTED, count, counts, error, print_json, print_table, say_wrapped
 from pipeline.contracts import EVERYWHERE_LIST, REPOSITORY_LIST
 from pipeline.errors import Finding
+from pipeline.lake.forgotten import Forgetting
 from pipeline.progress import say
 from pipeline.settings import Settings
 from pipeline.warehouse.price import format_bytes, format_price
@@ -74,6 +75,17 @@ def status(
             say(f"{' ' * INDENT}titles withheld: {release['titles_withheld']}")
     elif "release" not in unreadable:
         say("release   no release is published yet")
+
+
+def unfinished_forgetting(unfinished: Forgetting) -> None:
+    """Says that a `titler forget` is running or was interrupted: until it has finished, the current release
+    may still show what it removes."""
+    say_wrapped(
+        f"forget    A titler forget --{unfinished.kind} that began at {unfinished.begun_at[:16]} UTC is not "
+        "finished. Until it is, the current release may still show what it removes. If it was interrupted, "
+        "run it again.",
+        0,
+    )
 
 
 def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from pipeline import alerts
 from pipeline.cli import console
 from pipeline.cli.options import Context, app, context
 from pipeline.errors import TitlerError, UsageError, disk_error
+from pipeline.lake.forgotten import refuse_while_forgetting
 from pipeline.lake.leases import hold_lease
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
@@ -70,6 +71,7 @@ def _write(current: Context, release: Pinned, out: Path | None) -> str:
     if out is None:
         release.require_open()  # a lease would create the folder of the lake
         with hold_lease(current.lake, "report", release.name):
+            refuse_while_forgetting(current.lake)
             return stored_report.write_report(current.settings, release).path
     page = stored_report.report_bytes(current.settings, release)
     try:

@@ -19,6 +19,7 @@ from pipeline.cli.console import some_days
 from pipeline.cli.lineage import StageRecord, Subject
 from pipeline.cli.options import Context
 from pipeline.errors import SourceError
+from pipeline.lake.forgotten import refuse_while_forgetting
 from pipeline.lake.leases import hold_lease
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
     """Context manager around a stage. Records which data the stage read and wrote, and, with the batches of a
-    model or a release, the time and the memory that it used. If `context.timed` is true, also prints them."""
+    model or a release, the time and the memory that it used. If `context.timed` is true, also prints them.
+    Raises TitlerError while `titler forget` runs."""
     stopwatch, name = Stopwatch(), ""
     if isinstance(subject, Pinned):
         name, subject.members.stopwatch = subject.name, stopwatch
     with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject) as record:
+        refuse_while_forgetting(context.lake)
         yield record
     if context.timed:
         stage_reports.timing(verb, stopwatch.usage())

@@ -68,13 +68,22 @@ class Draft:
         `figures` are counts and measurements to record in the manifest. The manifest is written first. Then
         the pointers that name the batch are written.
         """
+        manifest = self.finish(figures)
+        folder = partition_folder(self.table, self.partition)
+        self.lake.put_json(posixpath.join(folder, KEYS, f"{manifest.key}.json"), {"batch_id": self.batch_id})
+        if has_current_batch(self.partition):
+            make_current(self.lake, manifest)
+        return manifest
+
+    def finish(self, figures: Mapping[str, Any] | None = None) -> Manifest:
+        """Writes the manifest of the batch and returns it. No pointer names the batch yet."""
         files = tuple(sorted(self.files, key=lambda file: file.name))
-        key, contents = self.key, {file.name: file.content_sha256 for file in files}
+        contents = {file.name: file.content_sha256 for file in files}
         manifest = Manifest(
             table=self.table,
             partition=self.partition,
             batch_id=self.batch_id,
-            key=key,
+            key=self.key,
             digest=content_digest(self.table, self.partition, contents),
             rows=sum(file.rows for file in files),
             files=files,
@@ -84,8 +93,4 @@ class Draft:
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self.lake.put(posixpath.join(self.folder, MANIFEST), manifest.to_json().encode())
-        folder = partition_folder(self.table, self.partition)
-        self.lake.put_json(posixpath.join(folder, KEYS, f"{key}.json"), {"batch_id": self.batch_id})
-        if has_current_batch(self.partition):
-            make_current(self.lake, manifest)
         return manifest

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import posixpath
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -142,6 +143,12 @@ class LakeFiles:
         self.put(relative, data)
         if self._store.folder is None:
             self.cache.store(self._name_of_copy(relative), data)
+
+    def delete_local_copies(self) -> None:
+        """Deletes the copies of files of this lake on this machine. If the lake is a folder, there are
+        none."""
+        if self._store.folder is None:
+            shutil.rmtree(self.cache.path / self._name_of_copy(""), ignore_errors=True)
 
     def _get_immutable(self, relative: str, digest: str) -> bytes | None:
         copy = self.cache.path / self._name_of_copy(relative)

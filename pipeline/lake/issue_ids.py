@@ -61,7 +61,7 @@ def update_ids(
             new_pages[period] = pages[period]
             continue
         names = [pages[earlier].page for earlier in periods_within(period, pages)]
-        ids_before = pa.concat_tables([_EMPTY, *(_read(data) for data in read_page_files(lake, names))])
+        ids_before = pa.concat_tables([_EMPTY, *(parse_ids(data) for data in read_page_files(lake, names))])
         is_changed = pc.is_in(ids_before.column("day"), pa.array(_dates(changed_days), pa.date32()))
         affected.append(ids_before.filter(is_changed).column("issue_id").to_numpy())
         tables = [ids_before.filter(pc.invert(is_changed))]
@@ -107,7 +107,7 @@ def days_of_issue(lake: Lake, pages: Iterable[IdPage], issue_id: int) -> list[st
     names = [page.page for page in pages if page.first <= issue_id <= page.last]
     days: list[str] = []
     for data in read_page_files(lake, names):
-        table = _read(data)
+        table = parse_ids(data)
         rows = table.filter(pc.equal(table.column("issue_id"), issue_id))
         days += map(str, rows.column("day").to_pylist())
     return sorted(days)
@@ -120,7 +120,7 @@ def _repeated_ids(lake: Lake, changed: ChangedIds) -> pa.Table:
         inside = affected[(affected >= page.first) & (affected <= page.last)]
         if not len(inside):
             continue
-        table = _read(read_page_files(lake, [page.page])[0])
+        table = parse_ids(read_page_files(lake, [page.page])[0])
         ids = table.column("issue_id").to_numpy()
         starts = np.searchsorted(ids, inside)
         counts = np.searchsorted(ids, inside, "right") - starts
@@ -139,7 +139,8 @@ def _dates(days: Iterable[str]) -> list[date]:
     return [date.fromisoformat(day) for day in days]
 
 
-def _read(data: bytes) -> pa.Table:
+def parse_ids(data: bytes) -> pa.Table:
+    """Returns the content of a page of ids: a table with the columns `issue_id` and `day`."""
     return pq.read_table(io.BytesIO(data), schema=_SCHEMA)
 
 

@@ -44,7 +44,7 @@ def sweep_batches(
     removed = 0
     spared: list[str] = []
     for table in tables:
-        for partition in _partitions(lake, table):
+        for partition in partitions(lake, table):
             keep_current = table in keep_current_of and "/day=" in partition
             swept = _sweep_partition(lake, partition, referenced, sparing, keep_current=keep_current)
             removed += swept.removed
@@ -96,14 +96,14 @@ def _is_older(lake: Lake, path: str, age: timedelta, current_time: datetime) -> 
     return modified is not None and current_time - modified >= age
 
 
-def _partitions(lake: Lake, folder: str) -> Iterator[str]:
+def partitions(lake: Lake, folder: str) -> Iterator[str]:
     """Yields the folders of a table's partitions. These are the innermost folders with a name of the form
     KEY=VALUE, such as day=2015-01-01."""
     inner = [name for name in lake.names(folder) if "=" in name]
     if not inner and "=" in folder:
         yield folder
     for name in inner:
-        yield from _partitions(lake, f"{folder}/{name}")
+        yield from partitions(lake, f"{folder}/{name}")
 
 
 def _sweep_partition(

@@ -43,6 +43,7 @@ from pipeline.lake.damaged_batches import forget_damaged_batches
 from pipeline.lake.day_catalogue import Catalogue
 from pipeline.lake.draft_records import DRAFTS, UNUSED, forget_batches, record_batches, recorded_batches
 from pipeline.lake.embedding_network import taken_network
+from pipeline.lake.forgotten import refuse_while_forgetting
 from pipeline.lake.json_documents import ABSENT, Document, KnownKeys, delete_and_run, object_with
 from pipeline.lake.leases import Lease, valid_leases
 from pipeline.lake.members import MANIFEST_PAGE, MEMBER_TABLES, SharedPages
@@ -116,6 +117,8 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
     - unpublished releases and models, and batches, that are younger than GRACE_PERIOD, or that were written
       since the oldest running command began
 
+    Raises TitlerError while `titler forget` runs, or after it was interrupted.
+
     Holds the lock for planning all the time, so no other process can plan a release. Holds the lock for
     publishing only while it removes releases, and while it deletes rows of the warehouse.
     """
@@ -124,6 +127,7 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
     current_time = _earliest_time(clock_time, collected)
     connection = warehouse.connect(settings, "collect")
     with connection.exclusive_lock("plan"):
+        refuse_while_forgetting(lake)
         leases = valid_leases(lake, clock_time)
         sparing = min([current_time - GRACE_PERIOD, *(lease.began for lease in leases)])
         sweep_unfinished_files(lake, GRACE_PERIOD, current_time)

@@ -30,6 +30,7 @@ from pipeline.errors import BudgetError, OversizedDayError, SourceError
 from pipeline.lake.batches import Lake
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.draft import Draft
+from pipeline.lake.forgotten import ForgottenList
 from pipeline.lake.manifest import RECHECKED, Manifest
 from pipeline.settings import Settings
 from pipeline.source.base_names import with_base_names
@@ -186,6 +187,9 @@ def _read_day(
             parameters = _of_files_read(parameters, source)
             if current is not None and not again and _keeps_current(source, parameters, current):
                 return ExtractedDay(current, False)
+        matcher = ForgottenList.read(lake).matcher
+        if matcher is not None:
+            read = read.without_forgotten(matcher)
         draft = lake.draft(ISSUES.name, partition, (), parameters)
         trainable, untrainable = _write_issues(draft, read, settings)
     extraction = read.extraction
@@ -205,7 +209,7 @@ def _read_day(
             if isinstance(source, HourChoice):
                 store_unused(lake, current, source, parameters, figures, available, of_rechecks=not lost)
             return ExtractedDay(current, False, available)
-    figures[DUPLICATE_MARKS.name] = write_marks(lake, draft, read.with_source(extraction.comments))
+    figures[DUPLICATE_MARKS.name] = write_marks(lake, draft, read.with_source(extraction.comments), matcher)
     if extraction.cost:
         figures["cost"] = dict(extraction.cost)
     if len(extraction.malformed):

@@ -25,12 +25,13 @@ from pipeline.dataset.split import subset_of
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.fingerprint import fingerprint
+from pipeline.lake.forgotten import ForgottenList, Matcher
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.plan import PinnedDay
 from pipeline.settings import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model, Settings
 from pipeline.source import issue_files
 from pipeline.source.file_rows import FORMATS
-from pipeline.source.issue_files import parse_time
+from pipeline.source.issue_files import FileIssue, parse_time
 from pipeline.source.trainable import REASONS, WORD, thresholds, untrainable_reason, without_word
 
 FORMAT = 1
@@ -44,11 +45,12 @@ class _FileReader:
     """Converts the rows of a user's file to rows of the table issues_v1, and counts them.
 
     Issues are split into training and validation by repository. If `by_row` is true, every row is treated as
-    if it came from a repository of its own.
+    if it came from a repository of its own. Rows that `matcher` recognises as forgotten are left out.
     """
 
     limits: dict[str, Any]
     by_row: bool
+    matcher: Matcher | None = None
     issue_ids: set[int] = field(default_factory=set)
     repeated: int = 0
     unreadable_times: int = 0
@@ -60,6 +62,8 @@ class _FileReader:
         its URL. If the issue has no URL, the id is a hash of its title and body. Training does not use the
         column `created_at`, so it is NO_DATE if the file's value is missing or is not a time."""
         for issue in issue_files.read(path):
+            if self.matcher is not None and self._is_forgotten(issue):
+                continue
             key = issue.url or _sha256(issue.title + "\0" + issue.body)
             issue_id = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
             if issue_id in self.issue_ids:
@@ -88,6 +92,12 @@ class _FileReader:
                 "trainable": not reason,
                 "author_association": None,
             }
+
+    def _is_forgotten(self, issue: FileIssue) -> bool:
+        """Returns whether the issue is forgotten. The authors of a file's issues are not read."""
+        assert self.matcher is not None
+        of_repo = bool(issue.repo) and self.matcher.matches("repo", str(issue.repo).lower())
+        return of_repo or (bool(issue.url) and self.matcher.matches_url(str(issue.url)))
 
     @property
     def lacks_a_part(self) -> bool:
@@ -162,7 +172,7 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
     if existing is not None:
         return existing, False
     for by_row in (False, True):
-        reader = _FileReader(limits, by_row)
+        reader = _FileReader(limits, by_row, ForgottenList.read(lake).matcher)
         draft = lake.draft(ISSUES.name, partition, (), parameters)
         for number, rows in enumerate(_chunks(reader.rows(path))):
             expected_rows = pa.Table.from_pylist(rows, schema=ISSUES.schema)
@@ -195,7 +205,8 @@ def _reuse_earlier(
     earlier = lake.find(ISSUES.name, partition, (), earlier_parameters)
     if earlier is None:
         return None
-    reader = _FileReader(dict(parameters), earlier.figures["by_row"])
+    matcher = ForgottenList.read(lake).matcher
+    reader = _FileReader(dict(parameters), earlier.figures["by_row"], matcher)
     for rows, file in zip_longest(_chunks(reader.rows(path)), earlier.files):
         if rows is None or file is None:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from pipeline import warehouse
 from pipeline.errors import SourceError
+from pipeline.lake.forgotten import Matcher
 from pipeline.source import hour_files
 from pipeline.source.hour_choice import ChosenFile, Hour, HourChoice, needs_another_base
 from pipeline.source.hour_names import HOURS
@@ -42,6 +44,23 @@ class HoursRead(NamedTuple):
             event_ids = rows.column("event_id").to_pylist()
             sources = pa.array([self.bases[labels[event_id]] for event_id in event_ids], pa.string())
         return rows.append_column("source", sources)
+
+    def without_forgotten(self, matcher: Matcher) -> HoursRead:
+        """Returns the same without the issues and the malformed lines that are about something forgotten. The
+        comments stay, because only the marks that are found in them are stored."""
+        extraction = self.extraction
+        issues = (
+            batch.filter(pa.array(~matcher.mask(pa.Table.from_batches([batch]))))
+            for batch in extraction.issues
+        )
+        lines = extraction.malformed.column("text").to_pylist()
+        keep = pa.array([not matcher.is_in_text(line) for line in lines], pa.bool_())
+        remaining = replace(
+            extraction,
+            issues=pa.RecordBatchReader.from_batches(extraction.issues.schema, issues),
+            malformed=extraction.malformed.filter(keep),
+        )
+        return self._replace(extraction=remaining)
 
 
 def read_hours(

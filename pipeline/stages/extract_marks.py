@@ -15,6 +15,7 @@ from pipeline.contracts import DUPLICATE_MARKS
 from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import make_current
 from pipeline.lake.draft import Draft
+from pipeline.lake.forgotten import Matcher
 from pipeline.lake.manifest import Manifest
 from pipeline.text import duplicate_marks
 from pipeline.warehouse import Query
@@ -43,9 +44,11 @@ def find_marks(comments: pa.Table) -> tuple[pa.Table, int]:
     return pa.Table.from_pylist(marks, schema=DUPLICATE_MARKS.schema), incomplete
 
 
-def write_marks(lake: Lake, issues: Draft, comments: pa.Table) -> dict[str, Any]:
-    """Finds the duplicate marks in `comments`, and writes them as a batch. `issues` is the unfinished batch
-    of the day's issues.
+def write_marks(
+    lake: Lake, issues: Draft, comments: pa.Table, matcher: Matcher | None = None
+) -> dict[str, Any]:
+    """Finds the duplicate marks in `comments`, and writes them as a batch, except those about something that
+    `matcher` recognises as forgotten. `issues` is the unfinished batch of the day's issues.
 
     Returns figures for the batch of issues: the folder of the batch of marks (`batch`), the number of marks
     (`marks`), the number of comments that were read (`comments`), and the number of marks that were left out
@@ -59,6 +62,8 @@ def write_marks(lake: Lake, issues: Draft, comments: pa.Table) -> dict[str, Any]
     }
     draft = lake.draft(DUPLICATE_MARKS.name, issues.partition, (), parameters)
     marks, incomplete = find_marks(comments)
+    if matcher is not None:
+        marks = marks.filter(pa.array(~matcher.mask(marks)))
     if len(marks):
         draft.write_table("part-00000.parquet", marks, DUPLICATE_MARKS)
     counted = {"marks": len(marks), "comments": len(comments), "incomplete": incomplete}

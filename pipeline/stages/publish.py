@@ -25,6 +25,7 @@ from pipeline import warehouse
 from pipeline.contracts import RELEASE_MEMBERS
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.forgotten import refuse_while_forgetting
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
 from pipeline.releases.audit import audit
@@ -110,11 +111,13 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     were published after it are marked as rolled back.
 
     If a file of another release is missing or damaged, the warehouse leaves out that release until it can be
-    read again. Raises UsageError if the release was never published.
+    read again. Raises UsageError if the release was never published, and TitlerError while `titler forget`
+    runs or after it was interrupted.
     """
     release = Pinned(lake, "releases", release_id)
     connection = warehouse.connect(settings, "publish")
     with connection.exclusive_lock("publish"):
+        refuse_while_forgetting(lake)
         record = release.notes[RECORD]
         if record is None:
             published = ", ".join(row["release_id"] for row in published_records(lake, settings)) or "none"

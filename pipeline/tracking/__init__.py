@@ -8,6 +8,7 @@ read from MLflow's SQLite file without it (`pipeline.tracking.sqlite_aliases`).
 """
 
 from pipeline.tracking.experiments import VIEW_QUERY
+from pipeline.tracking.forgotten_samples import count_forgotten, remove_forgotten
 from pipeline.tracking.mlflow_environment import MLFLOW_ENVIRONMENT, configure_mlflow
 from pipeline.tracking.mlflow_errors import mlflow_error
 from pipeline.tracking.moved_artifacts import move_artifacts
@@ -21,7 +22,9 @@ __all__ = [
     "Tracking",
     "Version",
     "configure_mlflow",
+    "count_forgotten",
     "mlflow_error",
     "move_artifacts",
     "open_tracking",
+    "remove_forgotten",
 ]

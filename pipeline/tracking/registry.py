@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -19,7 +18,7 @@ from pipeline.tracking.figures import Row
 from pipeline.tracking.mlflow_errors import check_listening, explain
 from pipeline.tracking.requirements import requirements
 from pipeline.tracking.run import Run
-from pipeline.tracking.sqlite_aliases import aliased_version
+from pipeline.tracking.sqlite_aliases import aliased_version, open_sqlite
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -269,6 +268,21 @@ class Tracking:
         finished."""
         return Run(self._client, run_id)
 
+    def all_runs(self) -> list[Run]:
+        """Returns all runs of the experiment, deleted ones included. Returns an empty list, and creates
+        nothing, if MLflow has not been used yet."""
+        if self.uri.startswith(SQLITE) and not Path(self.uri.removeprefix(SQLITE)).exists():
+            return []
+        from mlflow.entities import ViewType
+
+        runs: list[Run] = []
+        token: str | None = None
+        while token is None or token:
+            page = self._client.search_runs([self._experiment_id()], "", ViewType.ALL, page_token=token)
+            runs += [Run(self._client, str(run.info.run_id)) for run in page]
+            token = page.token or ""
+        return runs
+
     @cached_property
     def _client(self) -> MlflowClient:
         """MLflow's client. Raises TitlerError (see `mlflow_errors.explain`) if MLflow does not answer."""
@@ -279,7 +293,7 @@ class Tracking:
         try:
             check_listening(self.uri)
             if self.uri.startswith(SQLITE):
-                _open_sqlite(Path(self.uri.removeprefix(SQLITE)))
+                open_sqlite(Path(self.uri.removeprefix(SQLITE)))
             client = MlflowClient(self.uri, self.uri)
             client.get_experiment_by_name(self.experiment)
         except Exception as error:  # MlflowException, or any error of the database or the connection
@@ -362,11 +376,3 @@ def _is_same_training(logged: Mapping[str, str], parameters: Mapping[str, str]) 
 def _version(entity: ModelVersion) -> Version:
     tags = entity.tags
     return Version(tags[MODEL_TAG], str(entity.version), str(entity.run_id), tags[VARIANT_TAG])
-
-
-def _open_sqlite(path: Path) -> None:
-    """Raises sqlite3.Error at once if the file cannot be opened. Without this check, MLflow would retry for
-    minutes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA schema_version")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -113,6 +114,17 @@ class Run:
     def log_text(self, file: str, text: str) -> None:
         """Logs a text, such as an HTML page, as the artifact `file`. Replaces an earlier one."""
         self._client.log_text(self.id, text, file)
+
+    def table_files(self) -> list[str]:
+        """Returns the names of the artifacts that `log_table` logged."""
+        tables = json.loads(self._client.get_run(self.id).data.tags.get("mlflow.loggedArtifacts", "[]"))
+        return [table["path"] for table in tables]
+
+    def read_table(self, file: str) -> list[Row]:
+        """Returns the rows that `log_table` logged as the artifact `file`."""
+        with tempfile.TemporaryDirectory(prefix="titler-") as folder:
+            table = json.loads(Path(self._client.download_artifacts(self.id, file, folder)).read_text())
+        return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
 
     def log_folder(self, directory: Path, name: str) -> None:
         """Logs the files of the folder `directory` as artifacts, in the artifact folder `name`."""

@@ -43,3 +43,11 @@ def aliased_version(database: Path, model_name: str, alias: str) -> AliasedVersi
     if len(versions) != 1:  # no such alias, or models of the same name in several workspaces
         return None
     return AliasedVersion(*versions.pop(), {key: value for _, _, key, value in rows})
+
+
+def open_sqlite(path: Path) -> None:
+    """Raises sqlite3.Error at once if the file cannot be opened. Without this check, MLflow would retry for
+    minutes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA schema_version")

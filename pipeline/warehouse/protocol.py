@@ -322,12 +322,19 @@ class Warehouse(Protocol):
         """
         ...
 
-    def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
+    def delete_batches_except(
+        self, retained_batches: Mapping[str, Collection[str]], *, at_once: bool = False
+    ) -> int:
         """Deletes the rows of all batches that are not in `retained_batches`, which maps table names to batch
         ids.
 
-        Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0.
+        Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0. Its
+        copies of files are kept for a while, because a reader may need them, unless `at_once` is true.
         """
+        ...
+
+    def recovery_period(self) -> timedelta:
+        """Returns how long rows can still be recovered after they were deleted, or zero if they cannot."""
         ...
 
 

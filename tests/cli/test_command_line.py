@@ -28,7 +28,7 @@ VERBS = [
     *("extract", "clean", "vocab", "vectorize", "train", "evaluate", "promote"),
     *("learn-ordering", "plan", "embed", "predict", "index", "publish", "collect", "rollback"),
     *("run", "status", "ready", "cost", "title", "similar", "export", "sample", "alert", "doctor"),
-    *("releases", "explain", "report", "serve", "verify"),
+    *("releases", "explain", "report", "serve", "verify", "forget"),
 ]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline import sample
 from pipeline.cli import app
-from pipeline.contracts import PREDICTOR, SEGMENTS
+from pipeline.contracts import ISSUES, PREDICTOR, SEGMENTS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
@@ -237,3 +237,13 @@ def test_a_report_about_an_old_release_leaves_out_what_it_lacks(
         "Title quality",
         "Drift",
     ]
+
+
+def test_an_issue_is_forgotten_in_a_lake_of_an_earlier_version(old: UnpackedLake, titler: Titler) -> None:
+    lake = Lake(str(old.folder / "lake"))
+    current = lake.current(ISSUES.name, {"day": lake.days(ISSUES.name)[0]})
+    assert current is not None
+    issue = lake.read(current, ISSUES).to_pylist()[0]
+    titler("forget --because", "a request", "--issue", issue["issue_url"])
+    assert "forget --verify: 0 findings" in titler("forget --verify --issue", issue["issue_url"])
+    assert titler("similar --all", "the window closes", "-k", "3")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from pipeline.contracts import (
 )
 from pipeline.errors import ContractError, TitlerError, UsageError
 from pipeline.warehouse import Query, ReleaseTables, Warehouse
+from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.support.stores import BUCKET
 from tests.warehouse.conftest import KINDS, new_warehouse
 from tests.warehouse.events import (
@@ -619,6 +620,11 @@ def test_retained_batches_are_not_deleted(warehouse: Warehouse, tmp_path: Path) 
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     warehouse.delete_batches_except({"title_predictions_v1": {"t1"}})
     assert query_rows(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 1}]
+
+
+def test_only_bigquery_can_recover_deleted_rows_for_a_week_and_another(published: Warehouse) -> None:
+    days = 0 if isinstance(published, DuckDBWarehouse) else 14
+    assert published.recovery_period() == timedelta(days=days)
 
 
 def test_an_unknown_query_name_lists_the_existing_names() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,6 +60,8 @@ from pipeline.warehouse.query import Query, canonical_sql, table_suffix
 from pipeline.warehouse.sql_parser import parameters_of, replace_tables
 
 VECTOR_INDEX_ROWS = 5000  # BigQuery builds no vector index for fewer rows
+TIME_TRAVEL_HOURS = 168  # of a data set that does not set it
+FAIL_SAFE = timedelta(days=7)
 
 
 class _DayParts(NamedTuple):
@@ -207,7 +209,9 @@ class BigQueryWarehouse:
         with translated_errors(self.settings, f"reading the result of {query.name}"):
             return result.job.to_arrow(create_bqstorage_client=False, timeout=self.settings.timeout)
 
-    def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
+    def delete_batches_except(
+        self, retained_batches: Mapping[str, Collection[str]], *, at_once: bool = False
+    ) -> int:
         deleted_rows = 0
         self._ensure_ledger()
         for table in contracts.TABLES.values():
@@ -220,6 +224,12 @@ class BigQueryWarehouse:
                 self._delete_batches(table, {batch_id: stored[batch_id] for batch_id in group})
             deleted_rows += sum(stored[batch_id][1] for batch_id in stale)
         return deleted_rows
+
+    def recovery_period(self) -> timedelta:
+        """Returns the data set's time travel, and BigQuery's fail-safe period, which follows it."""
+        with translated_errors(self.settings, f"reading the data set {self.jobs.dataset}"):
+            data_set = self.jobs.client.get_dataset(self.jobs.dataset, timeout=REQUEST_TIMEOUT)
+        return timedelta(hours=data_set.max_time_travel_hours or TIME_TRAVEL_HOURS) + FAIL_SAFE
 
     def _delete_batches(self, table: contracts.Table, batches: Mapping[str, tuple[date, int]]) -> None:
         """Deletes batches from a table, and from the lists of the releases that had them."""

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -195,12 +195,14 @@ class DuckDBWarehouse:
         with open_warehouse_file(self.path) as connection:
             return run_query(connection, query)
 
-    def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
+    def delete_batches_except(
+        self, retained_batches: Mapping[str, Collection[str]], *, at_once: bool = False
+    ) -> int:
         """Deletes copied Parquet files that are no longer needed. Returns 0, because no rows are deleted.
 
         A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Temporary
         files of killed publications are also deleted. Keeps files that are less than ABANDONED_AFTER seconds
-        old, because a reader who opened an older warehouse file may need them.
+        old, because a reader who opened an older warehouse file may need them, unless `at_once` is true.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):
@@ -213,9 +215,12 @@ class DuckDBWarehouse:
             is_read = batch.name in retained_batches.get(table, ())
             if batch.parent.name == table:
                 is_read = is_read and not any(batch.parent.glob(f"day=*/{batch.name}"))
-            if not is_read and _is_abandoned(batch):
+            if not is_read and (at_once or _is_abandoned(batch)):
                 shutil.rmtree(batch)
         return 0
+
+    def recovery_period(self) -> timedelta:
+        return timedelta(0)
 
 
 def _run_extraction(

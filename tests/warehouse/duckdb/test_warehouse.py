@@ -139,7 +139,7 @@ def test_files_of_a_bucket_are_copied_beside_the_file_once(
     connection.close()
 
 
-def test_unused_copies_are_deleted_once_they_are_old(
+def test_unused_copies_are_deleted_once_they_are_old_or_at_once(
     of_a_bucket: DuckDBWarehouse, path: Path, tmp_path: Path
 ) -> None:
     lake = Lake(tmp_path)
@@ -154,6 +154,8 @@ def test_unused_copies_are_deleted_once_they_are_old(
         "title_predictions_v1/day=2015-01-03/kept/part-0.parquet",
         "title_predictions_v1/day=2015-01-03/y0ung/part-0.parquet",
     ]
+    of_a_bucket.delete_batches_except({"title_predictions_v1": {"kept"}}, at_once=True)
+    assert copies(path) == ["title_predictions_v1/day=2015-01-03/kept/part-0.parquet"]
 
 
 def test_a_file_that_is_missing_in_the_bucket_is_named(of_a_bucket: DuckDBWarehouse, path: Path) -> None:

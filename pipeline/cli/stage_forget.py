@@ -1,0 +1,182 @@
+"""The command `titler forget`, and what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli import report_command
+from pipeline.cli.console import count, print_table, say_wrapped
+from pipeline.cli.options import Context, app, context
+from pipeline.errors import ExitCode, UsageError
+from pipeline.progress import say
+
+if TYPE_CHECKING:
+    from pipeline.lake.forgotten import Forgetting
+    from pipeline.stages.forget import Counted, Subject
+    from pipeline.stages.forget_verify import Searched
+
+EXAMPLE = 'titler forget --author LOGIN --because "a request of 2015-01-04"'
+
+
+@app.command()
+def forget(
+    issue: Annotated[
+        str | None,
+        typer.Option(
+            "--issue",
+            metavar="ADDRESS|ID",
+            help="Address of an issue (URL or OWNER/REPO#NUMBER), or GitHub's id of it.",
+        ),
+    ] = None,
+    repo: Annotated[
+        str | None,
+        typer.Option("--repo", metavar="OWNER/REPO", help="A repository: all of its issues, later ones too."),
+    ] = None,
+    author: Annotated[
+        str | None,
+        typer.Option("--author", metavar="LOGIN", help="An account: all issues and duplicate marks of it."),
+    ] = None,
+    because: Annotated[
+        str,
+        typer.Option(
+            "--because", metavar="REASON", help="Why. The reason is recorded, so it must not name anybody."
+        ),
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be removed, and change nothing.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Search all files and tables, print what was searched and found, and change nothing. Exits "
+            "with code 3 if anything was found.",
+        ),
+    ] = False,
+) -> None:
+    """Remove an issue, a repository or an author from all releases, models' samples and tables, and keep it
+    out of later ones. Print what was removed and what cannot be removed, such as trained weights.
+
+    Changes published releases. No other command may write to the lake meanwhile. If the command is
+    interrupted, run it again: it continues.
+
+    Example: titler forget --issue OWNER/REPO#123 --because "a request of 2015-01-04"
+    """
+    subject = _subject(issue, repo, author)
+    if dry_run and verify:
+        raise UsageError("--dry-run and --verify cannot be given together.", "Give one of them.")
+    if verify:
+        _verify(context(), subject)
+    elif dry_run:
+        from pipeline.stages.forget import count as count_rows
+
+        _print_counted(count_rows(context().lake, context().settings, subject))
+    else:
+        _check_reason(subject, because)
+        _forget(context(), subject, because)
+
+
+def _verify(current: Context, subject: Subject) -> None:
+    from pipeline.stages.forget_verify import verify
+
+    places = verify(current.lake, current.settings, subject)
+    _print_searched(places)
+    if any(place.found for place in places):
+        raise typer.Exit(ExitCode.DECISION_NEEDED)
+
+
+def _forget(current: Context, subject: Subject, because: str) -> None:
+    from pipeline.stages import forget as stage
+
+    forgetting = stage.run(current.lake, current.settings, subject, because)
+    _print_forgotten(forgetting)
+    _write_report_again(current, forgetting)
+
+
+def _subject(issue: str | None, repo: str | None, author: str | None) -> Subject:
+    from pipeline.serving.addresses import issue_url, repository_name
+    from pipeline.stages.forget import Subject
+
+    given = [name for name, value in (("issue", issue), ("repo", repo), ("author", author)) if value]
+    if len(given) != 1:
+        raise UsageError(
+            "Give exactly one of --issue, --repo and --author, and --because.", f"For example: {EXAMPLE}"
+        )
+    if issue:
+        url = issue if issue.isdecimal() else issue_url(issue)
+        if url is None:
+            raise UsageError(
+                f"--issue {issue}: this is not the address of an issue.",
+                "Give it as https://github.com/OWNER/REPO/issues/NUMBER, as OWNER/REPO#NUMBER, or give "
+                "GitHub's id of it.",
+            )
+        return Subject("issue", url)
+    if repo:
+        return Subject("repo", repository_name(repo))
+    return Subject("author", str(author).strip().removeprefix("@"))
+
+
+def _check_reason(subject: Subject, because: str) -> None:
+    if not because.strip():
+        raise UsageError(
+            "--because is missing: the lake records why something was forgotten.", f"For example: {EXAMPLE}"
+        )
+    if subject.value.lower() in because.lower():
+        raise UsageError(
+            f"--because names {subject.value}, but the reason is recorded and stays in the lake.",
+            f"Give a reason that names nobody, for example: {EXAMPLE}",
+        )
+
+
+def _print_counted(counted: Counted) -> None:
+    say(f"forget: {count(counted.issues, 'issue')} would be removed")
+    rows = [
+        (place, f"{number:,}", f"{counted.batches.get(place, 0):,}" if place in counted.batches else "")
+        for place, number in counted.rows.items()
+    ]
+    print_table([("place", "left"), ("rows", "right"), ("batches written again", "right")], rows, 4)
+    say("    All releases and models then name the new batches. Nothing was changed")
+
+
+def _print_forgotten(forgetting: Forgetting) -> None:
+    issues = len(forgetting.hashes.get("issue", ()))
+    say(f"forget: {count(issues, 'issue')} removed; recorded as {forgetting.id} in forgotten.json")
+    rows = [(place, f"{number:,}") for place, number in forgetting.removed.items() if number]
+    if rows:
+        print_table([("place", "left"), ("removed", "right")], rows, 4)
+    for text in forgetting.remains:
+        say_wrapped(f"remains: {text}", 4)
+    say_wrapped(
+        "remains: the source itself, other people's texts that mention it, and copies outside of the lake, "
+        "such as exports and logs. Restart titler serve",
+        4,
+    )
+
+
+def _write_report_again(current: Context, forgetting: Forgetting) -> None:
+    from pipeline.releases.current import current_release_id
+    from pipeline.stages.forget import REPORTS
+
+    release_id = current_release_id(current.lake)
+    if release_id and forgetting.removed.get(REPORTS):
+        report_command.write_after_publication(current, current.release(release_id))
+
+
+def _print_searched(places: Sequence[Searched]) -> None:
+    columns = [
+        ("place", "left"),
+        ("files", "right"),
+        ("rows", "right"),
+        ("found", "right"),
+        ("mentions", "right"),
+    ]
+    rows = [
+        (place.place, *(f"{number:,}" for number in (place.files, place.rows, place.found, place.mentions)))
+        for place in places
+    ]
+    print_table(columns, rows, 0)
+    found = sum(place.found for place in places)
+    say(f"forget --verify: {count(found, 'finding')}")

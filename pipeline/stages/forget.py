@@ -1,0 +1,239 @@
+"""Stage `forget`: removes an issue, a repository or an author from everything that the lake has made of it.
+
+This is the only stage that changes what is stored already. Its steps:
+
+- add an entry to the list of the forgotten, with salted hashes. From then on, no extraction brings it back,
+  and no other command writes to the lake until the stage has finished
+- write every batch that has rows of it again, without these rows
+- let every pointer, page, plan and list of members name the new batches, in all releases and models
+- publish the current release again, so that the warehouse has the new batches, and delete the rows of the old
+- delete the old batches and pages, reports, samples in MLflow, and unfinished work
+- record in the list what was removed and what remains
+
+Every step can be repeated. A command that was interrupted continues when it is typed again.
+docs/forgetting.md says which place holds what.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pipeline import warehouse
+from pipeline.contracts import ISSUES
+from pipeline.errors import TitlerError
+from pipeline.lake.batches import Lake
+from pipeline.lake.draft_records import DRAFTS, UNUSED, forget_batches
+from pipeline.lake.forgotten import Forgetting, ForgottenList, address_of, now
+from pipeline.lake.leases import hold_lease, valid_leases
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pages import PAGES
+from pipeline.lake.sweep import remove_batch, sweep_unfinished_files
+from pipeline.provenance import user_name
+from pipeline.releases.current import reconcile_current
+from pipeline.settings import Settings
+from pipeline.stages.forget_batches import Rewriting, StoredBatches, forgotten_rows
+from pipeline.stages.forget_places import (
+    delete_reports,
+    delete_unfinished_trainings,
+    delete_warehouse_rows,
+    publish_again,
+    remaining_places,
+)
+from pipeline.stages.forget_references import References, delete_stops, recount
+from pipeline.stages.forget_words import own_words
+from pipeline.tracking import count_forgotten, open_tracking, remove_forgotten
+
+VERB = "forget"
+SAMPLES = "MLflow: sample titles"
+UNFINISHED_WORK = "unfinished batches and trainings (folders)"
+REPORTS = "reports of releases"
+STOPS = "reasons why releases were stopped"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a user wants to be forgotten: an issue (its URL or GitHub's id of it), a repository (owner/name)
+    or an author (a login)."""
+
+    kind: Literal["issue", "repo", "author"]
+    value: str
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """The kind of the value's hash, and the value in the form that is hashed."""
+        if self.kind != "issue":
+            return self.kind, self.value.lower()
+        return ("issue", self.value) if self.value.isdecimal() else ("address", address_of(self.value))
+
+    def begin(self, forgotten: ForgottenList, because: str) -> Forgetting:
+        """Returns a new entry for the list."""
+        kind, value = self.named
+        return Forgetting(
+            id=uuid.uuid4().hex[:12],
+            kind=self.kind,
+            because=because,
+            by=user_name(),
+            begun_at=now(),
+            hashes={kind: [forgotten.hash_of(kind, value)]},
+        )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What would be removed: the number of rows and of batches by table, and of rows in MLflow's samples."""
+
+    rows: Mapping[str, int]
+    batches: Mapping[str, int]
+    issues: int
+
+
+def count(lake: Lake, settings: Settings, subject: Subject) -> Counted:
+    """Counts what `run` would remove, and changes nothing."""
+    forgotten = ForgottenList.read(lake)
+    batches = StoredBatches.of(lake).manifests
+    forgetting = with_issues(lake, forgotten, subject.begin(forgotten, ""), batches)
+    matcher = forgotten.matcher_of([forgetting])
+    affected = forgotten_rows(lake, batches, matcher)
+    rows = _by_table(affected)
+    if samples := count_forgotten(open_tracking(settings, lake), matcher.matches_url):
+        rows[SAMPLES] = samples
+    per_table = Counter(folder.partition("/")[0] for folder in affected)
+    return Counted(rows, per_table, len(forgetting.hashes.get("issue", ())))
+
+
+def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forgetting:
+    """Forgets a subject. Returns the entry of the list, with what was removed and what remains.
+
+    Raises TitlerError if another command is writing to the lake, or if another subject's removal was
+    interrupted. Raises StoppedError if a check refuses the current release without the subject.
+    """
+    connection = warehouse.connect(settings, VERB)
+    with (
+        hold_lease(lake, VERB),
+        connection.exclusive_lock("plan"),
+        connection.exclusive_lock("publish"),
+    ):
+        forgotten, forgetting = _begin(lake, subject, because)
+        reconcile_current(lake, settings)
+        batches = StoredBatches.of(lake)
+        forgetting = with_issues(lake, forgotten, forgetting, batches.manifests)
+        matcher = forgotten.matcher_of([forgetting])
+        affected = forgotten_rows(lake, batches.manifests, matcher)
+        forgetting = _with_removed(forgetting, _by_table(affected))
+        forgotten = forgotten.put(lake, forgetting)
+        rewriting = Rewriting(lake, forgetting.id, matcher)
+        rewriting.run(batches.manifests, affected)
+        replaced = [batch for batch in batches.manifests if batch.folder in rewriting.new]
+        references = References(rewriting)
+        references.rewrite(replaced)
+        recount(lake)
+        publish_again(lake, settings)
+        delete_warehouse_rows(settings, _remaining(batches.manifests, rewriting))
+        counts = {
+            UNFINISHED_WORK: _delete_unfinished(lake, batches.unfinished)
+            + delete_unfinished_trainings(lake, rewriting),
+            STOPS: delete_stops(lake, matcher),
+            SAMPLES: remove_forgotten(open_tracking(settings, lake), matcher.matches_url),
+            REPORTS: delete_reports(lake) if affected else 0,
+        }
+        words = own_words(lake, batches.manifests, replaced, matcher)
+        remains = {*forgetting.remains, *remaining_places(lake, settings, rewriting, words)}
+        forgetting = replace(_with_removed(forgetting, counts), remains=sorted(remains))
+        forgotten = forgotten.put(lake, forgetting)
+        _delete_replaced(lake, replaced, references.old_pages)
+        forgetting = replace(forgetting, finished_at=now())
+        forgotten.put(lake, forgetting)
+    return forgetting
+
+
+def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, Forgetting]:
+    """Adds an entry to the list, or returns the entry of an interrupted command. Other commands look at the
+    list after they have taken their lease, so the leases are looked at after the entry was written."""
+    before = ForgottenList.read(lake)
+    new, interrupted = subject.begin(before, because), before.unfinished
+    if interrupted is not None and interrupted.named != new.named:
+        raise TitlerError(
+            f"An earlier `titler forget --{interrupted.kind}` of {interrupted.begun_at[:16]} UTC, by "
+            f"{interrupted.by}, because {interrupted.because!r}, was interrupted. It must be finished first.",
+            "Run that command again. The lake does not say what it named.",
+        )
+    forgetting = interrupted or new
+    forgotten = before.put(lake, forgetting)
+    running = [lease for lease in valid_leases(lake, datetime.now(UTC)) if lease.verb != VERB]
+    if running:
+        if interrupted is None:
+            before.write(lake)
+        first = min(running, key=lambda lease: lease.began)
+        raise TitlerError(
+            f"`titler {first.verb}` is writing to the lake since {first.began:%Y-%m-%d %H:%M} UTC, or it was "
+            "killed less than an hour ago. Nothing was forgotten.",
+            "Wait until no other command runs, then run the same command again.",
+        )
+    return forgotten, forgetting
+
+
+def with_issues(
+    lake: Lake, forgotten: ForgottenList, forgetting: Forgetting, batches: Iterable[Manifest]
+) -> Forgetting:
+    """Returns the entry with the hashes of all issues that belong to it: their ids and addresses."""
+    matcher = forgotten.matcher_of([forgetting])
+    hashes = {kind: dict.fromkeys(values) for kind, values in forgetting.hashes.items()}
+    for batch in batches:
+        if batch.table != ISSUES.name:
+            continue
+        for file in batch.files:
+            rows = lake.read_part(batch, file, ["issue_id", "issue_url", "repo", "author"])
+            for row in rows.filter(matcher.mask(rows)).to_pylist():
+                values = {"issue": str(row["issue_id"]), "address": address_of(row["issue_url"])}
+                for kind, value in values.items():
+                    hashes.setdefault(kind, {})[forgotten.hash_of(kind, value)] = None
+    return replace(forgetting, hashes={kind: list(values) for kind, values in hashes.items()})
+
+
+def _with_removed(forgetting: Forgetting, counts: Mapping[str, int]) -> Forgetting:
+    """Returns the entry with these numbers of removed rows. An interrupted command may have counted more."""
+    removed = Counter(forgetting.removed) | Counter(counts)
+    return replace(forgetting, removed=dict(removed))
+
+
+def _by_table(affected: Mapping[str, int]) -> Counter[str]:
+    rows: Counter[str] = Counter()
+    for folder, number in affected.items():
+        rows[folder.partition("/")[0]] += number
+    return rows
+
+
+def _remaining(batches: Iterable[Manifest], rewriting: Rewriting) -> dict[str, set[str]]:
+    """Returns the ids of the batches that remain, by table."""
+    ids: dict[str, set[str]] = {}
+    for batch in batches:
+        remaining = rewriting.new.get(batch.folder, batch)
+        ids.setdefault(batch.table, set()).add(remaining.batch_id)
+    return ids
+
+
+def _delete_unfinished(lake: Lake, folders: Sequence[str]) -> int:
+    """Deletes what interrupted commands left behind. Returns the number of folders."""
+    for folder in folders:
+        lake.delete_folder(folder)
+    forget_batches(lake, DRAFTS, folders)
+    sweep_unfinished_files(lake, timedelta(0), datetime.now(UTC))
+    return len(folders)
+
+
+def _delete_replaced(lake: Lake, replaced: Sequence[Manifest], old_pages: Iterable[str]) -> None:
+    """Deletes the old batches and pages. A batch is deleted before the batches that it was made from: an
+    interrupted command finds what is left by them."""
+    folders = [batch.folder for batch in reversed(replaced)]
+    for folder in folders:
+        remove_batch(lake, folder)
+    for kind in (DRAFTS, UNUSED):
+        forget_batches(lake, kind, folders)
+    for name in old_pages:
+        lake.delete(f"{PAGES}/{name}")
+    lake.delete_local_copies()

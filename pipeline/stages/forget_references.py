@@ -1,0 +1,189 @@
+"""Part of the stage `forget`: lets every pointer, page, plan and list of members name the new batches.
+
+Every step can be repeated. A command that was interrupted does all of them again.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pipeline.contracts import SEGMENTS, TITLE_PREDICTIONS
+from pipeline.lake.batches import CURRENT_POINTER, KEY_POINTER, MANIFEST_DOCUMENT, Lake
+from pipeline.lake.changed_days import make_current
+from pipeline.lake.day_catalogue import CATALOGUE
+from pipeline.lake.forgotten import Matcher
+from pipeline.lake.issue_ids import parse_ids, write_ids
+from pipeline.lake.json_documents import Document
+from pipeline.lake.manifest import CURRENT, KEYS, Manifest, Pointer
+from pipeline.lake.pages import PAGES, page_remedy, write_page
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.releases.index_figures import INDEX_FIGURES, index_figures
+from pipeline.releases.records import RECORD
+from pipeline.releases.stops import STOPPED
+from pipeline.stages.forget_batches import Rewriting
+from pipeline.stages.rechecked_days import FOLDER as UNUSED_EXTRACTIONS
+
+ANY_JSON: Document[Any] = Document(Any, "a JSON value", page_remedy)
+
+
+@dataclass
+class References:
+    """What names batches: pointers, pages, and the documents of models and releases.
+
+    `old_pages` are the pages that nothing names any more. `id_pages` maps the name of each page of ids that
+    changed to the new page.
+    """
+
+    rewriting: Rewriting
+    old_pages: list[str] = field(default_factory=list)
+    id_pages: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def lake(self) -> Lake:
+        """The lake."""
+        return self.rewriting.lake
+
+    def rewrite(self, replaced: Sequence[Manifest]) -> None:
+        """Lets everything name the new batches in place of the `replaced` ones."""
+        self._pages()
+        for kind in ("models", "releases"):
+            for name in pinned_names(self.lake, kind):
+                self._documents(posixpath.join(kind, name))
+        self._document(CATALOGUE)
+        for name in self.lake.names(UNUSED_EXTRACTIONS):
+            self._document(posixpath.join(UNUSED_EXTRACTIONS, name))
+        for batch in replaced:
+            self._pointers(batch)
+
+    def _pages(self) -> None:
+        """Writes the pages that change under new names. The names go into `names` of the rewriting."""
+        for name in self.lake.names(PAGES):
+            data = self.lake.get(posixpath.join(PAGES, name))
+            if data is None:
+                continue
+            new = self._ids_page(name, data) if name.endswith(".parquet") else self._json_page(name, data)
+            if new != name:
+                self.rewriting.names[name] = new
+                self.old_pages.append(name)
+
+    def _json_page(self, name: str, data: bytes) -> str:
+        value = ANY_JSON.parse(data, self.lake.root, posixpath.join(PAGES, name))
+        new = [self._manifest(entry) for entry in value] if isinstance(value, list) else value
+        new = self.rewriting.renamed(new)
+        if new == value:
+            return name
+        return write_page(self.lake, json.dumps(new, ensure_ascii=False).encode(), "json")
+
+    def _manifest(self, entry: Any) -> Any:
+        """Returns an entry of a page of manifests as the batch's manifest is now."""
+        data = json.dumps(entry, ensure_ascii=False).encode()
+        batch = MANIFEST_DOCUMENT.parse(data, self.lake.root, PAGES)
+        new = self.rewriting.new.get(batch.folder) or self.rewriting.renewed(batch)
+        return entry if new == batch else self.rewriting.renamed(asdict(new))
+
+    def _ids_page(self, name: str, data: bytes) -> str:
+        ids = parse_ids(data)
+        matches = self.rewriting.matcher.mask(ids)
+        if not matches.any():
+            return name
+        page = write_ids(self.lake, ids.filter(~matches))
+        self.id_pages[name] = asdict(page)
+        return page.page
+
+    def _documents(self, folder: str) -> None:
+        """Changes the documents of a model or a release."""
+        files = [name for name in self.lake.names(folder) if name.endswith(".json")]
+        members = [f"members/{name}" for name in self.lake.names(posixpath.join(folder, "members"))]
+        for name in (*files, *members):
+            self._document(posixpath.join(folder, name))
+
+    def _document(self, path: str) -> None:
+        """Changes a document, if it names a replaced batch or page."""
+        data = self.lake.get(path)
+        if data is None:
+            return
+        value = ANY_JSON.parse(data, self.lake.root, path)
+        new = self.rewriting.renamed(self._with_id_pages(value))
+        if new != value:
+            self.lake.put_json(path, new)
+
+    def _with_id_pages(self, value: Any) -> Any:
+        """Returns the catalogue with the first and the last id of the pages of ids that changed."""
+        if not isinstance(value, dict) or not isinstance(value.get("ids"), dict):
+            return value
+        ids = {period: self.id_pages.get(page["page"], page) for period, page in value["ids"].items()}
+        return {**value, "ids": ids}
+
+    def _pointers(self, batch: Manifest) -> None:
+        """Lets the pointers to a replaced batch name its new batch."""
+        partition, new = posixpath.dirname(batch.folder), self.rewriting.new[batch.folder]
+        for name in self.lake.names(posixpath.join(partition, KEYS)):
+            path = posixpath.join(partition, KEYS, name)
+            if self.lake.get_json(path, KEY_POINTER) != Pointer(batch.batch_id):
+                continue
+            # another key is of the same inputs with other parameters: it is known only if the inputs stay
+            renamed = new.key if name == f"{batch.key}.json" else name.removesuffix(".json")
+            if renamed == new.key or batch.inputs == new.inputs:
+                new_path = posixpath.join(partition, KEYS, f"{renamed}.json")
+                self.lake.put_json(new_path, {"batch_id": new.batch_id})
+                if new_path != path:
+                    self.lake.delete(path)
+            else:
+                self.lake.delete(path)
+        current = posixpath.join(partition, CURRENT)
+        if self.lake.get_json(current, CURRENT_POINTER) == Pointer(batch.batch_id):
+            make_current(self.lake, new)
+
+
+def recount(lake: Lake) -> None:
+    """Counts the issues of all releases again, for their records and the figures of their indexes."""
+    for name in pinned_names(lake, "releases"):
+        release = Pinned(lake, "releases", name)
+        figures = release.notes[INDEX_FIGURES]
+        if figures is not None and SEGMENTS.name in release.members:
+            items = _items_of_segments(release)
+            segments = [
+                {**segment, "items": items[segment["period"], segment["repositories"]]}
+                for segment in figures.get("segments", ())
+            ]
+            counted = {**figures, "items": sum(items.values()), "segments": segments}
+            if counted != figures:
+                release.notes[INDEX_FIGURES] = counted
+        record = release.notes[RECORD]
+        if record is not None and TITLE_PREDICTIONS.name in release.members:
+            counted = {**record, **_counts(release)}
+            if counted != record:
+                release.notes[RECORD] = counted
+
+
+def _items_of_segments(release: Pinned) -> dict[tuple[str, str], int]:
+    return {
+        (segment.partition["period"], segment.partition["repositories"]): segment.figures["items"]
+        for segment in release.members[SEGMENTS.name]
+    }
+
+
+def _counts(release: Pinned) -> dict[str, Any]:
+    """Returns the fields of a release's record that count issues."""
+    titled = sum(manifest.rows for manifest in release.members[TITLE_PREDICTIONS.name])
+    superseded = sum(len(issue_ids) for issue_ids in release.plan.superseded.values())
+    figures = index_figures(release)
+    segments = {"segments": json.dumps(figures["segments"])} if "segments" in figures else {}
+    return {"issues": titled - superseded, "index_items": figures["items"], **segments}
+
+
+def delete_stops(lake: Lake, matcher: Matcher) -> int:
+    """Deletes the notes that say why a release was stopped if they name something forgotten, such as the
+    first wrong row. Returns their number."""
+    deleted = 0
+    for name in pinned_names(lake, "releases"):
+        release = Pinned(lake, "releases", name)
+        stopped = release.notes[STOPPED]
+        if stopped is not None and matcher.is_in_text(stopped["reason"]):
+            lake.delete(release.file(STOPPED.file))
+            deleted += 1
+    return deleted

@@ -1,0 +1,45 @@
+"""Removes forgotten issues from the tables that runs have logged, such as sample_titles.json.
+
+A table that has a column `url` has one issue per row. Other artifacts, such as the metrics of a training, do
+not name issues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from pipeline.tracking.figures import Row
+from pipeline.tracking.run import Run
+
+if TYPE_CHECKING:
+    from pipeline.tracking.registry import Tracking
+
+URL = "url"
+
+
+def tables_with(
+    tracking: Tracking, is_forgotten: Callable[[str], bool]
+) -> Iterator[tuple[Run, str, list[Row], int]]:
+    """Yields the tables that name something forgotten: the run, the file, the rows that remain, and the
+    number of rows that name it. Looks at all runs of the experiment, deleted ones included."""
+    for run in tracking.all_runs():
+        for file in run.table_files():
+            rows = run.read_table(file)
+            remaining = [row for row in rows if not is_forgotten(str(row.get(URL) or ""))]
+            if len(remaining) < len(rows):
+                yield run, file, remaining, len(rows) - len(remaining)
+
+
+def count_forgotten(tracking: Tracking, is_forgotten: Callable[[str], bool]) -> int:
+    """Returns the number of rows of tables that name something forgotten."""
+    return sum(count for *_, count in tables_with(tracking, is_forgotten))
+
+
+def remove_forgotten(tracking: Tracking, is_forgotten: Callable[[str], bool]) -> int:
+    """Replaces the tables that name something forgotten. Returns the number of removed rows."""
+    removed = 0
+    for run, file, remaining, count in list(tables_with(tracking, is_forgotten)):
+        run.log_table(file, remaining)
+        removed += count
+    return removed
