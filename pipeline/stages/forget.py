@@ -46,12 +46,13 @@ from pipeline.stages.forget_places import (
 )
 from pipeline.stages.forget_references import References, delete_stops, recount
 from pipeline.stages.forget_words import own_words
-from pipeline.tracking import count_forgotten, open_tracking, remove_forgotten
+from pipeline.tracking import count_forgotten, open_tracking, remove_forgotten, replace_reports
 
 VERB = "forget"
 SAMPLES = "MLflow: sample titles"
 UNFINISHED_WORK = "unfinished batches and trainings (folders)"
 REPORTS = "reports of releases"
+LOGGED_REPORTS = "MLflow: reports of releases"
 STOPS = "reasons why releases were stopped"
 
 
@@ -134,12 +135,14 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
         recount(lake)
         publish_again(lake, settings)
         delete_warehouse_rows(settings, _remaining(batches.manifests, rewriting))
+        tracking = open_tracking(settings, lake)
         counts = {
             UNFINISHED_WORK: _delete_unfinished(lake, batches.unfinished)
             + delete_unfinished_trainings(lake, rewriting),
             STOPS: delete_stops(lake, matcher),
-            SAMPLES: remove_forgotten(open_tracking(settings, lake), matcher.matches_url),
+            SAMPLES: remove_forgotten(tracking, matcher.matches_url),
             REPORTS: delete_reports(lake) if affected else 0,
+            LOGGED_REPORTS: replace_reports(tracking) if affected else 0,
         }
         words = own_words(lake, batches.manifests, replaced, matcher)
         remains = {*forgetting.remains, *remaining_places(lake, settings, rewriting, words)}

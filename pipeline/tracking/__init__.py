@@ -8,7 +8,7 @@ read from MLflow's SQLite file without it (`pipeline.tracking.sqlite_aliases`).
 """
 
 from pipeline.tracking.experiments import VIEW_QUERY
-from pipeline.tracking.forgotten_samples import count_forgotten, remove_forgotten
+from pipeline.tracking.forgotten_artifacts import count_forgotten, remove_forgotten, replace_reports
 from pipeline.tracking.mlflow_environment import MLFLOW_ENVIRONMENT, configure_mlflow
 from pipeline.tracking.mlflow_errors import mlflow_error
 from pipeline.tracking.moved_artifacts import move_artifacts
@@ -27,4 +27,5 @@ __all__ = [
     "move_artifacts",
     "open_tracking",
     "remove_forgotten",
+    "replace_reports",
 ]

@@ -268,17 +268,20 @@ class Tracking:
         finished."""
         return Run(self._client, run_id)
 
-    def all_runs(self) -> list[Run]:
-        """Returns all runs of the experiment, deleted ones included. Returns an empty list, and creates
-        nothing, if MLflow has not been used yet."""
+    def all_runs(self, suffix: str = "") -> list[Run]:
+        """Returns all runs of the experiment whose name ends in `suffix`, deleted ones included. Returns an
+        empty list, and creates nothing, if there is no such experiment yet."""
         if self.uri.startswith(SQLITE) and not Path(self.uri.removeprefix(SQLITE)).exists():
             return []
         from mlflow.entities import ViewType
 
+        experiment = self._client.get_experiment_by_name(self.experiment + suffix)
+        if experiment is None:
+            return []
         runs: list[Run] = []
         token: str | None = None
         while token is None or token:
-            page = self._client.search_runs([self._experiment_id()], "", ViewType.ALL, page_token=token)
+            page = self._client.search_runs([experiment.experiment_id], "", ViewType.ALL, page_token=token)
             runs += [Run(self._client, str(run.info.run_id)) for run in page]
             token = page.token or ""
         return runs

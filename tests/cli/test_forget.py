@@ -27,7 +27,7 @@ from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
 from pipeline.settings import Settings
 from pipeline.stages import clean, embed, extract, forget, index, plan, predict, publish, vectorize
-from pipeline.stages.forget import REPORTS, SAMPLES, Subject
+from pipeline.stages.forget import LOGGED_REPORTS, REPORTS, SAMPLES, Subject
 from pipeline.stages.forget_verify import verify
 from pipeline.warehouse import Query, connect
 from tests.support import lakes
@@ -134,6 +134,7 @@ def test_an_issue_is_removed_from_every_place_and_both_releases_stay_whole(
     assert forgetting.removed[SIMILAR_ISSUES.name] > 1
     assert forgetting.removed[SAMPLES] == 1
     assert forgetting.removed[REPORTS] == 2
+    assert forgetting.removed[LOGGED_REPORTS] == 1
     assert any("weights of model" in text for text in forgetting.remains)
     stored = (lake.get(FORGOTTEN) or b"").decode()
     assert issue["issue_url"] not in stored

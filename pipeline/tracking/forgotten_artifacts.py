@@ -1,7 +1,7 @@
-"""Removes forgotten issues from the tables that runs have logged, such as sample_titles.json.
+"""Removes forgotten issues from the artifacts that runs have logged.
 
-A table that has a column `url` has one issue per row. Other artifacts, such as the metrics of a training, do
-not name issues.
+A table that has a column `url`, such as sample_titles.json, has one issue per row. The run of a release has
+its report, which shows samples. Other artifacts do not name issues.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from pipeline.tracking.experiments import RELEASES_SUFFIX
 from pipeline.tracking.figures import Row
 from pipeline.tracking.run import Run
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from pipeline.tracking.registry import Tracking
 
 URL = "url"
+REPORT = "report.html"
+REMOVED_REPORT = """<!doctype html>
+<meta charset="utf-8">
+<title>Removed</title>
+<p>This report was removed, because it may have shown an issue that <code>titler forget</code> removed.
+To write it again: <code>titler report RELEASE</code></p>
+"""
 
 
 def tables_with(
@@ -43,3 +51,11 @@ def remove_forgotten(tracking: Tracking, is_forgotten: Callable[[str], bool]) ->
         run.log_table(file, remaining)
         removed += count
     return removed
+
+
+def replace_reports(tracking: Tracking) -> int:
+    """Replaces the report of every release by a page that says why. Returns the number of reports."""
+    runs = tracking.all_runs(RELEASES_SUFFIX)
+    for run in runs:
+        run.log_text(REPORT, REMOVED_REPORT)
+    return len(runs)
