@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 from pipeline import warehouse
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, RELEASE_MEMBERS, TOKENS
+from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
-from pipeline.releases.members import member_keys, published_releases, published_tables, release_content
+from pipeline.releases.members import contents_of_releases, member_keys, published_tables, release_content
 from pipeline.releases.publication import make_current
-from pipeline.releases.records import RECORD
+from pipeline.releases.records import RECORD, published_records
 from pipeline.settings import Settings
 from pipeline.stages.forget_batches import Rewriting
 from pipeline.stages.training_inputs import CHECKPOINT
@@ -24,12 +25,17 @@ VERB = "forget"
 
 def publish_again(lake: Lake, settings: Settings) -> bool:
     """Publishes the current release again, with the new batches of all releases. Returns whether the
-    warehouse had other batches. The caller must hold the publish lock."""
+    warehouse had other batches. The caller must hold the publish lock. Raises LakeError if a file of a
+    release is missing or damaged."""
     name = current_release_id(lake)
     if name is None:
         return False
     release = Pinned(lake, "releases", name)
-    releases = published_releases(lake, settings)
+    unreadable: dict[str, LakeError] = {}
+    records = published_records(lake, settings, unreadable)
+    releases = contents_of_releases(lake, settings, records, unreadable)
+    if unreadable:
+        raise next(iter(unreadable.values()))
     members = [row for _, content in releases for row in content.members]
     shown = warehouse.connect(settings, VERB).records(RELEASE_MEMBERS)
     if member_keys(shown) == member_keys(members):
