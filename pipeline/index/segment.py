@@ -195,8 +195,8 @@ class Segment:
         order = np.argsort(groups, kind="stable")
         numbers, starts = np.unique(groups[order], return_index=True)
         parts = [
-            self._read_row_group(self, number, tuple(columns)).take(pa.array(own))
-            for number, own in zip(numbers.tolist(), np.split(rows[order], starts[1:]), strict=True)
+            self._read_row_group(self, number, tuple(columns)).take(pa.array(rows_of_group))
+            for number, rows_of_group in zip(numbers.tolist(), np.split(rows[order], starts[1:]), strict=True)
         ]
         table = pa.concat_tables(parts).combine_chunks()
         return table if (np.diff(groups) >= 0).all() else table.take(pa.array(np.argsort(order)))
