@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, PREDICTOR, QUARANTINE, SOURCE_HEALTH, TOKENS
 from pipeline.evaluation.model_figures import EVALUATION
@@ -73,9 +74,9 @@ class NeededBatches:
         new releases."""
         lake, attempt = self._lake, self._findings.attempt
         for table in DAY_TABLES:
-            for day in attempt(lambda table=table: lake.days(table), "all days") or ():
+            for day in attempt(partial(lake.days, table), "all days") or ():
                 name = f"day {day}"
-                batch = attempt(lambda table=table, day=day: lake.current(table, {"day": day}), name)
+                batch = attempt(partial(lake.current, table, {"day": day}), name)
                 if batch is not None:
                     self._add_listed(batch, name)
         catalogue = attempt(lambda: Catalogue.read(lake), "the next release")
@@ -90,13 +91,13 @@ class NeededBatches:
             for folder in day.folders:
                 self._add(folder, name)
         for pages in catalogue.manifests.values():
-            attempt(lambda pages=pages: read_pages(lake, pages.values(), MANIFEST_PAGE), name)
+            attempt(partial(read_pages, lake, list(pages.values()), MANIFEST_PAGE), name)
         attempt(lambda: read_page_files(lake, [ids.page for ids in catalogue.ids.values()]), name)
 
     def _add_subject(self, subject: Pinned) -> None:
         name, attempt = _name(subject), self._findings.attempt
         for note in NOTES[subject.kind]:
-            attempt(lambda note=note: subject.notes[note], name)
+            attempt(partial(subject.notes.__getitem__, note), name)
         if not attempt(subject.is_open, name):
             return
         plan = attempt(lambda: subject.plan, name)
@@ -113,7 +114,7 @@ class NeededBatches:
             if network := attempt(lambda: taken_network(plan), name):
                 self._add(network.predictor, name, digest=network.digest)
         for table in MEMBER_TABLES[subject.kind]:
-            for batch in attempt(lambda table=table: list(_members(subject, table)), name) or ():
+            for batch in attempt(partial(_members, subject, table), name) or ():
                 self._add_listed(batch, name)
 
     def _add_listed(self, batch: Manifest, used_by: str) -> None:
@@ -128,13 +129,12 @@ class NeededBatches:
         return needed
 
 
-def _members(subject: Pinned, table: str) -> Iterator[Manifest]:
-    """Yields the batches of a table. A table that no stage has recorded yet has none. A model that was
+def _members(subject: Pinned, table: str) -> Sequence[Manifest]:
+    """Returns the batches of a table. A table that no stage has recorded yet has none. A model that was
     trained has a predictor."""
-    if table in subject.members:
-        yield from subject.members[table]
-    elif table == PREDICTOR and subject.notes[EVALUATION] is not None:
-        yield from subject.members[table]  # raises the error that names the command
+    is_trained = table == PREDICTOR and subject.notes[EVALUATION] is not None
+    # without a list, the second condition leads to the error that names the command
+    return subject.members[table] if table in subject.members or is_trained else ()
 
 
 def _name(subject: Pinned) -> str:
