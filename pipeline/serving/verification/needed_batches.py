@@ -34,12 +34,12 @@ DAY_TABLES = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TOKENS.name
 @dataclass
 class NeededBatch:
     """A batch that must be intact. `used_by` names what needs it. `listed` is its manifest as a list of
-    members has it, or None. `digest` is the digest that a plan has recorded, or empty."""
+    members has it, or None. `digests` are the digests that plans have recorded."""
 
     folder: str
     used_by: set[str] = field(default_factory=set)
     listed: Manifest | None = None
-    digest: str = ""
+    digests: set[str] = field(default_factory=set)
 
 
 class NeededBatches:
@@ -125,7 +125,7 @@ class NeededBatches:
     def _add(self, folder: str, used_by: str, digest: str = "") -> NeededBatch:
         needed = self.by_folder.setdefault(folder, NeededBatch(folder))
         needed.used_by.add(used_by)
-        needed.digest = needed.digest or digest
+        needed.digests |= {digest} - {""}
         return needed
 
 
