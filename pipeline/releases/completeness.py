@@ -22,7 +22,14 @@ from pipeline.errors import LakeError
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.members import made_by_command
 from pipeline.lake.pinned import Pinned
-from pipeline.releases.index_figures import index_figures
+from pipeline.releases.index_figures import CLUSTER_PROBABILITY, MIN_PROBABILITY, index_figures
+from pipeline.releases.withheld_titles import WITHHELD
+
+FACTS_OF_RECORD = (
+    *("model", "model_version", "vocabulary", "mlflow_run"),
+    *(MIN_PROBABILITY, CLUSTER_PROBABILITY, WITHHELD),
+)
+"""The facts of a release's plan that its record has, too."""
 
 
 def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
@@ -50,6 +57,9 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
     days = release.plan.days
     if len(days) != record["days"]:
         raise _damaged(release, f"its plan has {len(days)} days instead of the {record['days']}", None)
+    for name in FACTS_OF_RECORD:
+        if name in record and name in release.facts and record[name] != release.facts[name]:
+            raise _damaged(release, f"its plan has the {name} {release.facts[name]}, not the one", None)
     _check_tables(release, _tables_shown(release))
     for table, folders in (
         (ISSUES.name, [day.issues for day in days]),

@@ -10,7 +10,7 @@ from pipeline.settings import Settings
 from tests.faults.conftest import environment_of
 from tests.faults.damage import ask, classify, draw, prepare_lake, readers
 
-COUNT, SEED = 5, 3
+COUNT, SEED = 4, 3
 SLOW = ("explain", "report")
 """Readers that the sample leaves out, to save time."""
 UNCHECKED = ("query titles", "query similar")

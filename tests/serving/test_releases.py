@@ -220,6 +220,7 @@ def test_a_stop_that_cannot_be_stored_still_stops(lake: Lake, capsys: pytest.Cap
 def test_a_release_with_a_damaged_file_is_a_row_that_says_so(lake: Lake, file: str) -> None:
     release = plan_release(lake, "r", "2015-01-03T03:00:00+00:00", FIRST, is_complete=True)
     release.notes[RECORD] = release_record("r", "2015-01-03T04:00:00+00:00")
+    point_to(lake, "r")
     lake.put(release.file(file), b"{")
     (row,) = releases(lake)
     assert tuple(row) == KEYS
@@ -231,6 +232,7 @@ def test_a_release_with_a_damaged_file_is_a_row_that_says_so(lake: Lake, file: s
 
 def test_a_release_without_a_plan_is_a_row_that_says_so(lake: Lake) -> None:
     Pinned(lake, "releases", "r").notes[RECORD] = release_record("r", "2015-01-03T04:00:00+00:00")
+    point_to(lake, "r")
     (row,) = releases(lake)
     assert (row["status"], row["problem"]) == (
         "damaged",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.contracts import SOURCE_HEALTH
+from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import point_to
@@ -71,7 +72,8 @@ def test_days_without_a_stored_reason_are_left_out(lake: Lake) -> None:
 def test_the_current_release_has_its_figures_and_its_age(lake: Lake, settings: Settings) -> None:
     published_at = "2015-01-04T03:12:00+00:00"
     Pinned(lake, "releases", "r").notes[RECORD] = release_record("r", published_at, issues=3, index_items=2)
-    assert status(lake, settings)["release"] is None
+    with pytest.raises(LakeError, match="is missing, but releases were published: r"):
+        status(lake, settings)
     point_to(lake, "r")
     release = status(lake, settings)["release"]
     assert release.pop("age_hours") > 24 * 365

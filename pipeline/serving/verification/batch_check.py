@@ -87,8 +87,8 @@ def _check_manifest(lake: Lake, batch: NeededBatch, manifest: Manifest) -> None:
         found = "its number of rows is not that of its files"
     elif batch.listed is not None and manifest != batch.listed:
         found = "it differs from the entry in the list of members"
-    elif batch.digest and manifest.digest != batch.digest:
-        found = "its digest is not the one that the plan has recorded"
+    elif batch.digests - {manifest.digest}:
+        found = "its digest is not the one that a plan has recorded"
     if found:
         raise LakeError(
             f"The file {lake.path(batch.folder)}/manifest.json is damaged: {found}.",

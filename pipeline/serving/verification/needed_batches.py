@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
+=======
+from collections.abc import Sequence
+>>>>>>> wt-verify
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -33,12 +37,12 @@ DAY_TABLES = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TOKENS.name
 @dataclass
 class NeededBatch:
     """A batch that must be intact. `used_by` names what needs it. `listed` is its manifest as a list of
-    members has it, or None. `digest` is the digest that a plan has recorded, or empty."""
+    members has it, or None. `digests` are the digests that plans have recorded."""
 
     folder: str
     used_by: set[str] = field(default_factory=set)
     listed: Manifest | None = None
-    digest: str = ""
+    digests: set[str] = field(default_factory=set)
 
 
 class NeededBatches:
@@ -90,7 +94,11 @@ class NeededBatches:
             for folder in day.folders:
                 self._add(folder, name)
         for pages in catalogue.manifests.values():
+<<<<<<< HEAD
             attempt(partial(read_pages, lake, pages.values(), MANIFEST_PAGE), name)
+=======
+            attempt(partial(read_pages, lake, list(pages.values()), MANIFEST_PAGE), name)
+>>>>>>> wt-verify
         attempt(lambda: read_page_files(lake, [ids.page for ids in catalogue.ids.values()]), name)
 
     def _add_subject(self, subject: Pinned) -> None:
@@ -124,10 +132,11 @@ class NeededBatches:
     def _add(self, folder: str, used_by: str, digest: str = "") -> NeededBatch:
         needed = self.by_folder.setdefault(folder, NeededBatch(folder))
         needed.used_by.add(used_by)
-        needed.digest = needed.digest or digest
+        needed.digests |= {digest} - {""}
         return needed
 
 
+<<<<<<< HEAD
 def _members(subject: Pinned, table: str) -> list[Manifest]:
     """Returns the batches of a table. A table that no stage has recorded yet has none. A model that was
     trained has a predictor."""
@@ -137,6 +146,14 @@ def _members(subject: Pinned, table: str) -> list[Manifest]:
             subject.members[table]
         )  # of a trained model without one, raises an error with the command
     return []
+=======
+def _members(subject: Pinned, table: str) -> Sequence[Manifest]:
+    """Returns the batches of a table. A table that no stage has recorded yet has none. A model that was
+    trained has a predictor."""
+    is_trained = table == PREDICTOR and subject.notes[EVALUATION] is not None
+    # without a list, the second condition leads to the error that names the command
+    return subject.members[table] if table in subject.members or is_trained else ()
+>>>>>>> wt-verify
 
 
 def _name(subject: Pinned) -> str:
