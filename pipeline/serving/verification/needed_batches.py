@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-=======
 from collections.abc import Sequence
->>>>>>> wt-verify
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -94,11 +91,7 @@ class NeededBatches:
             for folder in day.folders:
                 self._add(folder, name)
         for pages in catalogue.manifests.values():
-<<<<<<< HEAD
-            attempt(partial(read_pages, lake, pages.values(), MANIFEST_PAGE), name)
-=======
             attempt(partial(read_pages, lake, list(pages.values()), MANIFEST_PAGE), name)
->>>>>>> wt-verify
         attempt(lambda: read_page_files(lake, [ids.page for ids in catalogue.ids.values()]), name)
 
     def _add_subject(self, subject: Pinned) -> None:
@@ -136,24 +129,12 @@ class NeededBatches:
         return needed
 
 
-<<<<<<< HEAD
-def _members(subject: Pinned, table: str) -> list[Manifest]:
-    """Returns the batches of a table. A table that no stage has recorded yet has none. A model that was
-    trained has a predictor."""
-    was_trained = table == PREDICTOR and subject.notes[EVALUATION] is not None
-    if table in subject.members or was_trained:
-        return list(
-            subject.members[table]
-        )  # of a trained model without one, raises an error with the command
-    return []
-=======
 def _members(subject: Pinned, table: str) -> Sequence[Manifest]:
     """Returns the batches of a table. A table that no stage has recorded yet has none. A model that was
     trained has a predictor."""
     is_trained = table == PREDICTOR and subject.notes[EVALUATION] is not None
     # without a list, the second condition leads to the error that names the command
     return subject.members[table] if table in subject.members or is_trained else ()
->>>>>>> wt-verify
 
 
 def _name(subject: Pinned) -> str:
