@@ -84,7 +84,7 @@ def _verify(current: Context, subject: Subject) -> None:
 
     places = verify(current.lake, current.settings, subject)
     _print_searched(places)
-    if any(place.found for place in places):
+    if any(place.findings for place in places):
         raise typer.Exit(ExitCode.DECISION_NEEDED)
 
 
@@ -174,9 +174,12 @@ def _print_searched(places: Sequence[Searched]) -> None:
         ("mentions", "right"),
     ]
     rows = [
-        (place.place, *(f"{number:,}" for number in (place.files, place.rows, place.found, place.mentions)))
+        (
+            place.place,
+            *(f"{number:,}" for number in (place.files, place.rows, place.findings, place.mentions)),
+        )
         for place in places
     ]
     print_table(columns, rows, 0)
-    found = sum(place.found for place in places)
-    say(f"forget --verify: {count(found, 'finding')}")
+    findings = sum(place.findings for place in places)
+    say(f"forget --verify: {count(findings, 'finding')}")

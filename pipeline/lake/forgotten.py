@@ -77,7 +77,7 @@ class ForgottenList:
         """Returns the list of a lake. If nothing was forgotten yet, the list is empty and has a new salt."""
         return lake.get_json(FORGOTTEN, FORGOTTEN_DOCUMENT) or cls(secrets.token_hex(16))
 
-    def put(self, lake: LakeFiles, forgetting: Forgetting) -> ForgottenList:
+    def store(self, lake: LakeFiles, forgetting: Forgetting) -> ForgottenList:
         """Adds an entry, or replaces the entry with the same id. Writes and returns the list."""
         others = [each for each in self.forgettings if each.id != forgetting.id]
         changed = replace(self, forgettings=(*others, forgetting))
@@ -225,6 +225,6 @@ class Matcher:
         return any(self.matches(kind, value) for kind, value in named)
 
 
-def now() -> str:
+def utc_time() -> str:
     """Returns the current UTC time, such as 2015-01-04T03:12:00+00:00."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -28,7 +28,7 @@ from pipeline.contracts import ISSUES
 from pipeline.errors import TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.draft_records import DRAFTS, UNUSED, forget_batches
-from pipeline.lake.forgotten import Forgetting, ForgottenList, address_of, now
+from pipeline.lake.forgotten import Forgetting, ForgottenList, address_of, utc_time
 from pipeline.lake.leases import hold_lease, valid_leases
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pages import PAGES
@@ -79,7 +79,7 @@ class Subject:
             kind=self.kind,
             because=because,
             by=user_name(),
-            begun_at=now(),
+            begun_at=utc_time(),
             hashes={kind: [forgotten.hash_of(kind, value)]},
         )
 
@@ -126,7 +126,7 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
         matcher = forgotten.matcher_of([forgetting])
         affected = forgotten_rows(lake, batches.manifests, matcher)
         forgetting = _with_removed(forgetting, _by_table(affected))
-        forgotten = forgotten.put(lake, forgetting)
+        forgotten = forgotten.store(lake, forgetting)
         rewriting = Rewriting(lake, forgetting.id, matcher)
         rewriting.run(batches.manifests, affected)
         replaced = [batch for batch in batches.manifests if batch.folder in rewriting.new]
@@ -147,10 +147,10 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
         words = own_words(lake, batches.manifests, replaced, matcher)
         remains = {*forgetting.remains, *remaining_places(lake, settings, rewriting, words)}
         forgetting = replace(_with_removed(forgetting, counts), remains=sorted(remains))
-        forgotten = forgotten.put(lake, forgetting)
+        forgotten = forgotten.store(lake, forgetting)
         _delete_replaced(lake, replaced, references.old_pages)
-        forgetting = replace(forgetting, finished_at=now())
-        forgotten.put(lake, forgetting)
+        forgetting = replace(forgetting, finished_at=utc_time())
+        forgotten.store(lake, forgetting)
     return forgetting
 
 
@@ -166,7 +166,7 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
             "Run that command again. The lake does not say what it named.",
         )
     forgetting = interrupted or new
-    forgotten = before.put(lake, forgetting)
+    forgotten = before.store(lake, forgetting)
     running = [lease for lease in valid_leases(lake, datetime.now(UTC)) if lease.verb != VERB]
     if running:
         if interrupted is None:

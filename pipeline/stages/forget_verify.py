@@ -46,7 +46,7 @@ class Searched:
     place: str
     files: int = 0
     rows: int = 0
-    found: int = 0
+    findings: int = 0
     mentions: int = 0
 
 
@@ -104,7 +104,7 @@ def verify(lake: Lake, settings: Settings, subject: Subject) -> list[Searched]:
         place.files += 1
         _search_file(lake, path, search, place)
     of_runs = count_forgotten(open_tracking(settings, lake), search.matcher.matches_url)
-    return [*places.values(), Searched(TRACKING, found=of_runs), *_warehouse_tables(settings, search)]
+    return [*places.values(), Searched(TRACKING, findings=of_runs), *_warehouse_tables(settings, search)]
 
 
 def _files(lake: Lake, folder: str) -> Iterator[str]:
@@ -128,17 +128,17 @@ def _search_file(lake: Lake, path: str, search: Search, place: Searched) -> None
     if path.endswith(ISSUE_ID_ARRAY):
         ids = np.load(io.BytesIO(data), allow_pickle=False)
         place.rows += len(ids)
-        place.found += int(search.matcher.mask(pa.table({"issue_id": ids})).sum())
+        place.findings += int(search.matcher.mask(pa.table({"issue_id": ids})).sum())
         return
     for content in _contents(data):
-        found = len(search.exact.findall(content))
-        mentions = max(0, len(search.mention.findall(content)) - found)
+        findings = len(search.exact.findall(content))
+        mentions = max(0, len(search.mention.findall(content)) - findings)
         if path.endswith(VOCABULARY_SUFFIX):
-            found, mentions = 0, found + mentions
+            findings, mentions = 0, findings + mentions
         if path.endswith((".json", ".jsonl", ".html")):
             numbers = set(_NUMBERS.findall(content))
-            found += sum(search.matcher.matches("issue", number.decode()) for number in numbers)
-        place.found += found
+            findings += sum(search.matcher.matches("issue", number.decode()) for number in numbers)
+        place.findings += findings
         place.mentions += mentions
 
 
@@ -153,10 +153,10 @@ def _contents(data: bytes) -> Iterator[bytes]:
 
 def _search_rows(rows: pa.Table, search: Search, place: Searched) -> None:
     """Searches the rows of a table. A text is a mention if the row itself is not a finding."""
-    is_found = search.matcher.mask(rows)
+    is_finding = search.matcher.mask(rows)
     place.rows += len(rows)
-    place.found += int(is_found.sum())
-    others = rows.filter(pa.array(~is_found))
+    place.findings += int(is_finding.sum())
+    others = rows.filter(pa.array(~is_finding))
     for name in others.column_names:
         if name not in MATCHED_COLUMNS:
             place.mentions += _mentions(others.column(name), search)
@@ -192,5 +192,5 @@ def _search_table(connection: warehouse.Warehouse, settings: Settings, name: str
     sql = f"SELECT {listed}, COUNT(*) AS row_count FROM {name} GROUP BY {listed}"
     values = connection.query(warehouse.Query(f"the distinct issues of {name}", sql))
     counts = values.column("row_count").to_numpy()
-    found = int(counts[search.matcher.mask(values)].sum())
-    return Searched(f"{settings.warehouse.kind}: {name}", 0, int(counts.sum()), found)
+    findings = int(counts[search.matcher.mask(values)].sum())
+    return Searched(f"{settings.warehouse.kind}: {name}", 0, int(counts.sum()), findings)

@@ -92,7 +92,7 @@ def issue_of(settings: Settings, url: str) -> dict[str, Any]:
 def found(settings: Settings, subject: Subject) -> dict[str, int]:
     """The places in which something of the subject is found, with the number of findings."""
     places = verify(Lake(settings.lake.root), settings, subject)
-    return {place.place: place.found for place in places if place.found}
+    return {place.place: place.findings for place in places if place.findings}
 
 
 def run_stages_again(lake: Lake, settings: Settings, release: Pinned) -> dict[str, int]:
@@ -236,7 +236,7 @@ def test_no_command_writes_and_the_status_says_so_until_it_has_finished(
     settings: Settings, lake: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unfinished = Forgetting("a", "repo", BECAUSE, "me", "2015-01-04T03:12:00+00:00", {"repo": ["hash"]})
-    ForgottenList.read(lake).put(lake, unfinished)
+    ForgottenList.read(lake).store(lake, unfinished)
     context = Context.of(settings)
     with pytest.raises(TitlerError, match="is not finished"):
         stage_runs.collect(context)
@@ -256,7 +256,7 @@ def keep_one_repository(settings: Settings) -> None:
     _, *others = [repo for repo, _ in repos.most_common()]
     forgotten = ForgottenList.read(lake)
     hashes = {"repo": [forgotten.hash_of("repo", repo) for repo in others]}
-    forgotten.put(lake, Forgetting("a", "repo", BECAUSE, "me", "2015-01-04T03:12:00+00:00", hashes))
+    forgotten.store(lake, Forgetting("a", "repo", BECAUSE, "me", "2015-01-04T03:12:00+00:00", hashes))
     forget.run(lake, settings, Subject("repo", others[0]), BECAUSE)  # continues with all of them
 
 

@@ -100,7 +100,7 @@ def test_the_list_has_hashes_that_depend_on_its_salt_and_no_names(tmp_path: Path
     one, two = ForgottenList.read(lake), ForgottenList.read(lake)
     hashed = one.hash_of("author", "ann")
     assert hashed != two.hash_of("author", "ann")
-    one.put(lake, dataclasses.replace(entry(), hashes={"author": [hashed]}))
+    one.store(lake, dataclasses.replace(entry(), hashes={"author": [hashed]}))
     stored = ForgottenList.read(lake)
     assert stored.matcher is not None
     assert stored.matcher.matches("author", "ann")
@@ -110,8 +110,8 @@ def test_the_list_has_hashes_that_depend_on_its_salt_and_no_names(tmp_path: Path
 def test_no_command_may_write_until_an_interrupted_one_has_finished(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     refuse_while_forgetting(lake)
-    ForgottenList.read(lake).put(lake, entry())
+    ForgottenList.read(lake).store(lake, entry())
     with pytest.raises(TitlerError, match="titler forget --repo` that me began at 2015-01-04T03:12 UTC"):
         refuse_while_forgetting(lake)
-    ForgottenList.read(lake).put(lake, entry(finished_at="2015-01-04T03:13:00+00:00"))
+    ForgottenList.read(lake).store(lake, entry(finished_at="2015-01-04T03:13:00+00:00"))
     refuse_while_forgetting(lake)
