@@ -134,7 +134,7 @@ def test_an_issue_is_removed_from_every_place_and_both_releases_stay_whole(
     assert forgetting.removed[SIMILAR_ISSUES.name] > 1
     assert forgetting.removed[SAMPLES] == 1
     assert forgetting.removed[REPORTS] == 2
-    assert forgetting.removed[LOGGED_REPORTS] == 1
+    assert forgetting.removed[LOGGED_REPORTS] == 2
     assert any("weights of model" in text for text in forgetting.remains)
     stored = (lake.get(FORGOTTEN) or b"").decode()
     assert issue["issue_url"] not in stored
