@@ -222,8 +222,8 @@ def test_a_repository_is_removed_wherever_the_command_was_killed_before(
             copied, "SELECT issue_id, list, rank, similar_issue_id FROM similar_issues ORDER BY ALL"
         )
         assert similar == expected
-        current = Pinned(lake, "releases", "20991231T000000Z")
-        assert set(run_stages_again(lake, copied, current).values()) == {0}
+    current = Pinned(lake, "releases", "20991231T000000Z")
+    assert set(run_stages_again(lake, copied, current).values()) == {0}
 
 
 def test_nothing_is_forgotten_while_another_command_writes(settings: Settings, lake: Lake) -> None:
