@@ -629,4 +629,4 @@ def test_the_error_for_an_unreachable_mlflow_names_its_address() -> None:
     with pytest.raises(
         TitlerError, match=r"(?s)MLflow at sqlite:////proc/none.db does not answer.*titler doctor"
     ):
-        Tracking("sqlite:////proc/none.db", "titler", "titler", "/proc").champion()
+        Tracking("sqlite:////proc/none.db", "titler", "titler", "/proc").check()

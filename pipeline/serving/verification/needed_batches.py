@@ -123,10 +123,10 @@ class NeededBatches:
             self._add(folder, used_by)
 
     def _add(self, folder: str, used_by: str, digest: str = "") -> NeededBatch:
-        needed = self.by_folder.setdefault(folder, NeededBatch(folder))
-        needed.used_by.add(used_by)
-        needed.digests |= {digest} - {""}
-        return needed
+        batch = self.by_folder.setdefault(folder, NeededBatch(folder))
+        batch.used_by.add(used_by)
+        batch.digests |= {digest} - {""}
+        return batch
 
 
 def _members(subject: Pinned, table: str) -> Sequence[Manifest]:

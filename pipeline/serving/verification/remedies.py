@@ -34,14 +34,14 @@ def batch_remedy(folder: str, used_by: Collection[str], current: str | None, las
     `folder` is the folder of the batch, `used_by` names what needs it, `last_day` is the last day of the
     lake, and `current` is the name of the current release.
     """
-    table, _, rest = folder.partition("/")
+    table, _, partition = folder.partition("/")
     of_day = table in (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, QUARANTINE, TOKENS.name)
     if of_day and not any(name.startswith("day ") or name == f"release {current}" for name in used_by):
         return _OF_EARLIER_RELEASES
     if table in (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, QUARANTINE):
-        return _of_day(rest, extract=True)
+        return _of_day(partition, extract=True)
     if table == TOKENS.name:
-        return _of_day(rest, extract=False)
+        return _of_day(partition, extract=False)
     if table in (PREDICTOR, VOCABULARY):
         return (
             "Restore the file from a backup. If there is none, the trained network is lost. "
@@ -67,8 +67,8 @@ def restore_from_mlflow(lake: Lake, folder: str, file: File) -> str:
     return ""
 
 
-def _of_day(rest: str, *, extract: bool) -> str:
-    day = rest.partition("/")[0].removeprefix("day=")
+def _of_day(partition: str, *, extract: bool) -> str:
+    day = partition.partition("/")[0].removeprefix("day=")
     if not extract:
         return f"Run: titler run --from {day} --to {day}"
     return (

@@ -50,19 +50,19 @@ def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Ver
     if release is not None:
         release.require_open()
     started, findings = time.perf_counter(), Findings()
-    needed = NeededBatches(lake, findings)
+    batches = NeededBatches(lake, findings)
     releases = [release.name] if release else pinned_names(lake, "releases")
     models = [] if release else pinned_names(lake, "models")
     shared_pages: SharedPages = {}
     for name in releases:
-        needed.add_release(Pinned(lake, "releases", name, shared_pages))
+        batches.add_release(Pinned(lake, "releases", name, shared_pages))
     for name in models:
-        needed.add_model(Pinned(lake, "models", name))
+        batches.add_model(Pinned(lake, "models", name))
     if release is None:
-        needed.add_days()
+        batches.add_days()
     current = findings.attempt(lambda: current_release_id(lake), "the current release")
     last_day = max(findings.attempt(lambda: lake.days(TOKENS.name), "all days") or ["DAY"])
-    in_order = sorted(needed.by_folder.values(), key=lambda batch: batch.folder)
+    in_order = sorted(batches.by_folder.values(), key=lambda batch: batch.folder)
     checks = check_batches(lake, in_order, damaged_batches(lake))
     for check in checks:
         _add_damages(lake, findings, check, current, last_day)
