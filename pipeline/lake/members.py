@@ -56,6 +56,10 @@ MADE_BY: Mapping[str, str] = MappingProxyType(
     }
 )
 """Maps each table to the `titler` command (verb) that adds its batches to a model or a release."""
+EARLIER_TABLES: Mapping[str, str] = MappingProxyType(
+    {SIMILAR_ISSUES.name: SIMILAR_ISSUES_V1.name, SEGMENTS.name: INDEX}
+)
+"""Maps a table to the table that releases of earlier versions of Titler have in its place."""
 MEMBER_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "models": (VOCABULARY, VECTORS.name, PREDICTOR),

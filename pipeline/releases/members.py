@@ -16,7 +16,6 @@ from pipeline.contracts import (
     EMBEDDINGS,
     ISSUES,
     SIMILAR_ISSUES,
-    SIMILAR_ISSUES_V1,
     SOURCE_HEALTH,
     TABLES,
     TITLE_PREDICTIONS,
@@ -24,7 +23,7 @@ from pipeline.contracts import (
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.damaged_batches import damaged_batches
-from pipeline.lake.members import SharedPages
+from pipeline.lake.members import EARLIER_TABLES, SharedPages
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.completeness import check_published_tables
 from pipeline.settings import Settings
@@ -39,8 +38,6 @@ PUBLISHED_TABLES = (
 )
 TABLES_OF_LATER_VERSIONS = (DUPLICATE_MARKS.name, DUPLICATE_PAIRS.name)
 """Published tables that a release may lack, because earlier versions of Titler made releases without them."""
-EARLIER_TABLES = {SIMILAR_ISSUES.name: SIMILAR_ISSUES_V1.name}
-"""The tables that releases of earlier versions of Titler have in place of a published table."""
 
 
 def published_tables(settings: Settings) -> tuple[str, ...]:
@@ -88,7 +85,7 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
     batches: dict[str, list[Batch]] = {}
     for name in (ISSUES.name, *tables):
         earlier = EARLIER_TABLES.get(name, name)
-        table = earlier if earlier in release.members else name
+        table = earlier if name not in release.members and earlier in release.members else name
         required = complete and table not in TABLES_OF_LATER_VERSIONS
         manifests = release.members[table] if required or table in release.members else ()
         for manifest in manifests:

@@ -46,7 +46,7 @@ from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.forgotten import refuse_while_forgetting
 from pipeline.lake.json_documents import ABSENT, Document, KnownKeys, delete_and_run, object_with
 from pipeline.lake.leases import Lease, valid_leases
-from pipeline.lake.members import MANIFEST_PAGE, MEMBER_TABLES, SharedPages
+from pipeline.lake.members import EARLIER_TABLES, MANIFEST_PAGE, MEMBER_TABLES, SharedPages
 from pipeline.lake.pages import delete_pages_except, read_pages
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.lake.sweep import is_current, remove_batch, sweep_batches, sweep_unfinished_files
@@ -328,7 +328,11 @@ def _references(pinned: Pinned) -> tuple[set[str], set[str]]:
     if embedding_network := taken_network(plan):
         folders.add(embedding_network.predictor)
     # Each table's file is read by its name: a bucket's listing may lack files that were just written.
-    for table in MEMBER_TABLES[pinned.kind]:
+    tables = MEMBER_TABLES[pinned.kind]
+    replaced = {old for new, old in EARLIER_TABLES.items() if new in tables and new in pinned.members}
+    for table in tables:
+        if table in replaced:  # its file does not exist, so it is not looked for
+            continue
         of_table = pinned.members.folders(table)
         folders.update(of_table)
         if of_table:  # otherwise the file that does not exist would be looked for again

@@ -57,7 +57,8 @@ def reuse_extracted(
     existing = lake.find(ISSUES.name, partition, (), parameters)
     same_data = _same_but_for_words(lake, partition, parameters, current)
     if existing is not None and (same_data is None or _extracted_as(existing) == _extracted_as(same_data)):
-        lake.reuse(ISSUES.name, partition, (), parameters)
+        if current is None or current.batch_id != existing.batch_id:
+            lake.reuse(ISSUES.name, partition, (), parameters)
         return ReusedBatch(existing, False)
     if same_data is None:
         return None
