@@ -21,13 +21,14 @@ from pipeline.cli import (
     serve_command,
     stage_commands,
     stage_forget,
+    verify_command,
 )
 from pipeline.errors import ExitCode
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verbs.md"
 SECTIONS = {
     "The whole job, and the verbs that answer questions": (query_commands,),
-    "Releases: what is in them, and how they came about": (release_commands, report_command),
+    "Releases: what is in them, and how they came about": (release_commands, report_command, verify_command),
     "The server": (serve_command,),
     "The stages, in the order in which the data passes through them": (stage_commands,),
     "What changes published releases": (stage_forget,),
