@@ -42,8 +42,8 @@ def refusal(content: Any) -> str:
             continue
         if in_utc and in_utc.time() != time():
             return (
-                f"{name} is {in_utc:%Y-%m-%d %H:%M} UTC, but {DAG_ID} ingests whole days in UTC. Choose UTC as "
-                "the time zone in Airflow's menu (the clock), and dates at 00:00."
+                f"{name} is {in_utc:%Y-%m-%d %H:%M} UTC, but {DAG_ID} ingests whole days in UTC. "
+                "Choose UTC as the time zone in Airflow's menu (the clock), and dates at 00:00."
             )
     return ""
 
