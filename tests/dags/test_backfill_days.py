@@ -97,7 +97,7 @@ def test_a_backfill_whose_days_are_not_days_in_utc_is_refused(content: object, r
     assert bool(refusal(content)) == bool(reason)
 
 
-def answer(*messages: dict[str, Any], path: str = "/api/v2/backfills") -> tuple[list[int], list[Any]]:
+def send_request(*messages: dict[str, Any], path: str = "/api/v2/backfills") -> tuple[list[int], list[Any]]:
     """Sends a request to the middleware. Returns the status, and what the application behind it received."""
     from titler_backfills import MidnightUtc
 
@@ -125,8 +125,8 @@ REFUSED = json.dumps(INGEST | {"from_date": "2024-01-02T05:00:00Z"}).encode()
 
 
 def test_a_refused_backfill_does_not_reach_airflow_even_if_it_is_sent_in_parts() -> None:
-    assert answer(body(REFUSED[:9], more=True), body(REFUSED[9:])) == ([400], [])
-    assert answer(body(REFUSED), path="/base/api/v2/backfills/dry_run") == ([400], [])
+    assert send_request(body(REFUSED[:9], more=True), body(REFUSED[9:])) == ([400], [])
+    assert send_request(body(REFUSED), path="/base/api/v2/backfills/dry_run") == ([400], [])
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_a_refused_backfill_does_not_reach_airflow_even_if_it_is_sent_in_parts()
     ids=["another DAG", "no JSON", "too deep", "disconnected"],
 )
 def test_airflow_receives_every_other_request_as_it_was_sent(messages: list[dict[str, Any]]) -> None:
-    assert answer(*messages) == ([200], messages)
+    assert send_request(*messages) == ([200], messages)
 
 
 def test_other_paths_are_not_read() -> None:
-    assert answer(body(REFUSED), path="/api/v2/dags") == ([200], [body(REFUSED)])
+    assert send_request(body(REFUSED), path="/api/v2/dags") == ([200], [body(REFUSED)])
