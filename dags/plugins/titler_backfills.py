@@ -37,12 +37,13 @@ def refusal(content: Any) -> str:
     for name in ("from_date", "to_date"):
         try:
             moment = datetime.fromisoformat(content[name])
-        except (LookupError, TypeError, ValueError):  # Airflow itself refuses it
+            in_utc = moment.astimezone(UTC) if moment.tzinfo else None
+        except (LookupError, TypeError, ValueError, OverflowError):  # Airflow itself refuses it
             continue
-        if moment.tzinfo and moment.astimezone(UTC).time() != time():
+        if in_utc and in_utc.time() != time():
             return (
-                f"{name} is {moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC, but {DAG_ID} ingests whole days in "
-                "UTC. Choose UTC as the time zone in Airflow's menu (the clock), and dates at 00:00."
+                f"{name} is {in_utc:%Y-%m-%d %H:%M} UTC, but {DAG_ID} ingests whole days in UTC. "
+                "Choose UTC as the time zone in Airflow's menu (the clock), and dates at 00:00."
             )
     return ""
 
@@ -63,7 +64,7 @@ class MidnightUtc:
             messages.append(await receive())
         try:
             reason = refusal(json.loads(b"".join(message.get("body", b"") for message in messages)))
-        except ValueError:  # not JSON: Airflow itself refuses it
+        except (ValueError, RecursionError):  # not JSON, or too deep: Airflow itself refuses it
             reason = ""
         if reason:
             body = json.dumps({"detail": reason}).encode()

@@ -13,20 +13,19 @@ import numpy.typing as npt
 
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.segment import Numbers
-from pipeline.index.unit_vectors import Lengths
+from pipeline.index.unit_vectors import Lengths, Rows
 
 Vectors = npt.NDArray[np.float32]
 
 
 class Items(Protocol):
-    """Issues that are compared with a query: the issues of a segment or of a repository. `lengths` are the
-    Euclidean lengths of the vectors, times are microseconds since 1970, and source days are days since
+    """Issues that are compared with a query: the issues of a segment or of a repository. `lengths` returns
+    the Euclidean lengths of some vectors. Times are microseconds since 1970, and source days are days since
     1970."""
 
     @property
     def vectors(self) -> EmbeddingMatrix: ...
-    @property
-    def lengths(self) -> Lengths: ...
+    def lengths(self, rows: Rows) -> Lengths: ...
     @property
     def created_at(self) -> Numbers: ...
     @property

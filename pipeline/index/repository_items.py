@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.segment import Numbers, Segment
 from pipeline.index.segment_terms import take_terms
-from pipeline.index.unit_vectors import Lengths, lengths_of
+from pipeline.index.unit_vectors import Lengths, Rows, lengths_of
 from pipeline.text.issue_terms import IssueTerms
 
 Slices = Sequence[tuple[int, range]]
@@ -75,9 +75,12 @@ class RepositoryItems:
         positions = order[np.minimum(places, len(self) - 1)]
         return np.where(self.issue_ids[positions] == issue_ids, positions, len(self))
 
+    def lengths(self, rows: Rows) -> Lengths:
+        """Returns the Euclidean lengths of the vectors in some rows."""
+        return self._all_lengths[rows]
+
     @cached_property
-    def lengths(self) -> Lengths:
-        """The Euclidean length of each vector, shape (n,)."""
+    def _all_lengths(self) -> Lengths:
         return lengths_of(self.vectors)
 
     @cached_property

@@ -35,7 +35,7 @@ from pipeline.index import annoy_index
 from pipeline.index.coarse_vectors import CoarseVectors
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.segment_terms import read_terms, take_terms, write_terms
-from pipeline.index.unit_vectors import Lengths, lengths_of
+from pipeline.index.unit_vectors import Lengths, Rows, lengths_of
 from pipeline.lake.batches import Lake
 from pipeline.lake.files import parquet_bytes
 from pipeline.lake.manifest import Manifest
@@ -142,15 +142,22 @@ class Segment:
         """The embeddings, shape (items, size). Raises LakeError if the file is damaged."""
         return self._array(VECTORS_FILE, np.float16, (self.items, self.size))
 
+    def lengths(self, rows: Rows) -> Lengths:
+        """Returns the Euclidean lengths of the vectors in some rows. Raises LakeError if the file is damaged.
+
+        The lengths of all vectors are computed once, except in a segment with an Annoy index. There, few
+        vectors are compared one by one, and to read the others would take much longer.
+        """
+        return lengths_of(self.vectors[rows]) if self.has_annoy else self._all_lengths[rows]
+
     @cached_property
-    def lengths(self) -> Lengths:
-        """The Euclidean length of each vector, shape (items,). Raises LakeError if the file is damaged."""
+    def _all_lengths(self) -> Lengths:
         return lengths_of(self.vectors)
 
     def keep_coarse_vectors(self) -> None:
         """Keeps a copy of the vectors in memory, one byte per number, so that an exact search of a single
         query is several times as fast. Reads all vectors. Raises LakeError if the file is damaged."""
-        self.coarse = CoarseVectors.of(self.vectors, self.lengths)
+        self.coarse = CoarseVectors.of(self.vectors, self._all_lengths)
 
     @cached_property
     def created_at(self) -> Numbers:

@@ -192,7 +192,7 @@ def _cosines(unit_queries: Vectors, segment: Items, items: Numbers, vectors: Vec
 def _unit_vectors(segment: Items, items: Numbers) -> Vectors:
     """Returns the vectors of the items with the length 1."""
     rows = rows_of(items)
-    return unit_vectors(segment.vectors[rows], segment.lengths[rows])
+    return unit_vectors(segment.vectors[rows], segment.lengths(rows))
 
 
 def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Numbers:

@@ -23,12 +23,19 @@ _FRACTION_BITS: Final = 23 - 10
 _BITS_USED: Final = np.array(0x8FFFE000, np.uint32).view(np.int32)
 """The bits of a shifted number: sign, exponent and fraction. The other bits repeat the sign."""
 _EXPONENT: Final = np.float32(2.0 ** (127 - 15))
+_SHORT: Final = np.float32(2.0**-15)
+"""2^112 divided by a smaller length is too large for single precision."""
+Rows = slice | npt.NDArray[np.int64]
+"""Some rows of an array."""
 
 
 def unit_vectors(vectors: EmbeddingMatrix, lengths: Lengths) -> Vectors:
     """Returns vectors, shape (n, size), divided by their lengths, shape (n,)."""
     result = _shifted(vectors)
-    result *= (_EXPONENT / lengths)[:, None]
+    result *= (_EXPONENT / np.maximum(lengths, _SHORT))[:, None]
+    is_short = lengths < _SHORT
+    if is_short.any():
+        result[is_short] *= (_SHORT / lengths[is_short])[:, None]
     return result
 
 
@@ -43,7 +50,7 @@ def lengths_of(vectors: EmbeddingMatrix) -> Lengths:
     return lengths
 
 
-def rows_of(items: npt.NDArray[np.int64]) -> slice | npt.NDArray[np.int64]:
+def rows_of(items: npt.NDArray[np.int64]) -> Rows:
     """Returns positions that are in order and not empty as a slice if they are consecutive. Then an array is
     not copied if it is indexed with them."""
     is_consecutive = items[-1] - items[0] == len(items) - 1 and bool(np.all(np.diff(items) == 1))

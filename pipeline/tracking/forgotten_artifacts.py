@@ -22,7 +22,7 @@ REMOVED_REPORT = """<!doctype html>
 <meta charset="utf-8">
 <title>Removed</title>
 <p>This report was removed, because it may have shown an issue that <code>titler forget</code> removed.
-To write it again: <code>titler report RELEASE</code></p>
+To write it into the lake again: <code>titler report RELEASE</code></p>
 """
 
 

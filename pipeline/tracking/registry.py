@@ -103,14 +103,15 @@ class Tracking:
         """Yields the MLflow run of a release, which is in an experiment of its own. Use it in a `with`
         statement. If the release already has a run, continues that run. The status is set as for a
         training."""
-        from mlflow.entities import Param
+        from mlflow.entities import Param, RunTag
 
         experiment = self._experiment_id(self.experiment + RELEASES_SUFFIX, RELEASES_TAGS)
-        tags = {RELEASE_TAG: release, NOTE_TAG: description, **_source(f"titler publish --release {release}")}
+        tags = {RELEASE_TAG: release, **_source(f"titler publish --release {release}")}
         runs = self._client.search_runs([experiment], f"tags.`{RELEASE_TAG}` = '{release}'", max_results=1)
         run = runs[0] if runs else self._client.create_run(experiment, run_name=release, tags=tags)
         run_id = str(run.info.run_id)
-        self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
+        params = [Param(key, str(value)) for key, value in parameters.items()]
+        self._client.log_batch(run_id, params=params, tags=[RunTag(NOTE_TAG, description)])
         with self._terminated(run_id):
             yield Run(self._client, run_id)
 

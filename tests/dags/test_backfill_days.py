@@ -3,6 +3,7 @@ days are not days in UTC is refused."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +85,7 @@ INGEST = {"dag_id": "titler_ingest"}
         (INGEST | {"from_date": "2024-01-01T19:00:00-05:00"}, ""),
         (INGEST | {"from_date": "2024-01-02"}, ""),  # Airflow takes it as midnight UTC
         (INGEST | {"from_date": None, "to_date": "tomorrow"}, ""),
+        (INGEST | {"from_date": "0001-01-01T00:00:00+05:00"}, ""),  # in UTC, the year would be 0
         ({"dag_id": "another", "from_date": "2024-01-02T05:00:00Z"}, ""),
         (["titler_ingest"], ""),
     ],
@@ -92,3 +95,53 @@ def test_a_backfill_whose_days_are_not_days_in_utc_is_refused(content: object, r
 
     assert refusal(content).startswith(reason and f"{reason}, but titler_ingest ingests whole days in UTC.")
     assert bool(refusal(content)) == bool(reason)
+
+
+def send_request(*messages: dict[str, Any], path: str = "/api/v2/backfills") -> tuple[list[int], list[Any]]:
+    """Sends a request to the middleware. Returns the status, and what the application behind it received."""
+    from titler_backfills import MidnightUtc
+
+    statuses, received, unsent = [], [], list(messages)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        received.extend([await receive() for _ in messages])
+        await send({"type": "http.response.start", "status": 200})
+
+    async def receive() -> dict[str, Any]:
+        return unsent.pop(0)
+
+    async def send(message: Any) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    asyncio.run(MidnightUtc(application)({"type": "http", "method": "POST", "path": path}, receive, send))
+    return statuses, received
+
+
+def body(content: bytes, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": content, "more_body": more}
+
+
+REFUSED = json.dumps(INGEST | {"from_date": "2024-01-02T05:00:00Z"}).encode()
+
+
+def test_a_refused_backfill_does_not_reach_airflow_even_if_it_is_sent_in_parts() -> None:
+    assert send_request(body(REFUSED[:9], more=True), body(REFUSED[9:])) == ([400], [])
+    assert send_request(body(REFUSED), path="/base/api/v2/backfills/dry_run") == ([400], [])
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [body(b'{"dag_id": ', more=True), body(b'"another"}')],
+        [body(b"no JSON")],
+        [body(b"[" * 100_000)],
+        [body(REFUSED[:9], more=True), {"type": "http.disconnect"}],
+    ],
+    ids=["another DAG", "no JSON", "too deep", "disconnected"],
+)
+def test_airflow_receives_every_other_request_as_it_was_sent(messages: list[dict[str, Any]]) -> None:
+    assert send_request(*messages) == ([200], messages)
+
+
+def test_other_paths_are_not_read() -> None:
+    assert send_request(body(REFUSED), path="/api/v2/dags") == ([200], [body(REFUSED)])

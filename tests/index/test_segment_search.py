@@ -104,6 +104,13 @@ def test_of_many_equally_distant_issues_the_oldest_are_found(tmp_path: Path) -> 
     assert found([same], queries([1, 0], [1, 1]), 3) == [[1000, 1, 2], [1, 2, 3]]
 
 
+def test_a_search_of_few_issues_of_a_large_segment_does_not_read_all_vectors(tmp_path: Path) -> None:
+    large = segment(tmp_path, [row(1, day=1), row(2, day=2)], [[1, 0], [0, 1]], ANNOY)
+    few = Index(exact_items=1)
+    assert found([large], queries([1, 0], since=moment(2)), 2, few) == [[2]]
+    assert "_all_lengths" not in vars(large)
+
+
 @pytest.fixture
 def random_segments(tmp_path: Path) -> dict[str, list[Segment]]:
     """The same 600 issues in one segment, in three, and in one with an Annoy index."""

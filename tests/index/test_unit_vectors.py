@@ -17,3 +17,8 @@ def test_vectors_get_the_length_1():
     assert lengths_of(vectors).tolist() == [5, 0.5]
     unit = unit_vectors(vectors, lengths_of(vectors))
     assert np.allclose(unit, np.array([[0.6, 0.8], [0.0, -1.0]]), rtol=1e-6)
+
+
+def test_the_shortest_vectors_get_the_length_1_too():
+    shortest = np.array([[2.0**-24, 0], [0, -(2.0**-17)]], np.float16)
+    assert unit_vectors(shortest, lengths_of(shortest)).tolist() == [[1, 0], [0, -1]]

@@ -111,8 +111,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         day = ("--from-date", "2024-01-01", "--to-date", "2024-01-01")
         served.run("backfill", "create", "--dag-id", "titler_ingest", *day)
         DagWatcher(served, "titler_ingest").wait_until_done()
-        found = MlflowClient(f"sqlite:///{lake}/mlflow.db").search_runs(["1"])
-        runs = {str(run.info.run_name): run.info.run_id for run in found}
+        logged_runs = MlflowClient(f"sqlite:///{lake}/mlflow.db").search_runs(["1"])
+        runs = {str(run.info.run_name): run.info.run_id for run in logged_runs}
         yield Site(lake, served, mlflow, printed, runs)
     finally:
         os.killpg(started.pid, signal.SIGINT)

@@ -392,7 +392,7 @@ def test_a_learned_ordering_is_a_run_of_its_own_without_a_model(registry: Regist
 
 def test_a_release_has_one_run_in_an_experiment_of_its_own(registry: Registry) -> None:
     for issues in (1_000, 1_200):
-        with registry.tracking.release_run("r1", {"model": "m1"}, "1,200 issues") as run:
+        with registry.tracking.release_run("r1", {"model": "m1"}, f"{issues:,} issues") as run:
             run.log_metrics({"release/issues": issues})
             run.log_text("report.html", f"<p>{issues} issues</p>")
     experiment = registry.client.get_experiment_by_name("titler-releases")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
 from pipeline.contracts import EMBEDDINGS, ISSUES, SEGMENTS, TITLE_PREDICTIONS, VECTORS
 from pipeline.lake.pinned import Pinned
 from pipeline.serving.report.values import ExtractionCost, VerbUsage
+from pipeline.stages.recounted_words import RECOUNTED_FROM
 
 TABLE_OF_VERB: Mapping[str, str] = MappingProxyType(
     {
@@ -31,16 +30,22 @@ def verb_usages(release: Pinned) -> tuple[VerbUsage, ...]:
     return tuple(VerbUsage(verb, usage) for verb, usage in usages if usage)
 
 
-def extraction_cost(release: Pinned, previous: Mapping[str, Any] | None) -> ExtractionCost | None:
-    """Returns what BigQuery billed for the extraction of the days of a release that were extracted after the
-    release before was published. `previous` is the record of that release, or None if there is none. Returns
-    None if no such day was extracted with BigQuery."""
-    published_before = datetime.fromisoformat(previous["published_at"]) if previous else None
+def extraction_cost(release: Pinned, previous: Pinned | None) -> ExtractionCost | None:
+    """Returns what BigQuery billed for the extraction of the days that are new in a release, or that were
+    extracted again since the release before. `previous` is that release, or None if there is none.
+
+    Returns None if no such day was extracted with BigQuery, or if the release before is no longer stored.
+    """
+    if previous and not previous.is_open():
+        return None
+    earlier = {day.issues for day in previous.plan.days} if previous else set()
     costs = [
         batch.figures["cost"]
         for batch in release.members[ISSUES.name]
         if "cost" in batch.figures
-        and (published_before is None or datetime.fromisoformat(batch.created_at) > published_before)
+        and batch.folder not in earlier
+        # Such a batch has the cost of the batch from which it was made, and was not billed itself.
+        and not (previous and RECOUNTED_FROM in batch.figures)
     ]
     if not costs:
         return None

@@ -92,7 +92,7 @@ def collect_values(settings: Settings, release: Pinned) -> tuple[ReleaseValues, 
         neighbours=neighbours(release, rows, record),
         drift=drift(figures, earlier_figures),
         verbs=verb_usages(release),
-        extraction=extraction_cost(release, previous),
+        extraction=extraction_cost(release, base if previous else None),
     )
     return values, figures
 

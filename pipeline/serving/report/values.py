@@ -238,8 +238,8 @@ class VerbUsage:
 
 @dataclass(frozen=True)
 class ExtractionCost:
-    """The bytes that BigQuery billed for the extraction of the days that are new in a release, and their
-    price at that time."""
+    """The bytes that BigQuery billed for the extraction of the days that are new or extracted again in a
+    release, and their price at that time."""
 
     days: int
     bytes: int

@@ -7,13 +7,13 @@ from pathlib import Path
 from pipeline.contracts import ISSUES, VECTORS
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
+from pipeline.lake.pages import write_pages
 from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import PinnedDay, day_pages
 from pipeline.serving.report.cost_values import extraction_cost, verb_usages
 from pipeline.serving.report.values import ExtractionCost
+from pipeline.stages.recounted_words import RECOUNTED_FROM
 from pipeline.usage import Stopwatch
-
-LONG_AGO = {"published_at": "2015-01-01T00:00:00+00:00"}
-LATER = {"published_at": "2100-01-01T00:00:00+00:00"}
 
 
 def extracted(lake: Lake, day: str, billed: int | None) -> Manifest:
@@ -47,10 +47,36 @@ def test_the_billed_bytes_of_all_days_of_a_first_release_are_added_up(tmp_path: 
     assert extraction_cost(release, None) == ExtractionCost(2, 4500, 4.5)
 
 
-def test_days_that_the_release_before_could_have_do_not_count(tmp_path: Path) -> None:
+def release_before(release: Pinned, days: int) -> Pinned:
+    """A release with the first `days` days of `release`."""
+    previous = Pinned(release.lake, "releases", "previous")
+    batches = release.members[ISSUES.name][:days]
+    planned = [PinnedDay(batch.day, batch.folder, "", "", batch.digest, "", "") for batch in batches]
+    previous.open_pages(write_pages(release.lake, day_pages(planned, {})), {})
+    return previous
+
+
+def test_days_that_the_release_before_has_do_not_count(tmp_path: Path) -> None:
+    release = release_with(tmp_path, 4000, 500)
+    assert extraction_cost(release, release_before(release, 1)) == ExtractionCost(1, 500, 0.5)
+    assert extraction_cost(release, release_before(release, 2)) is None
+
+
+def test_a_day_whose_words_were_only_counted_again_does_not_count(tmp_path: Path) -> None:
+    release = release_with(tmp_path, 4000, 500)
+    previous = release_before(release, 1)
+    first, second = release.members[ISSUES.name]
+    recounted = release.lake.draft(ISSUES.name, {"day": second.day}).commit(
+        {**second.figures, RECOUNTED_FROM: second.batch_id}
+    )
+    release.members.put(ISSUES.name, [first, recounted])
+    assert extraction_cost(release, previous) is None
+    assert extraction_cost(release, None) == ExtractionCost(2, 4500, 4.5)
+
+
+def test_the_cost_is_unknown_if_the_release_before_was_removed(tmp_path: Path) -> None:
     release = release_with(tmp_path, 4000)
-    assert extraction_cost(release, LONG_AGO) == ExtractionCost(1, 4000, 4.0)
-    assert extraction_cost(release, LATER) is None
+    assert extraction_cost(release, Pinned(release.lake, "releases", "removed")) is None
 
 
 def test_days_from_hour_files_cost_nothing(tmp_path: Path) -> None:

@@ -201,6 +201,7 @@ def test_the_time_and_the_memory_of_each_verb_are_shown() -> None:
 def test_the_cost_of_the_extraction_is_shown() -> None:
     text = Page(render(report_values())).text
     sentence = (
-        "BigQuery billed 3.4 GiB ($0.02) for the extraction of 1 day since the release before was published."
+        "BigQuery billed 3.4 GiB ($0.02) for the extraction of 1 day. "
+        "Extractions that the release before has used already are not counted."
     )
     assert sentence in text
