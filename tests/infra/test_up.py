@@ -103,12 +103,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     airflow, mlflow = free_port(), free_port()
     started = start({**settings, **NEW_YORK}, "--airflow-port", str(airflow), "--mlflow-port", str(mlflow))
     assert started.stdout is not None
-    served = LocalAirflow(lake / "airflow", {}, airflow)
+    served = LocalAirflow(lake / "airflow", NEW_YORK, airflow)
     try:
         printed = ""
         while "Press Ctrl-C" not in printed and (line := started.stdout.readline()):
             printed += line
-        day = ("--from-date", "2024-01-01", "--to-date", "2024-01-01")
+        day = ("--from-date", "2024-01-01T00Z", "--to-date", "2024-01-01T00Z")
         served.run("backfill", "create", "--dag-id", "titler_ingest", *day)
         DagWatcher(served, "titler_ingest").wait_until_done()
         logged_runs = MlflowClient(f"sqlite:///{lake}/mlflow.db").search_runs(["1"])
@@ -188,7 +188,7 @@ def test_a_port_in_use_is_one_clear_line(site: Site) -> None:
     )
 
 
-def test_plain_dates_of_a_backfill_are_days_in_utc(site: Site) -> None:
+def test_the_dates_of_a_backfill_as_documented_are_days_in_utc(site: Site) -> None:
     runs = site.served.get("dags/titler_ingest/dagRuns")["dag_runs"]
     assert [(run["logical_date"], run["state"]) for run in runs] == [("2024-01-01T00:00:00Z", "success")]
 
