@@ -123,7 +123,8 @@ def _count(lake: Lake, batch: Manifest, file: File, matcher: Matcher) -> int:
 
 
 def _lines(lake: Lake, batch: Manifest, file: File) -> list[str]:
-    return lake.read_file(batch, file).decode().splitlines(keepends=True)
+    # splitlines() would also split at other characters, such as U+2028, and leave a part of a removed line
+    return [f"{line}\n" for line in lake.read_file(batch, file).decode().split("\n") if line]
 
 
 def _remaining_lines(lake: Lake, batch: Manifest, file: File, matcher: Matcher) -> list[str]:
