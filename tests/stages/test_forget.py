@@ -84,6 +84,13 @@ def test_a_damaged_batch_is_named_before_anything_is_changed_so_that_it_can_be_m
     assert ForgottenList.read(lake).forgettings == ()
 
 
+def test_a_file_of_another_program_stays(lake: Lake, settings: Settings) -> None:
+    path = f"{ISSUES.name}/day=2015-01-01/.DS_Store"
+    lake.put(path, b"x")
+    forget.run(lake, settings, Subject("issue", ONE), BECAUSE)
+    assert (stored_ids(lake), lake.get(path)) == ([2], b"x")
+
+
 def test_a_release_whose_damaged_plan_was_deleted_is_not_counted_again(lake: Lake) -> None:
     release = Pinned(lake, "releases", "r")
     release.notes[RECORD] = release_record("r", "2015-01-04T03:12:00+00:00")
