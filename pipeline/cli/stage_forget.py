@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.stages.forget import Counted, Subject
     from pipeline.stages.forget_verify import Searched
 
+_LOGIN = re.compile(r"[\w-]+(?:\[bot\])?", re.ASCII)
 EXAMPLE = 'titler forget --author LOGIN --because "a request of 2015-01-04"'
 
 
@@ -116,7 +118,13 @@ def _subject(issue: str | None, repo: str | None, author: str | None) -> Subject
         return Subject("issue", url)
     if repo:
         return Subject("repo", repository_name(repo))
-    return Subject("author", str(author).strip().removeprefix("@"))
+    login = str(author).strip().removeprefix("@")
+    if not _LOGIN.fullmatch(login):
+        raise UsageError(
+            f"--author {author}: this is not the login of an account.",
+            "Give it as in the address https://github.com/LOGIN, for example: --author octocat",
+        )
+    return Subject("author", login)
 
 
 def _check_reason(subject: Subject, because: str) -> None:
@@ -124,7 +132,7 @@ def _check_reason(subject: Subject, because: str) -> None:
         raise UsageError(
             "--because is missing: the lake records why something was forgotten.", f"For example: {EXAMPLE}"
         )
-    if subject.value.lower() in because.lower():
+    if any(name.lower() in because.lower() for name in (subject.value, subject.named[1])):
         raise UsageError(
             f"--because names {subject.value}, but the reason is recorded and stays in the lake.",
             f"Give a reason that names nobody, for example: {EXAMPLE}",

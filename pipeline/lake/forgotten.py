@@ -58,11 +58,12 @@ class Forgetting:
     removed: dict[str, int] = field(default_factory=dict)
     remains: list[str] = field(default_factory=list)
 
-    @property
-    def named(self) -> str:
-        """The hash of what the user named. The other hashes are of issues that belong to it."""
-        kind = "address" if self.kind == "issue" and self.hashes.get("address") else self.kind
-        return f"{kind}:{self.hashes[kind][0]}"
+    def is_about(self, other: Forgetting) -> bool:
+        """Returns whether the entry has the kind and all hashes of another entry. An issue may be named by
+        its id or by its address."""
+        return self.kind == other.kind and all(
+            set(values) <= set(self.hashes.get(kind, ())) for kind, values in other.hashes.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class ForgottenList:
         changed = replace(self, forgettings=(*others, forgetting))
         changed.write(lake)
         return changed
+
+    def remove(self, lake: LakeFiles, forgetting: Forgetting) -> None:
+        """Removes an entry, and writes the list."""
+        others = tuple(each for each in self.forgettings if each.id != forgetting.id)
+        replace(self, forgettings=others).write(lake)
 
     def write(self, lake: LakeFiles) -> None:
         """Writes the list."""
@@ -162,7 +168,7 @@ _COLUMNS: Mapping[str, Callable[[str], Named]] = {
 _OTHER_ISSUE = ("duplicate_of_repo", "duplicate_of_number")
 MATCHED_COLUMNS = (*_COLUMNS, "duplicate_of_number")
 """The columns of all tables that `Matcher.mask` reads."""
-_WORDS = re.compile(r"[\w.-]+")
+_WORDS = re.compile(r"[\w.-]+(?:\[bot\])?")
 _PAIRS = re.compile(r"(?=(?<![\w.-])([\w.-]+/[\w.-]+)(?:/(?:issues|pull)/(\d+)|#(\d+))?)")
 
 
@@ -212,7 +218,7 @@ class Matcher:
     def is_in_text(self, text: str) -> bool:
         """Returns whether a malformed line names something forgotten. Such a line has no fields to look at,
         so every number, word and address in it counts. A line too many does no harm."""
-        plain = text.replace("\\/", "/").lower()
+        plain = re.sub(r"\\+/", "/", text).lower()  # a line of the quarantine is JSON in a JSON string
         words = set(_WORDS.findall(plain))
         named = [("issue", word) for word in words if word.isdecimal()] + [("author", word) for word in words]
         for repo, number, short_number in set(_PAIRS.findall(plain)):

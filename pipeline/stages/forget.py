@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -120,13 +121,16 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
         connection.exclusive_lock("publish"),
     ):
         forgotten, forgetting = _begin(lake, subject, because)
-        reconcile_current(lake, settings)
-        batches = StoredBatches.of(lake)
-        forgetting = with_issues(lake, forgotten, forgetting, batches.manifests)
-        matcher = forgotten.matcher_of([forgetting])
-        affected = forgotten_rows(lake, batches.manifests, matcher)
+        with _withdrawn_on_error(lake, forgotten, forgetting):
+            reconcile_current(lake, settings)
+            batches = StoredBatches.of(lake)
+            forgetting = with_issues(lake, forgotten, forgetting, batches.manifests)
+            matcher = forgotten.matcher_of([forgetting])
+            affected = forgotten_rows(lake, batches.manifests, matcher)
         forgetting = _with_removed(forgetting, _by_table(affected))
         forgotten = forgotten.store(lake, forgetting)
+        # before the new batches are written: an interrupted command may have begun one of them
+        unfinished = _delete_unfinished(lake, batches.unfinished)
         rewriting = Rewriting(lake, forgetting.id, matcher)
         rewriting.run(batches.manifests, affected)
         replaced = [batch for batch in batches.manifests if batch.folder in rewriting.new]
@@ -137,8 +141,7 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
         delete_warehouse_rows(settings, _remaining(batches.manifests, rewriting))
         tracking = open_tracking(settings, lake)
         counts = {
-            UNFINISHED_WORK: _delete_unfinished(lake, batches.unfinished)
-            + delete_unfinished_trainings(lake, rewriting),
+            UNFINISHED_WORK: unfinished + delete_unfinished_trainings(lake, rewriting),
             STOPS: delete_stops(lake, matcher),
             SAMPLES: remove_forgotten(tracking, matcher.matches_url),
             REPORTS: delete_reports(lake) if affected else 0,
@@ -159,7 +162,7 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
     list after they have taken their lease, so the leases are looked at after the entry was written."""
     before = ForgottenList.read(lake)
     new, interrupted = subject.begin(before, because), before.unfinished
-    if interrupted is not None and interrupted.named != new.named:
+    if interrupted is not None and not interrupted.is_about(new):
         raise TitlerError(
             f"An earlier `titler forget --{interrupted.kind}` of {interrupted.begun_at[:16]} UTC, by "
             f"{interrupted.by}, because {interrupted.because!r}, was interrupted. It must be finished first.",
@@ -170,14 +173,28 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
     running = [lease for lease in valid_leases(lake, datetime.now(UTC)) if lease.verb != VERB]
     if running:
         if interrupted is None:
-            before.write(lake)
+            forgotten.remove(lake, forgetting)
         first = min(running, key=lambda lease: lease.began)
         raise TitlerError(
             f"`titler {first.verb}` is writing to the lake since {first.began:%Y-%m-%d %H:%M} UTC, or it was "
-            "killed less than an hour ago. Nothing was forgotten.",
-            "Wait until no other command runs, then run the same command again.",
+            "killed. Nothing was forgotten.",
+            "Wait until no other command runs, then run the same command again. If it was killed: run the "
+            "same command again after an hour, and once more ten minutes later.",
         )
     return forgotten, forgetting
+
+
+@contextmanager
+def _withdrawn_on_error(lake: Lake, forgotten: ForgottenList, forgetting: Forgetting) -> Iterator[None]:
+    """Removes the entry from the list if the `with` block, which only reads, raises a TitlerError, such as
+    that about a damaged batch. Otherwise the commands that make the batch again would be refused. The entry
+    stays if an interrupted command has removed something."""
+    try:
+        yield
+    except TitlerError:
+        if not forgetting.removed:
+            forgotten.remove(lake, forgetting)
+        raise
 
 
 def with_issues(

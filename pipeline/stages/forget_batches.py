@@ -50,7 +50,7 @@ from pipeline.lake.draft import Draft
 from pipeline.lake.draft_records import record_draft
 from pipeline.lake.fingerprint import fingerprint
 from pipeline.lake.forgotten import MATCHED_COLUMNS, Mask, Matcher
-from pipeline.lake.manifest import CURRENT, KEYS, MANIFEST, PARTS, File, Manifest
+from pipeline.lake.manifest import KEYS, MANIFEST, PARTS, File, Manifest
 from pipeline.lake.sweep import partitions
 from pipeline.stages.forget_index import rewrite_earlier_index, rewrite_segment
 
@@ -95,9 +95,11 @@ class StoredBatches:
             for partition in partitions(lake, table):
                 for name in lake.names(partition):
                     folder = posixpath.join(partition, name)
-                    if name == PARTS or (name not in (KEYS, CURRENT) and MANIFEST not in lake.names(folder)):
+                    if name == KEYS or "." in name:  # a file: current.json, or .DS_Store of another program
+                        continue
+                    if name == PARTS or MANIFEST not in lake.names(folder):
                         unfinished.append(folder)
-                    elif name not in (KEYS, CURRENT):
+                    else:
                         manifests.append(lake.manifest(folder))
         return cls(tuple(manifests), tuple(unfinished))
 
@@ -123,7 +125,8 @@ def _count(lake: Lake, batch: Manifest, file: File, matcher: Matcher) -> int:
 
 
 def _lines(lake: Lake, batch: Manifest, file: File) -> list[str]:
-    return lake.read_file(batch, file).decode().splitlines(keepends=True)
+    # splitlines() would also split at other characters, such as U+2028, and leave a part of a removed line
+    return [f"{line}\n" for line in lake.read_file(batch, file).decode().split("\n") if line]
 
 
 def _remaining_lines(lake: Lake, batch: Manifest, file: File, matcher: Matcher) -> list[str]:

@@ -16,6 +16,7 @@ from pipeline.releases.publication import make_current
 from pipeline.releases.records import RECORD, published_records
 from pipeline.settings import Settings
 from pipeline.stages.forget_batches import Rewriting
+from pipeline.stages.publish import say_what_is_left_out
 from pipeline.stages.training_inputs import CHECKPOINT
 
 REPORT_FILE = "report.html"
@@ -25,8 +26,10 @@ VERB = "forget"
 
 def publish_again(lake: Lake, settings: Settings) -> bool:
     """Publishes the current release again, with the new batches of all releases. Returns whether the
-    warehouse had other batches. The caller must hold the publish lock. Raises LakeError if a file of a
-    release is missing or damaged."""
+    warehouse had other batches. The caller must hold the publish lock.
+
+    If a file of another release is missing or damaged, the warehouse leaves out that release until it can be
+    read again, as in every publication. Raises LakeError if a file of the current release is."""
     name = current_release_id(lake)
     if name is None:
         return False
@@ -34,8 +37,9 @@ def publish_again(lake: Lake, settings: Settings) -> bool:
     unreadable: dict[str, LakeError] = {}
     records = published_records(lake, settings, unreadable)
     releases = contents_of_releases(lake, settings, records, unreadable)
-    if unreadable:
-        raise next(iter(unreadable.values()))
+    if name in unreadable:
+        raise unreadable[name]
+    say_what_is_left_out(unreadable)
     members = [row for _, content in releases for row in content.members]
     shown = warehouse.connect(settings, VERB).records(RELEASE_MEMBERS)
     if member_keys(shown) == member_keys(members):

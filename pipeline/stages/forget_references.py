@@ -143,6 +143,8 @@ def recount(lake: Lake) -> None:
     """Counts the issues of all releases again, for their records and the figures of their indexes."""
     for name in pinned_names(lake, "releases"):
         release = Pinned(lake, "releases", name)
+        if not release.is_open():  # its plan was damaged and deleted, so nothing can be counted
+            continue
         figures = release.notes[INDEX_FIGURES]
         if figures is not None and SEGMENTS.name in release.members:
             items = _items_of_segments(release)

@@ -75,7 +75,7 @@ class Search:
             if each.kind == subject.kind and hashed in each.hashes.get(kind, ())
         ]
         exact, mention = (re.compile(pattern.encode(), re.IGNORECASE) for pattern in _patterns(kind, value))
-        text = value.replace("#", "/issues/") if kind == "address" else value
+        text = value.rpartition("#")[0] or value
         return cls(forgotten.matcher_of([new, *earlier]), exact, mention, text)
 
 

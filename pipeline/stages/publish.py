@@ -77,7 +77,7 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
         with recording_stop(release):
             record = audit(settings, release, accepted, records)
             made_current = make_current(settings, release, content, record, earlier)
-    _say_what_is_left_out(unreadable)
+    say_what_is_left_out(unreadable)
     return made_current
 
 
@@ -101,7 +101,8 @@ def _rows_by_release(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, s
     return {(row["release_id"], row["table_name"], str(row["day"]), row["batch_id"]) for row in rows}
 
 
-def _say_what_is_left_out(unreadable: Mapping[str, LakeError]) -> None:
+def say_what_is_left_out(unreadable: Mapping[str, LakeError]) -> None:
+    """Prints which releases the warehouse leaves out, because a file of them is missing or damaged."""
     for name, error in sorted(unreadable.items()):
         say(f"    release {name} cannot be read, so the warehouse leaves it out: {error.message}")
 
@@ -144,7 +145,7 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
             for row in later:
                 Pinned(lake, "releases", row["release_id"]).notes[RECORD] = row
             raise
-    _say_what_is_left_out(unreadable)
+    say_what_is_left_out(unreadable)
     return made_current
 
 

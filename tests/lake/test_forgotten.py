@@ -85,6 +85,7 @@ def test_a_mark_is_recognised_by_either_of_its_two_issues() -> None:
     ("line", "is_recognised"),
     [
         ('{"html_url":"https:\\/\\/github.com\\/A\\/B\\/issues\\/5","body":"torn', True),
+        ('{"text": "{\\"html_url\\":\\"https:\\\\/\\\\/github.com\\\\/a\\\\/b\\\\/issues\\\\/5"}', True),
         ('{"url":"https://api.github.com/repos/a/b/issues/5"', True),
         ('{"actor":{"login":"Ann"', True),
         ('{"id":77,', True),
@@ -93,6 +94,12 @@ def test_a_mark_is_recognised_by_either_of_its_two_issues() -> None:
 )
 def test_a_malformed_line_is_recognised_by_what_it_names(line: str, is_recognised: bool) -> None:
     assert matcher_of(address="a/b#5", author="ann", issue="77").is_in_text(line) == is_recognised
+
+
+def test_a_bot_is_recognised_in_a_malformed_line() -> None:
+    matcher = matcher_of(author="helper[bot]")
+    assert matcher.is_in_text('{"actor":{"login":"helper[bot]"')
+    assert not matcher.is_in_text('{"actor":{"login":"helper"')
 
 
 def test_the_list_has_hashes_that_depend_on_its_salt_and_no_names(tmp_path: Path) -> None:

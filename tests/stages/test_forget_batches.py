@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 
-from pipeline.contracts import TABLES
-from pipeline.lake.forgotten import MATCHED_COLUMNS
+from pipeline.contracts import QUARANTINE, TABLES
+from pipeline.lake.batches import Lake
+from pipeline.lake.forgotten import MATCHED_COLUMNS, ForgottenList, Matcher
 from pipeline.stages.collect import TABLES_BY_DAY, TABLES_BY_OWNER
-from pipeline.stages.forget_batches import TABLES_IN_ORDER, close_ranks
+from pipeline.stages.forget_batches import TABLES_IN_ORDER, Rewriting, close_ranks
 
-OTHER_COLUMNS = {"number", "issues", "issues_batch", "malformed_issues", "same_repo", "usual_issues"}
+OTHER_COLUMNS = {
+    *("number", "issues", "issues_batch", "malformed_issues", "same_repo", "usual_issues"),
+    "author_association",
+}
 """Columns whose names look as if they named an issue, a repository or an author, but that do not, or only
 together with another column."""
 
@@ -23,6 +29,20 @@ def test_every_column_that_names_an_issue_a_repository_or_an_author_is_searched(
     columns = {field.name for table in TABLES.values() for field in table.schema}
     naming = {name for name in columns if any(part in name for part in parts)}
     assert naming - {*MATCHED_COLUMNS} == OTHER_COLUMNS
+
+
+def test_a_malformed_line_is_removed_whole_whatever_characters_it_has(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    draft = lake.draft(QUARANTINE, {"day": "2015-01-01"})
+    draft.write_file(
+        "malformed.jsonl", '{"login":"ann","body":"a\u2028secret"}\n{"login":"bo"}\n'.encode(), 2
+    )
+    before = draft.commit()
+    forgotten = ForgottenList("00" * 16)
+    rewriting = Rewriting(lake, "a", Matcher("00" * 16, [{"author": [forgotten.hash_of("author", "ann")]}]))
+    rewriting.run([before], {before.folder: 1})
+    after = rewriting.new[before.folder]
+    assert (lake.read_file(after, after.files[0]), after.rows) == (b'{"login":"bo"}\n', 1)
 
 
 def test_the_ranks_of_each_list_close_up_in_their_order() -> None:
