@@ -450,5 +450,5 @@ def test_if_publish_is_killed_after_the_swap_the_next_command_records_the_releas
     assert serving_status.status(lake, lake_settings)["release"]["id"] == "r1"
     assert publish.current(lake, lake_settings) == "r2"
     assert serving_status.status(lake, lake_settings)["release"]["id"] == "r2"
-    reference.run_in_this_process(root, ["report"])
+    reference.run_in_this_process(root, VERBS["publish"])  # writes the report and the run in MLflow
     assert differences(content(lake), reference.after["publish"]) == set()
