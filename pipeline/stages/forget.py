@@ -174,8 +174,9 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
         first = min(running, key=lambda lease: lease.began)
         raise TitlerError(
             f"`titler {first.verb}` is writing to the lake since {first.began:%Y-%m-%d %H:%M} UTC, or it was "
-            "killed less than an hour ago. Nothing was forgotten.",
-            "Wait until no other command runs, then run the same command again.",
+            "killed. Nothing was forgotten.",
+            "Wait until no other command runs, then run the same command again. If that command was killed, "
+            "try again after an hour, and once more ten minutes later.",
         )
     return forgotten, forgetting
 
