@@ -135,3 +135,14 @@ def test_a_plan_without_a_predictor_does_not_hide_other_damages(lake_folder: Pat
     problems = [found["problem"] for found in damages()]
     assert any(str(path) in problem for problem in problems)
     assert any("expected the key `predictor`" in problem for problem in problems)
+
+
+def test_a_published_release_without_a_plan_is_named_until_its_folder_is_deleted(lake_folder: Path) -> None:
+    plan = min((lake_folder / "releases").glob("*/plan.json"))
+    plan.unlink()
+    (found,) = damages()
+    assert found["problem"].startswith(f"The file {plan} is missing, but release ")
+    assert f"delete the folder {plan.parent}, then run: titler plan" in found["remedy"]
+    shutil.rmtree(plan.parent)
+    assert follow("titler plan") == ["plan"]
+    assert damages() == []
