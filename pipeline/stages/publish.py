@@ -72,9 +72,10 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
         earlier = contents_of_releases(lake, settings, records, unreadable)
         shown = connection.records(RELEASE_MEMBERS)
         contents = [*(each for _, each in earlier), content]
-        is_shown = published is not None and _are_shown(shown, contents, unreadable)
-        if published is not None and is_shown and _have_rows(connection.records(RELEASES), records):
-            return dict(published)
+        if published is not None and _are_shown(shown, contents, unreadable):
+            rows = connection.records(RELEASES)
+            if _have_rows(rows, [readable for readable, _ in earlier]):
+                return dict(published)
         check_new_files(release, published_tables(settings), member_keys(shown))
         with recording_stop(release):
             record = audit(settings, release, accepted, records)
@@ -100,7 +101,7 @@ def _are_shown(
 
 
 def _have_rows(rows: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> bool:
-    """Returns whether the warehouse has the records of the lake. They differ if a rollback was killed after
+    """Returns whether the warehouse has these records of the lake. They differ if a rollback was killed after
     it had changed records. `rows` are the rows of releases_v1."""
     in_warehouse = {row["release_id"]: record_from_row(row) for row in rows}
     return all(in_warehouse.get(record["release_id"]) == record for record in records)
