@@ -22,6 +22,7 @@ from pipeline.errors import LakeError
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.members import made_by_command
 from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import PLAN_FILES
 from pipeline.releases.index_figures import CLUSTER_PROBABILITY, MIN_PROBABILITY, index_figures
 from pipeline.releases.withheld_titles import WITHHELD
 
@@ -54,6 +55,7 @@ def check_lists_exist(release: Pinned) -> None:
 def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
     """Raises LakeError like `check_complete`, but looks only at the lists that the warehouse shows. These are
     read in every publication."""
+    _require_plan(release)
     days = release.plan.days
     if len(days) != record["days"]:
         raise _damaged(release, f"its plan has {len(days)} days instead of the {record['days']}", None)
@@ -73,6 +75,15 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
     if issues != record["issues"]:
         raise _damaged(
             release, f"it has titles of {issues:,} issues instead of the {record['issues']:,}", None
+        )
+
+
+def _require_plan(release: Pinned) -> None:
+    if not release.is_open():
+        lake, path = release.lake, release.file("plan.json")
+        raise LakeError(
+            f"The file {lake.path(path)} is missing, but release {release.name} was published.",
+            PLAN_FILES["releases"].remedy(lake.root, path),
         )
 
 

@@ -140,8 +140,6 @@ def contents_of_releases(
     for record in records:
         release = Pinned(lake, "releases", record["release_id"], shared_pages)
         try:
-            if not release.is_open():
-                raise LakeError(f"The file {lake.path(release.file('plan.json'))} is missing.")
             check_published_tables(release, record)
             content = release_content(release, tables, complete=False)
             _require_intact(release, tables, damaged)

@@ -86,8 +86,10 @@ def _days(lake: Lake, first: str | None, last: str | None) -> list[dict[str, Any
 
 def _champion(lake: Lake, settings: Settings, release_id: str | None) -> dict[str, Any] | None:
     current = Pinned(lake, "releases", release_id) if release_id else None
-    # MLflow's default database does not exist before the first training, and opening it would create it.
-    if current is None and not settings.tracking.uri and "mlflow.db" not in lake.names(""):
+    # MLflow's default database does not exist before the first training, and opening it would create it. A
+    # lake in a bucket has no default database.
+    may_be_lost = current is not None and "://" not in lake.root.removeprefix("file://")
+    if not may_be_lost and not settings.tracking.uri and "mlflow.db" not in lake.names(""):
         return None
     champion = known_champion(open_tracking(settings, lake), current)
     if champion is None:

@@ -105,8 +105,6 @@ def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
     days in any order. This function makes the verdicts independent of that order. Days before the first day
     that has changed since the last plan keep their verdicts.
     """
-    if not changes:
-        return ()
     health = CurrentHealth(lake, changes)
     history, judged_again = VerdictHistory(health), []
     first = min(health.changed_days, default=None)

@@ -39,7 +39,7 @@ def publish_again(lake: Lake, settings: Settings) -> bool:
     releases = contents_of_releases(lake, settings, records, unreadable)
     if name in unreadable:
         raise unreadable[name]
-    say_what_is_left_out(unreadable)
+    say_what_is_left_out(unreadable, release)
     members = [row for _, content in releases for row in content.members]
     shown = warehouse.connect(settings, VERB).records(RELEASE_MEMBERS)
     if member_keys(shown) == member_keys(members):

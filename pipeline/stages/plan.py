@@ -79,7 +79,9 @@ def _open(
     lake: Lake, settings: Settings, release: Pinned, champion: Version, previous: Pinned | None
 ) -> PlanOutcome:
     changes = list_changes(lake)
-    judged_again = judge_again(lake, changes)
+    # Titler 0.1 wrote no marks: its days are judged again, although no change is listed.
+    has_marks = previous is not None and bool(previous.day_pages)
+    judged_again = judge_again(lake, changes) if changes or not has_marks else ()
     update = update_catalogue(lake, lambda: _days_of(previous), changes, judged_again)
     waiting = (update.days_as_before, update.days_not_ready, judged_again)
     days = update.plan.days

@@ -22,7 +22,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline import warehouse
-from pipeline.contracts import RELEASE_MEMBERS
+from pipeline.contracts import RELEASE_MEMBERS, RELEASES
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.forgotten import refuse_while_forgetting
@@ -40,7 +40,7 @@ from pipeline.releases.members import (
     release_content,
 )
 from pipeline.releases.publication import make_current
-from pipeline.releases.records import RECORD, published_records
+from pipeline.releases.records import RECORD, published_records, record_from_row
 from pipeline.releases.stops import recording_stop
 from pipeline.settings import Settings
 
@@ -48,10 +48,11 @@ from pipeline.settings import Settings
 def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
     """Publishes a release, and returns the record of its publication.
 
-    A release that is already current is published again only if its batches have changed. A user may accept
-    faults of the release. `accepted` maps each accepted fault to the user's reason. A fault is a collapsed
-    day (a day that lost nearly all of its data), the word `abstained`: more issues than before have no title,
-    or the word `recall`: fewer marked duplicates than before are listed.
+    A release that is already current is published again only if the warehouse shows other batches or other
+    records than the lake has. A user may accept faults of the release. `accepted` maps each accepted fault to
+    the user's reason. A fault is a collapsed day (a day that lost nearly all of its data), the word
+    `abstained`: more issues than before have no title, or the word `recall`: fewer marked duplicates than
+    before are listed.
 
     Raises UsageError if the release was published before and is no longer current; use `rollback` for such a
     release. Raises StoppedError if the audit or a check fails.
@@ -72,12 +73,14 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
         shown = connection.records(RELEASE_MEMBERS)
         contents = [*(each for _, each in earlier), content]
         if published is not None and _are_shown(shown, contents, unreadable):
-            return dict(published)
+            rows = connection.records(RELEASES)
+            if _have_rows(rows, [readable for readable, _ in earlier]):
+                return dict(published)
         check_new_files(release, published_tables(settings), member_keys(shown))
         with recording_stop(release):
             record = audit(settings, release, accepted, records)
             made_current = make_current(settings, release, content, record, earlier)
-    say_what_is_left_out(unreadable)
+    say_what_is_left_out(unreadable, release)
     return made_current
 
 
@@ -97,13 +100,23 @@ def _are_shown(
     return is_complete and not any(row["release_id"] in unreadable for row in shown)
 
 
+def _have_rows(rows: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> bool:
+    """Returns whether the warehouse has these records of the lake. They differ if a rollback was killed after
+    it had changed records. `rows` are the rows of releases_v1."""
+    in_warehouse = {row["release_id"]: record_from_row(row) for row in rows}
+    return all(in_warehouse.get(record["release_id"]) == record for record in records)
+
+
 def _rows_by_release(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str, str]]:
     return {(row["release_id"], row["table_name"], str(row["day"]), row["batch_id"]) for row in rows}
 
 
-def say_what_is_left_out(unreadable: Mapping[str, LakeError]) -> None:
+def say_what_is_left_out(unreadable: Mapping[str, LakeError], current: Pinned) -> None:
     """Prints which releases the warehouse leaves out, because a file of them is missing or damaged."""
     for name, error in sorted(unreadable.items()):
+        if name == current.name:  # it is shown, although one of its batches was found damaged
+            say(f"    {error.message} {error.hint}")
+            continue
         say(f"    release {name} cannot be read, so the warehouse leaves it out: {error.message}")
 
 
@@ -145,7 +158,7 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
             for row in later:
                 Pinned(lake, "releases", row["release_id"]).notes[RECORD] = row
             raise
-    say_what_is_left_out(unreadable)
+    say_what_is_left_out(unreadable, release)
     return made_current
 
 

@@ -96,3 +96,53 @@ def test_a_file_that_was_restored_from_a_backup_is_used_again(lake_folder: Path)
     path.write_bytes(content)
     assert damages() == []
     assert "0 days written" in titler("vectorize", "--release", CURRENT).stdout
+
+
+def test_a_warehouse_that_cannot_be_opened_is_written_again_from_the_lake(lake_folder: Path) -> None:
+    (lake_folder / "warehouse.duckdb").write_bytes(b"no database")
+    (found,) = damages()
+    assert follow(found["remedy"].replace("RELEASE", CURRENT)) == [f"rollback {CURRENT}", "status"]
+    assert damages() == []
+
+
+def test_a_warehouse_outside_of_a_moved_lake_is_written_again(
+    lake_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TITLER_WAREHOUSE__PATH", str(lake_folder.parent / "outside.duckdb"))
+    (lake_folder / "warehouse.duckdb").rename(lake_folder.parent / "outside.duckdb")
+    moved = lake_folder.rename(lake_folder.parent / "moved")
+    monkeypatch.setenv("TITLER_LAKE__ROOT", str(moved))
+    (found,) = damages()
+    assert " read files outside of the lake " in found["problem"]
+    assert follow(found["remedy"]) == [f"rollback {CURRENT}"]
+    assert damages() == []
+
+
+def test_records_that_a_killed_rollback_has_changed_are_written_to_the_warehouse(lake_folder: Path) -> None:
+    path = min((lake_folder / "releases").glob("*/release.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "rolled_back": True}))
+    (found,) = damages()
+    assert follow(found["remedy"]) == [f"publish --release {CURRENT}"]
+    assert damages() == []
+
+
+def test_a_plan_without_a_predictor_does_not_hide_other_damages(lake_folder: Path) -> None:
+    plan = lake_folder / "releases" / CURRENT / "plan.json"
+    value = json.loads(plan.read_text())
+    del value["facts"]["predictor"]
+    plan.write_text(json.dumps(value))
+    path = damage(lake_folder, f"vectors_v1/*/day={DAY}/*/part*", "delete")
+    problems = [found["problem"] for found in damages()]
+    assert any(str(path) in problem for problem in problems)
+    assert any("expected the key `predictor`" in problem for problem in problems)
+
+
+def test_a_published_release_without_a_plan_is_named_until_its_folder_is_deleted(lake_folder: Path) -> None:
+    plan = min((lake_folder / "releases").glob("*/plan.json"))
+    plan.unlink()
+    (found,) = damages()
+    assert found["problem"].startswith(f"The file {plan} is missing, but release ")
+    assert f"delete the folder {plan.parent}, then run: titler plan" in found["remedy"]
+    shutil.rmtree(plan.parent)
+    assert follow("titler plan") == ["plan"]
+    assert damages() == []

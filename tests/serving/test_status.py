@@ -10,6 +10,7 @@ import pytest
 from pipeline.contracts import SOURCE_HEALTH
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
+from pipeline.lake.local_cache import LocalCache
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import point_to
 from pipeline.releases.records import RECORD
@@ -86,3 +87,11 @@ def test_the_current_release_has_its_figures_and_its_age(lake: Lake, settings: S
         "stale": True,
         "titles_withheld": None,  # of a record from before titles could be withheld
     }
+
+
+def test_a_bucket_without_the_address_of_mlflow_has_no_model(tmp_path: Path) -> None:
+    lake = Lake("memory://status", LocalCache(str(tmp_path)))
+    published_at = "2015-01-04T03:12:00+00:00"
+    Pinned(lake, "releases", "r").notes[RECORD] = release_record("r", published_at)
+    point_to(lake, "r")
+    assert status(lake, Settings(lake=LakeSettings(root=lake.root)))["model"] is None

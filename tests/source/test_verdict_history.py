@@ -117,3 +117,11 @@ def test_a_day_that_is_being_extracted_again_is_not_judged_again(tmp_path: Path)
     write_issues(lake, "2015-01-10", 900)
     assert judge_again(lake, list_changes(lake)) == ()
     assert verdict(lake, "2015-01-10") == "complete"
+
+
+def test_all_days_of_a_lake_without_a_catalogue_are_judged_again(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path, ["2015-01-10"])
+    for day in DAYS[:9]:
+        judge_hours(lake, day, [100] * 24)
+    lake.delete_folder("days")  # Titler 0.1 wrote no marks
+    assert judge_again(lake, list_changes(lake)) == ("2015-01-10",)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, PREDICTOR, QUARANTINE, SOURCE_HEALTH, TOKENS
 from pipeline.evaluation.model_figures import EVALUATION
@@ -58,8 +59,7 @@ class NeededBatches:
         if record is not None:
             self._findings.attempt(lambda: check_complete(release, record), name)
         if self._findings.attempt(release.is_open, name):
-            facts = release.facts
-            self._add(facts["predictor"], name, digest=facts["predictor_digest"])
+            self._findings.attempt(lambda: self._add_predictor(release.facts, name), name)
             self._findings.attempt(lambda: ordering_of_release(release), name)
             plan = self._findings.attempt(lambda: release.plan, name)
             for folder in kept_titles(plan).values() if plan else ():
@@ -116,6 +116,9 @@ class NeededBatches:
         for table in MEMBER_TABLES[subject.kind]:
             for batch in attempt(partial(_members, subject, table), name) or ():
                 self._add_listed(batch, name)
+
+    def _add_predictor(self, facts: Mapping[str, Any], used_by: str) -> None:
+        self._add(facts["predictor"], used_by, digest=facts["predictor_digest"])
 
     def _add_listed(self, batch: Manifest, used_by: str) -> None:
         self._add(batch.folder, used_by).listed = batch

@@ -38,7 +38,10 @@ def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise TitlerError(
             f"{path} is not a warehouse file that this version of DuckDB can read: {error}",
-            "Publish the release again: titler publish --release RELEASE",
+            "Close other programs that have this file open. If that does not help:\n"
+            f"Delete the file {path}\n"
+            "Then write it again from the lake: titler rollback RELEASE\n"
+            "RELEASE is the current release: titler status",
         ) from None
     return connection
 
