@@ -155,7 +155,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> ReferenceRun:
     lake = Lake(str(root))
     with pytest.MonkeyPatch.context() as patch:
         steps = kill_at_step.Steps()
-        steps.watch(patch.setattr, training=True)
+        steps.watch(patch.setattr, mlflow=True)
         for arguments in PREPARED:
             reference.run_in_this_process(root, arguments)
         for verb, arguments in VERBS.items():

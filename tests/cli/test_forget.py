@@ -182,7 +182,7 @@ def killed_at(step: int, steps: list[int]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         counter = Steps(step, "before")
         patch.setattr("tests.support.kill_at_step.die", _raise)
-        counter.watch(patch.setattr, training=False)
+        counter.watch(patch.setattr, mlflow=False)
         try:
             yield
         finally:

@@ -3,7 +3,7 @@
     python tests/support/kill_at_step.py STEP MOMENT VERB ...
 
 A step is a call that writes something: a file stored in the lake or deleted from it, the swap of the
-warehouse's file, and in a training also a call of MLflow. MOMENT is `before` the step, `torn`
+warehouse's file, and in `train` and `publish` also a call of MLflow. MOMENT is `before` the step, `torn`
 (halfway through it), or `after` it.
 """
 
@@ -37,13 +37,13 @@ class Steps:
         self._last = last
         self._moment = moment
 
-    def watch(self, patch: Patch, *, training: bool) -> None:
-        """Wraps the calls with `patch`; of a `training` more calls, which imports Keras and MLflow."""
+    def watch(self, patch: Patch, *, mlflow: bool) -> None:
+        """Wraps the calls with `patch`; with `mlflow` also those of MLflow, which imports it."""
         self._wrap(patch, Lake, "put", self._torn_put)
         self._wrap(patch, Lake, "delete")
         self._wrap(patch, Lake, "delete_folder", self._torn_delete)
         self._wrap(patch, StagedFile, "make_current")
-        if training:
+        if mlflow:
             from mlflow import MlflowClient
 
             self._wrap(patch, MlflowClient, "create_run")
@@ -91,6 +91,6 @@ class Steps:
 if __name__ == "__main__":
     from pipeline.cli import main
 
-    Steps(int(sys.argv[1]), sys.argv[2]).watch(setattr, training=sys.argv[3] == "train")
+    Steps(int(sys.argv[1]), sys.argv[2]).watch(setattr, mlflow=sys.argv[3] in ("train", "publish"))
     del sys.argv[1:3]
     main()

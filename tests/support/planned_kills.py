@@ -75,7 +75,7 @@ def run() -> None:
     from tests.support import kill_at_step  # imported late: it needs more modules than most verbs
 
     kill_at_step.die = kill_once  # type: ignore[assignment]  # the verb may survive
-    kill_at_step.Steps(step, moment).watch(setattr, training=False)
+    kill_at_step.Steps(step, moment).watch(setattr, mlflow=False)
     try:
         main()
     finally:

@@ -217,8 +217,8 @@ def test_a_body_without_a_declared_length_is_read_up_to_the_limit(server: Server
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
     # In one piece: the server answers and closes when it has read too much, and a later piece would fail.
     chunks = b"7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n"
-    headers = {**BEARER, "Content-Type": "application/json", "Transfer-Encoding": "chunked"}
-    connection.request("POST", "/title", chunks, headers)
+    headers = {"Content-Type": b"application/json", "Transfer-Encoding": b"chunked"}
+    connection.request("POST", "/title", chunks, headers | BEARER)
     assert connection.getresponse().status == 413
     connection.close()
 
