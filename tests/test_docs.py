@@ -121,6 +121,7 @@ def small() -> Iterator[pytest.MonkeyPatch]:
 def readme(tmp_path_factory, small) -> tuple[Path, dict[str, str], list[Done]]:
     """The folder in which the followed pages' commands ran, the run's names, and what the commands did."""
     folder = tmp_path_factory.mktemp("readme")
+    (folder / "sql").symlink_to(ROOT / "sql")  # a reader types the commands in the repository
     shell = Shell(small, {})
     assert [done.code for done in run_all(folder, [Command(line) for line in DEMO], shell)] == [0, 0]
     with duckdb.connect(str(folder / "lake" / "warehouse.duckdb"), read_only=True) as connection:
