@@ -245,6 +245,7 @@ class IssueHistory:
                 "repo": repos,
                 "number": numbers + 1,
                 "author": pa.nulls(len(numbers), pa.string()),
+                "author_association": pa.nulls(len(numbers), pa.string()),
                 "title": pool["title"],
                 "body": pool["body"],
                 "created_at": times,

@@ -216,7 +216,8 @@ def test_a_body_that_is_not_json_or_not_declared_as_json_is_refused(server: Serv
 def test_a_body_without_a_declared_length_is_read_up_to_the_limit(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
     # In one piece: the server answers and closes when it has read too much, and a later piece would fail.
-    chunks = b"7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n"
+    body = b'{"body": "' + b"x" * 2000 + b'"}'
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     headers = {"Content-Type": b"application/json", "Transfer-Encoding": b"chunked"}
     connection.request("POST", "/title", chunks, headers | BEARER)
     assert connection.getresponse().status == 413
