@@ -312,8 +312,8 @@ def main() -> None:
         finally:
             if not chosen.keep:
                 shutil.rmtree(folder)
-        took = Cost.of_all(list(nights[issues].values()))
-        print(f"{issues:,} issues: {took.cpu_seconds:.1f} processor seconds", file=sys.stderr, flush=True)
+        # The next lake may take long to make, so this lake's figures are printed at once.
+        print(json.dumps(as_json(issues, nights[issues])), file=sys.stderr, flush=True)
     if chosen.json:
         print(json.dumps([as_json(issues, costs) for issues, costs in nights.items()], indent=1))
     else:
