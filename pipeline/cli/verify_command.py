@@ -45,8 +45,8 @@ def verify(
     verification = verify_lake(current.lake, current.settings, selected)
     print_verification(verification, as_json=as_json)
     if verification.damages:
-        found = count(len(verification.damages), "problem")
-        raise LakeError(f"The lake {current.lake.root} has {found}.", "What to type is listed with each.")
+        problems = count(len(verification.damages), "problem")
+        raise LakeError(f"The lake {current.lake.root} has {problems}.", "What to type is listed with each.")
 
 
 def print_verification(verification: Verification, *, as_json: bool) -> None:

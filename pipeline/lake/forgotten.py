@@ -80,15 +80,15 @@ class ForgottenList:
 
     def store(self, lake: LakeFiles, forgetting: Forgetting) -> ForgottenList:
         """Adds an entry, or replaces the entry with the same id. Writes and returns the list."""
-        others = [each for each in self.forgettings if each.id != forgetting.id]
-        changed = replace(self, forgettings=(*others, forgetting))
+        remaining = [each for each in self.forgettings if each.id != forgetting.id]
+        changed = replace(self, forgettings=(*remaining, forgetting))
         changed.write(lake)
         return changed
 
     def remove(self, lake: LakeFiles, forgetting: Forgetting) -> None:
         """Removes an entry, and writes the list."""
-        others = tuple(each for each in self.forgettings if each.id != forgetting.id)
-        replace(self, forgettings=others).write(lake)
+        remaining = tuple(each for each in self.forgettings if each.id != forgetting.id)
+        replace(self, forgettings=remaining).write(lake)
 
     def write(self, lake: LakeFiles) -> None:
         """Writes the list."""

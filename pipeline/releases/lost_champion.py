@@ -29,17 +29,17 @@ def known_champion(tracking: Tracking, current: Pinned | None) -> Version | None
     if champion.model == facts["model"] or not _is_earlier(current, champion.model, facts["model"]):
         return champion
     if tracking.version_of(facts["model"]) is None:
-        found = (
+        difference = (
             f"has the champion {champion.model}, version {champion.version}, and no model {facts['model']}"
         )
-        raise _lost(tracking, current, facts, found)
+        raise _lost(tracking, current, facts, difference)
     return champion
 
 
-def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], found: str) -> LakeError:
+def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], difference: str) -> LakeError:
     model, day = facts["model"], current.plan.days[-1].day
     return LakeError(
-        f"MLflow at {tracking.uri} {found}, but release {current.name} was made with its model {model}, "
+        f"MLflow at {tracking.uri} {difference}, but release {current.name} was made with its model {model}, "
         f"version {facts['model_version']}: MLflow's database was deleted, or replaced by an older one.",
         "Restore the database from a backup. If there is none, what MLflow knew about trainings is lost. "
         f"Then train another model: titler run --retrain --from {day} --to {day}",
@@ -47,9 +47,9 @@ def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], found: 
     )
 
 
-def _is_earlier(release: Pinned, one: str, other: str) -> bool:
-    """Returns whether the model `one` was created before the model `other`. A model that the lake does not
-    have any more is earlier than every other."""
-    models = [Pinned(release.lake, "models", name) for name in (one, other)]
+def _is_earlier(release: Pinned, earlier: str, later: str) -> bool:
+    """Returns whether the model `earlier` was created before the model `later`. A model that the lake does
+    not have any more is earlier than all that it has."""
+    models = [Pinned(release.lake, "models", name) for name in (earlier, later)]
     opened = [model.opened_at if model.is_open() else "" for model in models]
     return opened[0] < opened[1]

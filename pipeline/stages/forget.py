@@ -160,8 +160,8 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
 def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, Forgetting]:
     """Adds an entry to the list, or returns the entry of an interrupted command. Other commands look at the
     list after they have taken their lease, so the leases are looked at after the entry was written."""
-    before = ForgottenList.read(lake)
-    new, interrupted = subject.begin(before, because), before.unfinished
+    stored = ForgottenList.read(lake)
+    new, interrupted = subject.begin(stored, because), stored.unfinished
     if interrupted is not None and not interrupted.is_about(new):
         raise TitlerError(
             f"An earlier `titler forget --{interrupted.kind}` of {interrupted.begun_at[:16]} UTC, by "
@@ -169,15 +169,15 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
             "Run that command again. The lake does not say what it named.",
         )
     forgetting = interrupted or new
-    forgotten = before.store(lake, forgetting)
+    forgotten = stored.store(lake, forgetting)
     running = [lease for lease in valid_leases(lake, datetime.now(UTC)) if lease.verb != VERB]
     if running:
         if interrupted is None:
             forgotten.remove(lake, forgetting)
         first = min(running, key=lambda lease: lease.began)
         raise TitlerError(
-            f"`titler {first.verb}` is writing to the lake since {first.began:%Y-%m-%d %H:%M} UTC, or it was "
-            "killed. Nothing was forgotten.",
+            f"`titler {first.verb}` has been writing to the lake since {first.began:%Y-%m-%d %H:%M} UTC, or "
+            "it was killed. Nothing was forgotten.",
             "Wait until no other command runs, then run the same command again. If it was killed: run the "
             "same command again after an hour, and once more ten minutes later.",
         )

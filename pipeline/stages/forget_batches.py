@@ -314,11 +314,11 @@ def _first_day(day: str, months: int) -> str:
     return str(date(1970, 1, 1) + timedelta(microseconds=months_before(day, months)))
 
 
-def _put_manifest(lake: Lake, before: Manifest, after: Manifest) -> None:
+def _put_manifest(lake: Lake, old: Manifest, new: Manifest) -> None:
     """Writes a changed manifest. The pointer of its new key comes first: a command that is interrupted in
     between does the same again."""
-    keys = posixpath.join(posixpath.dirname(before.folder), KEYS)
-    if before.key != after.key:
-        lake.put_json(posixpath.join(keys, f"{after.key}.json"), {"batch_id": after.batch_id})
-        lake.delete(posixpath.join(keys, f"{before.key}.json"))
-    lake.put(posixpath.join(after.folder, MANIFEST), after.to_json().encode())
+    keys = posixpath.join(posixpath.dirname(old.folder), KEYS)
+    if old.key != new.key:
+        lake.put_json(posixpath.join(keys, f"{new.key}.json"), {"batch_id": new.batch_id})
+        lake.delete(posixpath.join(keys, f"{old.key}.json"))
+    lake.put(posixpath.join(new.folder, MANIFEST), new.to_json().encode())

@@ -156,10 +156,10 @@ def _search_rows(rows: pa.Table, search: Search, place: Searched) -> None:
     is_finding = search.matcher.mask(rows)
     place.rows += len(rows)
     place.findings += int(is_finding.sum())
-    others = rows.filter(pa.array(~is_finding))
-    for name in others.column_names:
+    mentioning = rows.filter(pa.array(~is_finding))
+    for name in mentioning.column_names:
         if name not in MATCHED_COLUMNS:
-            place.mentions += _mentions(others.column(name), search)
+            place.mentions += _mentions(mentioning.column(name), search)
 
 
 def _mentions(column: pa.ChunkedArray, search: Search) -> int:

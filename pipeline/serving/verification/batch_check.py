@@ -76,21 +76,21 @@ def _check_key(lake: Lake, manifest: Manifest) -> None:
 def _check_manifest(lake: Lake, batch: NeededBatch, manifest: Manifest) -> None:
     """Raises LakeError if a manifest contradicts itself, or the list or the plan that names it."""
     digests = {file.name: file.content_sha256 for file in manifest.files}
-    found = ""
+    fault = ""
     if manifest.digest != content_digest(manifest.table, manifest.partition, digests):
-        found = "its digest is not that of its files"
+        fault = "its digest is not that of its files"
     elif manifest.key != fingerprint(
         manifest.table, manifest.partition, manifest.inputs, manifest.parameters
     ):
-        found = "its key is not that of its inputs and parameters"
+        fault = "its key is not that of its inputs and parameters"
     elif manifest.rows != sum(file.rows for file in manifest.files):
-        found = "its number of rows is not that of its files"
+        fault = "its number of rows is not that of its files"
     elif batch.listed is not None and manifest != batch.listed:
-        found = "it differs from the entry in the list of members"
+        fault = "it differs from the entry in the list of members"
     elif batch.digests - {manifest.digest}:
-        found = "its digest is not the one that a plan has recorded"
-    if found:
+        fault = "its digest is not the one that a plan has recorded"
+    if fault:
         raise LakeError(
-            f"The file {lake.path(batch.folder)}/manifest.json is damaged: {found}.",
+            f"The file {lake.path(batch.folder)}/manifest.json is damaged: {fault}.",
             rewrite_hint(batch.folder),
         )
