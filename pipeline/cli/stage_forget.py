@@ -102,8 +102,8 @@ def _subject(issue: str | None, repo: str | None, author: str | None) -> Subject
     from pipeline.serving.addresses import issue_url, repository_name
     from pipeline.stages.forget import Subject
 
-    given = [name for name, value in (("issue", issue), ("repo", repo), ("author", author)) if value]
-    if len(given) != 1:
+    chosen = [name for name, value in (("issue", issue), ("repo", repo), ("author", author)) if value]
+    if len(chosen) != 1:
         raise UsageError(
             "Give exactly one of --issue, --repo and --author, and --because.", f"For example: {EXAMPLE}"
         )

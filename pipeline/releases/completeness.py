@@ -135,22 +135,27 @@ def _require_list(release: Pinned, table: str) -> None:
     if table not in release.members:
         path = release.lake.path(release.file(f"members/{table}.json"))
         raise LakeError(
-            f"The file {path} is missing, but release {release.name} was published.", _again(release, table)
+            f"The file {path} is missing, but release {release.name} was published.",
+            _rewrite_command(release, table),
         )
 
 
-def _damaged(release: Pinned, found: str, table: str | None, source: str = "record") -> LakeError:
+def _damaged(release: Pinned, difference: str, table: str | None, source: str = "record") -> LakeError:
     """Returns the error about a release whose lists do not agree with its record. `table` is the table whose
     list is wrong, if that is known."""
     folder = release.lake.path(release.file(""))
     restore = (
         f"Restore the folder {folder} from a backup. If there is none, plan another release: titler plan"
     )
-    remedy = f"Delete the file {folder}members/{table}.json\n{_again(release, table)}" if table else restore
+    remedy = (
+        f"Delete the file {folder}members/{table}.json\n{_rewrite_command(release, table)}"
+        if table
+        else restore
+    )
     return LakeError(
-        f"The lists of release {release.name} are damaged: {found} that its {source} says.", remedy
+        f"The lists of release {release.name} are damaged: {difference} that its {source} says.", remedy
     )
 
 
-def _again(release: Pinned, table: str) -> str:
+def _rewrite_command(release: Pinned, table: str) -> str:
     return f"Run: {made_by_command(table, 'releases', release.name)}"
