@@ -74,7 +74,7 @@ def _share_without_title(settings: Settings, record: Record, previous: Record | 
         return Check(name, "unknown", threshold, "not measured")
     if earlier is None:
         return Check(
-            name, f"{share:.1%}", threshold, "not measured", "There is no earlier share to compare with."
+            name, f"{share:.1%}", threshold, "not compared", "There is no earlier share to compare with."
         )
     remark = f"It was {earlier:.1%} in the release before. Setting release.max_abstained_rise."
     if share - earlier <= allowed:
@@ -99,14 +99,14 @@ def _marked_duplicates(settings: Settings, record: Record, previous: Record | No
     if fall := accepted_fall(record):
         return Check(name, figure, threshold, "accepted", f"{fall['because']} ({fall['by']})")
     if earlier is None:
-        return Check(name, figure, threshold, "not measured", "There is no earlier figure to compare with.")
+        return Check(name, figure, threshold, "not compared", "There is no earlier figure to compare with.")
     remark = f"It was {earlier['recall_at_10']:.1%} of {earlier['pairs']:,} pairs in the release before."
     if min(marked["pairs"], earlier["pairs"]) < minimum:
         explanation = f"At least {minimum:,} pairs are needed to judge a fall (setting release.min_marks)."
-        return Check(name, figure, threshold, "not measured", f"{remark} {explanation}")
+        return Check(name, figure, threshold, "not compared", f"{remark} {explanation}")
     if marked.get("repositories") != earlier.get("repositories"):
         explanation = "It was measured on other repositories, so the two cannot be compared."
-        return Check(name, figure, threshold, "not measured", f"{remark} {explanation}")
+        return Check(name, figure, threshold, "not compared", f"{remark} {explanation}")
     shares = ((earlier["recall_at_10"], earlier["pairs"]), (marked["recall_at_10"], marked["pairs"]))
     outcome: Outcome = "passed" if smallest_fall(*shares) <= 0 else "failed"
     return Check(name, figure, threshold, outcome, remark)

@@ -14,7 +14,7 @@ from pipeline.usage import Usage
 HourStatus = Literal["counted", "found", "missing", "unreadable"]
 """Whether the source had events in an hour. `found` means that an earlier version of Titler did not count
 them."""
-Outcome = Literal["passed", "accepted", "failed", "not measured"]
+Outcome = Literal["passed", "accepted", "failed", "not measured", "not compared"]
 Unit = Literal["count", "share", "decimal", "score", "characters", "bytes", "seconds", "text"]
 
 

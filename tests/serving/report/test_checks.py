@@ -36,6 +36,13 @@ def test_a_release_of_an_earlier_version_has_few_checks() -> None:
     }
 
 
+def test_the_figures_of_a_first_release_are_not_compared() -> None:
+    marked = json.dumps({"pairs": 400, "recall_at_10": 0.5})
+    checks = outcomes(abstained=0.15, marked_duplicates=marked)
+    assert checks["Issues without a title"] == ("15.0%", "not compared")
+    assert checks["Marked duplicates that are listed"] == ("50.0% of 400 pairs", "not compared")
+
+
 def test_the_segment_with_the_lowest_recall_is_shown() -> None:
     segments = [{"period": "2024-01", "recall_at_10": 0.95}, {"period": "2024-02", "recall_at_10": 0.97}]
     assert outcomes(index=INDEX | {"segments": segments})["Recall@10 of a segment"] == ("0.950", "passed")
@@ -63,7 +70,7 @@ def test_marked_duplicates_are_compared_with_the_release_before() -> None:
     before = release_record("r1", "2024-01-01T00:00:00+00:00", marked_duplicates=marked(0.5, 400))
     name = "Marked duplicates that are listed"
     assert outcomes(before, marked_duplicates=marked(0.51, 400))[name] == ("51.0% of 400 pairs", "passed")
-    assert outcomes(before, marked_duplicates=marked(0.1, 20))[name] == ("10.0% of 20 pairs", "not measured")
+    assert outcomes(before, marked_duplicates=marked(0.1, 20))[name] == ("10.0% of 20 pairs", "not compared")
 
 
 def test_titles_below_their_floor_are_withheld() -> None:
