@@ -45,7 +45,8 @@ def report(
     """Write a page about a release: what is in it, how complete its days are, its checks, samples of titles
     and similar issues, and how it differs from the release before. Print the page's path.
 
-    `titler publish` writes the same page. The page is one HTML file and needs no network.
+    `titler publish` writes the same page. The page is one HTML file and needs no network. Without --out, the
+    release is logged to MLflow, too, with the page.
 
     Example: titler report --out report.html --open
     """
@@ -72,7 +73,9 @@ def _write(current: Context, release: Pinned, out: Path | None) -> str:
         release.require_open()  # a lease would create the folder of the lake
         with hold_lease(current.lake, "report", release.name):
             refuse_while_forgetting(current.lake)
-            return stored_report.write_report(current.settings, release).path
+            report = stored_report.write_report(current.settings, release)
+            _log_to_mlflow(current, release, report)
+            return report.path
     page = stored_report.report_bytes(current.settings, release)
     try:
         out.write_bytes(page)
@@ -95,7 +98,7 @@ def write_after_publication(current: Context, release: Pinned) -> None:
     from pipeline.serving.report import stored_report
 
     write = _Step("report", "its report could not be written", f"titler report {release.name}")
-    log = _Step("mlflow", "it could not be logged to MLflow", f"titler publish --release {release.name}")
+    log = _Step("mlflow", "it could not be logged to MLflow", f"titler report {release.name}")
     with _reported(current, release, write):
         report = stored_report.write_report(current.settings, release)
         say(f"    report: {report.path}")
@@ -105,8 +108,8 @@ def write_after_publication(current: Context, release: Pinned) -> None:
 
 
 def _log_to_mlflow(current: Context, release: Pinned, report: Report) -> str:
-    """Logs a release to MLflow: its figures as metrics, and its report as an artifact. Returns the id of the
-    run."""
+    """Logs a release to MLflow, its figures as metrics and its report as an artifact. Continues the run of a
+    release that was logged before. Returns the id of the run."""
     from pipeline.serving.report.release_metrics import release_metrics, release_parameters
 
     values = report.values

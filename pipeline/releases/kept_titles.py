@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.contracts import TITLE_PREDICTIONS
+from pipeline.lake.damaged_batches import damaged_batches
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay, Plan
@@ -30,8 +31,12 @@ def kept_titles(plan: Plan) -> Mapping[str, str]:
 
 
 def kept_batches(release: Pinned) -> dict[str, Manifest]:
-    """Returns the batches of titles that a release keeps from earlier champions, by day."""
+    """Returns the batches of titles that a release keeps from earlier champions, by day. Leaves out damaged
+    ones: nobody can make them again, so these days get titles of the release's own model."""
     folders = kept_titles(release.plan)
+    if folders:
+        damaged = damaged_batches(release.lake)
+        folders = {day: folder for day, folder in folders.items() if folder not in damaged}
     of_base: dict[str, Manifest] = {}
     if folders and release.base and TITLE_PREDICTIONS.name in release.base.members:
         of_base = {batch.folder: batch for batch in release.base.members[TITLE_PREDICTIONS.name]}

@@ -42,7 +42,9 @@ def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], differe
         f"MLflow at {tracking.uri} {difference}, but release {current.name} was made with its model {model}, "
         f"version {facts['model_version']}: MLflow's database was deleted, or replaced by an older one.",
         "Restore the database from a backup. If there is none, what MLflow knew about trainings is lost. "
-        f"Then train another model: titler run --retrain --from {day} --to {day}",
+        f"Then train another model: titler run --retrain --from {day} --to {day}\n"
+        "If somebody deleted the model on purpose, make a release of the earlier champion current: "
+        "titler rollback RELEASE",
         final=True,
     )
 

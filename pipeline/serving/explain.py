@@ -56,7 +56,7 @@ def explain(
     issue, day = opening.row, opening.day.day
     other_releases = openings.other_releases(release, issue["issue_id"])
     row = published_row(release, day, issue["issue_id"])
-    model = explain_model(release, day, row)
+    model = explain_model(release, row)
     current = current_release_id(lake)
     return {
         "issue": {**{key: issue[key] for key in ISSUE_KEYS}, "created_at": issue["created_at"].isoformat()},

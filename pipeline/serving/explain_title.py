@@ -19,7 +19,6 @@ from pipeline.predictor.explanation import (
 )
 from pipeline.predictor.loading import load_light_predictor
 from pipeline.predictor.predictor import Model
-from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.withheld_titles import WITHHELD
 from pipeline.serving.stored_issue import issue_rows
 
@@ -36,7 +35,7 @@ def published_row(release: Pinned, day: str, issue_id: int) -> dict[str, Any] | 
     return dict.fromkeys(TITLE_PREDICTIONS.schema.names) | row  # earlier versions have fewer columns
 
 
-def explain_model(release: Pinned, day: str, row: Mapping[str, Any] | None) -> dict[str, Any]:
+def explain_model(release: Pinned, row: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns the model that made the title of an issue. `row` is the row of title_predictions_v1. A day may
     keep the titles of an earlier champion; then `keeps_earlier_titles` is true."""
     of_title = row or release.facts
@@ -47,7 +46,7 @@ def explain_model(release: Pinned, day: str, row: Mapping[str, Any] | None) -> d
         "mlflow_run": of_title["mlflow_run"],
         "vocabulary": of_title["vocabulary"],
         "variant": _variant(release, of_title["model"]),
-        "keeps_earlier_titles": day in kept_titles(release.plan),
+        "keeps_earlier_titles": of_title["model"] != release.facts["model"],
         "embedding_model": embedding["model"] if embedding else release.facts["model"],
     }
 

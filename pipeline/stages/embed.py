@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pipeline.compute.derived_batches import ROWS_WORTH_A_CLUSTER, Outcome
 from pipeline.contracts import EMBEDDINGS, VECTORS
+from pipeline.errors import TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import network_of_release
 from pipeline.lake.list_columns import list_column, list_matrix
@@ -27,10 +28,21 @@ ROWS_PER_PART = 100_000
 
 def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
     """Returns the id and the embedding of each issue. `vectors` has one row per issue, with the padded ids of
-    its body and title. If the model's vocabulary contains no word of an issue, the embedding is all zeros."""
+    its body and title. If the model's vocabulary contains no word of an issue, the embedding is all zeros.
+
+    Raises TitlerError if an embedding has NaN, or a number that 16 bits cannot hold. Distances to it would
+    mean nothing.
+    """
     bodies = list_matrix(vectors.column("body"), predictor.vocabularies.body.length)
     titles = list_matrix(vectors.column("title"), predictor.vocabularies.title.length)
-    embeddings = predictor.embed_vectors(bodies, titles).astype(np.float16)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        embeddings = predictor.embed_vectors(bodies, titles).astype(np.float16)
+    if not np.isfinite(embeddings).all():
+        raise TitlerError(
+            f"The network of model {predictor.name} computes embeddings that are not finite numbers below "
+            "65,504.",
+            "Train another model with a lower model.learning_rate.",
+        )
     embeddings[~predictor.has_known_words(bodies, titles)] = 0
     return pa.table({"issue_id": vectors.column("issue_id"), "embedding": list_column(embeddings)})
 

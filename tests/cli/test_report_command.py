@@ -54,13 +54,18 @@ def test_the_same_release_gives_the_same_file(shared_settings: Settings, tmp_pat
     assert (tmp_path / "page.html").read_bytes() == stored, settings
 
 
-def test_without_a_file_the_page_in_the_lake_is_written_again(copied_settings: Settings) -> None:
+def test_without_a_file_the_page_in_the_lake_and_in_mlflow_is_written_again(
+    copied_settings: Settings,
+) -> None:
     release = current_release(copied_settings)
-    file = Path(copied_settings.lake.root, "releases", release.name, "report.html")
+    root = Path(copied_settings.lake.root)
+    file = root / "releases" / release.name / "report.html"
+    (logged,) = root.glob("mlflow/*/artifacts/report.html")
     file.unlink()
+    logged.unlink()
     result = run(copied_settings, release.name)
     assert (result.returncode, result.stdout) == (0, f"{file}\n")
-    assert file.exists()
+    assert file.read_bytes() == logged.read_bytes()
 
 
 def test_a_report_that_is_written_again_keeps_the_stored_figures(copied_settings: Settings) -> None:
@@ -162,5 +167,5 @@ def test_an_mlflow_that_does_not_answer_stops_no_publication_but_is_reported(
         f"Release {release.name} is published, but it could not be logged to MLflow: "
         "MLflow at http://127.0.0.1:9 does not answer"
     ) in printed.err
-    assert f"Then type: titler publish --release {release.name}\n" in printed.err
+    assert f"Then type: titler report {release.name}\n" in printed.err
     assert "titler alert: " in printed.err

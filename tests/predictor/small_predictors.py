@@ -51,6 +51,8 @@ class CopyingNetwork:
         return Decoded(ids, lengths, np.zeros(len(ids), np.float32), states)
 
 
-def subword_predictor(vocabularies: Vocabularies = SUBWORDS) -> Predictor:
-    """A predictor that reads subwords, with a CopyingNetwork."""
-    return Predictor("m2", cast(Any, CopyingNetwork()), vocabularies, "titler", 0.0, 16)
+def subword_predictor(
+    vocabularies: Vocabularies = SUBWORDS, network: CopyingNetwork | None = None
+) -> Predictor:
+    """A predictor that reads subwords, by default with a CopyingNetwork."""
+    return Predictor("m2", cast(Any, network or CopyingNetwork()), vocabularies, "titler", 0.0, 16)

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from pipeline.contracts import EMBEDDINGS
+from pipeline.errors import TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
+from pipeline.networks.shape import Floats, Ids
 from pipeline.predictor import batch_inference
 from pipeline.predictor.predictor import Predictor
 from pipeline.settings import Settings
 from pipeline.stages import embed
 from pipeline.stages.embed import embed_part
-from tests.predictor.small_predictors import subword_predictor, word_predictor
+from tests.predictor.small_predictors import CopyingNetwork, subword_predictor, word_predictor
 from tests.stages.literal_issues import issue
 from tests.stages.literal_releases import vectorized_release
+
+
+class EmbeddingEverythingAs(CopyingNetwork):
+    """Gives every issue the same embedding of one number."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def encode(self, body_ids: Ids, batch_size: int, *, title_ids: Ids | None) -> Floats:
+        return np.full((len(body_ids), 1), self.number, dtype=np.float32)
 
 
 def has_embedding(predictor: Predictor) -> list[bool]:
@@ -31,6 +44,15 @@ def has_embedding(predictor: Predictor) -> list[bool]:
 def test_embeddings_are_zeros_if_nothing_that_the_variant_reads_is_known() -> None:
     assert has_embedding(word_predictor()) == [True, False, False, False]
     assert has_embedding(subword_predictor()) == [True, True, False, True]
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -1e5])
+def test_embeddings_that_are_not_finite_are_refused(number: float) -> None:
+    predictor = subword_predictor(network=EmbeddingEverythingAs(number))
+    bodies, titles = predictor.vectors(["crash"]), predictor.title_ids([""])
+    vectors = pa.table({"issue_id": [1], "body": list_column(bodies), "title": list_column(titles)})
+    with pytest.raises(TitlerError, match="embeddings that are not finite"):
+        embed_part(vectors, predictor)
 
 
 def test_each_day_of_a_release_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

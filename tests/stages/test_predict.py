@@ -10,6 +10,7 @@ import pytest
 from pipeline.contracts import ISSUES, TITLE_PREDICTIONS, VECTORS
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
+from pipeline.lake.damaged_batches import mark_damaged
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor import batch_inference
 from pipeline.predictor.predictor import Predictor
@@ -95,6 +96,9 @@ def test_a_day_keeps_the_titles_that_the_plan_of_the_release_names(
     assert outcome.made == 1
     assert [manifest.partition["model"] for manifest in outcome.manifests] == ["earlier", "m"]
     assert after.members.folders(TITLE_PREDICTIONS.name)[0] == earlier.folder
+    mark_damaged(release.lake, earlier.folder)  # nobody can make the titles of an earlier champion again
+    again = predict.run(release.lake, Settings(), after)
+    assert [manifest.partition["model"] for manifest in again.manifests] == ["m", "m"]
 
 
 def test_vectors_of_other_issues_are_refused(predictor: Predictor, tmp_path: Path) -> None:

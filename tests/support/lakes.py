@@ -66,6 +66,9 @@ def copy_lake(settings: Settings, root: Path) -> Settings:
     shutil.copytree(settings.lake.root, root)
     copied = settings.model_copy(update={"lake": LakeSettings(root=str(root))})
     adopt_moved_lake(Lake(str(root)), copied)
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
+
+    _artifact_repos_cache.clear()  # by a run's id, where its files are; runs of a copy have the same ids
     return copied
 
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pipeline.contracts import DUPLICATE_MARKS, ISSUES, PREDICTOR, QUARANTINE, SOURCE_HEALTH, TOKENS
+from pipeline.contracts import (
+    DUPLICATE_MARKS,
+    ISSUES,
+    PREDICTOR,
+    QUARANTINE,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    TOKENS,
+)
 from pipeline.evaluation.model_figures import EVALUATION
 from pipeline.index.stored_orderings import ordering_in_use, ordering_of_release
 from pipeline.lake.batches import Lake
@@ -62,8 +70,9 @@ class NeededBatches:
             self._findings.attempt(lambda: self._add_predictor(release.facts, name), name)
             self._findings.attempt(lambda: ordering_of_release(release), name)
             plan = self._findings.attempt(lambda: release.plan, name)
-            for folder in kept_titles(plan).values() if plan else ():
-                self._add(folder, name)
+            if plan and TITLE_PREDICTIONS.name not in release.members:
+                for folder in kept_titles(plan).values():
+                    self._add(folder, name)
 
     def add_model(self, model: Pinned) -> None:
         """Adds the batches of a model."""
