@@ -100,6 +100,11 @@ class ForgottenList:
         return next((each for each in self.forgettings if each.finished_at is None), None)
 
     @property
+    def finished_at(self) -> str:
+        """When the last removal was finished, or an empty string."""
+        return max((each.finished_at or "" for each in self.forgettings), default="")
+
+    @property
     def matcher(self) -> Matcher | None:
         """Recognises everything on the list. None if the list is empty."""
         return self.matcher_of(self.forgettings) if self.forgettings else None

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.errors import LakeError, TitlerError, disk_error
 from pipeline.lake.batches import Lake
+from pipeline.lake.forgotten import ForgottenList
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import read_record
 from pipeline.serving.http.refusals import RETRY_AFTER, RefusalError, overloaded
@@ -32,6 +33,8 @@ class ServedRelease:
     issues: int
     model: str
     published_at: str
+    forgotten_at: str
+    """When `titler forget` finished last, or an empty string. It writes the files of a release again."""
 
 
 @dataclass(eq=False)
@@ -210,14 +213,11 @@ class WorkerPool:
             self._serve(self.release, await asyncio.to_thread(self._open, self.release.id, missing))
 
     async def _open_current(self) -> None:
-        """Opens the current release of the lake if it is not the served one. Raises TitlerError if it cannot
-        be opened, or if no release is published."""
-        release_id = await asyncio.to_thread(current_release_id, self._lake)
-        if release_id is None:
-            raise LakeError(f"No release is published in {self._lake.root}.")
-        if self.release is None or release_id != self.release.id:
-            release = await asyncio.to_thread(self._summary, release_id)
-            self._serve(release, await asyncio.to_thread(self._open, release_id, self.size))
+        """Opens the current release of the lake if it is not the served one, or if issues of it were
+        forgotten. Raises TitlerError if it cannot be opened, or if no release is published."""
+        current = await asyncio.to_thread(self._current)
+        if current != self.release:
+            self._serve(current, await asyncio.to_thread(self._open, current.id, self.size))
 
     def _open(self, release_id: str, count: int) -> list[Worker]:
         """Returns `count` new workers that have the release open. Raises TitlerError if they cannot."""
@@ -243,16 +243,23 @@ class WorkerPool:
             raise LakeError("The server ends.")
         return worker
 
-    def _summary(self, release_id: str) -> ServedRelease:
+    def _current(self) -> ServedRelease:
+        release_id = current_release_id(self._lake)
+        if release_id is None:
+            raise LakeError(f"No release is published in {self._lake.root}.")
         record = read_record(self._lake, release_id) or {}
         return ServedRelease(
-            release_id, record.get("issues", 0), record.get("model", ""), record.get("published_at", "")
+            release_id,
+            record.get("issues", 0),
+            record.get("model", ""),
+            record.get("published_at", ""),
+            ForgottenList.read(self._lake).finished_at,
         )
 
     def _serve(self, release: ServedRelease, workers: list[Worker]) -> None:
         """Lets new workers answer from now on. Busy workers of another release are stopped when they have
         answered."""
-        if self.release is None or self.release.id != release.id:
+        if self.release != release:
             log.info("release %s is served by %d workers", release.id, len(workers))
             for worker in self._idle:
                 self._end(worker)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.lake.batches import Lake
+from pipeline.lake.forgotten import FORGOTTEN, Forgetting, ForgottenList
 from pipeline.releases.current import current_release_id, point_to
 from pipeline.serving import queries
 from pipeline.serving.http.pool import WorkerPool
@@ -135,6 +137,29 @@ def test_a_worker_that_has_ended_is_replaced_although_a_newer_release_cannot_be_
         assert [title["abstained"] for title in runner.run(pool.compute(TitleTask((BODY,))))] == [False]
     finally:
         point_to(lake, served)
+
+
+def test_a_release_of_which_issues_were_forgotten_is_opened_again(
+    open_pool: tuple[asyncio.Runner, WorkerPool], copied_lake: Settings
+) -> None:
+    runner, pool = open_pool
+    lake = Lake(copied_lake.lake.root)
+    before = {process.pid for process in multiprocessing.active_children()}
+    begun = Forgetting("a", "repo", "a request", "me", "2015-01-04T03:12:00+00:00", {"repo": ["hash"]})
+    empty = ForgottenList.read(lake)
+    try:
+        empty.store(lake, begun)
+        runner.run(pool.check())
+        assert {process.pid for process in multiprocessing.active_children()} == before
+        empty.store(lake, replace(begun, finished_at="2015-01-04T03:15:00+00:00"))
+        runner.run(pool.check())
+        assert pool.usable == 1
+        assert {
+            process.pid for process in multiprocessing.active_children()
+        } - before  # the old one is ended later
+        assert [title["abstained"] for title in runner.run(pool.compute(TitleTask((BODY,))))] == [False]
+    finally:
+        lake.delete(FORGOTTEN)
 
 
 def test_no_process_is_left_if_the_pool_is_closed_while_workers_start(copied_lake: Settings) -> None:
