@@ -195,9 +195,10 @@ def similar(
 ) -> None:
     """Find the issues of the current release that an issue or a text probably repeats.
 
-    For an issue there are two lists: the issues of its own repository, and those of all repositories. For a
-    text, or a row of a file, there is the second list, or with --repo the first. The probability says how
-    often a maintainer would call the two duplicates.
+    For an issue there are two lists: the issues of its own repository, and those of all repositories. Both
+    have newer issues, too, unlike the view similar_issues. For a text, or a row of a file, there is the
+    second list, or with --repo the first. The probability says how often a maintainer would call the two
+    duplicates.
 
     Example: titler similar "crash when opening the settings page" --repo OWNER/REPO
     """

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.contracts import EVERYWHERE_LIST, ISSUES, REPOSITORY_LIST, SEGMENTS
 from pipeline.errors import UsageError
-from pipeline.index.comparison import TEXTS, Comparison, Listed
+from pipeline.index.comparison import TEXTS, Comparison, Listed, probabilities_of
 from pipeline.index.ordering import Ordering
 from pipeline.index.queries import Ages, Hits, Queries, Vectors, months_before
 from pipeline.index.release_days import repository_group
@@ -158,6 +158,18 @@ class SegmentedIndex:
         (comparison,) = compare_in_repository(repository, query_batch)
         return comparison
 
+    def _stored_probabilities(self, query_issue: QueryIssue) -> dict[int, float]:
+        """Returns the probabilities of the older candidates of an issue of the index, by their ids. They are
+        those of the stored lists, which compare words with those of the older issues only. Empty for a
+        text."""
+        if query_issue.day is None:
+            return {}
+        comparison = self.older_in_repository(query_issue)
+        if comparison is None:
+            return {}
+        probabilities = probabilities_of(self._ordering, comparison.features())
+        return dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
+
     def repository(self, name: str) -> str:
         """Returns the repository with this name, in any letter case, as the index has it. Raises UsageError
         if the index has none of its issues."""
@@ -187,6 +199,9 @@ class SegmentedIndex:
         """Returns the requested lists of similar issues. The list of a repository comes first. In each list,
         the most probable issue comes first.
 
+        An issue of the index is compared with newer issues, too. Older issues of its repository have the
+        probabilities that its stored list has.
+
         A row is a dict with the keys `list`, `issue_url`, `title`, `distance` (angular, 0 to 2),
         `probability`, `title_overlap`, `age_days`, `similar_text`, `group_size` and `terms` (the terms that
         both issues contain). In an index of an earlier version of Titler, which has no terms, the nearest
@@ -202,6 +217,7 @@ class SegmentedIndex:
             own_id,
         )
         rows, own_probabilities = [], dict[int, float]()
+        stored = self._stored_probabilities(query_issue)
         # The list of all repositories takes the probabilities that issues have in the own repository.
         for repo in dict.fromkeys(
             [search_request.repo, query_issue.repo if search_request.everywhere else None]
@@ -211,7 +227,7 @@ class SegmentedIndex:
             segments = self._segments_of(repo)
             repository = self._repository(segments, repo)
             ((listed, by_id),) = lists_in_repository(
-                repository, query_batch, search_request.count, self._ordering
+                repository, query_batch, search_request.count, self._ordering, stored
             )
             own_probabilities |= by_id
             if repo == search_request.repo:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ GROUP_CANDIDATES = 10
 they would take the places of other candidates."""
 EVERYWHERE_CANDIDATES = 3
 """Number of issues of all repositories that are compared with a query, per issue of its list."""
+NOTHING_KNOWN: Mapping[int, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,20 @@ class QueryBatch:
 
 
 def lists_in_repository(
-    repository: RepositoryItems, query_batch: QueryBatch, count: int, ordering: Ordering
+    repository: RepositoryItems,
+    query_batch: QueryBatch,
+    count: int,
+    ordering: Ordering,
+    known: Mapping[int, float] = NOTHING_KNOWN,
 ) -> Iterator[tuple[Listed, Mapping[int, float]]]:
     """Yields two values for each query: its list from the repository, with up to `count` issues, and a dict
-    from the issue id to the probability of all its candidates. The repository must have terms."""
+    from the issue id to the probability of all its candidates. The repository must have terms. `known` are
+    probabilities by issue id that are taken instead of computed ones."""
     for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count)):
         features = comparison.features()
-        probabilities = probabilities_of(ordering, features)
-        by_id = dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
+        computed, ids = probabilities_of(ordering, features), comparison.issue_ids.tolist()
+        by_id = {id_: known.get(id_, each) for id_, each in zip(ids, computed.tolist(), strict=True)}
+        probabilities = np.array([by_id[id_] for id_ in ids], computed.dtype)
         yield comparison.chosen(features, probabilities, count), by_id
 
 

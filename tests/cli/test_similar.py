@@ -1,0 +1,30 @@
+"""`titler similar` for issues of the release, next to the lists that the release has stored."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.lake.batches import Lake
+from pipeline.serving.queries import SimilarQuery, similar
+from pipeline.settings import Settings
+from tests.support import lakes
+
+STORED = """
+SELECT issue_url, similar_issue_url, probability
+FROM similar_issues
+WHERE list = 'repository' AND issue_url IN (SELECT issue_url FROM similar_issues WHERE suggested LIMIT 10)
+"""
+
+
+def test_an_older_issue_of_the_repository_has_the_probability_that_the_view_gives_it(
+    shared_settings: Settings,
+) -> None:
+    lake = Lake(shared_settings.lake.root)
+    stored: dict[str, dict[str, float]] = {}
+    for issue, older, probability in lakes.query(shared_settings, STORED):
+        stored.setdefault(issue, {})[older] = probability
+    assert len(stored) > 3
+    for issue, probabilities in stored.items():
+        rows = similar(lake, shared_settings, SimilarQuery(issue, same_repo=True), neighbours=100)
+        answered = {row["issue_url"]: row["probability"] for row in rows}
+        assert {older: answered[older] for older in probabilities} == pytest.approx(probabilities, abs=1e-5)
