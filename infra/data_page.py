@@ -50,7 +50,8 @@ LAKE_INTRODUCTION = """\
 
 Written tables have a version in their name. A table of the lake is a folder of Parquet files, one batch per
 partition: `TABLE/model=.../day=.../BATCH/`. Tables of the warehouse are what the views read. Analysts do not
-need them, with one exception: `spend_v1` has the costs, see
+need them, with two exceptions: `source_health_v1` has the source days of earlier releases, and `spend_v1` has
+the costs, see
 [cost_by_month.sql](../sql/examples/cost_by_month.sql).\
 """
 

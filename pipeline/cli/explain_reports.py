@@ -83,7 +83,10 @@ def _source_lines(value: Mapping[str, Any]) -> Iterable[str]:
     reason = f": {source['reason']}" if source["reason"] else ""
     yield f"day {source['day']}, {source['verdict']}{reason} ({source['hours_found']} of 24 hours)"
     yield f"event {value['issue']['event_id']}, hour {source['hour']} (UTC)"
-    yield f"read from {source['base'] or 'unknown: an earlier version of Titler extracted the day'}"
+    if source["base"]:
+        yield f"read from the base {source['base']}"
+    else:
+        yield "read from an unknown base: an earlier version of Titler extracted the day"
     if source["sha256"]:
         yield f"file of the hour: SHA-256 {source['sha256']}"
     if source["base"] and source["hour_base"] != source["base"]:

@@ -286,8 +286,8 @@ def sample(
         typer.Option(
             min=1,
             max=366,
-            help="Number of days to generate. The last day lacks an hour, so that it is another day than in "
-            "a sample of more days.",
+            help="Number of days to generate. The last day lacks one hour. In a sample of more days it has "
+            "that hour, so the ids of its issues stand for other issues there.",
         ),
     ] = 2,
     seed: Annotated[

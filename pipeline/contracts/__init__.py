@@ -26,9 +26,9 @@ REPO = column("repo", pa.string(), "owner/name of the repository at the time whe
 AUTHOR_ASSOCIATION = column(
     "author_association",
     pa.string(),
-    "GitHub's word for the author's part in the repository when the issue was opened, such as OWNER, MEMBER, "
-    "CONTRIBUTOR or NONE; NULL if GH Archive does not say, as since 2025-10-07, or in a batch of an earlier "
-    "version",
+    "GitHub's word for the author's part in the repository when the issue was opened: OWNER, MEMBER, "
+    "COLLABORATOR, CONTRIBUTOR, FIRST_TIME_CONTRIBUTOR, FIRST_TIMER, MANNEQUIN or NONE; NULL if GH Archive does "
+    "not say, as since 2025-10-07, or in a batch of an earlier version",
     null=True,
 )
 

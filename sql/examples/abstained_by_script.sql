@@ -3,7 +3,8 @@
 -- Titler does not store an issue's language, so this counts scripts instead. A title counts for the first
 -- script below of which it has a letter, otherwise for `Latin or none`. So English and German are one row. A
 -- title has a letter of a script if it differs once these letters are removed.
--- Column abstained is the share (0 to 1) of issues without a predicted title.
+-- Column abstained is the share (0 to 1) of issues without a predicted title. Many of them have no body: these
+-- are the share without_body.
 WITH scripts AS (
   SELECT
     CASE
@@ -18,14 +19,16 @@ WITH scripts AS (
       WHEN REGEXP_REPLACE(title, '[अ-ह]', '') != title THEN 'Devanagari'
       ELSE 'Latin or none'
     END AS script,
-    abstained
+    abstained,
+    body_excerpt IS NULL OR body_excerpt = '' AS is_without_body
   FROM
     title_predictions
 )
 SELECT
   script,
   COUNT(*) AS issues,
-  COUNTIF(abstained) / COUNT(*) AS abstained
+  COUNTIF(abstained) / COUNT(*) AS abstained,
+  COUNTIF(is_without_body) / COUNT(*) AS without_body
 FROM
   scripts
 GROUP BY

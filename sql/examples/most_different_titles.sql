@@ -1,5 +1,7 @@
 -- Grain: one row per issue of the current release whose predicted title has few words of the author's title.
 --
+-- Leaves out issues whose own title is vague: see poor_titles_by_repository. In scripts without blanks between
+-- words, such as Chinese, a whole title is one word, so two titles that are alike may share none.
 -- The issues whose two titles differ most come first, and of those the suggestions of which the model is most
 -- confident. A word is a run of characters that are neither white space nor ASCII punctuation. Column
 -- shared_words is the share of the predicted title's distinct words that are in the author's title, too.
@@ -46,6 +48,7 @@ INNER JOIN
   ON s.issue_id = t.issue_id
 WHERE
   NOT t.abstained
+  AND t.issue_id NOT IN (SELECT issue_id FROM poor_titles WHERE reason = 'vague')
 ORDER BY
   s.shared_words,
   t.confidence DESC,

@@ -1,7 +1,8 @@
 -- Grain: one row per cluster of duplicates with reports in the latest month of the current release.
 --
 -- The most reported problem comes first. A report is an issue of the cluster, the canonical one included. Column
--- reports_in_all also counts those of earlier months.
+-- reports_in_all also counts those of earlier months. Of equally reported problems, the oldest comes first. For
+-- another month, write it in place of the query `latest`: SELECT '2024-01' AS month.
 WITH latest AS (
   SELECT
     SUBSTR(CAST(MAX(day) AS STRING), 1, 7) AS month

@@ -8,7 +8,7 @@
 -- Column issue_url: see title_predictions
 -- Column title: see title_predictions
 -- Column change: the first of these that applies. added: only in @after. removed: only in @before. abstains:
---   the model abstains in @after only. titled: the model abstains in @before only. retitled: the title differs
+--   the model abstains in @after only. titled: the model abstains in @before only. retitled: the predicted title differs
 -- Column predicted_before: the predicted title in @before; NULL if the issue is not in @before
 -- Column predicted_after: the predicted title in @after; NULL if the issue is not in @after
 -- Column confidence_before: the confidence in @before

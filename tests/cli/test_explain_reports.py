@@ -105,7 +105,7 @@ def test_each_section_has_short_lines(capsys: pytest.CaptureFixture[str]) -> Non
         "source",
         "    day 2015-01-03, partial: 23 of 24 hours found (23 of 24 hours)",
         "    event 99, hour 14 (UTC)",
-        "    read from https://mirror.example",
+        "    read from the base https://mirror.example",
         "    file of the hour: SHA-256 c0ffee",
         "    that hour itself was taken from https://data.gharchive.org",
         "batches",

@@ -131,6 +131,7 @@ def test_the_examples_parse_too() -> None:
         "abstained_by_script": frozenset(),
         "cost_by_month": frozenset(),
         "coverage_by_day": frozenset(),
+        "duplicates_of_repository": {"repo"},
         "marked_duplicates": frozenset(),
         "most_different_titles": frozenset(),
         "most_reported_problems": frozenset(),
