@@ -27,8 +27,8 @@ AUTHOR_ASSOCIATION = column(
     "author_association",
     pa.string(),
     "GitHub's word for the author's part in the repository when the issue was opened: OWNER, MEMBER, "
-    "COLLABORATOR, CONTRIBUTOR, FIRST_TIME_CONTRIBUTOR, FIRST_TIMER, MANNEQUIN or NONE; NULL if GH Archive does "
-    "not say, as since 2025-10-07, or in a batch of an earlier version",
+    "COLLABORATOR, CONTRIBUTOR, FIRST_TIME_CONTRIBUTOR, FIRST_TIMER, MANNEQUIN or NONE; NULL if GH Archive "
+    "does not say, as since 2025-10-07, or in a batch of an earlier version",
     null=True,
 )
 
