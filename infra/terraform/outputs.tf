@@ -8,7 +8,7 @@ output "settings" {
 }
 
 output "database_address" {
-  description = "PostgreSQL's private address, for databases.sh, make_secrets.py and MLflow's chart."
+  description = "PostgreSQL's private address, for databases.sh and make_secrets.py."
   value       = local.gke ? google_sql_database_instance.titler[0].private_ip_address : null
 }
 
