@@ -149,7 +149,7 @@ def test_mlflow_accepts_the_host_that_tasks_ask():
 
 
 def test_no_service_makes_a_variable_that_titler_refuses():
-    # For a service NAME, Kubernetes sets NAME_PORT in each task, and `titler` refuses unknown TITLER_ variables.
+    # For a service NAME, Kubernetes sets NAME_PORT in each task. `titler` refuses unknown TITLER_ variables.
     names = [document["metadata"]["name"] for document in CLUSTER if document["kind"] == "Service"]
     assert [name for name in names if name.startswith("titler")] == []
 
