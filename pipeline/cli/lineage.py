@@ -81,11 +81,13 @@ class StageRecord:
     """Holds what the caller knows about a stage (a step of the pipeline, such as `extract`). The stage's line
     in the lineage file is made from these values.
 
-    `result` is the stage's return value, and `teacher` is the teacher that the user requested for a training.
+    `result` is the stage's return value, `teacher` is the teacher that the user requested for a training, and
+    `health` has the row of `source_health_v1` of each day that was extracted.
     """
 
     result: Any = None
     teacher: TeacherRequest | None = None
+    health: Sequence[Mapping[str, Any]] = ()
 
 
 class LineageFile:
@@ -100,16 +102,15 @@ class LineageFile:
         self._lines: list[str] = []
 
     @contextmanager
-    def stage(self, verb: str, subject: Subject) -> Iterator[StageRecord]:
+    def stage(self, verb: str, subject: Subject, record: StageRecord) -> Iterator[None]:
         """Context manager around a stage. When the stage ends or fails, records which datasets the stage read
         and wrote.
 
-        The caller stores the result of the stage in the attribute `result` of the yielded record. If the
-        datasets cannot be recorded, an error is printed, but the stage does not fail.
+        The caller stores the result of the stage in the attribute `result` of `record`. If the datasets
+        cannot be recorded, an error is printed, but the stage does not fail.
         """
-        record = StageRecord()
         try:
-            yield record
+            yield
         finally:
             if self._settings.lineage.file:
                 self._write(verb, subject, record)
