@@ -124,7 +124,8 @@ def _send_and_report(endpoint: str, recording: Recording) -> None:
         failed = [f"metrics and trace ({type(error).__name__})"]
     if failed:
         print(
-            f"titler: the {' and '.join(failed)} of {recording.verb} could not be sent to the setting "
+            # Without the prefix `titler: `, which Airflow logs as an error.
+            f"{recording.verb}: the {' and '.join(failed)} could not be sent to the setting "
             "telemetry.otlp_endpoint. Check that a collector listens there.",
             file=sys.stderr,
             flush=True,

@@ -104,7 +104,7 @@ def test_a_collector_that_refuses_does_not_fail_the_verb(capsys):
     with serving(Collector(status=400)) as collector, sending(collector.address, Recording("clean")):
         pass
     assert capsys.readouterr().err == (
-        "titler: the trace and metrics of clean could not be sent to the setting telemetry.otlp_endpoint. "
+        "clean: the trace and metrics could not be sent to the setting telemetry.otlp_endpoint. "
         "Check that a collector listens there.\n"
     )
 
