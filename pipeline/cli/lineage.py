@@ -102,15 +102,16 @@ class LineageFile:
         self._lines: list[str] = []
 
     @contextmanager
-    def stage(self, verb: str, subject: Subject, record: StageRecord) -> Iterator[None]:
+    def stage(self, verb: str, subject: Subject) -> Iterator[StageRecord]:
         """Context manager around a stage. When the stage ends or fails, records which datasets the stage read
         and wrote.
 
-        The caller stores the result of the stage in the attribute `result` of `record`. If the datasets
-        cannot be recorded, an error is printed, but the stage does not fail.
+        The caller stores the result of the stage in the attribute `result` of the yielded record. If the
+        datasets cannot be recorded, an error is printed, but the stage does not fail.
         """
+        record = StageRecord()
         try:
-            yield
+            yield record
         finally:
             if self._settings.lineage.file:
                 self._write(verb, subject, record)

@@ -38,17 +38,19 @@ if TYPE_CHECKING:
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
     """Context manager around a stage. Records which data the stage read and wrote, and, with the batches of a
-    model or a release, the time and the memory that it used. If `context.timed` is true, also prints them.
-    Sends them to the setting `telemetry.otlp_endpoint`, too.
-    Raises TitlerError while `titler forget` runs."""
+    model or a release, the time and the memory that it used. If `context.timed` is true, also prints them. If
+    the setting `telemetry.otlp_endpoint` is set, sends them there.
+
+    Raises TitlerError while `titler forget` runs.
+    """
     stopwatch, name = Stopwatch(), ""
     if isinstance(subject, Pinned):
         name, subject.members.stopwatch = subject.name, stopwatch
     endpoint = context.settings.telemetry.otlp_endpoint
-    record = StageRecord()
     with sending(endpoint, new_recording(context.lake, verb, subject)) as recording:
+        record = StageRecord()
         try:
-            with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject, record):
+            with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject) as record:
                 refuse_while_forgetting(context.lake)
                 yield record
         finally:
