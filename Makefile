@@ -2,8 +2,9 @@
 
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
+SBOM := .venv/bin/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible
 
-.PHONY: help install hooks emulators postgres lint docs demo up server test test-all lock clean
+.PHONY: help install hooks emulators postgres lint docs demo up server test test-all lock sbom clean
 
 help:  ## lists the targets (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -53,6 +54,11 @@ test-all:  ## runs these and the tests of the team's server and of pages in a br
 
 lock: install  ## updates every locked version, from setup.py, infra/bootstrap.in and infra/lint/lint.in
 	@infra/lock.sh
+
+sbom: install  ## writes build/sbom.json and build/sbom-gpu.json, the packages of both images, as CycloneDX; downloads the tool
+	@mkdir -p build
+	$(SBOM) infra/image.txt --output-file build/sbom.json
+	$(SBOM) infra/image-gpu.txt --output-file build/sbom-gpu.json
 
 clean:  ## removes .venv, the demo, build output and caches; keeps ./lake
 	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

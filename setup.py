@@ -25,6 +25,8 @@ RUNTIME = [
     "matplotlib",
     "mlflow==3.17.*",
     "numpy",
+    "opentelemetry-exporter-otlp-proto-http",  # metrics and traces, if telemetry.otlp_endpoint is set
+    "opentelemetry-sdk",
     "psutil",  # infra/local_airflow.py ends the processes that it started
     "pyarrow",
     "pydantic-settings",

@@ -17,7 +17,7 @@ LAYERS = [  # from top to bottom; what stands on one line does not import each o
     "lake networks",
     "contracts",
     "settings",
-    "errors progress usage provenance decompression",
+    "errors progress usage telemetry provenance decompression",
 ]
 HOMES = {  # library -> the folders or modules of pipeline/ that may import it
     "tensorflow": "",
@@ -50,6 +50,7 @@ HOMES = {  # library -> the folders or modules of pipeline/ that may import it
     "fastapi": "serving/http",
     "starlette": "serving/http",
     "uvicorn": "serving/http",
+    "opentelemetry": "telemetry",
     "airflow": "",
     "openlineage": "",
 }
@@ -188,4 +189,12 @@ def test_the_networks_need_only_keras_and_numpy():
 
 def test_no_module_lies_loose_in_the_package_unless_it_is_shared_by_all():
     loose = {path.stem for path in PIPELINE.glob("*.py")} - {"__init__"}
-    assert loose == {"alerts", "decompression", "errors", "progress", "provenance", "usage"}
+    assert loose == {
+        "alerts",
+        "decompression",
+        "errors",
+        "progress",
+        "provenance",
+        "telemetry",
+        "usage",
+    }

@@ -31,6 +31,7 @@ NAVIGATION = {
         "docs/bigquery",
         "docs/lake",
         "docs/forgetting",
+        "docs/security",
         "docs/lineage",
         "docs/costs",
         "infra/README",

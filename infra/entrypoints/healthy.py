@@ -6,7 +6,8 @@
 Exits with code 0 if URL responds with a 2xx status and every KEY of its JSON has a healthy value: a number
 above 0, or {"status": "healthy"}. Otherwise exits with code 1 and prints the reason. Without arguments, the
 script checks the address in the environment variable HEALTH_URL. If this variable is empty, the container
-serves no pages and counts as healthy. The script runs every few seconds, so it imports only the standard
+serves no pages and counts as healthy. If TITLER_SERVE__TOKEN is set, the request has this token, because
+`titler serve` answers /ready only with it. The script runs every few seconds, so it imports only the standard
 library.
 """
 
@@ -36,13 +37,19 @@ def find_problem(document: Any, keys: list[str]) -> str:
     return ""
 
 
+def request_for(url: str) -> urllib.request.Request:
+    """Returns the request for the address `url`."""
+    token = os.environ.get("TITLER_SERVE__TOKEN", "")
+    return urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+
+
 def main(arguments: list[str]) -> int:
     url, *keys = arguments or [os.environ.get("HEALTH_URL", "")]
     if not url:
         return 0
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            url, timeout=TIMEOUT
+            request_for(url), timeout=TIMEOUT
         ) as response:
             body = response.read()
         problem = find_problem(json.loads(body), keys) if keys else ""

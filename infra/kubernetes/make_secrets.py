@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the Kubernetes Secrets that Helm's values files in this folder refer to.
+"""Prints the Kubernetes Secrets that the files in this folder refer to.
 
     make_secrets.py FILE DATABASE_HOST | kubectl apply --filename -
 
@@ -37,7 +37,9 @@ def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
         "titler-api-secret-key": {"api-secret-key": env["AIRFLOW_SECRET_KEY"]},
         "titler-jwt-secret": {"jwt-secret": env["AIRFLOW_JWT_SECRET"]},
         "titler-airflow-admin": {"password": env["AIRFLOW_ADMIN_PASSWORD"]},
-        "titler-mlflow-database": {"username": "mlflow", "password": env["MLFLOW_DATABASE_PASSWORD"]},
+        "titler-mlflow-database": {
+            "uri": f"postgresql://mlflow:{env['MLFLOW_DATABASE_PASSWORD']}@{host}:5432/mlflow"
+        },
     }
 
 

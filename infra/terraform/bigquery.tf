@@ -1,18 +1,29 @@
-# The dataset only: the pipeline creates its tables, views and functions.
+# Two datasets: the tables, which only tasks read, and the views and functions on them, which analysts read. The
+# pipeline creates tables, views and functions itself.
 
 resource "google_bigquery_dataset" "titler" {
   dataset_id                 = var.dataset
   location                   = var.location
-  friendly_name              = "Titler"
-  description                = "Titles, embeddings and similar issues of GitHub's public issues. Query the views."
+  friendly_name              = "Titler's tables"
+  description                = "Titles, embeddings and similar issues of GitHub's public issues. Query the views in ${local.views_dataset}."
   delete_contents_on_destroy = false
   depends_on                 = [google_project_service.used]
 }
 
-# All permissions on the dataset are google_bigquery_dataset_access: IAM resources for the dataset would
-# remove those of the views and functions below.
+resource "google_bigquery_dataset" "views" {
+  dataset_id                 = local.views_dataset
+  location                   = var.location
+  friendly_name              = "Titler"
+  description                = "Views of titles, embeddings and similar issues of GitHub's public issues."
+  delete_contents_on_destroy = false
+  depends_on                 = [google_project_service.used]
+}
+
+# All permissions on the datasets are google_bigquery_dataset_access: IAM resources for a dataset would remove
+# those of the views and functions below.
 resource "google_bigquery_dataset_access" "task_writes" {
-  dataset_id    = google_bigquery_dataset.titler.dataset_id
+  for_each      = toset([google_bigquery_dataset.titler.dataset_id, google_bigquery_dataset.views.dataset_id])
+  dataset_id    = each.value
   role          = "WRITER" # the dataset's own name for roles/bigquery.dataEditor
   user_by_email = google_service_account.task.email
 }
@@ -31,40 +42,33 @@ resource "google_project_iam_member" "analyst_queries" {
   member   = each.value
 }
 
-# Analysts read views and functions only. The dataset authorises these to read the tables on the analysts'
-# behalf.
-resource "google_bigquery_table_iam_member" "analyst_reads_view" {
-  for_each   = { for pair in setproduct(local.views, var.analysts) : join(" ", pair) => pair if var.published }
-  dataset_id = google_bigquery_dataset.titler.dataset_id
-  table_id   = each.value[0]
-  role       = "roles/bigquery.dataViewer"
-  member     = each.value[1]
+# Analysts read the views and functions, and not the tables, which these read on the analysts' behalf.
+resource "google_bigquery_dataset_access" "analyst_reads_views" {
+  for_each   = var.analysts
+  dataset_id = google_bigquery_dataset.views.dataset_id
+  role       = "READER" # the dataset's own name for roles/bigquery.dataViewer
+  iam_member = each.value
 }
 
-resource "google_bigquery_routine_iam_member" "analyst_calls_function" {
-  for_each   = { for pair in setproduct(local.functions, var.analysts) : join(" ", pair) => pair if var.published }
+# Every view of this dataset, those that a later release replaces or adds included.
+resource "google_bigquery_dataset_access" "views_read_tables" {
   dataset_id = google_bigquery_dataset.titler.dataset_id
-  routine_id = each.value[0]
-  role       = "roles/bigquery.dataViewer"
-  member     = each.value[1]
-}
-
-resource "google_bigquery_dataset_access" "view_reads_tables" {
-  for_each   = var.published ? local.views : []
-  dataset_id = google_bigquery_dataset.titler.dataset_id
-  view {
-    project_id = var.project
-    dataset_id = google_bigquery_dataset.titler.dataset_id
-    table_id   = each.value
+  dataset {
+    dataset {
+      project_id = var.project
+      dataset_id = google_bigquery_dataset.views.dataset_id
+    }
+    target_types = ["VIEWS"]
   }
 }
 
+# The provider can authorise functions only one by one, and only after they exist.
 resource "google_bigquery_dataset_access" "function_reads_tables" {
   for_each   = var.published ? local.functions : []
   dataset_id = google_bigquery_dataset.titler.dataset_id
   routine {
     project_id = var.project
-    dataset_id = google_bigquery_dataset.titler.dataset_id
+    dataset_id = google_bigquery_dataset.views.dataset_id
     routine_id = each.value
   }
 }

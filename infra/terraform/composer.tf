@@ -12,12 +12,13 @@ resource "google_composer_environment" "titler" {
     software_config {
       image_version = var.composer_image
       env_variables = {
-        TITLER_LAKE__ROOT          = "gs://${local.lake_bucket}/lake"
-        TITLER_WAREHOUSE__KIND     = "bigquery"
-        TITLER_WAREHOUSE__PROJECT  = var.project
-        TITLER_WAREHOUSE__DATASET  = var.dataset
-        TITLER_WAREHOUSE__LOCATION = var.location
-        TITLER_TRACKING__URI       = var.tracking_uri
+        TITLER_LAKE__ROOT               = "gs://${local.lake_bucket}/lake"
+        TITLER_WAREHOUSE__KIND          = "bigquery"
+        TITLER_WAREHOUSE__PROJECT       = var.project
+        TITLER_WAREHOUSE__DATASET       = var.dataset
+        TITLER_WAREHOUSE__VIEWS_DATASET = google_bigquery_dataset.views.dataset_id
+        TITLER_WAREHOUSE__LOCATION      = var.location
+        TITLER_TRACKING__URI            = var.tracking_uri
       }
       airflow_config_overrides = {
         celery-worker_concurrency        = "3"

@@ -19,6 +19,12 @@ resource "google_service_account" "mlflow" {
   depends_on   = [google_project_service.used]
 }
 
+resource "google_service_account" "serve" {
+  account_id   = "titler-serve"
+  display_name = "titler serve, which answers over HTTP"
+  depends_on   = [google_project_service.used]
+}
+
 resource "google_storage_bucket_iam_member" "objects" {
   for_each = {
     "a task reads and writes the lake"      = [google_storage_bucket.lake.name, google_service_account.task.member]
@@ -39,6 +45,13 @@ resource "google_storage_bucket_iam_member" "mlflow_reads_lake" {
   member = google_service_account.mlflow.member
 }
 
+# `titler serve` only reads: a fault in it, or in its token, cannot change a release.
+resource "google_storage_bucket_iam_member" "serve_reads_lake" {
+  bucket = google_storage_bucket.lake.name
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.serve.member
+}
+
 # Maps Kubernetes service accounts of the namespace titler, as infra/kubernetes names them, to the accounts
 # above.
 resource "google_service_account_iam_member" "pod" {
@@ -49,6 +62,7 @@ resource "google_service_account_iam_member" "pod" {
     "airflow-scheduler"     = google_service_account.airflow.name
     "airflow-triggerer"     = google_service_account.airflow.name
     "titler-mlflow"         = google_service_account.mlflow.name
+    "titler-serve"          = google_service_account.serve.name
   } : {}
   service_account_id = each.value
   role               = "roles/iam.workloadIdentityUser"

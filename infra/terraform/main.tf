@@ -28,9 +28,9 @@ locals {
   composer = var.orchestrator == "composer"
   gke      = var.orchestrator == "gke"
   # The names must match infra/cloud.toml and infra/kubernetes.
-  lake_bucket = "${var.project}-titler-lake"
-  views       = toset([for file in fileset("${path.module}/../../sql/views", "*.sql") : trimsuffix(file, ".sql")])
-  functions   = toset([for file in fileset("${path.module}/../../sql/functions", "*.sql") : trimsuffix(file, ".sql")])
+  lake_bucket   = "${var.project}-titler-lake"
+  views_dataset = "${var.dataset}_views"
+  functions     = toset([for file in fileset("${path.module}/../../sql/functions", "*.sql") : trimsuffix(file, ".sql")])
   services = concat([
     "artifactregistry.googleapis.com", "bigquery.googleapis.com", "bigquerystorage.googleapis.com",
     "billingbudgets.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com",

@@ -39,13 +39,13 @@ variable "operators" {
 }
 
 variable "analysts" {
-  description = "May run queries and read the views and functions only: group:analysts@example.com"
+  description = "May run queries, and read the dataset with the views and functions: group:analysts@example.com"
   type        = set(string)
   default     = []
 }
 
 variable "published" {
-  description = "Set to true after the first release has created the views: gives analysts access."
+  description = "Set to true after the first release has created the functions: lets them read the tables."
   type        = bool
   default     = false
 }

@@ -79,6 +79,8 @@ def configure(
     CURRENT.set(Context(settings_file))
     configure_mlflow()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # The module telemetry prints one line if metrics could not be sent.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     # TensorFlow warns when it compiles a function again. The networks do so on purpose, once per size of
     # training batch.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -81,11 +81,13 @@ class StageRecord:
     """Holds what the caller knows about a stage (a step of the pipeline, such as `extract`). The stage's line
     in the lineage file is made from these values.
 
-    `result` is the stage's return value, and `teacher` is the teacher that the user requested for a training.
+    `result` is the stage's return value, `teacher` is the teacher that the user requested for a training, and
+    `health` has the row of `source_health_v1` of each day that was extracted.
     """
 
     result: Any = None
     teacher: TeacherRequest | None = None
+    health: Sequence[Mapping[str, Any]] = ()
 
 
 class LineageFile:

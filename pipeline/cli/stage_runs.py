@@ -17,6 +17,7 @@ from pipeline import alerts
 from pipeline.cli import mark_reports, report_command, stage_reports
 from pipeline.cli.console import some_days
 from pipeline.cli.lineage import StageRecord, Subject
+from pipeline.cli.measurements import measure_result, measure_usage, new_recording
 from pipeline.cli.options import Context
 from pipeline.errors import SourceError
 from pipeline.lake.forgotten import refuse_while_forgetting
@@ -24,6 +25,7 @@ from pipeline.lake.leases import hold_lease
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay
+from pipeline.telemetry import Recording, sending
 from pipeline.usage import Stopwatch
 
 if TYPE_CHECKING:
@@ -36,14 +38,24 @@ if TYPE_CHECKING:
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
     """Context manager around a stage. Records which data the stage read and wrote, and, with the batches of a
-    model or a release, the time and the memory that it used. If `context.timed` is true, also prints them.
-    Raises TitlerError while `titler forget` runs."""
+    model or a release, the time and the memory that it used. If `context.timed` is true, also prints them. If
+    the setting `telemetry.otlp_endpoint` is set, sends them there.
+
+    Raises TitlerError while `titler forget` runs.
+    """
     stopwatch, name = Stopwatch(), ""
     if isinstance(subject, Pinned):
         name, subject.members.stopwatch = subject.name, stopwatch
-    with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject) as record:
-        refuse_while_forgetting(context.lake)
-        yield record
+    endpoint = context.settings.telemetry.otlp_endpoint
+    with sending(endpoint, new_recording(context.lake, verb, subject)) as recording:
+        record = StageRecord()
+        try:
+            with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject) as record:
+                refuse_while_forgetting(context.lake)
+                yield record
+        finally:
+            measure_usage(recording, stopwatch.usage())
+            measure_result(recording, record.result, record.health)
     if context.timed:
         stage_reports.timing(verb, stopwatch.usage())
 
@@ -60,7 +72,7 @@ def extract(
 
     with recorded(context, "extract", days) as record:
         outcome, health = stage.run(context.lake, context.settings, days, again=again)
-        record.result = outcome
+        record.result, record.health = outcome, health
         stage_reports.extracted(context.lake, context.settings, outcome, health)
     alerts.alert_about_days(context.lake, context.settings.alerts, health)
     if outcome.refusal:
@@ -249,7 +261,9 @@ def collect(context: Context) -> None:
     from pipeline.stages import collect as stage
 
     stopwatch = Stopwatch()
-    stage_reports.collected(context.settings, stage.run(context.lake, context.settings))
+    with sending(context.settings.telemetry.otlp_endpoint, Recording("collect")) as recording:
+        stage_reports.collected(context.settings, stage.run(context.lake, context.settings))
+        measure_usage(recording, stopwatch.usage())
     if context.timed:
         stage_reports.timing("collect", stopwatch.usage())
 

@@ -6,14 +6,17 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.errors import TitlerError
 from pipeline.progress import track
 from pipeline.settings import Compute
+from pipeline.telemetry import record_part
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
@@ -51,16 +54,30 @@ def map_shards(
         return []
     results: dict[int, Result] = {}
 
-    def keep(position: int, result: Result) -> None:
-        results[position] = result
-        on_result(position, result)
+    def keep(position: int, timed: Timed[Result]) -> None:
+        record_part(label, timed.begin, timed.end)
+        results[position] = timed.result
+        on_result(position, timed.result)
 
     if not compute.scheduler_address and (len(shards) < 2 or not worth_a_cluster):
         for position, shard in enumerate(track(shards, label, len(shards))):
-            keep(position, work(shard, *arguments))
+            keep(position, _timed(work, shard, *arguments))
     else:
         _map_on_cluster(work, shards, arguments, label, compute, keep)
     return [results[position] for position in range(len(shards))]
+
+
+class Timed(NamedTuple, Generic[Result]):
+    """The result for a shard, and when the work on it began and ended, in nanoseconds since 1970."""
+
+    result: Result
+    begin: int
+    end: int
+
+
+def _timed(work: Callable[..., Result], *arguments: Any) -> Timed[Result]:
+    begin = time.time_ns()
+    return Timed(work(*arguments), begin, time.time_ns())
 
 
 def _map_on_cluster(
@@ -69,13 +86,16 @@ def _map_on_cluster(
     arguments: tuple[Any, ...],
     label: str,
     compute: Compute,
-    on_result: Callable[[int, Result], None],
+    on_result: Callable[[int, Timed[Result]], None],
 ) -> None:
+    from dask.utils import funcname
     from distributed import CancelledError, KilledWorker, as_completed
 
     with _client(compute, len(shards)) as client:
         shared = client.scatter(list(arguments), broadcast=True, hash=False) if arguments else []
-        futures = client.map(work, shards, *([argument] * len(shards) for argument in shared), pure=False)
+        copies = ([argument] * len(shards) for argument in shared)
+        timed_work = partial(_timed, work)
+        futures = client.map(timed_work, shards, *copies, pure=False, key=funcname(work))
         positions = {future.key: position for position, future in enumerate(futures)}
         for future in track(as_completed(futures), label, len(futures)):
             try:

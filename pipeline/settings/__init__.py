@@ -43,6 +43,7 @@ __all__ = [
     "Settings",
     "Similar",
     "Source",
+    "Telemetry",
     "Text",
     "Tracking",
     "Warehouse",
@@ -223,6 +224,18 @@ class Lineage(Section):
     )
 
 
+class Telemetry(Section):
+    """Where metrics and traces of the verbs are sent: to a collector that speaks OpenTelemetry's protocol."""
+
+    otlp_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://.+)?$",
+        description="address of an OpenTelemetry collector that accepts OTLP over HTTP, such as "
+        "http://localhost:4318. If it is empty, nothing is sent. Headers with credentials belong in the "
+        "environment variable OTEL_EXPORTER_OTLP_HEADERS",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of Titler. A command reads them with `load`; tests construct them directly.
 
@@ -247,6 +260,7 @@ class Settings(BaseSettings):
     alerts: Alerts = Alerts()
     serve: Serve = Serve()
     lineage: Lineage = Lineage()
+    telemetry: Telemetry = Telemetry()
 
     @classmethod
     def settings_customise_sources(

@@ -28,6 +28,12 @@ class Warehouse(Section):
         default="titler",
         description="for BigQuery: name of the data set for the published tables; it must exist",
     )
+    views_dataset: str = Field(
+        default="",
+        description="for BigQuery: name of the data set for the views and table functions, which must exist "
+        "and may read the tables' data set. So analysts need access to this data set only. If it is empty, "
+        "they are in `warehouse.dataset`",
+    )
     location: str = Field(
         default="US",
         description="for BigQuery: location of the data set. It must be US to extract issues from GH "

@@ -18,18 +18,33 @@ from pipeline.cli.options import Context
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import pinned_names
 from pipeline.releases.current import current_release_id
-from pipeline.settings import Compute, Index, LakeSettings, Lineage, Model, Settings, Source, Text
+from pipeline.settings import (
+    Compute,
+    Index,
+    LakeSettings,
+    Lineage,
+    Model,
+    Settings,
+    Source,
+    Telemetry,
+    Text,
+)
+from pipeline.telemetry import METRICS
+from tests.support.collector import Collector
+from tests.support.receivers import serving
 
 DAY = date(2024, 1, 1)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A whole job that was run: its settings, the lines of its lineage file, and what it printed."""
+    """A whole job that was run: its settings, the lines of its lineage file, what it printed, and the
+    collector of its metrics and traces."""
 
     settings: Settings
     lines: list[dict[str, Any]]
     output: list[str]
+    collector: Collector
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +63,11 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         index=Index(trees=10),
         lineage=Lineage(file=str(folder / "lineage.json")),
     )
-    with contextlib.redirect_stdout(io.StringIO()) as output:
+    with serving(Collector()) as collector, contextlib.redirect_stdout(io.StringIO()) as output:
+        values = values.model_copy(update={"telemetry": Telemetry(otlp_endpoint=collector.address)})
         whole_job.run(Context.of(values), [DAY], retrain=False, variant=None, epochs=None)
-    return Job(values, lineage_of(values), output.getvalue().splitlines())
+    values = values.model_copy(update={"telemetry": Telemetry()})
+    return Job(values, lineage_of(values), output.getvalue().splitlines(), collector)
 
 
 def lineage_of(values: Settings) -> list[dict[str, Any]]:
@@ -87,3 +104,20 @@ def test_the_whole_job_prints_the_time_and_memory_of_every_stage(job: Job) -> No
         *("plan", "vectorize", "embed", "predict", "index", "publish", "collect"),
     ]
     assert all(words[1] == "took" and words[3:6] == ["s;", "peak", "memory"] for words in timings)
+
+
+def test_a_release_is_one_trace_from_plan_to_publish(job: Job) -> None:
+    (plan,) = [span for span in job.collector.spans if span.name == "plan"]
+    of_release = [span for span in job.collector.spans if span.trace_id == plan.trace_id]
+    children = [span.name for span in of_release if span.parent_span_id == plan.span_id]
+    assert children == ["vectorize", "embed", "predict", "index", "publish"]
+
+
+def test_a_job_sends_every_metric_of_a_laptop(job: Job) -> None:
+    values = job.collector.values()
+    names = {name for name, *_ in values}
+    # A single day needs no worker processes, and only BigQuery bills.
+    of_others = {"titler.verb.worker_peak_memory", "titler.bigquery.billed", "titler.bigquery.cost"}
+    assert METRICS.keys() - of_others <= names <= METRICS.keys()
+    assert values["titler.release.issues", "publish"] == 60
+    assert [value for (name, *_), value in values.items() if name == "titler.source.days"] == [1]

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import typer
 from airflow.sdk.execution_time import macros
+from airflow.utils.file import list_py_file_paths
 
 from pipeline.networks.variants import VARIANTS
 
@@ -35,6 +36,8 @@ HEAVY = [
     "numpy",
     "kubernetes",
 ]
+
+DAG_FILES = ["titler_ingest.py", "titler_refresh.py", "titler_train.py"]
 
 COMMANDS = {
     "titler_ingest": [
@@ -294,3 +297,8 @@ def test_every_task_has_an_owner(airflow_dags):
 @pytest.mark.parametrize("path", sorted(DAGS.glob("titler_*.py")), ids=lambda path: path.stem)
 def test_a_dag_file_stays_a_page(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_airflow_parses_only_the_files_of_dags():
+    paths = [Path(path) for path in list_py_file_paths(DAGS, safe_mode=False)]
+    assert sorted(path.relative_to(DAGS).as_posix() for path in paths) == DAG_FILES

@@ -31,6 +31,7 @@ def test_it_differs_from_a_laptop_in_this():
         "lake.root": "gs://my-project-titler-lake/lake",
         "warehouse.kind": "bigquery",
         "warehouse.project": "my-project",
+        "warehouse.views_dataset": "titler_views",
         "tracking.uri": "http://mlflow:5000",
         "compute.scheduler_address": "tcp://dask-scheduler:8786",
         "model.batch_size": 1200,

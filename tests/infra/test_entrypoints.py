@@ -79,8 +79,10 @@ def page():
 
     class Page(BaseHTTPRequestHandler):
         answer = (200, "{}")
+        authorization: str | None = None
 
         def do_GET(self) -> None:
+            type(self).authorization = self.headers["Authorization"]
             self.send_response(type(self).answer[0])
             self.end_headers()
             self.wfile.write(type(self).answer[1].encode())
@@ -118,6 +120,13 @@ def test_a_service_is_healthy_when_it_says_so(page, answer, parts, code):
     done = healthy(page.address, *parts)
     assert done.returncode == code, done.stderr
     assert bool(done.stderr) == bool(code)
+
+
+def test_the_token_of_titler_serve_is_sent_if_there_is_one(page):
+    assert healthy(page.address).returncode == 0
+    assert page.authorization is None
+    assert healthy(page.address, TITLER_SERVE__TOKEN="secret").returncode == 0
+    assert page.authorization == "Bearer secret"
 
 
 def test_a_service_that_is_down_is_not_healthy():
@@ -184,7 +193,7 @@ def test_databases_have_owners_who_can_enter_no_other(tmp_path):
             psycopg2.connect(host=host, port=port, user="airflow", password="it's", dbname="mlflow")
 
 
-def test_dask_answers_by_the_names_of_its_chart_and_the_doctor_finds_it(tmp_path):
+def test_the_doctor_reports_a_dask_scheduler_that_answers(tmp_path):
     port, dashboard = free_port(), free_port()
     address, page = f"tcp://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{dashboard}"
     settings = {
@@ -193,14 +202,16 @@ def test_dask_answers_by_the_names_of_its_chart_and_the_doctor_finds_it(tmp_path
         "TITLER_SOURCE__HOURS": str(tmp_path),
     }
     scheduler = (
-        ENTRYPOINTS / "dask-scheduler",
+        PROGRAMS / "dask",
+        "scheduler",
         "--host",
         LOOPBACK,
         f"--port={port}",
         f"--dashboard-address={LOOPBACK}:{dashboard}",
     )
     worker = (
-        ENTRYPOINTS / "dask-worker",
+        PROGRAMS / "dask",
+        "worker",
         address,
         "--nthreads",
         "1",

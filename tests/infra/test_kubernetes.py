@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,20 @@ from tests.support import executors
 
 FOLDER = INFRA / "kubernetes"
 AIRFLOW: dict[str, Any] = yaml.safe_load((FOLDER / "airflow.yaml").read_text())
-DASK: dict[str, Any] = yaml.safe_load((FOLDER / "dask.yaml").read_text())
-MLFLOW: dict[str, Any] = yaml.safe_load((FOLDER / "mlflow.yaml").read_text())
-MANIFESTS: list[dict[str, Any]] = list(yaml.safe_load_all((FOLDER / "titler.yaml").read_text()))
+MANIFEST_FILES = [FOLDER / f"{name}.yaml" for name in ("titler", "mlflow", "dask", "serve")]
+MANIFESTS: list[dict[str, Any]] = [
+    document for path in MANIFEST_FILES for document in yaml.safe_load_all(path.read_text())
+]
+DEPLOYMENTS = {
+    document["metadata"]["name"]: document["spec"]["template"]["spec"]
+    for document in MANIFESTS
+    if document["kind"] == "Deployment"
+}
+CONTAINERS = {
+    f"{name}/{container['name']}": container
+    for name, pod in DEPLOYMENTS.items()
+    for container in [*pod.get("initContainers", []), *pod["containers"]]
+}
 TERRAFORM = "\n".join(path.read_text() for path in (INFRA / "terraform").glob("*.tf"))
 README = (INFRA / "README.md").read_text()
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -39,6 +51,7 @@ CHART = {
         "data",
         "postgresql",
         "redis",
+        "ports",
     ),
     *(
         "statsd",
@@ -72,25 +85,35 @@ def test_a_tag_that_moves_is_pulled_by_nobody_and_the_readme_gives_the_real_one(
     images = {
         "images.airflow.tag": AIRFLOW["images"]["airflow"]["tag"],
         "config.titler_pods.gpu_image": AIRFLOW["config"]["titler_pods"]["gpu_image"].rpartition(":")[2],
-        "scheduler.image.tag": DASK["scheduler"]["image"]["tag"],
-        "worker.image.tag": DASK["worker"]["image"]["tag"],
-        "image.tag": MLFLOW["image"]["tag"],
     }
     assert set(images.values()) == {"revision"}
     given = dict(re.findall(r'--set-string ([\w.]+)="([^"]+)"', README))
     assert given == {
-        **dict.fromkeys(images, "$REV"),
+        "images.airflow.tag": "$REV",
         "config.titler_pods.gpu_image": "$IMAGES/titler-gpu:$REV",
-        "backendStore.postgres.host": "$HOST",
     }
-    assert "host" not in MLFLOW["backendStore"]["postgres"]
 
 
-def test_every_chart_has_a_version_that_its_values_name():
-    values = "\n".join(path.read_text() for path in FOLDER.glob("*.yaml"))
-    charts = re.findall(r"helm upgrade --install \w+ (\S+) --version (\S+) ", README)
-    assert len(charts) == README.count("helm upgrade") == 3
-    assert [chart for chart in charts if f"({chart[0]} {chart[1]})" not in values] == []
+def test_the_readmes_sed_gives_each_container_the_real_tag():
+    (expression,) = set(re.findall(r'sed "(s/:revision\$/:\$REV/)" infra', README))
+    files = [path for path in MANIFEST_FILES if path.name != "titler.yaml"]
+    command = ["sed", expression.replace("$REV", "1a2b3c"), *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    images = {
+        container["image"]
+        for document in yaml.safe_load_all(done.stdout)
+        if document["kind"] == "Deployment"
+        for container in document["spec"]["template"]["spec"]["containers"]
+    }
+    assert images == {"us-docker.pkg.dev/my-project/titler/titler:1a2b3c"}
+    assert ":revision" not in done.stdout
+
+
+def test_airflows_chart_has_the_version_that_its_values_name():
+    values = (FOLDER / "airflow.yaml").read_text()
+    ((chart, version),) = re.findall(r"helm upgrade --install airflow (\S+) --version (\S+) ", README)
+    assert README.count("helm upgrade") == 1
+    assert f"({chart} {version})" in values
 
 
 def test_what_is_scheduled_is_not_paused_and_has_time_to_start():
@@ -139,14 +162,17 @@ def test_commands_are_programs_of_the_image():
         script = line.split()[1]
         assert line.startswith("exec ")
         assert (ROOT / script).is_file()
-    assert (INFRA / "entrypoints" / DASK["worker"]["image"]["dask_worker"]).is_file()
+    scripts = Path(sys.executable).parent
+    for name, container in CONTAINERS.items():
+        assert container["args"][0] == "bash" or (scripts / container["args"][0]).exists(), name
 
 
-def test_addresses_are_those_of_cloud_toml():
-    cloud = settings.load(INFRA / "cloud.toml")
-    assert f"tcp://{DASK['fullnameOverride']}-scheduler:8786" == cloud.compute.scheduler_address
-    assert f"http://{MLFLOW['fullnameOverride']}:5000" == cloud.tracking.uri
-    assert "mlflow:5000" in MLFLOW["extraEnvVars"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+def test_titlers_variables_in_manifests_are_settings(monkeypatch):
+    for variable in CONTAINERS["serve/serve"]["env"]:
+        monkeypatch.setenv(variable["name"], variable.get("value", "secret"))
+    loaded = settings.load()
+    assert loaded.lake.root == settings.load(INFRA / "cloud.toml").lake.root
+    assert loaded.serve.token.get_secret_value() == "secret"
 
 
 def test_buckets_and_accounts_are_those_that_terraform_makes():
@@ -159,14 +185,13 @@ def test_buckets_and_accounts_are_those_that_terraform_makes():
         assert f'account_id   = "{account}"' in TERRAFORM
     for account in [
         *(AIRFLOW[component]["serviceAccount"]["name"] for component in COMPONENTS),
-        MLFLOW["serviceAccount"]["name"],
-        "titler-task",
+        *({pod["serviceAccountName"] for pod in DEPLOYMENTS.values()} - {"dask-scheduler"}),
     ]:
         assert re.search(rf'"{account}"\s+= google_service_account', TERRAFORM), account
 
 
 def test_each_account_of_kubernetes_has_one_identity_of_google():
-    pairs = dict(
+    pairs: dict[str, str] = dict(
         re.findall(r'^\s+"([\w-]+)"\s+= google_service_account\.(\w+)\.name', TERRAFORM, re.MULTILINE)
     )
     for component in COMPONENTS:
@@ -175,6 +200,12 @@ def test_each_account_of_kubernetes_has_one_identity_of_google():
             account["annotations"]["iam.gke.io/gcp-service-account"]
             == f"titler-{pairs[account['name']]}@my-project.iam.gserviceaccount.com"
         )
+    for document in MANIFESTS:
+        if document["kind"] == "ServiceAccount" and document["metadata"]["name"] in pairs:
+            identity = document["metadata"]["annotations"]["iam.gke.io/gcp-service-account"]
+            assert (
+                identity == f"titler-{pairs[document['metadata']['name']]}@my-project.iam.gserviceaccount.com"
+            )
 
 
 def test_secrets_are_those_that_the_script_makes(tmp_path):
@@ -193,8 +224,15 @@ def test_secrets_are_those_that_the_script_makes(tmp_path):
         AIRFLOW["apiSecretKeySecretName"]: {"api-secret-key"},
         AIRFLOW["jwtSecretName"]: {"jwt-secret"},
         AIRFLOW["apiServer"]["extraVolumes"][0]["secret"]["secretName"]: {"password"},
-        MLFLOW["backendStore"]["existingDatabaseSecret"]["name"]: {"username", "password"},
+        "titler-mlflow-database": {"uri"},
     }
+    by_hand = re.findall(r"create secret generic (\S+) .*--from-literal=(\w+)=", README)
+    assert {
+        (variable["valueFrom"]["secretKeyRef"]["name"], variable["valueFrom"]["secretKeyRef"]["key"])
+        for container in CONTAINERS.values()
+        for variable in container.get("env", [])
+        if "valueFrom" in variable
+    } == {("titler-mlflow-database", "uri"), *by_hand}
 
 
 def test_secrets_of_an_incomplete_file_are_refused(tmp_path):
@@ -209,11 +247,35 @@ def test_secrets_of_an_incomplete_file_are_refused(tmp_path):
     assert "has no variable AIRFLOW_FERNET_KEY, which the cluster needs" in refused.stderr
 
 
-def test_nothing_runs_as_root():
+def test_nothing_runs_as_root_or_gets_privileges():
     assert AIRFLOW["securityContexts"]["pod"]["runAsNonRoot"]
-    assert DASK["scheduler"]["securityContext"] == DASK["worker"]["securityContext"]
-    assert DASK["worker"]["securityContext"]["runAsNonRoot"]
-    assert MLFLOW["securityContext"]["runAsNonRoot"]
+    for pod in DEPLOYMENTS.values():
+        assert (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"]) == (True, 50000)
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in CONTAINERS.values():
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
+    accounts = [document for document in MANIFESTS if document["kind"] == "ServiceAccount"]
+    assert {account["automountServiceAccountToken"] for account in accounts} == {False}
+
+
+def test_each_server_has_requests_probes_and_a_disruption_budget():
+    budgets = [
+        document["spec"]["selector"]["matchLabels"]
+        for document in MANIFESTS
+        if document["kind"] == "PodDisruptionBudget"
+    ]
+    selectors = [
+        document["spec"]["selector"]["matchLabels"]
+        for document in MANIFESTS
+        if document["kind"] == "Deployment"
+    ]
+    assert sorted(map(str, budgets)) == sorted(map(str, selectors))
+    for name, container in CONTAINERS.items():
+        assert set(container["resources"]["requests"]) == {"cpu", "memory"}, name
+        assert name == "mlflow/migrate" or {"startupProbe", "livenessProbe"} <= set(container), name
 
 
 def test_a_policy_lets_nobody_in_but_those_that_another_names():
@@ -223,11 +285,11 @@ def test_a_policy_lets_nobody_in_but_those_that_another_names():
         if document["kind"] == "NetworkPolicy"
     }
     assert policies["nobody"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
-    assert set(policies) == {"nobody", "airflow-api-server", "mlflow", "dask"}
+    assert set(policies) == {"nobody", "airflow-api-server", "mlflow", "dask", "serve"}
 
 
 def test_manifests_are_kubernetes_own(tmp_path):
-    run(program("kubernetes-validate"), "--strict", FOLDER / "titler.yaml")
+    run(program("kubernetes-validate"), "--strict", *MANIFEST_FILES)
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text((FOLDER / "titler.yaml").read_text().replace("podSelector:", "podSelectors:"))
     with pytest.raises(AssertionError, match="podSelectors"):

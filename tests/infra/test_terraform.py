@@ -152,6 +152,8 @@ def test_the_lake_and_the_data_set_are_those_of_cloud_toml(resources, blocks):
         cloud.warehouse.dataset,
         cloud.warehouse.location,
     )
+    (views,) = re.findall(r'views_dataset\s*= "\$\{var.dataset\}(.*)"', TEXT)
+    assert cloud.warehouse.views_dataset == cloud.warehouse.dataset + views
 
 
 def test_environment_variables_of_tasks_are_settings(monkeypatch):
@@ -191,11 +193,28 @@ def test_no_value_of_a_secret_passes_through_it(resources):
     } == set()
 
 
-def test_analysts_get_views_and_functions_and_no_data_set(resources):
-    given = {type_ for type_, _, body in resources if "var.analysts" in json.dumps(body)}
-    assert given == {
-        "google_project_iam_member",
-        "google_bigquery_table_iam_member",
-        "google_bigquery_routine_iam_member",
+def test_analysts_run_queries_and_read_the_views_data_set_alone(resources):
+    given = [
+        (type_, body.get("role"), body.get("dataset_id"))
+        for type_, _, body in resources
+        if "var.analysts" in json.dumps(body)
+    ]
+    assert [tuple(unquoted(value or "") for value in row) for row in given] == [
+        ("google_project_iam_member", "roles/bigquery.jobUser", ""),
+        ("google_bigquery_dataset_access", "READER", "${google_bigquery_dataset.views.dataset_id}"),
+    ]
+
+
+def test_the_tables_are_read_by_tasks_and_by_the_views_data_set(resources):
+    of_tables = {
+        name: body
+        for type_, name, body in resources
+        if type_ == "google_bigquery_dataset_access" and "titler.dataset_id" in json.dumps(body)
     }
-    assert sorted(path.stem for path in (ROOT / "sql" / "views").glob("*.sql"))  # what local.views is made of
+    assert set(of_tables) == {"task_writes", "views_read_tables", "function_reads_tables"}
+    (authorised,) = of_tables["views_read_tables"]["dataset"]
+    assert authorised["dataset"][0]["dataset_id"] == "${google_bigquery_dataset.views.dataset_id}"
+    assert [unquoted(type_) for type_ in authorised["target_types"]] == ["VIEWS"]
+    functions = re.search(r"functions\s+= toset\(.*sql/(\w+)", TEXT)
+    assert functions is not None
+    assert sorted((ROOT / "sql" / functions[1]).glob("*.sql"))

@@ -110,6 +110,11 @@ class Jobs:
     def dataset(self) -> str:
         return f"{self.settings.project}.{self.settings.dataset}"
 
+    @property
+    def views_dataset(self) -> str:
+        """The address of the data set with the views and table functions."""
+        return f"{self.settings.project}.{self.settings.views_dataset or self.settings.dataset}"
+
     def estimate(self, statement: Statement) -> int:
         """Returns how many bytes BigQuery would bill for a query, including its minimum per table.
 

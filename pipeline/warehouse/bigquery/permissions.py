@@ -30,8 +30,10 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
     """
     jobs = Jobs(settings, "doctor", "")
     yield Finding("bigquery", True, f"project {settings.project}, as {identity(settings)}")
-    dataset = f"{settings.project}:{settings.dataset}"
-    create_dataset = f"Create the data set: bq --location={settings.location} mk --dataset {dataset}"
+    dataset, views_dataset = (
+        f"{settings.project}:{name}" for name in (settings.dataset, settings.views_dataset)
+    )
+    create_dataset = f"Create the data set: bq --location={settings.location} mk --dataset "
     attempts: list[tuple[str, Callable[[Jobs], str], str, str]] = [
         (
             "data sets",
@@ -40,7 +42,7 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
             "Grant: roles/bigquery.metadataViewer on the project",
         ),
         ("queries", _run_query, "bigquery.jobs.create", "Grant: roles/bigquery.jobUser on the project"),
-        ("data set", _find_dataset, "bigquery.datasets.get", create_dataset),
+        ("data set", _find_dataset, "bigquery.datasets.get", create_dataset + dataset),
         (
             "tables",
             _change_tables,
@@ -60,6 +62,9 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
             "Grant: roles/bigquery.readSessionUser on the project",
         ),
     ]
+    if settings.views_dataset:
+        remedy = create_dataset + views_dataset
+        attempts.append(("views data set", _find_views_dataset, "bigquery.datasets.get", remedy))
     for subject, attempt, permission, remedy in attempts:
         try:
             yield Finding(subject, True, attempt(jobs))
@@ -89,9 +94,17 @@ def _run_query(jobs: Jobs) -> str:
 
 
 def _find_dataset(jobs: Jobs) -> str:
+    return _describe_dataset(jobs, jobs.dataset)
+
+
+def _find_views_dataset(jobs: Jobs) -> str:
+    return _describe_dataset(jobs, jobs.views_dataset)
+
+
+def _describe_dataset(jobs: Jobs, address: str) -> str:
     with translated_errors(jobs.settings, "looking for the data set"):
-        dataset = jobs.client.get_dataset(jobs.dataset, timeout=REQUEST_TIMEOUT)
-    return f"{jobs.dataset}{f' in {dataset.location}' if dataset.location else ''}"
+        dataset = jobs.client.get_dataset(address, timeout=REQUEST_TIMEOUT)
+    return f"{address}{f' in {dataset.location}' if dataset.location else ''}"
 
 
 def _change_tables(jobs: Jobs) -> str:

@@ -1,8 +1,9 @@
 """Creates the analysts' views and table functions in BigQuery. Replaces those whose SQL has changed.
 
-When a view is replaced, BigQuery may forget that the view is authorised to read the tables. So a view is not
-replaced if only its comments, layout or descriptions changed. Changed descriptions, of the view and of its
-columns, are updated separately, by a request that is free of charge.
+When a view or a function is replaced, BigQuery may forget that it is authorised to read the tables, unless
+its data set is authorised. So a view is not replaced if only its comments, layout or descriptions changed.
+Changed descriptions, of the view and of its columns, are updated separately, by a request that is free of
+charge.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def _existing_view(jobs: Jobs, name: str) -> _ExistingView | None:
     """Returns a view, or None if it does not exist."""
     with translated_errors(jobs.settings, f"looking for {name}"):
         try:
-            view = jobs.client.get_table(f"{jobs.dataset}.{name}", timeout=REQUEST_TIMEOUT)
+            view = jobs.client.get_table(f"{jobs.views_dataset}.{name}", timeout=REQUEST_TIMEOUT)
         except exceptions.NotFound:
             return None
     return _ExistingView(view, canonical_sql(view.view_query or ""))
@@ -97,7 +98,7 @@ def _existing_function(jobs: Jobs, name: str) -> tuple[str, tuple[str, ...]] | N
     None if the function does not exist."""
     with translated_errors(jobs.settings, f"looking for {name}"):
         try:
-            function = jobs.client.get_routine(f"{jobs.dataset}.{name}", timeout=REQUEST_TIMEOUT)
+            function = jobs.client.get_routine(f"{jobs.views_dataset}.{name}", timeout=REQUEST_TIMEOUT)
         except exceptions.NotFound:
             return None
     return canonical_sql(function.body or ""), tuple(argument.name for argument in function.arguments)

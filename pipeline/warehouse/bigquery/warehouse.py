@@ -92,7 +92,10 @@ class BigQueryWarehouse:
     def addresses(self) -> dict[str, str]:
         """Maps the name of every table, view and table function to its address in BigQuery, in backticks."""
         defined = [query.stem for folder in ("views", "functions") for query in Query.folder(folder)]
-        return {name: f"`{self.tables.address(name)}`" for name in (*contracts.TABLES, *defined)}
+        return {
+            **{name: f"`{self.tables.address(name)}`" for name in contracts.TABLES},
+            **{name: f"`{self.jobs.views_dataset}.{name}`" for name in defined},
+        }
 
     def source_day(self, day: date) -> SourceTable:
         name = f"{SOURCE_TABLES}{table_suffix(day)}"

@@ -24,6 +24,7 @@ from pipeline.contracts import (
     column,
 )
 from pipeline.errors import WarehouseError
+from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery.tables import columns_of, quote
@@ -456,3 +457,20 @@ def test_an_analysts_query_has_labels_and_a_byte_limit(publication: Publication)
     publication.warehouse.query(Query("ask", "SELECT release_id FROM releases"))
     job = jobs_started(publication.emulator, "SELECT release_id FROM")[-1]["configuration"]
     assert (job["labels"]["verb"], int(job["query"]["maximumBytesBilled"]) > 0) == ("test", True)
+
+
+def test_views_and_functions_are_in_the_data_set_for_them(
+    bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
+) -> None:
+    settings = bigquery_settings.model_copy(update={"views_dataset": "views_of_titler"})
+    warehouse = BigQueryWarehouse(settings, "test")
+    warehouse.jobs.client.create_dataset(f"{settings.project}.views_of_titler")
+    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
+    (statements,) = definitions(emulator)
+    heads = [
+        re.match(r"CREATE OR REPLACE (?:VIEW|TABLE FUNCTION) `[\w-]+\.(\w+)\.", text) for text in statements
+    ]
+    assert {head and head[1] for head in heads} == {"views_of_titler"}
+    assert f"`{settings.project}.{settings.dataset}.title_predictions_v1`" in statements[0] + statements[-1]
+    counted = warehouse.run_query(Query("issues", "SELECT COUNT(*) AS number FROM title_predictions"))
+    assert counted.column("number").to_pylist() == [1]

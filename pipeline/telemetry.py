@@ -1,0 +1,222 @@
+"""Sends metrics and a trace of each verb to an OpenTelemetry collector, over OTLP with HTTP.
+
+A release or a model has one trace. The id of the trace is derived from its name, so that verbs that run in
+different processes and on different machines send spans of the same trace. The span of the first verb, such
+as `plan`, is the parent of the others. The parts of the work, which Dask runs in parallel, are children of
+the verb's span.
+
+Everything is sent once, when the verb ends. A collector that does not answer costs some seconds, and never
+makes a verb fail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+    from opentelemetry.trace import SpanContext
+
+TIMEOUT_SECONDS = 5
+"""How long the collector may take to accept the metrics, and the spans. A failed attempt is repeated in this
+time."""
+MAX_PARTS = 10_000
+"""Largest number of parts per verb that have a span of their own."""
+
+
+class Metric(NamedTuple):
+    """A metric: its unit in UCUM, such as `s` and `By` (bytes), and its description. All metrics are gauges:
+    each verb sends the values of its own run."""
+
+    unit: str
+    description: str
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "titler.verb.duration": Metric("s", "Time that the verb took."),
+        "titler.verb.cpu_time": Metric("s", "Processor time of the verb and its workers on this machine."),
+        "titler.verb.peak_memory": Metric("By", "Highest memory of the verb's process."),
+        "titler.verb.worker_peak_memory": Metric("By", "Highest memory of a worker process."),
+        "titler.verb.failed": Metric("", "1 if the verb failed, otherwise 0."),
+        "titler.verb.rows": Metric("", "Rows of the batches that the verb wrote."),
+        "titler.verb.new_batches": Metric("", "Batches that the verb wrote."),
+        "titler.source.days": Metric("", "Days that the verb extracted, by their verdict."),
+        "titler.bigquery.billed": Metric("By", "Bytes that BigQuery billed for the extracted days."),
+        "titler.bigquery.cost": Metric("", "What BigQuery billed for the extracted days, in USD."),
+        "titler.release.issues": Metric("", "Issues of the published release."),
+        "titler.release.days": Metric("", "Source days of the published release."),
+        "titler.release.recall": Metric("", "Recall@10 of the published index, 0 to 1."),
+        "titler.release.abstained": Metric("", "Share of issues without a title, 0 to 1."),
+    }
+)
+
+
+@dataclass
+class Recording:
+    """What one verb has measured so far.
+
+    `trace` names what the trace is about, such as a release; if it is empty, the verb has a trace of its own.
+    `is_first` says whether the verb is the first one of its trace.
+    """
+
+    verb: str
+    trace: str = ""
+    is_first: bool = True
+    attributes: dict[str, str] = field(default_factory=dict)
+    values: list[tuple[str, float, Mapping[str, str]]] = field(default_factory=list)
+    parts: list[tuple[str, int, int]] = field(default_factory=list)
+    begin: int = field(default_factory=time.time_ns)
+    failure: str = ""
+
+    def measure(self, name: str, value: float, **attributes: str) -> None:
+        """Records the value of one of METRICS."""
+        self.values.append((name, value, {"verb": self.verb, **attributes}))
+
+
+_RECORDING: ContextVar[Recording | None] = ContextVar("recording", default=None)
+
+
+@contextmanager
+def sending(endpoint: str, recording: Recording) -> Iterator[Recording]:
+    """Context manager around a verb. Sends the recording to the collector at the address `endpoint` when the
+    verb ends or fails. Sends nothing if `endpoint` is empty."""
+    if not endpoint:
+        yield recording
+        return
+    token = _RECORDING.set(recording)
+    try:
+        yield recording
+    except BaseException as error:
+        # Only the type: the message may contain the text of an issue.
+        recording.failure = type(error).__name__
+        raise
+    finally:
+        _RECORDING.reset(token)
+        recording.measure("titler.verb.failed", float(bool(recording.failure)))
+        _send_and_report(endpoint, recording)
+
+
+def record_part(label: str, begin: int, end: int) -> None:
+    """Records a part of the running verb's work: a label, and when it began and ended, in nanoseconds since
+    1970. Does nothing if no verb is recorded."""
+    recording = _RECORDING.get()
+    if recording is not None and len(recording.parts) < MAX_PARTS:
+        recording.parts.append((label, begin, end))
+
+
+def _send_and_report(endpoint: str, recording: Recording) -> None:
+    try:
+        failed = [kind for kind, is_sent in _send(endpoint.rstrip("/"), recording).items() if not is_sent]
+    except Exception as error:  # of any kind: the verb has ended, or raises its own error
+        failed = [f"metrics and trace ({type(error).__name__})"]
+    if failed:
+        print(
+            # Without the prefix `titler: `, which Airflow logs as an error.
+            f"{recording.verb}: the {' and '.join(failed)} could not be sent to the setting "
+            "telemetry.otlp_endpoint. Check that a collector listens there.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _send(endpoint: str, recording: Recording) -> dict[str, bool]:
+    """Sends the spans and the metrics. Returns which of them the collector accepted."""
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExportResult
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace.export import SpanExportResult
+
+    resource = Resource({"service.name": "titler", "service.version": importlib.metadata.version("titler")})
+    span_exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=TIMEOUT_SECONDS)
+    spans_sent = span_exporter.export(spans_of(recording, resource))
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader], resource, shutdown_on_exit=False).get_meter("titler")
+    for name, value, attributes in recording.values:
+        metric = METRICS[name]
+        meter.create_gauge(name, metric.unit, metric.description).set(value, attributes)
+    metrics = reader.get_metrics_data()
+    metric_exporter = OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=TIMEOUT_SECONDS)
+    metrics_sent = metric_exporter.export(metrics) if metrics else MetricExportResult.SUCCESS
+    return {
+        "trace": spans_sent is SpanExportResult.SUCCESS,
+        "metrics": metrics_sent is MetricExportResult.SUCCESS,
+    }
+
+
+def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
+    """Returns the span of a verb, which ends now, and the spans of its parts."""
+    from opentelemetry import trace
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+    first = first_span(recording.trace) if recording.trace else None
+    finished = InMemorySpanExporter()
+    ids = _id_generator(first if recording.is_first else None)
+    provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=ids)
+    provider.add_span_processor(SimpleSpanProcessor(finished))
+    tracer = provider.get_tracer("titler")
+    parent = Context()
+    if first and not recording.is_first:
+        parent = trace.set_span_in_context(trace.NonRecordingSpan(first), parent)
+    attributes = {"titler.verb": recording.verb, **recording.attributes}
+    span = tracer.start_span(recording.verb, parent, attributes=attributes, start_time=recording.begin)
+    inside = trace.set_span_in_context(span)
+    for number, (label, begin, end) in enumerate(recording.parts):
+        part = tracer.start_span(label, inside, attributes={"titler.part": number}, start_time=begin)
+        part.end(end)
+    if recording.failure:
+        span.set_status(trace.StatusCode.ERROR, recording.failure)
+    span.end(time.time_ns())
+    return list(finished.get_finished_spans())
+
+
+def first_span(name: str) -> SpanContext:
+    """Returns the trace id, and the id of the first span, of the trace about `name`: the first 16 bytes of
+    the name's SHA-256, and the 8 bytes after them."""
+    from opentelemetry.trace import SpanContext, TraceFlags
+
+    digest = hashlib.sha256(name.encode()).digest()
+    return SpanContext(
+        int.from_bytes(digest[:16], "big"),
+        int.from_bytes(digest[16:24], "big"),
+        is_remote=True,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED),
+    )
+
+
+def _id_generator(first: SpanContext | None) -> IdGenerator:
+    """Returns a generator of random ids. If `first` is given, the first ids are those of `first`.
+
+    The generator of OpenTelemetry uses the module `random`, which a training seeds, so its ids would repeat.
+    """
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+
+    class Ids(IdGenerator):
+        def __init__(self) -> None:
+            self._span_ids = [first.span_id] if first else []
+
+        def generate_span_id(self) -> int:
+            return self._span_ids.pop() if self._span_ids else secrets.randbits(64) or 1
+
+        def generate_trace_id(self) -> int:
+            return first.trace_id if first else secrets.randbits(128) or 1
+
+    return Ids()

@@ -1,0 +1,115 @@
+"""Metrics and traces of the verbs, as a real collector gets them over OTLP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from pipeline.compute.cluster import map_shards
+from pipeline.settings import Compute
+from pipeline.telemetry import Recording, record_part, sending
+from tests.support.collector import Collector
+from tests.support.receivers import serving
+
+RELEASE = "lake/releases/20150104T0312Z"
+TRACE_ID = "ebdd7c68e5080f00fc557f6ec332d343"
+FIRST_SPAN_ID = "a7d137360c98282f"
+"""The first bytes of the SHA-256 of RELEASE, and the bytes after them."""
+
+
+@pytest.fixture(scope="module")
+def running_collector() -> Iterator[Collector]:
+    with serving(Collector()) as collector:
+        yield collector
+
+
+@pytest.fixture
+def collector(running_collector: Collector) -> Collector:
+    """A collector that has got nothing yet."""
+    running_collector.spans.clear()
+    running_collector.metrics.clear()
+    return running_collector
+
+
+def ids(span: Span) -> tuple[str, str, str]:
+    return span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
+
+
+def test_the_verbs_of_a_release_are_one_trace_below_its_first_verb(collector):
+    with sending(collector.address, Recording("plan", RELEASE, is_first=True)):
+        pass
+    with sending(collector.address, Recording("embed", RELEASE, is_first=False)):
+        pass
+    plan, embed = collector.spans
+    assert (plan.name, embed.name) == ("plan", "embed")
+    assert ids(plan) == (TRACE_ID, FIRST_SPAN_ID, "")
+    assert (ids(embed)[0], ids(embed)[2]) == (TRACE_ID, FIRST_SPAN_ID)
+
+
+def test_verbs_without_a_release_have_traces_of_their_own(collector):
+    for _ in range(2):
+        with sending(collector.address, Recording("clean")):
+            pass
+    first, second = collector.spans
+    assert first.trace_id != second.trace_id
+    assert first.parent_span_id == second.parent_span_id == b""
+
+
+def test_parts_of_the_work_are_children_of_the_verb(collector):
+    with sending(collector.address, Recording("clean")):
+        record_part("clean", 1_000, 3_000)
+        record_part("clean", 2_000, 5_000)
+    *parts, verb = sorted(collector.spans, key=lambda span: span.start_time_unix_nano)
+    assert [(part.start_time_unix_nano, part.end_time_unix_nano) for part in parts] == [
+        (1_000, 3_000),
+        (2_000, 5_000),
+    ]
+    assert {(part.trace_id, part.parent_span_id) for part in parts} == {(verb.trace_id, verb.span_id)}
+
+
+def test_each_shard_is_a_part(collector):
+    with sending(collector.address, Recording("clean")):
+        assert map_shards(str.upper, ["a"], label="clean: parts", compute=Compute()) == ["A"]
+    assert [span.name for span in collector.spans] == ["clean: parts", "clean"]
+
+
+def test_a_failure_is_recorded_by_its_type_and_without_its_message(collector):
+    with pytest.raises(ValueError, match="somebody's text"), sending(collector.address, Recording("clean")):
+        raise ValueError("somebody's text")
+    (span,) = collector.spans
+    assert (span.status.code, span.status.message) == (Status.STATUS_CODE_ERROR, "ValueError")
+    assert b"somebody" not in span.SerializeToString()
+    assert collector.values() == {("titler.verb.failed", "clean"): 1.0}
+
+
+def test_metrics_have_their_unit_and_the_verb(collector):
+    with sending(collector.address, Recording("extract")) as recording:
+        recording.measure("titler.verb.duration", 12.5)
+        recording.measure("titler.source.days", 3, verdict="complete")
+    assert collector.values() == {
+        ("titler.verb.duration", "extract"): 12.5,
+        ("titler.source.days", "extract", "complete"): 3.0,
+        ("titler.verb.failed", "extract"): 0.0,
+    }
+    assert {metric.name: metric.unit for metric in collector.metrics} == {
+        "titler.verb.duration": "s",
+        "titler.source.days": "",
+        "titler.verb.failed": "",
+    }
+
+
+def test_a_collector_that_refuses_does_not_fail_the_verb(capsys):
+    with serving(Collector(status=400)) as collector, sending(collector.address, Recording("clean")):
+        pass
+    assert capsys.readouterr().err == (
+        "clean: the trace and metrics could not be sent to the setting telemetry.otlp_endpoint. "
+        "Check that a collector listens there.\n"
+    )
+
+
+def test_nothing_is_recorded_without_a_collector():
+    with sending("", Recording("clean")) as recording:
+        record_part("clean", 1, 2)
+    assert (recording.parts, recording.values) == ([], [])
