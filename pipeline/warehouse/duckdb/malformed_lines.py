@@ -17,6 +17,11 @@ from pipeline.decompression import Compression, DamagedError, decompressed_chunk
 TIMELINE = "an event of the Timeline API, GH Archive's form before 2015-01-01"
 UNREADABLE = "JSON that DuckDB does not read"
 
+MOST_EXAMINED = 100_000
+"""Lines per hour file that Python examines, because DuckDB cannot read them. For a short line, this takes
+many times as long as DuckDB takes to read it. Further lines count as malformed."""
+NOT_EXAMINED = f"not examined: the file has more than {MOST_EXAMINED:,} lines that DuckDB does not read"
+
 LONGEST_LINE = 32 * 2**20
 LARGEST_HOUR = 4 * 2**30  # decompressed bytes per hour file; real hour files have a quarter of this
 MOST_LINES = 2_000_000  # lines per hour file; real hour files have a tenth of this

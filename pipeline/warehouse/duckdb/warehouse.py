@@ -47,11 +47,11 @@ LOCK_POLL_INTERVAL = 0.1  # seconds
 ABANDONED_AFTER = 2 * 24 * 3600  # seconds; unneeded files that are older are deleted
 
 # The join finds the file and the line of each malformed event. If a file has the same line twice, both lines
-# are listed.
+# are listed. Equal events are joined as one: otherwise n equal lines would give n * n rows.
 _MALFORMED_EVENTS = f"""
 WITH malformed AS (
   SELECT DISTINCT e.file, e.line, m.reason, LEFT(CAST(m.text AS VARCHAR), {MALFORMED_TEXT_LENGTH}) AS text
-  FROM ({{sql}}) AS m
+  FROM (SELECT DISTINCT event_id, reason, text FROM ({{sql}})) AS m
   JOIN events AS e ON e.id = m.event_id AND CAST(e.payload AS VARCHAR) = CAST(m.text AS VARCHAR)
 )
 SELECT file, line, reason, text, COUNT(*) OVER () AS total
