@@ -24,6 +24,7 @@ from typing import IO, Any
 from pipeline.errors import ExitCode, LakeError, TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.json_documents import Document, delete_and_repeat
+from pipeline.printed_text import printable, without_secrets
 from pipeline.settings import Alerts
 
 SENT_FILE = "alerts/sent.json"
@@ -129,8 +130,14 @@ def was_sent(lake: Lake, event: str) -> bool:
 def send(alerts: Alerts, message: Message) -> bool:
     """Sends a message and returns whether that succeeded. Raises no errors.
 
-    If sending fails, prints one line on standard error. The line contains no secrets.
+    Neither the message nor what is printed contains secrets, or characters that a terminal obeys. If sending
+    fails, prints one line on standard error.
     """
+    message = Message(
+        *(printable(without_secrets(text)) for text in (" ".join(message.what.split()), message.since)),
+        message.link,
+        printable(without_secrets(message.next)),
+    )
     try:
         {"log": _log, "webhook": _post, "email": _mail}[alerts.kind](alerts, message)
     except Exception as error:  # of any kind: a failing alert must not stop the command that sends it
@@ -207,7 +214,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _print_error(text: str) -> None:
-    print(" ".join(text.split()), file=sys.stderr, flush=True)
+    print(printable(without_secrets(" ".join(text.split()))), file=sys.stderr, flush=True)
 
 
 def _sent_events(lake: Lake) -> dict[str, str]:
