@@ -29,7 +29,9 @@ from pipeline.decompression import Compression, DamagedError, compression_of
 from pipeline.errors import TitlerError
 from pipeline.warehouse.duckdb import hour_statements as statements
 from pipeline.warehouse.duckdb.malformed_lines import (
+    LIMITED_TYPES,
     LONGEST_LINE,
+    LONGEST_PAYLOAD,
     MOST_EXAMINED,
     NOT_EXAMINED,
     TIMELINE,
@@ -291,6 +293,8 @@ class HourReader:
             condition=self.condition,
             compression=compression,
             longest=LONGEST_LINE,
+            limited_types=", ".join(f"'{kind}'" for kind in LIMITED_TYPES),
+            longest_payload=LONGEST_PAYLOAD,
             repo=statements.REPO,
             actor=statements.ACTOR,
             hour=hour,

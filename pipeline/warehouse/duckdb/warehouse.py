@@ -25,6 +25,7 @@ from pipeline.errors import TitlerError, UsageError
 from pipeline.lake.files import read_checked
 from pipeline.warehouse.duckdb.connection import open_in_memory, open_warehouse_file, run_query
 from pipeline.warehouse.duckdb.differences_from_bigquery import scan_condition, translate
+from pipeline.warehouse.duckdb.event_slices import Statement, merge_slices, run_in_slices
 from pipeline.warehouse.duckdb.hour_reader import HourReader
 from pipeline.warehouse.duckdb.release_file import StagedFile, copies_folder, local_path, temporary_path
 from pipeline.warehouse.protocol import (
@@ -55,6 +56,13 @@ WITH malformed AS (
   JOIN events AS e ON e.id = m.event_id AND CAST(e.payload AS VARCHAR) = CAST(m.text AS VARCHAR)
 )
 SELECT file, line, reason, text, COUNT(*) OVER () AS total
+FROM malformed
+QUALIFY ROW_NUMBER() OVER (PARTITION BY file ORDER BY line, reason) <= {MALFORMED_PER_FILE}
+ORDER BY file, line
+"""
+
+_MALFORMED_OF_SLICES = f"""
+SELECT file, line, reason
 FROM malformed
 QUALIFY ROW_NUMBER() OVER (PARTITION BY file ORDER BY line, reason) <= {MALFORMED_PER_FILE}
 ORDER BY file, line
@@ -101,21 +109,24 @@ class DuckDBWarehouse:
         reader = HourReader(connection, condition, query.binding(names, **bounds), table_suffix(day))
         source_files = [SourceFile.of(file) for file in files]
         reader.read(source_files)
-        malformed_sql = translate(malformed_query.sql)
-        issues = _run_extraction(connection, query, bounds)
-        comments = COMMENT_SCHEMA.empty_table()
+        queries = {"issues": query, "malformed": malformed_query}
         if connection.execute(_ANY_COMMENT).fetchall():
-            comments = _run_extraction(connection, comments_query, bounds).select(COMMENT_SCHEMA.names)
-        malformed_events = connection.sql(
-            _MALFORMED_EVENTS.format(sql=malformed_sql.sql),
-            params=malformed_query.binding(malformed_sql.parameters, **bounds),
-        ).to_arrow_table()
+            queries["comments"] = comments_query
+        statements = {name: _statement(each, bounds) for name, each in queries.items()}
+        malformed_sql = _MALFORMED_EVENTS.format(sql=statements["malformed"].sql)
+        statements["malformed"] = statements["malformed"]._replace(sql=malformed_sql)
+        results = run_in_slices(connection, statements)
+        issues = merge_slices(connection, query.sql, results["issues"])
+        comments = COMMENT_SCHEMA.empty_table()
+        if "comments" in results:
+            comments = merge_slices(connection, comments_query.sql, results["comments"])
+        malformed_events = merge_slices(connection, _MALFORMED_OF_SLICES, results["malformed"])
         labels = reader.labels() if len({file.base for file in source_files}) > 1 else {}
         opened, timeline = connection.execute(_OPENED_ISSUES).fetchall()[0]
         connection.execute("DROP TABLE events")
         if 2 * timeline > opened:
             raise timeline_error(f"Most opened issues of {day} have")
-        total = malformed_events.column("total")[0].as_py() if len(malformed_events) else 0
+        total = sum(each.column("total")[0].as_py() for each in results["malformed"] if len(each))
         omitted = reader.omitted_malformed + total - len(malformed_events)
         malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)
         malformed = pa.concat_tables([reader.malformed(), malformed_events])
@@ -130,7 +141,7 @@ class DuckDBWarehouse:
             events_per_file=dict(reader.events_per_file),
             crawled_per_hour=reader.crawled_per_hour,
             labels=labels,
-            comments=comments.cast(COMMENT_SCHEMA),
+            comments=comments.select(COMMENT_SCHEMA.names).cast(COMMENT_SCHEMA),
         )
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
@@ -223,13 +234,10 @@ class DuckDBWarehouse:
         return timedelta(0)
 
 
-def _run_extraction(
-    connection: duckdb.DuckDBPyConnection, query: Query, bounds: Mapping[str, str]
-) -> pa.Table:
-    """Runs an extraction query on the table `events`, and returns its rows."""
+def _statement(query: Query, bounds: Mapping[str, str]) -> Statement:
+    """Returns an extraction query in DuckDB's dialect."""
     translation = translate(query.sql)
-    parameters = query.binding(translation.parameters, **bounds)
-    return connection.sql(translation.sql, params=parameters).to_arrow_table()
+    return Statement(translation.sql, query.binding(translation.parameters, **bounds))
 
 
 def _is_abandoned(path: Path) -> bool:
