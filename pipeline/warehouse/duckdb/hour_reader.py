@@ -26,8 +26,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.decompression import Compression, DamagedError, compression_of
-from pipeline.errors import TitlerError
 from pipeline.warehouse.duckdb import hour_statements as statements
+from pipeline.warehouse.duckdb.connection import out_of_space
 from pipeline.warehouse.duckdb.malformed_lines import (
     LIMITED_TYPES,
     LONGEST_LINE,
@@ -195,11 +195,7 @@ class HourReader:
         Raises TitlerError if DuckDB failed because memory or disk space ran out.
         """
         if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
-            raise TitlerError(
-                f"DuckDB ran out of space while reading {', '.join(names.values())}: {error}",
-                f"Free memory, or disk space in {tempfile.gettempdir()}, or set TMPDIR to a folder with more "
-                "space. Then run the same command again.",
-            ) from None
+            raise out_of_space(", ".join(names.values()), error) from None
         if len(names) > 1:  # read them one by one to find the refused file
             for path, name in names.items():
                 self._read({path: name}, folder, compression)

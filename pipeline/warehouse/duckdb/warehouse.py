@@ -23,7 +23,12 @@ from filelock import FileLock, Timeout
 from pipeline import contracts
 from pipeline.errors import TitlerError, UsageError
 from pipeline.lake.files import read_checked
-from pipeline.warehouse.duckdb.connection import open_in_memory, open_warehouse_file, run_query
+from pipeline.warehouse.duckdb.connection import (
+    open_in_memory,
+    open_warehouse_file,
+    out_of_space,
+    run_query,
+)
 from pipeline.warehouse.duckdb.differences_from_bigquery import scan_condition, translate
 from pipeline.warehouse.duckdb.event_slices import Statement, merge_slices, run_in_slices
 from pipeline.warehouse.duckdb.hour_reader import HourReader
@@ -81,10 +86,12 @@ _ANY_COMMENT = "SELECT 1 FROM events WHERE type = 'IssueCommentEvent' LIMIT 1"
 
 
 class DuckDBWarehouse:
-    """The warehouse in the DuckDB file `path`. The first publication of a release creates the file."""
+    """The warehouse in the DuckDB file `path`. The first publication of a release creates the file.
+    `memory_gib` is the setting `warehouse.memory_gib`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, memory_gib: float = 0) -> None:
         self.path = Path(path)
+        self._memory_gib = memory_gib
         self._memory: duckdb.DuckDBPyConnection | None = None
 
     def source_day(self, day: date) -> None:
@@ -98,51 +105,12 @@ class DuckDBWarehouse:
         self, query: Query, day: date, files: Sequence[Path | SourceFile], attempt: str = ""
     ) -> Extraction:
         if self._memory is None:
-            self._memory = open_in_memory()
-        connection = self._memory
-        bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
-        malformed_query = Query.from_file("extract_malformed")
-        comments_query = Query.from_file("extract_duplicate_marks")
-        conditions = [scan_condition(each.sql) for each in (query, malformed_query, comments_query)]
-        condition = " OR ".join(sorted({f"({condition.sql})" for condition in conditions}))
-        names = frozenset().union(*(condition.parameters for condition in conditions))
-        reader = HourReader(connection, condition, query.binding(names, **bounds), table_suffix(day))
-        source_files = [SourceFile.of(file) for file in files]
-        reader.read(source_files)
-        queries = {"issues": query, "malformed": malformed_query}
-        if connection.execute(_ANY_COMMENT).fetchall():
-            queries["comments"] = comments_query
-        statements = {name: _statement(each, bounds) for name, each in queries.items()}
-        malformed_sql = _MALFORMED_EVENTS.format(sql=statements["malformed"].sql)
-        statements["malformed"] = statements["malformed"]._replace(sql=malformed_sql)
-        results = run_in_slices(connection, statements)
-        issues = merge_slices(connection, query.sql, results["issues"])
-        comments = COMMENT_SCHEMA.empty_table()
-        if "comments" in results:
-            comments = merge_slices(connection, comments_query.sql, results["comments"])
-        malformed_events = merge_slices(connection, _MALFORMED_OF_SLICES, results["malformed"])
-        labels = reader.labels() if len({file.base for file in source_files}) > 1 else {}
-        opened, timeline = connection.execute(_OPENED_ISSUES).fetchall()[0]
-        connection.execute("DROP TABLE events")
-        if 2 * timeline > opened:
-            raise timeline_error(f"Most opened issues of {day} have")
-        total = sum(each.column("total")[0].as_py() for each in results["malformed"] if len(each))
-        omitted = reader.omitted_malformed + total - len(malformed_events)
-        malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)
-        malformed = pa.concat_tables([reader.malformed(), malformed_events])
-        whole_files = [file.label for file in source_files if file.hours is None]
-        crawled = sum(sum(hours.values()) for hours in reader.crawled_per_hour.values())
-        return Extraction(
-            contracts.EXTRACTED_ISSUES.conform(issues).to_reader(ROWS_PER_RECORD_BATCH),
-            sum(reader.events_per_file[label] for label in whole_files) + crawled,
-            malformed.sort_by([("file", "ascending"), ("line", "ascending")]),
-            omitted,
-            malformed_issues=reader.malformed_issues + total,
-            events_per_file=dict(reader.events_per_file),
-            crawled_per_hour=reader.crawled_per_hour,
-            labels=labels,
-            comments=comments.select(COMMENT_SCHEMA.names).cast(COMMENT_SCHEMA),
-        )
+            self._memory = open_in_memory(self._memory_gib)
+        try:
+            return _extract(self._memory, query, day, [SourceFile.of(file) for file in files])
+        except duckdb.OutOfMemoryException as error:
+            self._memory = None  # it still has the tables of this day
+            raise out_of_space(f"the events of {day}", error) from None
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         """Copies the Parquet files of batches from a bucket into the folder beside the DuckDB file.
@@ -232,6 +200,54 @@ class DuckDBWarehouse:
 
     def recovery_period(self) -> timedelta:
         return timedelta(0)
+
+
+def _extract(
+    connection: duckdb.DuckDBPyConnection, query: Query, day: date, files: Sequence[SourceFile]
+) -> Extraction:
+    """Extracts a day with an in-memory database. See `Warehouse.extract`."""
+    bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
+    malformed_query = Query.from_file("extract_malformed")
+    comments_query = Query.from_file("extract_duplicate_marks")
+    conditions = [scan_condition(each.sql) for each in (query, malformed_query, comments_query)]
+    condition = " OR ".join(sorted({f"({condition.sql})" for condition in conditions}))
+    names = frozenset().union(*(condition.parameters for condition in conditions))
+    reader = HourReader(connection, condition, query.binding(names, **bounds), table_suffix(day))
+    reader.read(files)
+    queries = {"issues": query, "malformed": malformed_query}
+    if connection.execute(_ANY_COMMENT).fetchall():
+        queries["comments"] = comments_query
+    statements = {name: _statement(each, bounds) for name, each in queries.items()}
+    malformed_sql = _MALFORMED_EVENTS.format(sql=statements["malformed"].sql)
+    statements["malformed"] = statements["malformed"]._replace(sql=malformed_sql)
+    results = run_in_slices(connection, statements)
+    issues = merge_slices(connection, query.sql, results["issues"])
+    comments = COMMENT_SCHEMA.empty_table()
+    if "comments" in results:
+        comments = merge_slices(connection, comments_query.sql, results["comments"])
+    malformed_events = merge_slices(connection, _MALFORMED_OF_SLICES, results["malformed"])
+    labels = reader.labels() if len({file.base for file in files}) > 1 else {}
+    opened, timeline = connection.execute(_OPENED_ISSUES).fetchall()[0]
+    connection.execute("DROP TABLE events")
+    if 2 * timeline > opened:
+        raise timeline_error(f"Most opened issues of {day} have")
+    total = sum(each.column("total")[0].as_py() for each in results["malformed"] if len(each))
+    omitted = reader.omitted_malformed + total - len(malformed_events)
+    malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)
+    malformed = pa.concat_tables([reader.malformed(), malformed_events])
+    whole_files = [file.label for file in files if file.hours is None]
+    crawled = sum(sum(hours.values()) for hours in reader.crawled_per_hour.values())
+    return Extraction(
+        contracts.EXTRACTED_ISSUES.conform(issues).to_reader(ROWS_PER_RECORD_BATCH),
+        sum(reader.events_per_file[label] for label in whole_files) + crawled,
+        malformed.sort_by([("file", "ascending"), ("line", "ascending")]),
+        omitted,
+        malformed_issues=reader.malformed_issues + total,
+        events_per_file=dict(reader.events_per_file),
+        crawled_per_hour=reader.crawled_per_hour,
+        labels=labels,
+        comments=comments.select(COMMENT_SCHEMA.names).cast(COMMENT_SCHEMA),
+    )
 
 
 def _statement(query: Query, bounds: Mapping[str, str]) -> Statement:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.errors import TitlerError
 from pipeline.warehouse.duckdb import DuckDBWarehouse, event_slices
 from pipeline.warehouse.duckdb.event_slices import SLICE_BYTES, VECTOR_ROWS, slice_ends
 from tests.warehouse.events import DAY, EXTRACT, commented, opened, write_hour
@@ -61,6 +62,14 @@ def test_a_day_has_the_same_result_in_one_slice_or_in_many(
     assert [row["line"] for row in in_one[2]] == [2, 6, 8]
     monkeypatch.setattr(event_slices, "SLICE_BYTES", 1)
     assert extract(files) == in_one
+
+
+def test_a_day_that_needs_more_than_the_memory_of_the_settings_is_an_error(tmp_path: Path) -> None:
+    bodies = [opened(number, event_id=str(number), body="a " * 500_000) for number in range(24)]
+    warehouse = DuckDBWarehouse("nowhere", memory_gib=0.25)
+    with pytest.raises(TitlerError, match=r"^DuckDB ran out of space while reading"):
+        warehouse.extract(EXTRACT, DAY, write_hour(tmp_path, *bodies))
+    assert warehouse.extract(EXTRACT, DAY, write_hour(tmp_path, opened(1))).events == 1
 
 
 def test_the_payload_of_an_issue_or_a_comment_has_a_limit(tmp_path: Path) -> None:
