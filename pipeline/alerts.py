@@ -134,9 +134,7 @@ def send(alerts: Alerts, message: Message) -> bool:
     fails, prints one line on standard error.
     """
     message = Message(
-        *(printable(without_secrets(text)) for text in (" ".join(message.what.split()), message.since)),
-        message.link,
-        printable(without_secrets(message.next)),
+        _shown(" ".join(message.what.split())), _shown(message.since), message.link, _shown(message.next)
     )
     try:
         {"log": _log, "webhook": _post, "email": _mail}[alerts.kind](alerts, message)
@@ -214,7 +212,11 @@ def _reason(error: BaseException) -> str:
 
 
 def _print_error(text: str) -> None:
-    print(printable(without_secrets(" ".join(text.split()))), file=sys.stderr, flush=True)
+    print(_shown(" ".join(text.split())), file=sys.stderr, flush=True)
+
+
+def _shown(text: str) -> str:
+    return printable(without_secrets(text))
 
 
 def _sent_events(lake: Lake) -> dict[str, str]:
