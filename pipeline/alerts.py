@@ -24,6 +24,7 @@ from typing import IO, Any
 from pipeline.errors import ExitCode, LakeError, TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.json_documents import Document, delete_and_repeat
+from pipeline.printed_text import printable, without_secrets
 from pipeline.settings import Alerts
 
 SENT_FILE = "alerts/sent.json"
@@ -129,8 +130,12 @@ def was_sent(lake: Lake, event: str) -> bool:
 def send(alerts: Alerts, message: Message) -> bool:
     """Sends a message and returns whether that succeeded. Raises no errors.
 
-    If sending fails, prints one line on standard error. The line contains no secrets.
+    Neither the message nor what is printed contains secrets, or characters that a terminal obeys. If sending
+    fails, prints one line on standard error.
     """
+    message = Message(
+        _shown(" ".join(message.what.split())), _shown(message.since), message.link, _shown(message.next)
+    )
     try:
         {"log": _log, "webhook": _post, "email": _mail}[alerts.kind](alerts, message)
     except Exception as error:  # of any kind: a failing alert must not stop the command that sends it
@@ -207,7 +212,11 @@ def _reason(error: BaseException) -> str:
 
 
 def _print_error(text: str) -> None:
-    print(" ".join(text.split()), file=sys.stderr, flush=True)
+    print(_shown(" ".join(text.split())), file=sys.stderr, flush=True)
+
+
+def _shown(text: str) -> str:
+    return printable(without_secrets(text))
 
 
 def _sent_events(lake: Lake) -> dict[str, str]:

@@ -9,6 +9,8 @@ import errno
 from dataclasses import dataclass
 from enum import IntEnum
 
+from pipeline.printed_text import without_secrets
+
 
 class ExitCode(IntEnum):
     """The exit codes of `titler`. They tell a script, or Airflow, how a command ended."""
@@ -48,15 +50,14 @@ class TitlerError(Exception):
 
     If `event` is not empty, the command also sends an alert. `event` names the problem, so that only one
     alert is sent about it. If `final` is true, running the command again cannot help, and the exit code is
-    DECISION_NEEDED.
+    DECISION_NEEDED. Credentials in the message and in the hint are masked.
     """
 
     exit_code = ExitCode.RETRYABLE
 
     def __init__(self, message: str, hint: str = "", event: str = "", *, final: bool = False) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = without_secrets(message), without_secrets(hint)
+        super().__init__(self.message)
         self.event = event
         if final:
             self.exit_code = ExitCode.DECISION_NEEDED

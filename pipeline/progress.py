@@ -10,6 +10,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipeline.printed_text import printable
+
 Item = TypeVar("Item")
 
 _active: list[Progress] = []
@@ -17,8 +19,8 @@ _active: list[Progress] = []
 
 
 def say(line: str) -> None:
-    """Prints a line on standard output, above the progress bars."""
-    print(line, flush=True)
+    """Prints a line on standard output, above the progress bars. See `pipeline.printed_text`."""
+    print(printable(line), flush=True)
 
 
 def track(

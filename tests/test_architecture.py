@@ -18,6 +18,7 @@ LAYERS = [  # from top to bottom; what stands on one line does not import each o
     "contracts",
     "settings",
     "errors progress usage telemetry provenance decompression",
+    "printed_text",
 ]
 HOMES = {  # library -> the folders or modules of pipeline/ that may import it
     "tensorflow": "",
@@ -190,11 +191,5 @@ def test_the_networks_need_only_keras_and_numpy():
 def test_no_module_lies_loose_in_the_package_unless_it_is_shared_by_all():
     loose = {path.stem for path in PIPELINE.glob("*.py")} - {"__init__"}
     assert loose == {
-        "alerts",
-        "decompression",
-        "errors",
-        "progress",
-        "provenance",
-        "telemetry",
-        "usage",
+        *("alerts", "decompression", "errors", "printed_text", "progress", "provenance", "telemetry", "usage"),
     }

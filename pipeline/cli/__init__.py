@@ -10,7 +10,9 @@ import contextlib
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +30,7 @@ from pipeline.cli import (
 )
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import ExitCode, TitlerError, disk_error
+from pipeline.printed_text import configure_logging, printable, without_secrets
 from pipeline.progress import say
 from pipeline.provenance import revision
 from pipeline.tracking import configure_mlflow, mlflow_error
@@ -78,7 +81,7 @@ def configure(
     """
     CURRENT.set(Context(settings_file))
     configure_mlflow()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    configure_logging()
     # The module telemetry prints one line if metrics could not be sent.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     # TensorFlow warns when it compiles a function again. The networks do so on purpose, once per size of
@@ -93,6 +96,7 @@ def main() -> None:
     """
     arguments: list[Any] = sys.argv[1:]
     debug = "--debug" in arguments
+    sys.excepthook = _print_traceback
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # silences TensorFlow's start-up messages
     try:
         code = app(args=arguments, standalone_mode=False)
@@ -120,6 +124,12 @@ def main() -> None:
     if code == ExitCode.INTERRUPTED:
         console.error("Interrupted; the same command continues where it stopped.")
     sys.exit(int(code) if isinstance(code, int) else 0)
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints a traceback. The message of an error may quote the text of an issue."""
+    lines = "".join(traceback.format_exception(kind, error, trace))
+    print(printable(without_secrets(lines)), end="", file=sys.stderr, flush=True)
 
 
 def _unexpected(error: Exception, arguments: list[Any]) -> str:

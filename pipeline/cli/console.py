@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.printed_text import one_line, printable, without_secrets
 from pipeline.progress import say
 
 DAYS_LISTED = 10
@@ -26,8 +27,8 @@ TEXT_WIDTH = 80
 
 
 def error(message: str) -> None:
-    """Prints a message on standard error, with the prefix `titler: `."""
-    print(f"titler: {message}", file=sys.stderr, flush=True)
+    """Prints a message on standard error, with the prefix `titler: `. Credentials are masked."""
+    print(printable(without_secrets(f"titler: {message}")), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -53,7 +54,7 @@ def table_lines(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]
     for name, side in columns:
         table.add_column(Text(name), justify="right" if side == "right" else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(one_line(value)) for value in row))
     output = io.StringIO()
     Console(file=output, width=WIDE, color_system=None).print(table)
     return [line.rstrip() for line in output.getvalue().splitlines()]

@@ -18,6 +18,7 @@ from pipeline import warehouse
 from pipeline.compute import cluster
 from pipeline.errors import Finding, TitlerError
 from pipeline.lake.batches import Lake
+from pipeline.printed_text import without_secrets
 from pipeline.settings import Settings, public_address
 from pipeline.source import hour_files
 from pipeline.tracking import open_tracking
@@ -59,15 +60,16 @@ def run(settings: Settings) -> list[Finding]:
         except TitlerError as error:
             findings.append(Finding(subject, False, error.message, error.hint))
         except Exception as error:
-            message, advice = f"{type(error).__name__}: {error}", f"Check the settings under {subject}.*"
+            message = without_secrets(f"{type(error).__name__}: {error}")
+            advice = f"Check the settings under {subject}.*"
             findings.append(Finding(subject, False, message, advice))
     return findings
 
 
 def _check_settings(settings: Settings) -> Iterator[Finding]:
-    defaults = Settings.model_construct()
+    defaults, public = Settings.model_construct(), settings.public()
     changed = [
-        f"{section}.{name}={value!r}"
+        f"{section}.{name}={public[section][name]!r}"
         for section in type(settings).model_fields
         for name, value in getattr(settings, section)
         if value != getattr(getattr(defaults, section), name)
@@ -128,7 +130,7 @@ def _check_source(settings: Settings) -> Iterator[Finding]:
 def _check_compute(settings: Settings) -> Iterator[Finding]:
     if address := settings.compute.scheduler_address:
         cluster.check_scheduler(address)
-        yield Finding("compute", True, f"the Dask scheduler {address} answers")
+        yield Finding("compute", True, f"the Dask scheduler {public_address(address)} answers")
 
 
 def _check_tracking(settings: Settings) -> Iterator[Finding]:
@@ -137,7 +139,7 @@ def _check_tracking(settings: Settings) -> Iterator[Finding]:
     champion = tracking.champion()
     name = f"champion {champion.model}, version {champion.version}" if champion else "no champion yet"
     advice = "" if champion else "Train a model: titler run --from DATE --to DATE"
-    yield Finding("tracking", True, f"{settings.tracking_uri}: {name}", advice)
+    yield Finding("tracking", True, f"{public_address(settings.tracking_uri)}: {name}", advice)
 
 
 def _check_warehouse(settings: Settings) -> Iterator[Finding]:

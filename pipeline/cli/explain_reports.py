@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.cli.console import count, print_json, print_table, say_wrapped
+from pipeline.printed_text import one_line
 from pipeline.progress import say
 
 INDENT = 4
@@ -45,7 +46,7 @@ def explanation(value: Mapping[str, Any], as_json: bool) -> None:
 
 
 def _section(heading: str, lines: Iterable[str]) -> None:
-    say(heading)
+    say(one_line(heading))
     for line in lines:
         say_wrapped(line, INDENT)
 

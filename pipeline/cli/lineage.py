@@ -9,13 +9,13 @@ events.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cli import console
 from pipeline.cli.lineage_datasets import (
     Dataset,
     Partition,
@@ -125,11 +125,8 @@ class LineageFile:
             Path(self._settings.lineage.file).write_text("".join(self._lines), encoding="utf-8")
         except Exception as error:  # of any kind: the stage has ended, or raises its own error
             reason = " ".join(str(error).split())
-            print(
-                f"titler: the data that {verb} read and wrote could not be recorded in the lineage file: "
-                f"{reason}",
-                file=sys.stderr,
-                flush=True,
+            console.error(
+                f"the data that {verb} read and wrote could not be recorded in the lineage file: {reason}"
             )
 
 

@@ -11,7 +11,7 @@ from pipeline.contracts import DUPLICATE_MARKS
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.progress import say
-from pipeline.settings import Settings
+from pipeline.settings import Settings, public_address
 
 if TYPE_CHECKING:
     from pipeline.stages.learn_ordering import OrderingOutcome
@@ -59,7 +59,8 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
         return
     figures = outcome.figures
     learned_from, tested_on = figures["learned_from"], figures["tested_on"]
-    say(f"learn-ordering: ordering {outcome.version} -> {lake.path('orderings')}, {settings.tracking_uri}")
+    places = f"{lake.path('orderings')}, {public_address(settings.tracking_uri)}"
+    say(f"learn-ordering: ordering {outcome.version} -> {places}")
     say(
         f"    learned from {count(learned_from['pairs'], 'marked pair')} of {learned_from['repositories']:,} "
         f"repositories, tested on {tested_on['pairs']:,} of {tested_on['repositories']:,} others"

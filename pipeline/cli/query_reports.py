@@ -14,6 +14,7 @@ from pipeline.cli.console import DAYS_LISTED, count, counts, error, print_json, 
 from pipeline.contracts import EVERYWHERE_LIST, REPOSITORY_LIST
 from pipeline.errors import Finding
 from pipeline.lake.forgotten import Forgetting
+from pipeline.printed_text import one_line
 from pipeline.progress import say
 from pipeline.settings import Settings
 from pipeline.warehouse.price import format_bytes, format_price
@@ -208,7 +209,7 @@ def title(value: dict[str, Any], as_json: bool) -> None:
             estimates += f", and the probability {probability:.2f} of being like an author's title"
         say(f"(no title: the model abstains. Its title would have {estimates})")
     else:
-        say(f"{value['title']}  ({value['confidence']:.2f})")
+        say(f"{one_line(value['title'])}  ({value['confidence']:.2f})")
 
 
 def exported(release: str, folder: Path, items: int) -> None:
@@ -249,9 +250,9 @@ def similar_of_file(drafts: Iterable[Mapping[str, Any]], as_json: bool, *, show_
         print_json([{**draft, "similar": _shown(draft["similar"], show_all)} for draft in drafts])
         return
     for draft in drafts:
-        say(f"row {draft['row']}: {draft['issue_url'] or draft['title']}")
+        say(f"row {draft['row']}: {one_line(draft['issue_url'] or draft['title'])}")
         if draft["problem"]:
-            say(draft["problem"])
+            say(one_line(draft["problem"]))
         else:
             similar(draft["similar"], as_json, show_all=show_all)
 
@@ -273,7 +274,7 @@ def _similar_issue(row: Mapping[str, Any]) -> None:
         reasons.append(f"stands for {row['group_size']} issues with the same text")
     value = f"{row['distance']:.3f}" if row["probability"] is None else f"{row['probability']:.2f}"
     suffix = f"  ({'; '.join(reasons)})" if reasons else ""
-    say(f"{value}  {row['issue_url']}  {row['title']}{suffix}")
+    say(one_line(f"{value}  {row['issue_url']}  {row['title']}{suffix}"))
 
 
 def downstream(value: dict[str, Any], as_json: bool) -> None:

@@ -19,6 +19,7 @@ from pipeline.lake.forgotten import refuse_while_forgetting
 from pipeline.lake.leases import hold_lease
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
+from pipeline.settings import public_address
 from pipeline.tracking import mlflow_error, open_tracking
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def write_after_publication(current: Context, release: Pinned) -> None:
         say(f"    report: {report.path}")
         with _reported(current, release, log):
             run_id = _log_to_mlflow(current, release, report)
-            say(f"    MLflow run {run_id} -> {current.settings.tracking_uri}")
+            say(f"    MLflow run {run_id} -> {public_address(current.settings.tracking_uri)}")
 
 
 def _log_to_mlflow(current: Context, release: Pinned, report: Report) -> str:

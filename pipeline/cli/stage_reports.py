@@ -22,7 +22,7 @@ from pipeline.releases.abstained_share import ABSTAINED
 from pipeline.releases.index_figures import MARKED
 from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.marked_recall import RECALL, accepted_fall
-from pipeline.settings import Settings
+from pipeline.settings import Settings, public_address
 from pipeline.usage import Usage
 from pipeline.warehouse.price import format_price
 
@@ -194,7 +194,7 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     elif threshold > 0:
         say(f"    the model gives no title if its confidence is below {threshold:.2f}")
     version = f"version {figures['version']} of {settings.tracking.model_name}"
-    say(f"    MLflow run {figures['mlflow_run']}, {version} -> {settings.tracking_uri}")
+    say(f"    MLflow run {figures['mlflow_run']}, {version} -> {public_address(settings.tracking_uri)}")
 
 
 def next_after_training(model: str) -> None:

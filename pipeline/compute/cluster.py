@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import TitlerError
 from pipeline.progress import track
-from pipeline.settings import Compute
+from pipeline.settings import Compute, public_address
 from pipeline.telemetry import record_part
 
 Shard = TypeVar("Shard")
@@ -143,7 +143,7 @@ def check_scheduler(address: str) -> None:
 
 def _unreachable(address: str, error: Exception) -> TitlerError:
     return TitlerError(
-        f"No Dask scheduler answers at {address} ({error}).",
+        f"No Dask scheduler answers at {public_address(address)} ({error}).",
         "Start a scheduler (dask scheduler), or leave compute.scheduler_address empty to use a local "
         "cluster.",
     )

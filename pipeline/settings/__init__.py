@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from pipeline.errors import UsageError
+from pipeline.printed_text import register_addresses, register_secret
 from pipeline.settings.alerts import Alerts
 from pipeline.settings.lake import LakeSettings
 from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Model
@@ -350,10 +351,11 @@ def load(path: Path | None = None) -> Settings:
 
     _check_variables()
     try:
-        return FromFile()
+        settings = FromFile()
     except ValidationError as error:
         lines = []
         for problem in error.errors():
+            register_addresses(str(problem["input"]))
             key = ".".join(str(part) for part in problem["loc"])
             if problem["type"] == "extra_forbidden":
                 lines.append(f"{key}: no such setting.")
@@ -364,6 +366,16 @@ def load(path: Path | None = None) -> Settings:
         raise UsageError("\n".join(lines), DOCUMENTED) from None
     except ValueError as error:  # tomllib.TOMLDecodeError
         raise UsageError(f"{path} is not TOML: {error}", "See infra/cloud.toml for an example.") from None
+    _register_secrets(settings)
+    return settings
+
+
+def _register_secrets(settings: Settings) -> None:
+    """Lets the secrets in the settings, such as passwords in addresses, be masked in all that is printed."""
+    register_addresses(str(settings.model_dump(mode="json")))
+    for secret in SECRETS:
+        section, name = secret.split(".")
+        register_secret(getattr(getattr(settings, section), name).get_secret_value())
 
 
 def _check_variables() -> None:

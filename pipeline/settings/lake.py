@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
 
 from pipeline.settings.section import Section
 
@@ -26,3 +28,15 @@ class LakeSettings(Section):
         description="if the copies in `lake.cache` are larger than this (in GiB), those that were not used "
         "for the longest time are removed",
     )
+
+    @field_validator("root")
+    @classmethod
+    def _check_root(cls, root: str) -> str:
+        """Raises ValueError if the address has credentials: the paths of files, which begin with it, are
+        stored in the lake, in MLflow and in the warehouse."""
+        if "://" in root and (("@" in urlsplit(root).netloc) or "?" in root):
+            raise ValueError(
+                "the address must have no user, password or parameters. Give credentials as environment "
+                "variables (see docs/lake.md)"
+            )
+        return root

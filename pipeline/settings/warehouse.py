@@ -20,6 +20,13 @@ class Warehouse(Section):
         description="path of DuckDB's file. If it is empty, the file is warehouse.duckdb in the lake, which "
         "must then be a folder",
     )
+    memory_gib: float = Field(
+        default=0,
+        ge=0,
+        description="for DuckDB: largest memory, in GiB, for reading the hour files of a day. What does not "
+        "fit is written to temporary files where possible. Set to 0 for DuckDB's default, 80% of the "
+        "machine's memory",
+    )
     project: str = Field(
         default="",
         description="for BigQuery: Google Cloud project that stores the data set and pays for the queries",

@@ -241,14 +241,18 @@ def has_event(file: HourFile) -> bool:
 def _first_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Yields the lines of an hour file until EXAMINED_BYTES of its content are read. Raises DamagedError if
     the file is damaged."""
-    pending, size = b"", 0
+    pending: list[bytes] = []  # the chunks of a line are joined once, because a line may be very long
+    size = 0
     for chunk in decompressed_chunks(stream):
         size += len(chunk)
-        *lines, pending = (pending + chunk).split(b"\n")
-        yield from lines
+        first, *following = chunk.split(b"\n")
+        pending.append(first)
+        for start in following:
+            yield b"".join(pending)
+            pending = [start]
         if size >= EXAMINED_BYTES:
             break
-    yield pending
+    yield b"".join(pending)
 
 
 def _is_event(line: bytes) -> bool:

@@ -16,7 +16,7 @@ issue is marked. The marked issue may be newer than the commented one. Many Engl
 In some other languages, only the plain phrases are recognised.
 
 Each pattern is bounded, so that the time is linear in the length of any comment. Only the first
-MAX_CHARACTERS of a comment are read.
+MAX_CHARACTERS of a comment are read, and only its first MAX_REFERENCES references to issues count.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 MAX_CHARACTERS: Final = 20_000
-VERSION: Final = 1
+MAX_REFERENCES: Final = 200
+"""The sentence around each reference is read. So a comment that consists of references would take twenty
+times as long as other text of the same length."""
+VERSION: Final = 2
 """Part of the parameters of a batch of marks. Increase it when `find_mark` reads comments differently."""
 
 
@@ -139,7 +142,7 @@ def _with_tokens(text: str, repo: str) -> tuple[str, list[IssueReference]]:
         return f"{_OPEN}{len(references) - 1}{_CLOSE}"
 
     text = text.replace(_OPEN, " ").replace(_CLOSE, " ")
-    return _REFERENCE.sub(token, text), references
+    return _REFERENCE.sub(token, text, count=MAX_REFERENCES), references
 
 
 # --- what is said about them

@@ -211,6 +211,7 @@ def _last_usable_at(text: str, begin: int, end: int, hosts: _Hosts) -> Span:
 # --- e-mail
 # -------------------------------------------------------------------------------------------------------
 
+_AT: Final = re.compile(r"@(?=\w)")  # what follows any other `@` is no host
 _NO_EMAIL_BEFORE: Final = re.compile(r"(?<![\w@.)])")
 _LOCAL_BACKWARDS: Final = re.compile(r"[\w+-]++(?:\.[\w+-]++)*")
 _AFTER_SIGN: Final = re.compile(r"(?<=[+-])[\w+-]")
@@ -223,7 +224,8 @@ def _emails(text: str) -> Iterator[Span]:
     Reads backwards and forwards from each `@`. An address contains only one `@`.
     """
     last_end = floor = 0
-    while (at := text.find("@", max(last_end, floor))) >= 0:
+    while sign_of_address := _AT.search(text, max(last_end, floor)):
+        at = sign_of_address.start()
         domain = _DOMAIN.match(text, at + 1)
         local = _LOCAL_BACKWARDS.match(text[max(last_end, floor) : at][::-1]) if domain else None
         floor = at + 1
@@ -267,20 +269,25 @@ _CASE_IGNORABLE: Final = frozenset(
 
 
 class _Characters(dict[int, str | None]):
-    """A translation table for `str.translate`. It removes combining marks and replaces punctuation by blanks.
+    """A translation table for `str.translate`. It maps a character to its NFKD decomposition, without
+    combining marks and with blanks in place of punctuation.
 
-    The punctuation includes the characters that Keras's `text_to_word_sequence` filters.
+    The punctuation includes the characters that Keras's `text_to_word_sequence` filters. Normalising a whole
+    text would also sort the combining marks of each letter, which takes quadratic time. All of them are
+    removed, so their order does not matter, and each character can be decomposed by itself.
     """
 
     def __missing__(self, code: int) -> str | None:
-        character = chr(code)
-        if unicodedata.combining(character):
-            self[code] = None
-        elif unicodedata.category(character).startswith("P") or character in _KERAS_FILTERS - _CASE_IGNORABLE:
-            self[code] = " "
-        else:
-            self[code] = character
+        self[code] = "".join(map(_word_character, unicodedata.normalize("NFKD", chr(code)))) or None
         return self[code]
+
+
+def _word_character(character: str) -> str:
+    """Returns what remains of a character after its decomposition."""
+    if unicodedata.combining(character):
+        return ""
+    is_punctuation = unicodedata.category(character).startswith("P")
+    return " " if is_punctuation or character in _KERAS_FILTERS - _CASE_IGNORABLE else character
 
 
 _CHARACTERS: Final = _Characters()
@@ -299,5 +306,4 @@ def _words(text: str) -> list[str]:
         return text.replace("$", "USD").translate(_ASCII).split()
     for symbol, code in CURRENCIES.items():
         text = text.replace(symbol, code)
-    text = unicodedata.normalize("NFKD", text).translate(_CHARACTERS).lower()
-    return text.replace("^", " ").replace("`", " ").split()
+    return text.translate(_CHARACTERS).lower().replace("^", " ").replace("`", " ").split()

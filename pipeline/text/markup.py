@@ -110,6 +110,7 @@ def _with_joiner(capital: re.Match[str]) -> str:
 _INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]+"
 )
+_EMPTY_LINES: Final = re.compile(r"\n{3,}+")
 _MARKS: Final = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
 
 
@@ -117,14 +118,15 @@ def _plain_characters(text: str) -> str:
     """Normalises text to Unicode NFKC and to one kind of line break, and removes invisible characters.
 
     Normalisation sorts the combining marks of a letter, which takes quadratic time. To limit the time, a long
-    run of marks or of other symbols is shortened first.
+    run of marks or of other symbols is shortened first. So is a run of empty lines, each of which would be
+    handled by itself.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
         text = unicodedata.normalize(
             "NFKC", _MARKS.sub(r"\1", text.replace("\u2028", "\n").replace("\u2029", "\n"))
         )
-    return _INVISIBLE.sub("", text)
+    return _INVISIBLE.sub("", _EMPTY_LINES.sub("\n\n", text))
 
 
 # --- comments

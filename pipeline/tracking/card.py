@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.networks.variants import variant_of
+from pipeline.settings import public_address
 
 if TYPE_CHECKING:
     from mlflow.entities import RunData
@@ -58,6 +59,12 @@ LOW_DISTINCT_SHARE = 0.1
 """If the share of distinct titles is lower, a card warns. Authors' own titles are nearly all distinct."""
 LOW_CONFIDENCE_AUC = 0.55
 """If the AUC of the confidence is not above this, a card warns. An AUC of 0.5 is no better than chance."""
+
+
+def model_note(uri: str, model_name: str) -> str:
+    """Returns the description of the registered model. `uri` is MLflow's address, whose credentials are left
+    out."""
+    return MODEL_NOTE.replace("ADDRESS", str(public_address(uri))).replace("NAME", model_name)
 
 
 def card(run: RunData) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import TitlerError
 
 CONNECT_TIMEOUT = 10  # seconds
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
 _SCHEMA_MISMATCH = re.compile(r"database schema \(found version (\w+), but expected (\w+)\)")
 
 
@@ -73,15 +74,15 @@ def _is_in_installed_mlflow(schema_version: str) -> bool:
 
 
 def check_listening(address: str) -> None:
-    """Raises OSError if no server listens at an http or https address.
+    """Raises OSError if no server listens at the address of an MLflow server or of a database.
 
     Without this check, MLflow's client would retry for minutes. Addresses that are reached over a proxy, or
     that have another scheme, are not checked.
     """
     parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    scheme = parts.scheme.partition("+")[0]
+    if scheme not in _PORTS or not parts.hostname:
         return
     if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.netloc):
         return
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT).close()
+    socket.create_connection((parts.hostname, parts.port or _PORTS[scheme]), CONNECT_TIMEOUT).close()

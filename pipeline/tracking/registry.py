@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import LakeError, UsageError
-from pipeline.tracking.card import ACCEPTED_TAG, MODEL_NOTE, MODEL_TAG, WITHHELD_TAG, card
+from pipeline.tracking.card import ACCEPTED_TAG, MODEL_TAG, WITHHELD_TAG, card, model_note
 from pipeline.tracking.experiments import NOTE_TAG, RELEASES_SUFFIX, RELEASES_TAGS, TRAININGS_TAGS
 from pipeline.tracking.figures import Row
 from pipeline.tracking.mlflow_errors import check_listening, explain
@@ -154,8 +154,7 @@ class Tracking:
             return str(version.version)
         number = self._log_and_register(run_id, directory, model)
         if not self._client.get_registered_model(self.model_name).description:
-            note = MODEL_NOTE.replace("ADDRESS", self.uri).replace("NAME", self.model_name)
-            self._client.update_registered_model(self.model_name, note)
+            self._client.update_registered_model(self.model_name, model_note(self.uri, self.model_name))
         self.write_card(run_id)
         return number
 

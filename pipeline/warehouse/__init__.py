@@ -65,4 +65,4 @@ def connect(settings: Settings, verb: str, run: str = "", release_id: str | None
         )
     from pipeline.warehouse.duckdb import DuckDBWarehouse
 
-    return DuckDBWarehouse(path)
+    return DuckDBWarehouse(path, settings.warehouse.memory_gib)

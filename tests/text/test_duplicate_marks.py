@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.text.duplicate_marks import IssueReference, find_mark
+from pipeline.text.duplicate_marks import MAX_REFERENCES, IssueReference, find_mark
 from tests.sql.engines import DuckDB
 from tests.warehouse.events import commented
 
@@ -204,6 +204,11 @@ def test_which_issue_is_marked(comment: str, reference: tuple[str, int]) -> None
 def test_the_query_finds_every_comment_that_is_a_mark(tmp_path: Path) -> None:
     events = [commented(comment, event_id=f"{number:03}") for number, comment in enumerate(MARKS)]
     assert [row["body"] for row in DuckDB(tmp_path).comments(events)] == MARKS
+
+
+def test_only_the_first_references_of_a_comment_count() -> None:
+    assert find_mark("#1 " * (MAX_REFERENCES - 1) + "\nDuplicate of #12", REPO, NUMBER) == (REPO, 12)
+    assert find_mark("#1 " * MAX_REFERENCES + "\nDuplicate of #12", REPO, NUMBER) is None
 
 
 @pytest.mark.timeout(60)

@@ -34,6 +34,8 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 )
+MAX_DIGITS = 18
+"""Largest number of digits of a size. Longer ones are too large in any case."""
 UNKNOWN_PATH = "other"
 """The path of a request to a path that the server does not have, in metrics and log."""
 
@@ -109,7 +111,8 @@ class Gate:
         if scope["method"] != "POST":
             return
         size = headers.get("content-length", "0")
-        if size.isdecimal() and int(size) > self._serve.max_request_bytes:
+        # Python does not convert numbers of more than 4,300 digits.
+        if size.isdecimal() and (len(size) > MAX_DIGITS or int(size) > self._serve.max_request_bytes):
             raise too_large(self._serve.max_request_bytes)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":

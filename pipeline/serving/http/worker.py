@@ -7,7 +7,6 @@ answer takes too long.
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import signal
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from pipeline.index.segmented_index import SegmentedIndex
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_numpy.threads import use_one_thread
+from pipeline.printed_text import configure_logging
 from pipeline.serving.http.tasks import Reply, Task, reply_to
 from pipeline.serving.queries import OpenRelease
 from pipeline.settings import Settings
 
-LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 OPENING_TIMEOUT = 900
 """Seconds that opening a release may take. New segments are read once, to check their digests."""
 
@@ -95,7 +94,7 @@ def serve_release(connection: Connection, lake: Lake, settings: Settings, releas
     # The server decides when a worker ends. Ctrl-C and a service manager signal the workers, too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    configure_logging()
     use_one_thread()
     try:
         opened = open_completely(Pinned(lake, "releases", release_id), settings)

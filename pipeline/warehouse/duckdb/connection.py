@@ -14,13 +14,24 @@ from pipeline.warehouse.query import Query
 from pipeline.warehouse.sql_parser import table_function
 
 
-def open_in_memory() -> duckdb.DuckDBPyConnection:
-    """Opens an in-memory database with the time zone UTC. Data that does not fit into memory is written to a
-    temporary folder."""
+def open_in_memory(memory_gib: float = 0) -> duckdb.DuckDBPyConnection:
+    """Opens an in-memory database with the time zone UTC. Data that does not fit into `memory_gib` is written
+    to a temporary folder. 0 stands for DuckDB's default."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {quote(str(Path(tempfile.gettempdir()) / 'titler-duckdb'))}")
+    if memory_gib:
+        connection.execute(f"SET memory_limit = '{int(memory_gib * 1024)}MiB'")
     return connection
+
+
+def out_of_space(reading: str, error: duckdb.Error) -> TitlerError:
+    """Returns the error that memory or disk space ran out. `reading` names what was read."""
+    return TitlerError(
+        f"DuckDB ran out of space while reading {reading}: {error}",
+        f"Free memory, or disk space in {tempfile.gettempdir()}, or set TMPDIR to a folder with more space. "
+        "Or raise the setting warehouse.memory_gib, if it is set. Then run the same command again.",
+    )
 
 
 def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:

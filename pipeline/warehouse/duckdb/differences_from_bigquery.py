@@ -74,6 +74,18 @@ def scan_condition(sql: str) -> Translation:
     return _render(condition)
 
 
+def merging_statement(sql: str, table: str) -> str:
+    """Returns a statement in DuckDB's dialect that makes the result of the SELECT in `sql` from its results
+    on parts of the rows, which are in `table`. It has the same QUALIFY and the same ORDER BY. These clauses
+    may use only columns of the result.
+    """
+    tree = parse(sql)
+    merging = exp.select("*").from_(table)
+    for clause in ("qualify", "order"):
+        merging.set(clause, tree.args.get(clause) and tree.args[clause].copy())
+    return _render(_adapt(merging)).sql
+
+
 def _render(tree: exp.Expr) -> Translation:
     names = frozenset(parameter.name for parameter in tree.find_all(exp.Parameter))
     return Translation(tree.sql(dialect="duckdb", comments=False), names)

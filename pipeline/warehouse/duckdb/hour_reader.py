@@ -26,10 +26,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.decompression import Compression, DamagedError, compression_of
-from pipeline.errors import TitlerError
 from pipeline.warehouse.duckdb import hour_statements as statements
+from pipeline.warehouse.duckdb.connection import out_of_space
 from pipeline.warehouse.duckdb.malformed_lines import (
+    LIMITED_TYPES,
     LONGEST_LINE,
+    LONGEST_PAYLOAD,
+    MOST_EXAMINED,
+    NOT_EXAMINED,
     TIMELINE,
     UNREADABLE,
     OversizedError,
@@ -51,6 +55,7 @@ REPAIRED_FILE = "repaired.jsonl"
 WHOLE_LINES_FILE = "whole_lines.jsonl"
 START_BYTES = 4096  # of a file; they show how it is compressed
 CHECK_THREADS = 4
+_FILE_NAMES = pa.schema([("path", pa.string()), ("file", pa.string())])
 
 
 class HourReader:
@@ -148,7 +153,7 @@ class HourReader:
         counts = self.connection.execute(statements.LINE_COUNTS).fetchall()
         line_counts = {path: lines for path, lines, _ in counts}
         with_malformed = {path for path, _, malformed in counts if malformed}
-        events, saved_state = Counter(line_counts), self._save_state(folder)
+        events, damaged = Counter(line_counts), dict[str, str]()
         for path, name in names.items():
             if path not in with_malformed:
                 continue
@@ -156,22 +161,25 @@ class HourReader:
                 self.connection.execute(statements.MALFORMED_LINES, {"path": path}).fetchnumpy()["line"],
                 dtype=np.int64,
             )
+            saved_state = self._save_state(folder)
             try:
                 self._repair_or_quarantine(
                     _Lines(Path(path), name, compression, rewritten, line_counts[path]), lines, folder
                 )
             except DamagedError:
                 self._restore_state(saved_state, folder)
-                self._read_whole_lines(path, name, folder)
-                remaining = {file: name for file, name in names.items() if file != path}
-                self._read(remaining, folder, compression)
-                return
+                damaged[path] = name
             events[path] -= len(lines)
-        for path, name in names.items():
+        readable = {path: name for path, name in names.items() if path not in damaged}
+        for path, name in readable.items():
             self.events_per_file[name] += events[path]
-        file_names = pa.table({"path": list(names), "file": list(names.values())})
+        file_names = pa.table({"path": list(readable), "file": list(readable.values())}, _FILE_NAMES)
         self._insert(statements.INSERT, "file_names", file_names)
+        for path in damaged:
+            self.connection.execute("DELETE FROM lines WHERE filename = $path", {"path": path})
         self._count_crawled()
+        for path, name in damaged.items():
+            self._read_whole_lines(path, name, folder)
 
     def _read_refused(
         self,
@@ -187,11 +195,7 @@ class HourReader:
         Raises TitlerError if DuckDB failed because memory or disk space ran out.
         """
         if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
-            raise TitlerError(
-                f"DuckDB ran out of space while reading {', '.join(names.values())}: {error}",
-                f"Free memory, or disk space in {tempfile.gettempdir()}, or set TMPDIR to a folder with more "
-                "space. Then run the same command again.",
-            ) from None
+            raise out_of_space(", ".join(names.values()), error) from None
         if len(names) > 1:  # read them one by one to find the refused file
             for path, name in names.items():
                 self._read({path: name}, folder, compression)
@@ -285,6 +289,8 @@ class HourReader:
             condition=self.condition,
             compression=compression,
             longest=LONGEST_LINE,
+            limited_types=", ".join(f"'{kind}'" for kind in LIMITED_TYPES),
+            longest_payload=LONGEST_PAYLOAD,
             repo=statements.REPO,
             actor=statements.ACTOR,
             hour=hour,
@@ -352,16 +358,17 @@ def _repair_lines(file: _Lines, lines: npt.NDArray[np.int64]) -> Iterator[tuple[
 
     Raises DamagedError if the file is damaged. Raises SourceError if most of its lines are from before 2015.
     """
-    timeline_count = number = 0
+    timeline_count = number = examined = 0
     numbers = iter(lines.tolist())
     next_number = next(numbers)
     for number, text in enumerate(whole_lines(file.path, file.compression), 1):
         if number == next_number:
-            repaired, reason = repair(text)
+            repaired, reason = repair(text) if examined < MOST_EXAMINED else (b"", NOT_EXAMINED)
+            examined += 1
             timeline_count += reason == TIMELINE
             yield number, text, repaired, reason
             next_number = next(numbers, 0)
-    if 2 * timeline_count > file.line_count:
+    if 2 * timeline_count > min(file.line_count, MOST_EXAMINED):
         raise timeline_error(f"Most events of {file.label} have")
     if number != file.line_count and not file.rewritten:
         raise DamagedError(f"DuckDB read {file.line_count} lines, but the file has {number} lines")

@@ -47,7 +47,8 @@ FROM (
       id IS NOT NULL AND type >= 'A'
         AND TRY_CAST(created_at AS TIMESTAMPTZ) > TIMESTAMPTZ '1970-01-01 00:00:00+00'
         AND TRY_CAST(created_at AS TIMESTAMPTZ) < TIMESTAMPTZ '2262-01-01 00:00:00+00'
-        AND STARTS_WITH(CAST(payload AS VARCHAR), '{{'),
+        AND STARTS_WITH(CAST(payload AS VARCHAR), '{{')
+        AND (type NOT IN ({limited_types}) OR STRLEN(CAST(payload AS VARCHAR)) <= {longest_payload}),
       FALSE
     ) AS well_formed
   FROM

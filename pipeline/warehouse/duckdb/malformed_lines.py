@@ -17,7 +17,16 @@ from pipeline.decompression import Compression, DamagedError, decompressed_chunk
 TIMELINE = "an event of the Timeline API, GH Archive's form before 2015-01-01"
 UNREADABLE = "JSON that DuckDB does not read"
 
+MOST_EXAMINED = 100_000
+"""Lines per hour file that Python examines, because DuckDB cannot read them. For a short line, this takes
+many times as long as DuckDB takes to read it. Further lines count as malformed."""
+NOT_EXAMINED = f"not examined: the file has more than {MOST_EXAMINED:,} lines that DuckDB does not read"
+
 LONGEST_LINE = 32 * 2**20
+LIMITED_TYPES = ("IssuesEvent", "IssueCommentEvent")
+LONGEST_PAYLOAD = 2**20
+"""Bytes of the payload of events that are read, those of LIMITED_TYPES. GitHub accepts 65,536 characters in a
+body, each of which has up to four bytes, and a comment's event has two bodies."""
 LARGEST_HOUR = 4 * 2**30  # decompressed bytes per hour file; real hour files have a quarter of this
 MOST_LINES = 2_000_000  # lines per hour file; real hour files have a tenth of this
 MOST_COMPRESSION = 100  # decompressed bytes per compressed byte; real hour files have eight
@@ -114,7 +123,7 @@ def repair(line: bytes) -> tuple[bytes, str]:
         return b"", "not JSON: nested too deep"
     except ValueError as error:
         return b"", TIMELINE if _begins_with_timeline_event(repaired) else f"not JSON: {error}"
-    reason = _malformed_reason(event)
+    reason = _malformed_reason(event) or _excess(event, len(repaired))
     return (b"", reason) if reason else (repaired, "")
 
 
@@ -154,6 +163,17 @@ def _malformed_reason(event: Any) -> str:
     if not EARLIEST < created_at.replace(tzinfo=created_at.tzinfo or UTC) < LATEST:
         return f"created_at is not between {EARLIEST:%Y} and {LATEST:%Y}: {str(event['created_at'])[:40]!r}"
     return ""
+
+
+def _excess(event: Any, line_length: int) -> str:
+    """Returns how much too long the payload of an event is, or an empty string. `line_length` is the number
+    of bytes of the whole event."""
+    if line_length <= LONGEST_PAYLOAD or event["type"] not in LIMITED_TYPES:
+        return ""
+    size = len(json.dumps(event["payload"], ensure_ascii=False, separators=(",", ":")).encode())
+    return (
+        f"payload has {size:,} bytes, expected at most {LONGEST_PAYLOAD:,}" if size > LONGEST_PAYLOAD else ""
+    )
 
 
 def _is_timeline(event: dict[str, Any]) -> bool:

@@ -23,8 +23,14 @@ from filelock import FileLock, Timeout
 from pipeline import contracts
 from pipeline.errors import TitlerError, UsageError
 from pipeline.lake.files import read_checked
-from pipeline.warehouse.duckdb.connection import open_in_memory, open_warehouse_file, run_query
+from pipeline.warehouse.duckdb.connection import (
+    open_in_memory,
+    open_warehouse_file,
+    out_of_space,
+    run_query,
+)
 from pipeline.warehouse.duckdb.differences_from_bigquery import scan_condition, translate
+from pipeline.warehouse.duckdb.event_slices import Statement, merge_slices, run_in_slices
 from pipeline.warehouse.duckdb.hour_reader import HourReader
 from pipeline.warehouse.duckdb.release_file import StagedFile, copies_folder, local_path, temporary_path
 from pipeline.warehouse.protocol import (
@@ -47,14 +53,21 @@ LOCK_POLL_INTERVAL = 0.1  # seconds
 ABANDONED_AFTER = 2 * 24 * 3600  # seconds; unneeded files that are older are deleted
 
 # The join finds the file and the line of each malformed event. If a file has the same line twice, both lines
-# are listed.
+# are listed. Equal events are joined as one: otherwise n equal lines would give n * n rows.
 _MALFORMED_EVENTS = f"""
 WITH malformed AS (
   SELECT DISTINCT e.file, e.line, m.reason, LEFT(CAST(m.text AS VARCHAR), {MALFORMED_TEXT_LENGTH}) AS text
-  FROM ({{sql}}) AS m
+  FROM (SELECT DISTINCT event_id, reason, text FROM ({{sql}})) AS m
   JOIN events AS e ON e.id = m.event_id AND CAST(e.payload AS VARCHAR) = CAST(m.text AS VARCHAR)
 )
 SELECT file, line, reason, text, COUNT(*) OVER () AS total
+FROM malformed
+QUALIFY ROW_NUMBER() OVER (PARTITION BY file ORDER BY line, reason) <= {MALFORMED_PER_FILE}
+ORDER BY file, line
+"""
+
+_MALFORMED_OF_SLICES = f"""
+SELECT file, line, reason
 FROM malformed
 QUALIFY ROW_NUMBER() OVER (PARTITION BY file ORDER BY line, reason) <= {MALFORMED_PER_FILE}
 ORDER BY file, line
@@ -73,10 +86,12 @@ _ANY_COMMENT = "SELECT 1 FROM events WHERE type = 'IssueCommentEvent' LIMIT 1"
 
 
 class DuckDBWarehouse:
-    """The warehouse in the DuckDB file `path`. The first publication of a release creates the file."""
+    """The warehouse in the DuckDB file `path`. The first publication of a release creates the file.
+    `memory_gib` is the setting `warehouse.memory_gib`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, memory_gib: float = 0) -> None:
         self.path = Path(path)
+        self._memory_gib = memory_gib
         self._memory: duckdb.DuckDBPyConnection | None = None
 
     def source_day(self, day: date) -> None:
@@ -90,48 +105,12 @@ class DuckDBWarehouse:
         self, query: Query, day: date, files: Sequence[Path | SourceFile], attempt: str = ""
     ) -> Extraction:
         if self._memory is None:
-            self._memory = open_in_memory()
-        connection = self._memory
-        bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
-        malformed_query = Query.from_file("extract_malformed")
-        comments_query = Query.from_file("extract_duplicate_marks")
-        conditions = [scan_condition(each.sql) for each in (query, malformed_query, comments_query)]
-        condition = " OR ".join(sorted({f"({condition.sql})" for condition in conditions}))
-        names = frozenset().union(*(condition.parameters for condition in conditions))
-        reader = HourReader(connection, condition, query.binding(names, **bounds), table_suffix(day))
-        source_files = [SourceFile.of(file) for file in files]
-        reader.read(source_files)
-        malformed_sql = translate(malformed_query.sql)
-        issues = _run_extraction(connection, query, bounds)
-        comments = COMMENT_SCHEMA.empty_table()
-        if connection.execute(_ANY_COMMENT).fetchall():
-            comments = _run_extraction(connection, comments_query, bounds).select(COMMENT_SCHEMA.names)
-        malformed_events = connection.sql(
-            _MALFORMED_EVENTS.format(sql=malformed_sql.sql),
-            params=malformed_query.binding(malformed_sql.parameters, **bounds),
-        ).to_arrow_table()
-        labels = reader.labels() if len({file.base for file in source_files}) > 1 else {}
-        opened, timeline = connection.execute(_OPENED_ISSUES).fetchall()[0]
-        connection.execute("DROP TABLE events")
-        if 2 * timeline > opened:
-            raise timeline_error(f"Most opened issues of {day} have")
-        total = malformed_events.column("total")[0].as_py() if len(malformed_events) else 0
-        omitted = reader.omitted_malformed + total - len(malformed_events)
-        malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)
-        malformed = pa.concat_tables([reader.malformed(), malformed_events])
-        whole_files = [file.label for file in source_files if file.hours is None]
-        crawled = sum(sum(hours.values()) for hours in reader.crawled_per_hour.values())
-        return Extraction(
-            contracts.EXTRACTED_ISSUES.conform(issues).to_reader(ROWS_PER_RECORD_BATCH),
-            sum(reader.events_per_file[label] for label in whole_files) + crawled,
-            malformed.sort_by([("file", "ascending"), ("line", "ascending")]),
-            omitted,
-            malformed_issues=reader.malformed_issues + total,
-            events_per_file=dict(reader.events_per_file),
-            crawled_per_hour=reader.crawled_per_hour,
-            labels=labels,
-            comments=comments.cast(COMMENT_SCHEMA),
-        )
+            self._memory = open_in_memory(self._memory_gib)
+        try:
+            return _extract(self._memory, query, day, [SourceFile.of(file) for file in files])
+        except duckdb.OutOfMemoryException as error:
+            self._memory = None  # it still has the tables of this day
+            raise out_of_space(f"the events of {day}", error) from None
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         """Copies the Parquet files of batches from a bucket into the folder beside the DuckDB file.
@@ -223,13 +202,58 @@ class DuckDBWarehouse:
         return timedelta(0)
 
 
-def _run_extraction(
-    connection: duckdb.DuckDBPyConnection, query: Query, bounds: Mapping[str, str]
-) -> pa.Table:
-    """Runs an extraction query on the table `events`, and returns its rows."""
+def _extract(
+    connection: duckdb.DuckDBPyConnection, query: Query, day: date, files: Sequence[SourceFile]
+) -> Extraction:
+    """Extracts a day with an in-memory database. See `Warehouse.extract`."""
+    bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
+    malformed_query = Query.from_file("extract_malformed")
+    comments_query = Query.from_file("extract_duplicate_marks")
+    conditions = [scan_condition(each.sql) for each in (query, malformed_query, comments_query)]
+    condition = " OR ".join(sorted({f"({condition.sql})" for condition in conditions}))
+    names = frozenset().union(*(condition.parameters for condition in conditions))
+    reader = HourReader(connection, condition, query.binding(names, **bounds), table_suffix(day))
+    reader.read(files)
+    queries = {"issues": query, "malformed": malformed_query}
+    if connection.execute(_ANY_COMMENT).fetchall():
+        queries["comments"] = comments_query
+    statements = {name: _statement(each, bounds) for name, each in queries.items()}
+    malformed_sql = _MALFORMED_EVENTS.format(sql=statements["malformed"].sql)
+    statements["malformed"] = statements["malformed"]._replace(sql=malformed_sql)
+    results = run_in_slices(connection, statements)
+    issues = merge_slices(connection, query.sql, results["issues"])
+    comments = COMMENT_SCHEMA.empty_table()
+    if "comments" in results:
+        comments = merge_slices(connection, comments_query.sql, results["comments"])
+    malformed_events = merge_slices(connection, _MALFORMED_OF_SLICES, results["malformed"])
+    labels = reader.labels() if len({file.base for file in files}) > 1 else {}
+    opened, timeline = connection.execute(_OPENED_ISSUES).fetchall()[0]
+    connection.execute("DROP TABLE events")
+    if 2 * timeline > opened:
+        raise timeline_error(f"Most opened issues of {day} have")
+    total = sum(each.column("total")[0].as_py() for each in results["malformed"] if len(each))
+    omitted = reader.omitted_malformed + total - len(malformed_events)
+    malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)
+    malformed = pa.concat_tables([reader.malformed(), malformed_events])
+    whole_files = [file.label for file in files if file.hours is None]
+    crawled = sum(sum(hours.values()) for hours in reader.crawled_per_hour.values())
+    return Extraction(
+        contracts.EXTRACTED_ISSUES.conform(issues).to_reader(ROWS_PER_RECORD_BATCH),
+        sum(reader.events_per_file[label] for label in whole_files) + crawled,
+        malformed.sort_by([("file", "ascending"), ("line", "ascending")]),
+        omitted,
+        malformed_issues=reader.malformed_issues + total,
+        events_per_file=dict(reader.events_per_file),
+        crawled_per_hour=reader.crawled_per_hour,
+        labels=labels,
+        comments=comments.select(COMMENT_SCHEMA.names).cast(COMMENT_SCHEMA),
+    )
+
+
+def _statement(query: Query, bounds: Mapping[str, str]) -> Statement:
+    """Returns an extraction query in DuckDB's dialect."""
     translation = translate(query.sql)
-    parameters = query.binding(translation.parameters, **bounds)
-    return connection.sql(translation.sql, params=parameters).to_arrow_table()
+    return Statement(translation.sql, query.binding(translation.parameters, **bounds))
 
 
 def _is_abandoned(path: Path) -> bool:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.warehouse.duckdb import DuckDBWarehouse
+from pipeline.warehouse.duckdb import DuckDBWarehouse, hour_reader
+from pipeline.warehouse.duckdb.malformed_lines import NOT_EXAMINED
 from tests.warehouse.events import DAY, EXTRACT, event, opened, write_hour
 
 WAREHOUSE = DuckDBWarehouse("nowhere")
@@ -423,3 +425,33 @@ def test_real_hours_read_side_by_side_keep_the_places_of_their_lines(tmp_path: P
     extraction = extract(paths)
     assert [(row["file"], row["line"]) for row in extraction.malformed.to_pylist()] == expected
     assert extraction.events == 8273 + 7427 - 6
+
+
+def processor_seconds(folder: Path, *lines: dict[str, Any] | bytes) -> float:
+    """The least processor time of several extractions."""
+    files = write_hour(folder, *lines)
+    times = []
+    for _ in range(3):
+        begin = time.process_time()
+        extract(files)
+        times.append(time.process_time() - begin)
+    return min(times)
+
+
+def test_equal_incomplete_events_take_linear_time(tmp_path: Path) -> None:
+    lines = [opened(1, title=None, body="x")] * 6000
+    assert processor_seconds(tmp_path, *lines) < 6 * processor_seconds(tmp_path, *lines[:2000])
+
+
+def test_only_some_malformed_lines_of_a_file_are_examined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hour_reader, "MOST_EXAMINED", 2)
+    half = json.dumps(opened(2)).encode().replace(b"it does", rb"\ud83d it does")
+    extraction = extract(write_hour(tmp_path, opened(1), half, b"{", half, event("PushEvent")))
+    assert sorted(values(extraction, "issue_id")) == [1, 2]
+    assert broken(extraction) == [
+        (3, "not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        (4, NOT_EXAMINED),
+    ]
+    assert extraction.events == 3

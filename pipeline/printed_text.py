@@ -1,0 +1,106 @@
+"""The door for every text that is printed or logged: text of strangers is shown, and never obeyed.
+
+A terminal obeys some characters: an escape sequence moves the cursor or changes the window's title, and a
+bidirectional override changes the order of what follows. Each of them is printed as its code, `\\u001b`. JSON
+writes it in the same way, so a printed JSON value stays the same value.
+
+Secrets are masked. The settings register theirs, such as the password in an address. In errors and logs, the
+user and the password of every other address are masked, too, and parameters such as `token=`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+MASK: Final = "***"
+MIN_PASSWORD: Final = 4
+MIN_VALUE: Final = 8
+"""Shorter passwords, and shorter values of other parameters of an address, are not looked for in texts: the
+text `true` would be masked everywhere. They are masked where they stand in an address."""
+_SECRET_NAMES: Final = (
+    r"token|signature|sig|secret|password|passwd|pwd|credentials?|api[_-]?key|key|auth|code|"
+    r"[a-z0-9-]*[_-](?:token|signature|secret|password|key|credentials?)"
+)
+_IS_SECRET_NAME: Final = re.compile(_SECRET_NAMES, re.IGNORECASE)
+_SECRET_PARAMETER: Final = re.compile(rf"(?<=[?&;])({_SECRET_NAMES})=[^\s&#;'\"<>)]+", re.IGNORECASE)
+_USER_OF_ADDRESS: Final = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
+_OBEYED: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+"""Control characters other than the tabulator and the line break, characters that set the direction of text,
+line and paragraph separators, and unpaired surrogates, which cannot be printed."""
+
+_ADDRESS: Final = re.compile(r"://[^\s\"'<>\[\]{}\\]+")
+LOG_FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
+
+_secrets: set[str] = set()
+
+
+def printable(text: str) -> str:
+    """Returns a text that may be printed: codes in place of characters that a terminal obeys, and registered
+    secrets masked. Line breaks stay."""
+    return _OBEYED.sub(_code, _without_registered(text))
+
+
+def one_line(text: str) -> str:
+    """Returns `printable(text)` with codes in place of line breaks and tabulators, too. So a text of
+    strangers cannot pretend to be a line of Titler's own."""
+    return printable(text).replace("\n", r"\u000a").replace("\t", r"\u0009")
+
+
+def without_secrets(text: str) -> str:
+    """Returns a message for people with all credentials masked: registered ones, the user and the password of
+    every address, and parameters of addresses such as `token=`."""
+    if "://" in text:
+        text = _USER_OF_ADDRESS.sub(f"{MASK}@", text)
+    if "=" in text:
+        text = _SECRET_PARAMETER.sub(rf"\1={MASK}", text)
+    return _without_registered(text)
+
+
+def register_secret(secret: str) -> None:
+    """Lets a secret be masked in everything that this process prints or logs. Does nothing if it is shorter
+    than MIN_PASSWORD characters."""
+    _secrets.update(
+        each for each in (secret, quote(secret, safe=""), unquote(secret)) if len(each) >= MIN_PASSWORD
+    )
+
+
+def register_addresses(text: str) -> None:
+    """Registers the credentials in all addresses of a text: the password, or a user without a password, and
+    the values of all parameters that are long enough or named like a secret."""
+    for address in _ADDRESS.findall(text):
+        parts = urlsplit(f"x{address}")
+        user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+        register_secret(password or user)
+        for name, value in (*parse_qsl(parts.query), *parse_qsl(parts.fragment)):
+            if len(value) >= MIN_VALUE or _IS_SECRET_NAME.fullmatch(name):
+                register_secret(value)
+
+
+def configure_logging() -> None:
+    """Prints warnings and errors of all libraries on standard error, through this door."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats log records so that they may be printed, with secrets masked."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the formatted record."""
+        return printable(without_secrets(super().format(record)))
+
+
+def _without_registered(text: str) -> str:
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _code(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"

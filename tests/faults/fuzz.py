@@ -1,0 +1,337 @@
+"""Fuzz tests: many generated inputs, each of which must be answered or refused.
+
+    python -m tests.faults.fuzz [--inputs 1000000] [--seed 1] [--only KIND]
+
+For each kind of input, a table says how many inputs were given, how many were answered, and how many were
+refused with an error of Titler's own. Every other exception is a FAULT, and an input that takes more than
+LONGEST_SECONDS of processor time is a HANG. The first ones of each place are printed with their input. The
+same seed gives the same inputs. The exit code is 1 if there was a fault or a hang.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import gzip
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from pipeline.errors import TitlerError, UsageError
+from pipeline.lake.batches import Lake
+from pipeline.lake.json_documents import Document
+from pipeline.serving import addresses
+from pipeline.serving.http.app import make_app
+from pipeline.settings import PREFIX, LakeSettings, Settings, load
+from pipeline.source import issue_files
+from pipeline.text import duplicate_marks, excerpt, issue_terms, ktext, markup
+from pipeline.warehouse import SourceFile
+from pipeline.warehouse.duckdb import DuckDBWarehouse
+from tests.faults import fuzz_inputs as inputs
+from tests.warehouse.events import DAY, EXTRACT
+
+LONGEST_SECONDS = 10
+"""Processor time of one input, or of one file of lines."""
+FAULTS_SHOWN = 20
+LINES_PER_FILE = 50
+INPUTS_PER_EXAMPLE = 5
+"""Inputs that hypothesis draws together, which takes less time."""
+Target = Callable[[Any], bool]
+"""Gives an input to the code. Returns whether it was answered, and not refused."""
+
+
+class HangError(BaseException):
+    """Raised in an input that takes too much processor time. No code catches it."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of input: how it is made, where it is given, and its share of all inputs. `together` is the
+    number of inputs that make one call of the target."""
+
+    strategy: st.SearchStrategy[Any]
+    target: Target
+    share: float
+    together: int = 1
+
+
+@dataclass
+class Outcomes:
+    """How the inputs of a kind ended. `faults` has an input for each place and exception."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, str] = field(default_factory=dict)
+
+
+# --- the targets
+# ----------------------------------------------------------
+
+
+def clean_text(text: str) -> bool:
+    """Everything that reads the text of an issue or of a comment."""
+    text.encode("utf-8", "surrogatepass")
+    ktext.tokens(text)
+    for preparation in (markup.ORIGINAL_PREPARATION, markup.PROBLEM_FIRST):
+        markup.prepare_body(text, preparation).encode()
+    issue_terms.issue_terms([text], [text])
+    issue_terms.term_words(text, text)
+    duplicate_marks.find_mark(text, "a/b", 1)
+    excerpt.excerpt(text)
+    return True
+
+
+def read_address(text: str) -> bool:
+    """An address or a text of `titler similar`, then a repository's name."""
+    with suppress(UsageError):
+        addresses.repository_name(text)
+    addresses.issue_url(text)
+    return True
+
+
+def read_lines(folder: Path) -> Target:
+    """An hour file. No line may be lost: each is an event, or it is malformed."""
+    warehouse = DuckDBWarehouse("nowhere")
+
+    def target(lines: list[bytes]) -> bool:
+        path = folder / f"{DAY}-5.json.gz"
+        path.write_bytes(gzip.compress(b"\n".join(lines), compresslevel=1))
+        extraction = warehouse.extract(EXTRACT, DAY, [SourceFile.of(path)])
+        extraction.issues.read_all()
+        assert extraction.events + len(extraction.malformed) >= sum(bool(line.strip()) for line in lines)
+        return True
+
+    return target
+
+
+def read_file_of_issues(folder: Path) -> Target:
+    """`--from-file`: all rows of a file, and all values that are read from a row."""
+
+    def target(drawn: tuple[str, bytes]) -> bool:
+        path = folder / f"issues{drawn[0]}"
+        path.write_bytes(drawn[1])
+        for issue in issue_files.read(path):
+            _ = issue.url, issue.repo, issue.number, issue.is_pull_request, issue.closed, issue.labels
+            issue.time("created_at")
+        return True
+
+    return target
+
+
+def load_settings(folder: Path) -> Target:
+    """A settings file and environment variables."""
+
+    def target(drawn: tuple[str, dict[str, str]]) -> bool:
+        path = folder / "settings.toml"
+        path.write_bytes(drawn[0].encode("utf-8", "surrogatepass"))
+        with _environment(drawn[1]):
+            values = load(path)
+        _ = values.public(), values.source.bases
+        return True
+
+    return target
+
+
+def read_document(all_documents: Sequence[Document[Any]]) -> Target:
+    """A JSON document of the lake. An input has the position of the document, and the content of its file."""
+
+    def target(drawn: tuple[int, bytes]) -> bool:
+        document = all_documents[drawn[0]]
+        document.parse(drawn[1], "/lake", _path_of(document))
+        return True
+
+    return target
+
+
+def send_request(folder: Path) -> Target:
+    """A request to the HTTP server. It has no release, so a right one is refused with the status 503."""
+    app = make_app(Lake(str(folder / "lake")), Settings(lake=LakeSettings(root=str(folder / "lake"))))
+    loop = asyncio.new_event_loop()
+
+    def target(drawn: tuple[str, str, dict[str, str], bytes]) -> bool:
+        method, path, headers, body = drawn
+        status = loop.run_until_complete(_status(app, method, path, headers, body))
+        assert 200 <= status < 500 or status == 503, f"status {status}"
+        return status < 400
+
+    return target
+
+
+async def _status(app: Any, method: str, path: str, headers: dict[str, str], body: bytes) -> int:
+    sent: list[Any] = []
+    named = {"host": "localhost", "content-type": "application/json", **headers}
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "path": path.encode("utf-8", "replace").decode(), "raw_path": path.encode("utf-8", "replace"),
+        "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+        "headers": [(name.encode(), value.encode("latin-1", "replace")) for name, value in named.items()],
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return int(sent[0]["status"])
+
+
+def documents() -> list[Document[Any]]:
+    """All documents of the lake whose modules are imported."""
+    return sorted(
+        (each for each in gc.get_objects() if isinstance(each, Document)), key=lambda each: str(each.form)
+    )
+
+
+def _path_of(document: Document[Any]) -> str:
+    """Returns a path that a document may have. What helps against damage depends on the path."""
+    for path in ("releases/r/members/issues_v1.json", "releases/r/plan.json"):
+        with suppress(ValueError):
+            document.remedy("/lake", path)
+            return path
+    raise AssertionError(document.expected)
+
+
+def _keys_of(document: Document[Any]) -> list[str]:
+    schema = str(TypeAdapter(document.form).json_schema())
+    return sorted(
+        set(re.findall(r"'(\w+)': \{'(?:title|anyOf|type|\$ref|items|additionalProperties)'", schema))
+    )
+
+
+# --- the run
+# ----------------------------------------------------------
+
+
+@contextmanager
+def kinds() -> Iterator[dict[str, Kind]]:
+    """Yields all kinds of inputs, by name. Files are written to a temporary folder."""
+    import pipeline.index.stored_orderings
+    import pipeline.predictor.predictor_file
+    import pipeline.releases.current
+    import pipeline.stages.forget_references
+    import pipeline.stages.rechecked_days  # noqa: F401 - their documents are fuzzed
+
+    all_documents = documents()
+    by_document = [
+        st.tuples(st.just(number), inputs.json_values(_keys_of(document)).map(inputs.as_json))
+        for number, document in enumerate(all_documents)
+    ]
+    with tempfile.TemporaryDirectory(prefix="titler-fuzz-") as name:
+        folder = Path(name)
+        yield {
+            "texts": Kind(inputs.TEXT, clean_text, 0.2),
+            "addresses": Kind(inputs.ADDRESS, read_address, 0.25),
+            "lines of hour files": Kind(inputs.LINE, read_lines(folder), 0.2, LINES_PER_FILE),
+            "files of issues": Kind(inputs.ROWS, read_file_of_issues(folder), 0.1),
+            "settings": Kind(inputs.SETTINGS, load_settings(folder), 0.01),
+            "documents of the lake": Kind(st.one_of(by_document), read_document(all_documents), 0.2),
+            "HTTP requests": Kind(inputs.REQUEST, send_request(folder), 0.04),
+        }
+
+
+def run_kind(kind: Kind, count: int, number: int) -> Outcomes:
+    """Gives `count` inputs of a kind, drawn with the seed `number`."""
+    outcomes = Outcomes()
+    size = max(INPUTS_PER_EXAMPLE, kind.together)
+    strategy = st.deferred(lambda: kind.strategy)  # hypothesis would write out all values of the strategy
+    batches = st.lists(strategy, min_size=size, max_size=size)
+
+    @seed(number)
+    @settings(
+        max_examples=max(count // size, 1), deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(batches)
+    def give(drawn: list[Any]) -> None:
+        for each in [drawn] if kind.together > 1 else drawn:
+            outcome, place = _outcome(kind.target, each)
+            outcomes.counts[outcome] += kind.together
+            if place:
+                outcomes.faults.setdefault(place, repr(each)[:2000])
+
+    give()
+    return outcomes
+
+
+def _outcome(target: Target, drawn: Any) -> tuple[str, str]:
+    """Returns how an input ended, and for a fault its place and exception."""
+    signal.signal(signal.SIGPROF, _raise_hang)
+    signal.setitimer(signal.ITIMER_PROF, LONGEST_SECONDS)
+    try:
+        return ("answered" if target(drawn) else "refused"), ""
+    except TitlerError:
+        return "refused", ""
+    except (Exception, HangError) as error:
+        frames, trace = [], error.__traceback__
+        while trace is not None:
+            frames.append(f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}")
+            trace = trace.tb_next
+        outcome = "HANG" if isinstance(error, HangError) else "FAULT"
+        return outcome, f"{outcome} {type(error).__name__}: {str(error)[:200]} at {' '.join(frames[-3:])}"
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _raise_hang(*_: object) -> None:
+    raise HangError
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        del os.environ[name]
+    os.environ.update({name: value.encode("utf-8", "replace").decode() for name, value in variables.items()})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the program. Returns its exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument(
+        "--inputs", type=int, default=1_000_000, help="number of inputs of all kinds together"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="one kind of input")
+    options = parser.parse_args(arguments)
+    failed = False
+    print(
+        f"{'kind of input':<24}{'inputs':>10}{'answered':>10}{'refused':>10}{'FAULT':>8}{'HANG':>8}",
+        flush=True,
+    )
+    with kinds() as all_kinds:
+        for name, kind in all_kinds.items():
+            if options.only not in ("", name):
+                continue
+            count = options.inputs if options.only else int(options.inputs * kind.share)
+            outcomes = run_kind(kind, count, options.seed)
+            counts = outcomes.counts
+            columns = (sum(counts.values()), counts["answered"], counts["refused"])
+            print(f"{name:<24}" + "".join(f"{each:>10,}" for each in columns), end="")
+            print(f"{counts['FAULT']:>8,}{counts['HANG']:>8,}", flush=True)
+            for place, example in list(outcomes.faults.items())[:FAULTS_SHOWN]:
+                print(f"    {place}\n        {example}", flush=True)
+            failed = failed or bool(outcomes.faults)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
