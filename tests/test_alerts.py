@@ -349,7 +349,7 @@ def test_printed_settings_do_not_contain_the_webhook_address(monkeypatch):
 
 def test_the_report_of_titler_doctor_does_not_contain_the_webhook_address(webhook, lake):
     report = titler(lake, "doctor", **webhook_variables(webhook), TITLER_SOURCE__HOURS="none").stdout
-    assert "alerts.webhook_url=SecretStr('**********')" in report
+    assert "alerts.webhook_url='**********'" in report
     assert SECRET not in report
 
 

@@ -28,7 +28,7 @@ def test_what_a_terminal_obeys_is_shown_as_its_code() -> None:
 
 
 def test_line_breaks_tabulators_emoji_and_other_scripts_stay() -> None:
-    text = "one\ttwo\nشكر 中文 👩\u200d👩\u200d👧 e\u0301"
+    text = "one\ttwo\nสวัสดี 中文 👩\u200d👩\u200d👧 e\u0301"
     assert printable(text) == text
 
 
