@@ -130,7 +130,7 @@ def wait_for(airflow: LocalAirflow, path: str, state: str) -> dict[str, Any]:
         shown: dict[str, Any] = airflow.get(f"dags/titler_ingest/dagRuns/{path}")
         if shown["state"] == state:
             return shown
-        time.sleep(0.5)
+        time.sleep(1)
     raise AssertionError(f"{path} is {shown['state']}, expected {state}")
 
 
