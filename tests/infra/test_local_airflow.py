@@ -16,7 +16,8 @@ from tests.support.fake_titler import fake_titler
 PATIENCE = 180  # seconds until the runs of the schedule must be done
 
 # In the runs `first` and `by-hand` there is something to do. In all others, `plan` and `vocab` exit with 99,
-# because nothing is new. `publish` leaves a child behind in its own session, as a task's worker processes may.
+# because nothing is new. `publish` leaves a child behind in its own session, as a task's worker processes
+# may.
 SCRIPT = """
 echo "${TITLER_ALERTS__TASK:--} $*" >> "$CALLS"
 case "$TITLER_ALERTS__TASK" in
@@ -36,11 +37,7 @@ def night(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("airflow")
     calls = folder / "calls"
-    environment = {
-        "PATH": fake_titler(folder, SCRIPT),
-        "CALLS": str(calls),
-        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
-    }
+    environment = {"PATH": fake_titler(folder, SCRIPT), "CALLS": str(calls)}
     airflow = LocalAirflow(folder / "home", environment, scheduled=True)
     seen: dict[str, object] = {}
     with airflow:
