@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if stores.programs() is None:
         pytest.skip(stores.MISSING)
     home = tmp_path_factory.mktemp("server")
-    sample.write(home / "hours", days=2, seed=1, issues_per_day=80)  # of the last day an hour is missing
+    sample.write(home / "hours", days=2, seed=1, issues_per_day=120)  # of the last day an hour is missing
     # by hand alone: the clock would ask for yesterday, which the sample lacks
     with Server(
         home,
@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_a_release_is_published_with_the_lake_in_the_object_store(server: Server):
     status = json.loads(server.run("airflow-scheduler", "titler", "status", "--json"))
     assert [day["verdict"] for day in status["days"]] == ["complete"]
-    assert status["release"]["issues"] == 80
+    assert status["release"]["issues"] == 120
     bucket = server.home / "volumes" / "minio" / "titler"
     assert (bucket / "lake" / "releases" / "current.json").is_file()
     assert not (
@@ -64,7 +64,7 @@ def test_a_release_is_published_with_the_lake_in_the_object_store(server: Server
 def test_an_analyst_opens_the_warehouse_without_a_key_to_the_store(server: Server):
     path = server.environment("airflow-scheduler")["TITLER_WAREHOUSE__PATH"]
     with duckdb.connect(path, read_only=True) as connection:
-        assert connection.sql("SELECT COUNT(*) FROM title_predictions").fetchall() == [(80,)]
+        assert connection.sql("SELECT COUNT(*) FROM title_predictions").fetchall() == [(120,)]
 
 
 def test_the_model_is_in_mlflow_which_shows_its_files_out_of_the_lake(server: Server):
