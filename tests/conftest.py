@@ -15,36 +15,37 @@ import pytest
 
 from pipeline.lake.batches import Lake
 from pipeline.tracking import configure_mlflow
-from tests.support import stores
+from tests.support import quick_tensorflow, stores
 
 TESTS = Path(__file__).resolve().parent
 LONGEST_FILES = (
     "infra/test_compose.py",
-    "test_docs.py",
     "dags/test_backfill.py",
     "dags/test_on_bigquery.py",
-    "test_interrupted_work.py",
+    "test_docs.py",
     "warehouse/test_contract.py",
     "infra/test_up.py",
-    "infra/test_local_airflow.py",
+    "test_interrupted_work.py",
     "networks/in_keras/test_training.py",
-    "sql/test_checks.py",
-    "test_store_requests.py",
-    "lake/test_stores.py",
     "networks/pretrained/test_network.py",
-    "networks/in_keras/test_devices.py",
     "dags/test_failures.py",
+    "infra/test_local_airflow.py",
+    "networks/in_keras/test_devices.py",
     "stages/test_real_days.py",
     "cli/test_lake_changes.py",
+    "lake/test_stores.py",
+    "warehouse/bigquery/test_extract.py",
     "cli/test_forget.py",
     "warehouse/bigquery/test_tables.py",
+    "test_store_requests.py",
+    "lake/test_lake_in_a_bucket.py",
     "cli/test_train_from_file.py",
     "cli/test_mistakes.py",
-    "lake/test_lake_in_a_bucket.py",
 )
 """These run first, so that at the end no worker has a long file left while the others are idle."""
 
 configure_mlflow()
+quick_tensorflow.skip_graph_optimization()
 gc.disable()  # until all tests are collected: hardly anything of what is imported is garbage
 
 

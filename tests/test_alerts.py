@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import point_to
 from pipeline.releases.records import RECORD
 from pipeline.settings import Alerts
+from tests.support import titler_in_process
 from tests.support.receivers import Relay, Webhook, serving
 from tests.support.release_records import release_record
 
@@ -215,20 +215,7 @@ def test_an_alert_is_sent_although_the_lake_cannot_be_written(webhook, tmp_path,
 
 
 def titler(lake: Lake, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs `titler` with these environment variables and no others."""
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-        "TITLER_LAKE__ROOT": lake.root,
-        **variables,
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
+    return titler_in_process.titler(*arguments, environment={"TITLER_LAKE__ROOT": lake.root, **variables})
 
 
 def webhook_variables(webhook: Webhook) -> dict[str, str]:

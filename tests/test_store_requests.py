@@ -83,22 +83,22 @@ def of_a_year(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Requests]:
 
 
 @pytest.fixture(scope="module")
-def of_ten_years(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Requests]:
-    return requests_of_nights(tmp_path_factory.mktemp("ten years"), 3650)
+def of_five_years(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Requests]:
+    return requests_of_nights(tmp_path_factory.mktemp("five years"), 1825)
 
 
-def test_a_night_with_a_new_day_sends_at_most_300_requests(of_ten_years: dict[str, Requests]) -> None:
-    assert of_ten_years["night"].of_verb.keys() >= {"plan", "vectorize", "predict", "index", "publish"}
-    assert of_ten_years["night"].total <= 300
+def test_a_night_with_a_new_day_sends_at_most_300_requests(of_five_years: dict[str, Requests]) -> None:
+    assert of_five_years["night"].of_verb.keys() >= {"plan", "vectorize", "predict", "index", "publish"}
+    assert of_five_years["night"].total <= 300
 
 
-def test_a_run_that_finds_nothing_new_sends_at_most_50_requests(of_ten_years: dict[str, Requests]) -> None:
-    assert of_ten_years["idle"].of_verb.keys() == {"extract", "clean", "plan", "status", "collect"}
-    assert of_ten_years["idle"].total <= 50
+def test_a_run_that_finds_nothing_new_sends_at_most_50_requests(of_five_years: dict[str, Requests]) -> None:
+    assert of_five_years["idle"].of_verb.keys() == {"extract", "clean", "plan", "status", "collect"}
+    assert of_five_years["idle"].total <= 50
 
 
 @pytest.mark.parametrize("name", ["night", "idle"])
 def test_the_number_of_requests_hardly_depends_on_the_length_of_the_history(
-    of_a_year: dict[str, Requests], of_ten_years: dict[str, Requests], name: str
+    of_a_year: dict[str, Requests], of_five_years: dict[str, Requests], name: str
 ) -> None:
-    assert of_ten_years[name].total <= 1.5 * of_a_year[name].total
+    assert of_five_years[name].total <= 1.5 * of_a_year[name].total

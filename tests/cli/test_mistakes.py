@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -42,6 +43,7 @@ SMALL = {  # as the lake of tests/support/lakes.py was built
 }
 REFRESH = """
 import sys
+import time
 from pipeline.cli import app
 for verb in ("plan", "vectorize", "embed", "predict", "index", "publish"):
     app([verb, "--release", sys.argv[1]], standalone_mode=False)
@@ -453,6 +455,7 @@ def at_once(lake: Path, hours: Path, *commands: list[str]) -> set[tuple[int, int
     try:
         while any(process.poll() is None for process in running):
             seen.add(counts(lake))
+            time.sleep(0.05)  # so that the commands get the processor
         ends = [(process.returncode, process.communicate()[1].decode()) for process in running]
     finally:
         for process in running:

@@ -55,7 +55,7 @@ pytestmark = pytest.mark.timeout(
 ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2024, 1, 1)
 ISSUES_A_DAY = 120
-MODELS = {**SMALL, "TITLER_INDEX__NEIGHBOURS": "30"}  # the emulator is slow to take many rows
+MODELS = {**SMALL, "TITLER_INDEX__NEIGHBOURS": "10"}  # the emulator is slow to take many rows
 TASKS = {
     "titler_ingest": ["wait", "extract", "clean"],
     "titler_train": ["vocab", "vectorize", "train", "evaluate", "promote"],

@@ -38,6 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             **SMALL,
             "TITLER_SOURCE__HOURS": str(home / "hours"),
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",  # the DAGs do not change
         },
     ) as found:
         days = ("--from-date", "2024-01-01", "--to-date", "2024-01-01")

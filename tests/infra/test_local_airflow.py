@@ -15,14 +15,11 @@ from tests.support.fake_titler import fake_titler
 
 PATIENCE = 180  # seconds until the runs of the schedule must be done
 
-# The first extraction of one day kills its task's process, like the kernel when memory runs out. In the runs
-# `first` and `by-hand` there is something to do. In all others, `plan` and `vocab` exit with 99, because
-# nothing is new. `publish` leaves a child behind in its own session, as a task's worker processes may.
+# In the runs `first` and `by-hand` there is something to do. In all others, `plan` and `vocab` exit with 99,
+# because nothing is new. `publish` leaves a child behind in its own session, as a task's worker processes
+# may.
 SCRIPT = """
 echo "${TITLER_ALERTS__TASK:--} $*" >> "$CALLS"
-case "$*" in
-  "extract --fail-if-missing --day 2015-01-02") mkdir "$CALLS.killed" && kill -KILL $PPID ;;
-esac
 case "$TITLER_ALERTS__TASK" in
   titler_refresh/first/publish/*) setsid sleep 600 </dev/null >/dev/null 2>&1 & ;;
   titler_train/by-hand/train/*) echo "no days to learn from" >&2; exit 1 ;;
@@ -35,34 +32,17 @@ exit 0
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
-    """What the schedules start; then, by hand, a backfill of two days with a killed task, a refresh, a
-    refresh with nothing to do, and a failing training. Then Airflow is stopped.
+    """What the schedules start; then, by hand, a refresh, a refresh with nothing to do, and a failing
+    training. Then Airflow is stopped. tests/dags/test_backfill.py has backfills and killed tasks.
     """
     folder = tmp_path_factory.mktemp("airflow")
     calls = folder / "calls"
-    environment = {
-        "PATH": fake_titler(folder, SCRIPT),
-        "CALLS": str(calls),
-        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
-    }
+    environment = {"PATH": fake_titler(folder, SCRIPT), "CALLS": str(calls)}
     airflow = LocalAirflow(folder / "home", environment, scheduled=True)
     seen: dict[str, object] = {}
     with airflow:
         seen["scheduled_runs"] = wait_for_the_schedules(airflow)
         seen["scheduled_calls"] = calls_in(calls)
-        airflow.run(
-            "backfill",
-            "create",
-            "--dag-id",
-            "titler_ingest",
-            "--from-date",
-            "2015-01-01",
-            "--to-date",
-            "2015-01-02",
-        )
-        while airflow.get("dags/titler_ingest/dagRuns?state=queued&state=running")["total_entries"]:
-            airflow.check()
-            time.sleep(0.5)
         for run in ("first", "second"):
             airflow.trigger("titler_refresh", run)
             DagWatcher(airflow, "titler_refresh").wait_until_done()
@@ -80,9 +60,7 @@ def night(tmp_path_factory):
             tasks = airflow.get(f"dags/titler_refresh/dagRuns/{run}/taskInstances")["task_instances"]
             seen[run] = [task["state"] for task in tasks]
     with create_engine(airflow.database).connect() as connection:
-        seen["runs"] = connection.scalar(
-            text("SELECT COUNT(*) FROM dag_run WHERE run_type IN ('backfill', 'manual')")
-        )
+        seen["runs"] = connection.scalar(text("SELECT COUNT(*) FROM dag_run WHERE run_type = 'manual'"))
     seen["files"] = {path.name: path.read_bytes() for path in airflow.home.rglob("*") if path.is_file()}
     seen["left"] = airflow.processes()
     seen["calls"] = calls_in(calls)
@@ -97,7 +75,7 @@ def wait_for_the_schedules(airflow):
         if {"asset_triggered", "scheduled"} <= {run["run_type"] for run in runs if run["state"] == "success"}:
             return runs
         assert time.monotonic() < deadline, runs
-        time.sleep(0.5)
+        time.sleep(1)
 
 
 def calls_in(file):
@@ -128,17 +106,6 @@ def test_a_start_with_nothing_new_sends_no_alert(night):
     assert [call for call in night["scheduled_calls"] if call[1] == "alert"] == []
 
 
-def test_a_backfill_ingests_the_first_and_the_last_day_and_retries_a_killed_task(night):
-    ingested = sorted(call[1:] for call in night["calls"] if call[-1] in ("2015-01-01", "2015-01-02"))
-    assert ingested == [
-        ["clean", "--day", "2015-01-01"],
-        ["clean", "--day", "2015-01-02"],
-        ["extract", "--fail-if-missing", "--day", "2015-01-01"],
-        ["extract", "--fail-if-missing", "--day", "2015-01-02"],
-        ["extract", "--fail-if-missing", "--day", "2015-01-02"],
-    ]
-
-
 def test_a_refresh_runs_its_verbs_in_order_on_one_release(night):
     verbs = [call[1:] for call in night["calls"] if call[0].startswith("titler_refresh/first/")]
     assert [call[0] for call in verbs] == [
@@ -163,7 +130,7 @@ def test_the_error_names_the_failed_task_and_has_the_end_of_its_log(night):
 
 
 def test_its_metadata_is_in_its_own_database(night):
-    assert night["runs"] == 5
+    assert night["runs"] == 3
     assert "airflow.db" in night["files"]
 
 

@@ -46,19 +46,26 @@ def test_there_is_no_shortlist_if_it_would_have_all_units_or_none(size: int) -> 
     assert most_frequent_units(TITLES, 10, size, (START, END)) is None
 
 
-def test_the_shortlist_is_stored_with_the_network(tmp_path: Path) -> None:
-    network = build("copy", Shape(10, 10, 5, 4, embedding_size=4, hidden_size=4), seed=1)
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a saved network with a shortlist."""
+    network = build("copy", Shape(10, 10, 5, 4, embedding_size=4, hidden_size=4, layers=1), seed=1)
     network.shortlist = most_frequent_units(TITLES, 10, 5, (START, END))
-    saving.save(network, tmp_path)
-    stored = saving.load(tmp_path).shortlist
+    folder = tmp_path_factory.mktemp("saved")
+    saving.save(network, folder)
+    return folder
+
+
+def test_the_shortlist_is_stored_with_the_network(saved: Path) -> None:
+    stored = saving.load(saved).shortlist
     assert stored is not None
     assert stored.tolist() == [0, 1, 2, 3, 7]
 
 
 @pytest.mark.parametrize("shortlist", ["none", [], [1, 0], [0, 1, 1], [0, 2], [0, 1, 10], [[0, 1]], {"a": 1}])
-def test_a_damaged_shortlist_is_named(tmp_path: Path, shortlist: object) -> None:
-    saving.save(build("copy", Shape(10, 10, 5, 4, embedding_size=4, hidden_size=4), seed=1), tmp_path)
-    content = json.loads((tmp_path / "shape.json").read_text())
+def test_a_damaged_shortlist_is_named(saved: Path, tmp_path: Path, shortlist: object) -> None:
+    (tmp_path / "network.keras").touch()
+    content = json.loads((saved / "shape.json").read_text())
     (tmp_path / "shape.json").write_text(json.dumps({**content, "shortlist": shortlist}))
     with pytest.raises(LakeError, match=r"shape\.json is damaged"):
         Description.read(tmp_path)

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "infra" / "compose.yaml"
 WORKING_DIRECTORY = "/opt/titler"  # of the image
 MAX_CHECKS = 80  # of a service's health
-PAUSE = 3  # seconds between two rounds of checks, each of which starts a Python per service
+PAUSE = 3  # seconds between two rounds of checks, each of which starts a Python per service or asks Airflow
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 MARK = "COMPOSE_PROJECT_NAME"
 
@@ -256,13 +256,13 @@ class Server:
 
     def finish(self, dag: str, seconds: int = 3600) -> None:
         """Waits until every run of a DAG has succeeded. Raises ComposeError with the log of a failed task."""
-        for _ in range(seconds):
+        for _ in range(seconds // PAUSE):
             states = [run["state"] for run in self.call_airflow(f"dags/{dag}/dagRuns?limit=500")["dag_runs"]]
             if "failed" in states:
                 raise ComposeError(f"{dag} has failed:\n{self._failure(dag)}")
             if states and set(states) == {"success"}:
                 return
-            time.sleep(1)
+            time.sleep(PAUSE)
         raise ComposeError(f"{dag} is not done: {states}")
 
     def _failure(self, dag: str) -> str:

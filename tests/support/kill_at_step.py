@@ -1,6 +1,6 @@
 """Runs a command of Titler and kills its process group at a chosen step.
 
-    python tests/support/kill_at_step.py STEP MOMENT VERB ...
+    python -m tests.support.kill_at_step STEP MOMENT VERB ...
 
 A step is a call that writes something: a file stored in the lake or deleted from it, the swap of the
 warehouse's file, and in `train` and `publish` also a call of MLflow. MOMENT is `before` the step, `torn`
@@ -90,7 +90,9 @@ class Steps:
 
 if __name__ == "__main__":
     from pipeline.cli import main
+    from tests.support import quick_tensorflow
 
+    quick_tensorflow.skip_graph_optimization()  # as in the process of the tests: it changes the last digits
     Steps(int(sys.argv[1]), sys.argv[2]).watch(setattr, mlflow=sys.argv[3] in ("train", "publish"))
     del sys.argv[1:3]
     main()

@@ -17,8 +17,9 @@ SMALL = {
     "TITLER_COMPUTE__WORKERS": "1",
     "TITLER_TEXT__SUBWORDS": "600",
     "TITLER_TEXT__BODY_UNITS": "64",
-    # A hardly trained network puts near-duplicates far away and far down in the list of neighbours.
-    "TITLER_INDEX__NEIGHBOURS": "300",
+    # A hardly trained network puts near-duplicates far away and far down in the list of neighbours. No
+    # repository of the sample has more issues than this.
+    "TITLER_INDEX__NEIGHBOURS": "60",
     "TITLER_INDEX__NEAR_DUPLICATE_DISTANCE": "1.5",
     "TITLER_MODEL__EMBEDDING_SIZE": "24",
     "TITLER_MODEL__HIDDEN_SIZE": "24",

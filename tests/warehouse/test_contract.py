@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -98,18 +99,30 @@ def release_to_read(folder: Path) -> Lake:
     return lake.add(SOURCE_HEALTH, "h1", [health()]).supersede(4, NEXT_DAY)
 
 
+@contextmanager
+def with_releases(
+    request: pytest.FixtureRequest,
+    folder: Path,
+    lake_in: Callable[[Path], Lake],
+    *releases: dict[str, Any],
+) -> Iterator[Warehouse]:
+    """A warehouse of the kind `request.param` in which the releases of a lake were published."""
+    with new_warehouse(request.param, folder) as warehouse, pytest.MonkeyPatch.context() as patch:
+        if request.param == "duckdb of a bucket":
+            request.getfixturevalue("object_stores")
+            patch.setattr(Lake, "bucket", f"s3://{BUCKET}/{uuid.uuid4().hex}")
+        publish(warehouse, lake_in(folder), *releases)
+        patch.undo()
+        yield warehouse
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def published(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Warehouse]:
     """Each kind of warehouse with `release_to_read`. Tests must not change it."""
     folder = tmp_path_factory.mktemp("published")
-    with new_warehouse(request.param, folder) as warehouse, pytest.MonkeyPatch.context() as patch:
-        if request.param == "duckdb of a bucket":
-            request.getfixturevalue("object_stores")
-            patch.setattr(Lake, "bucket", f"s3://{BUCKET}/{uuid.uuid4().hex}")
-        publish(warehouse, release_to_read(folder), release("r1", cluster_probability=0.5))
-        patch.undo()
+    with with_releases(request, folder, release_to_read, release("r1", cluster_probability=0.5)) as warehouse:
         yield warehouse
 
 
@@ -306,7 +319,7 @@ def test_a_release_replaces_the_one_before_and_can_be_rolled_back(
     publish(warehouse, second, release("r1", "published"), release("r2"))
     sql = "SELECT issue_id, release_id FROM title_predictions"
     assert query_rows(warehouse, sql) == [{"issue_id": 2, "release_id": "r2"}]
-    publish(warehouse, first, release("r1"), release("r2", "rolled_back"))
+    publish(warehouse, first, release("r1"), release("r2", "rolled_back"))  # no batch is new
     assert query_rows(warehouse, sql) == [{"issue_id": 1, "release_id": "r1"}]
     assert query_rows(warehouse, "SELECT release_id, status FROM releases ORDER BY release_id") == [
         {"release_id": "r1", "status": "current"},
@@ -330,16 +343,6 @@ def test_only_batches_that_no_published_release_has_are_checked(warehouse: Wareh
     with warehouse.stage(*lake.release(release("r1", "published"), release("r3"))) as staged:
         (failure,) = staged.check()
     assert [row["batch_id"] for row in failure.rows.to_pylist()] == ["t3"]
-
-
-def test_a_release_without_new_batches_is_published_without_checking_batches(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
-    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).share("t1", "r2")
-    publish(warehouse, lake)
-    publish(warehouse, lake, release("r1", "published"), release("r2"))
-    publish(warehouse, lake, release("r2", "rolled_back"), release("r1"))
-    assert warehouse.current_release() == "r1"
 
 
 def test_making_current_can_be_repeated(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -394,7 +397,8 @@ POOR: list[tuple[str, str | None]] = [  # beside the suggestion `settings page c
 ]
 
 
-def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path) -> None:
+def poor_and_good_titles(folder: Path) -> Lake:
+    """A release with POOR, numbered from 1, and issues 201 to 203, of which 203 is recorded on two days."""
     rows = [
         prediction(number, title=title, predicted_title="settings page crashes", confidence=0.5)
         for number, (title, _) in enumerate(POOR, start=1)
@@ -410,8 +414,29 @@ def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path) -> N
         prediction(103, title="Nothing happens after the upgrade", predicted_title="crash", confidence=0.49),
         prediction(104, title="Nothing happens after the upgrade", predicted_title="", abstained=True),
     ]
-    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", rows))
-    found = query_rows(warehouse, "SELECT issue_id, reason FROM poor_titles ORDER BY issue_id")
+    poor = {"title": "Error", "predicted_title": "settings page crashes", "confidence": 0.75}
+    good = {**poor, "title": "settings page crashes on Android"}
+    later = [
+        prediction(201, **poor, source_day=NEXT_DAY),
+        prediction(202, title="it fails on every new phone", source_day=NEXT_DAY),
+        prediction(203, **poor, source_day=NEXT_DAY),  # also recorded on the day before, which counts
+    ]
+    lake = Lake(folder).add(TITLE_PREDICTIONS, "t2", later, day=NEXT_DAY).supersede(203, NEXT_DAY)
+    return lake.add(TITLE_PREDICTIONS, "t1", [*rows, prediction(203, **good)])
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def with_poor_titles(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """Each kind of warehouse with `poor_and_good_titles`. Tests must not change it."""
+    with with_releases(request, tmp_path_factory.mktemp("poor"), poor_and_good_titles) as warehouse:
+        yield warehouse
+
+
+def test_a_title_is_poor_for_a_reason(with_poor_titles: Warehouse) -> None:
+    sql = "SELECT issue_id, reason FROM poor_titles WHERE issue_id < 200 ORDER BY issue_id"
+    found = query_rows(with_poor_titles, sql)
     assert [(row["issue_id"], row["reason"]) for row in found] == [
         *((number, reason) for number, (_, reason) in enumerate(POOR, start=1) if reason),
         (100, "far"),  # a placeholder is not a word shared with the suggestion
@@ -420,31 +445,14 @@ def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path) -> N
     ]  # 103 and 104 have no suggestion that is sure, which the reason `far` needs
 
 
-def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
-    poor = {"title": "Error", "predicted_title": "settings page crashes", "confidence": 0.75}
-    good = {**poor, "title": "settings page crashes on Android"}
-    lake = (
-        Lake(tmp_path)
-        .add(
-            TITLE_PREDICTIONS,
-            "t2",
-            [
-                prediction(1, **poor, source_day=NEXT_DAY),
-                prediction(2, title="it fails on every new phone", source_day=NEXT_DAY),
-                prediction(3, **poor, source_day=NEXT_DAY),  # also recorded on the day before, which counts
-            ],
-            day=NEXT_DAY,
-        )
-        .supersede(3, NEXT_DAY)
-    )
-    publish(warehouse, lake.add(TITLE_PREDICTIONS, "t1", [prediction(3, **good)]))
-    assert query_rows(warehouse, "SELECT * FROM poor_titles") == [
+def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(with_poor_titles: Warehouse) -> None:
+    assert query_rows(with_poor_titles, "SELECT * FROM poor_titles WHERE issue_id > 200") == [
         {
-            "issue_id": 1,
-            "issue_url": "https://github.com/a/b/issues/1",
-            "number": 1,
+            "issue_id": 201,
+            "issue_url": "https://github.com/a/b/issues/201",
+            "number": 201,
             "repo": "a/b",
-            "body_excerpt": prediction(1)["body_excerpt"],
+            "body_excerpt": prediction(201)["body_excerpt"],
             "title": "Error",
             "predicted_title": "settings page crashes",
             "confidence": 0.75,
@@ -459,30 +467,52 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
     ]
 
 
-def two_releases(folder: Path, rows_of_r1: list[dict[str, Any]], rows_of_r2: list[dict[str, Any]]) -> Lake:
-    """r1 has `rows_of_r1`; r2, by the next version of the model, has `rows_of_r2`."""
+def two_releases(folder: Path) -> Lake:
+    """r1, and r2 by the next version of the model."""
+    silent: dict[str, Any] = {"predicted_title": "", "abstained": True}
+    rows_of_r1 = [
+        prediction(1),
+        prediction(2),
+        prediction(3),
+        prediction(4, **silent),
+        prediction(5),
+        prediction(6, **silent),
+    ]
+    rows_of_r2 = [
+        prediction(2, predicted_title="it fails twice", confidence=0.75),
+        prediction(3, **silent),
+        prediction(4, predicted_title="it fails now"),
+        prediction(5, confidence=0.75),  # only another confidence
+        prediction(6, **silent),
+        prediction(7),
+    ]
     lake = Lake(folder).add(TITLE_PREDICTIONS, "t1", rows_of_r1, release_id="r1")
     return lake.add(
         TITLE_PREDICTIONS, "t2", [{**row, "model_version": "2"} for row in rows_of_r2], release_id="r2"
     )
 
 
-def test_an_earlier_release_can_be_queried_while_another_is_current(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
-    publish(warehouse, Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
-    shown = query_rows(warehouse, "SELECT * FROM title_predictions")
-    lake = two_releases(
-        tmp_path / "2", [prediction(1)], [prediction(1, predicted_title="it fails twice"), prediction(2)]
-    )
-    publish(warehouse, lake, release("r1", "published"), release("r2", model_version="2"))
-    assert query_rows(warehouse, "SELECT * FROM title_predictions_at('r1')") == shown
+@pytest.fixture(scope="module", params=KINDS)
+def with_two_releases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """Each kind of warehouse with `two_releases`; r2 is current. Tests must not change it."""
+    releases = release("r1", "published"), release("r2", model_version="2")
+    with with_releases(request, tmp_path_factory.mktemp("two"), two_releases, *releases) as warehouse:
+        yield warehouse
+
+
+def test_an_earlier_release_can_be_queried_while_another_is_current(with_two_releases: Warehouse) -> None:
+    sql = "SELECT * FROM title_predictions_at('r1') WHERE issue_id = 2"
+    assert query_rows(with_two_releases, sql) == [
+        {**prediction(2), "batch_id": "t1", "release_id": "r1", "number": 2}
+    ]
     sql = "SELECT * FROM {} ORDER BY issue_id"
-    assert query_rows(warehouse, sql.format("title_predictions_at(@release)"), release="r2") == query_rows(
-        warehouse, sql.format("title_predictions")
-    )
+    assert query_rows(
+        with_two_releases, sql.format("title_predictions_at(@release)"), release="r2"
+    ) == query_rows(with_two_releases, sql.format("title_predictions"))
     with pytest.raises(TitlerError, match="No retained release is named r3"):
-        query_rows(warehouse, "SELECT * FROM title_predictions_at('r3')")
+        query_rows(with_two_releases, "SELECT * FROM title_predictions_at('r3')")
 
 
 def test_a_release_has_its_own_days_and_each_issue_once(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -515,35 +545,12 @@ def test_the_current_release_is_whole_while_another_is_staged_without_it(
         assert query_rows(warehouse, sql) == [{"issue_id": 1, "batch_id": "t1"}]
 
 
-def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path) -> None:
-    silent: dict[str, Any] = {"predicted_title": "", "abstained": True}
-    rows_of_r1 = [
-        prediction(1),
-        prediction(2),
-        prediction(3),
-        prediction(4, **silent),
-        prediction(5),
-        prediction(6, **silent),
-    ]
-    rows_of_r2 = [
-        prediction(2, predicted_title="it fails twice", confidence=0.75),
-        prediction(3, **silent),
-        prediction(4, predicted_title="it fails now"),
-        prediction(5, confidence=0.75),  # only another confidence
-        prediction(6, **silent),
-        prediction(7),
-    ]
-    publish(
-        warehouse,
-        two_releases(tmp_path, rows_of_r1, rows_of_r2),
-        release("r1", "published"),
-        release("r2", model_version="2"),
-    )
+def test_what_changed_between_two_releases(with_two_releases: Warehouse) -> None:
     sql = (
         "SELECT issue_id, change, predicted_before, predicted_after "
         "FROM what_changed('r1', 'r2') ORDER BY issue_id"
     )
-    assert [tuple(row.values()) for row in query_rows(warehouse, sql)] == [
+    assert [tuple(row.values()) for row in query_rows(with_two_releases, sql)] == [
         (1, "removed", "it fails", None),
         (2, "retitled", "it fails", "it fails twice"),
         (3, "abstains", "it fails", ""),
@@ -551,7 +558,7 @@ def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path)
         (7, "added", None, "it fails"),
     ]
     assert query_rows(
-        warehouse,
+        with_two_releases,
         "SELECT * FROM what_changed(@before, @after) WHERE change = 'retitled'",
         before="r1",
         after="r2",
@@ -569,7 +576,7 @@ def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path)
             "model_version_after": "2",
         }
     ]
-    assert query_rows(warehouse, "SELECT * FROM what_changed('r2', 'r2')") == []
+    assert query_rows(with_two_releases, "SELECT * FROM what_changed('r2', 'r2')") == []
 
 
 def test_an_old_batch_without_a_new_column_has_null_in_it(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -616,10 +623,11 @@ def test_a_table_that_lives_only_in_the_lake_is_refused(warehouse: Warehouse, tm
         warehouse.stage(tables, {"tokens_v1": []})
 
 
-def test_retained_batches_are_not_deleted(warehouse: Warehouse, tmp_path: Path) -> None:
-    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
-    warehouse.delete_batches_except({"title_predictions_v1": {"t1"}})
-    assert query_rows(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 1}]
+def test_retained_batches_are_not_deleted(published: Warehouse, tmp_path: Path) -> None:
+    batches = release_to_read(tmp_path).batches
+    retained = {table: {batch.batch_id for batch in of_table} for table, of_table in batches.items()}
+    assert published.delete_batches_except(retained) == 0
+    assert query_rows(published, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 13}]
 
 
 def test_only_bigquery_can_recover_deleted_rows_for_a_week_and_another(published: Warehouse) -> None:
