@@ -1,7 +1,7 @@
-"""Kills each verb at a random step (the seed is fixed) and runs it again.
+"""Work that is interrupted: a killed training, a full or read-only disk, a publication killed after its swap.
 
-Afterwards the lake holds the same as after a run that was not killed. Meanwhile, readers see only complete
-releases.
+Afterwards the lake holds the same as after a run that was not interrupted. Meanwhile, readers see only
+complete releases. tests/faults/nights.py does the same to every command of a night, with drawn faults.
 """
 
 from __future__ import annotations
@@ -35,15 +35,10 @@ from pipeline.releases.moved_lake import adopt_moved_lake
 from pipeline.serving import status as serving_status
 from pipeline.stages import publish
 from pipeline.tracking import Tracking
-from tests.faults.night import PREPARED, RELEASE_IN_VIEWS, SMALL, VERBS, content, make_old
+from tests.faults.night import PREPARED, RELEASE_IN_VIEWS, SMALL, VERBS, content
 from tests.support import kill_at_step
 from tests.support.tables import Content, differences
 
-KILLS = {
-    "extract": 2, "clean": 1, "vocab": 1, "vectorize": 1, "embed": 1, "predict": 1, "index": 2,
-    "publish": 3, "collect": 2,
-}  # fmt: skip
-"""How often each verb is killed, each time at a random step."""
 SECOND_EPOCH = (5, 6)
 """The steps of a training between the checkpoint of its first epoch and that of its second."""
 PARTIAL_DAY = "titler alert: 2024-01-03 is partial: "
@@ -55,14 +50,12 @@ class ReferenceRun:
     """A run of all verbs that was not killed.
 
     `folder` has, for each verb, a copy of the lake from before the verb. `after` is the lake's content after
-    each verb, and `steps` the number of its steps (see `tests/support/kill_at_step.py`). `hours` is the
-    folder of hour files.
+    each verb. `hours` is the folder of hour files.
     """
 
     hours: Path
     folder: Path
     after: dict[str, Content] = field(default_factory=dict)
-    steps: dict[str, int] = field(default_factory=dict)
 
     def environment(self, root: Path) -> dict[str, str]:
         """Returns environment variables with the settings of a lake at `root`."""
@@ -108,19 +101,12 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> ReferenceRun:
     sample.write(reference.hours, days=3, seed=3, issues_per_day=80)
     root = tmp_path_factory.mktemp("reference") / "lake"
     lake = Lake(str(root))
-    with pytest.MonkeyPatch.context() as patch:
-        steps = kill_at_step.Steps()
-        steps.watch(patch.setattr, mlflow=True)
-        for arguments in PREPARED:
-            reference.run_in_this_process(root, arguments)
-        for verb, arguments in VERBS.items():
-            if verb == "collect":
-                make_old(root)
-            shutil.copytree(root, reference.folder / verb)
-            steps.count = 0
-            reference.run_in_this_process(root, arguments)
-            reference.steps[verb] = steps.count
-            reference.after[verb] = content(lake)
+    for arguments in PREPARED:
+        reference.run_in_this_process(root, arguments)
+    for verb, arguments in VERBS.items():
+        shutil.copytree(root, reference.folder / verb)
+        reference.run_in_this_process(root, arguments)
+        reference.after[verb] = content(lake)
     return reference
 
 
@@ -200,17 +186,6 @@ def run_python(reference: ReferenceRun, root: Path, *arguments: str) -> subproce
         start_new_session=True,
         check=False,
     )
-
-
-@pytest.mark.parametrize(
-    ("verb", "number"), [(verb, number) for verb, kills in KILLS.items() for number in range(kills)]
-)
-def test_after_a_kill_and_a_rerun_the_lake_holds_the_same_as_without_the_kill(
-    verb, number, reference, tmp_path
-):
-    dice = random.Random(f"{verb} {number}")
-    step, moment = dice.randint(1, reference.steps[verb]), dice.choice(kill_at_step.MOMENTS)
-    kill_and_rerun(reference, verb, step, moment, tmp_path / "lake")
 
 
 def test_a_training_that_was_killed_in_its_second_epoch_resumes_after_its_first(reference, tmp_path):

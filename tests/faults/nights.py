@@ -294,8 +294,8 @@ def _list_without_last(number: int) -> None:
     original: Callable[[LakeFiles, str], list[str]] = LakeFiles.names
     listings = iter(range(1, 1_000_000))
 
-    def names(lake: LakeFiles, relative: str) -> list[str]:
-        listed = original(lake, relative)
+    def names(self: LakeFiles, relative: str) -> list[str]:
+        listed = original(self, relative)
         return listed[:-1] if next(listings) == number else listed
 
     LakeFiles.names = names  # type: ignore[method-assign]  # this process ends after the command
@@ -359,8 +359,8 @@ def report(results: Sequence[tuple[Fault, str, str]]) -> None:
             print(f"{outcome}: {fault}: {' / '.join(text.splitlines())[:600]}")
 
 
-def run(folder: Path, options: Any) -> None:
-    """Makes the lake and lets the drawn faults happen."""
+def run(folder: Path, options: Any) -> bool:
+    """Makes the lake and lets the drawn faults happen. Returns whether all outcomes are good."""
     reference = make_reference(folder)
     results = []
     for fault in draw(reference, options.count, options.seed, options.only, options.verb):
@@ -372,10 +372,11 @@ def run(folder: Path, options: Any) -> None:
             flush=True,
         )
     report(results)
+    return all(outcome in GOOD for _, outcome, _ in results)
 
 
-def main() -> None:
-    """Runs the command."""
+def main() -> int:
+    """Runs the command. Returns 1 if an outcome is bad."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
@@ -390,8 +391,8 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     if not system_calls.is_loaded():
         system_calls.restart_with_library(options.folder)
-    run(options.folder.absolute(), options)
+    return 0 if run(options.folder.absolute(), options) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -19,6 +20,7 @@ GROUPS = ("create", "write", "rename", "delete", "sync", "read")
 a folder; writing; renaming and linking; deleting; flushing to the disk; reading."""
 ACTIONS = ("fail", "kill before", "kill during", "kill after")
 PRELOAD = "LD_PRELOAD"
+MISSING_COMPILER = "needs Linux and a C compiler (cc)"
 
 
 def compile_library(folder: Path) -> Path:
@@ -28,6 +30,11 @@ def compile_library(folder: Path) -> Path:
         command = ["cc", "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE), "-ldl"]
         subprocess.run(command, check=True)
     return library
+
+
+def has_compiler() -> bool:
+    """Returns whether the library can be compiled."""
+    return sys.platform == "linux" and shutil.which("cc") is not None
 
 
 def is_loaded() -> bool:
