@@ -1,14 +1,13 @@
-"""Kills each verb at a random step (the seed is fixed) and runs it again.
+"""Work that is interrupted: a killed training, a full or read-only disk, a publication killed after its swap.
 
-Afterwards the lake holds the same as after a run that was not killed. Meanwhile, readers see only complete
-releases.
+Afterwards the lake holds the same as after a run that was not interrupted. Meanwhile, readers see only
+complete releases. tests/faults/nights.py does the same to every command of a night, with drawn faults.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import random
 import re
@@ -18,7 +17,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,70 +28,22 @@ from mlflow import MlflowClient
 
 from pipeline import sample, settings
 from pipeline.cli import app
-from pipeline.contracts import ISSUES
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Notes, Pinned
 from pipeline.releases.current import current_release_id
 from pipeline.releases.moved_lake import adopt_moved_lake
-from pipeline.releases.records import RECORD
 from pipeline.serving import status as serving_status
 from pipeline.stages import publish
 from pipeline.tracking import Tracking
+from tests.faults.night import PREPARED, RELEASE_IN_VIEWS, SMALL, VERBS, content
 from tests.support import kill_at_step
-from tests.support.tables import Content, batch, differences, ingested, without_volatile
+from tests.support.tables import Content, differences
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = {
-    "TITLER_TEXT__SUBWORDS": "600",
-    "TITLER_TEXT__BODY_UNITS": "64",
-    "TITLER_MODEL__EMBEDDING_SIZE": "16",
-    "TITLER_MODEL__HIDDEN_SIZE": "16",
-    "TITLER_MODEL__CONTRAST_EPOCHS": "1",
-    "TITLER_MODEL__EPOCHS": "2",
-    "TITLER_MODEL__BATCH_SIZE": "1024",
-    "TITLER_MODEL__LEARNING_RATE": "0.01",
-    "TITLER_INDEX__TREES": "10",
-    "TITLER_RELEASE__KEEP": "1",
-}
-DAYS = ["--from", "2024-01-02", "--to", "2024-01-03"]
-PREPARED = [
-    ["extract", "--day", "2024-01-01"],
-    ["clean", "--day", "2024-01-01"],
-    ["vocab", "m1"],
-    ["vectorize", "--model", "m1"],
-    ["train", "m1"],
-    ["evaluate", "m1"],
-    ["promote", "m1"],
-    ["plan", "--release", "r1"],
-    ["vectorize", "--release", "r1"],
-    *([verb, "--release", "r1"] for verb in ("embed", "predict", "index", "publish")),
-]
-"""The commands that create model m1 and release r1, before any verb is killed."""
-VERBS = {
-    "extract": ["extract", *DAYS],
-    "clean": ["clean", *DAYS],
-    "vocab": ["vocab", "m2"],
-    "vectorize": ["vectorize", "--model", "m2"],
-    "train": ["train", "m2"],
-    "plan": ["plan", "--release", "r2"],
-    "release": ["vectorize", "--release", "r2"],
-    "embed": ["embed", "--release", "r2"],
-    "predict": ["predict", "--release", "r2"],
-    "index": ["index", "--release", "r2"],
-    "publish": ["publish", "--release", "r2"],
-    "collect": ["collect"],
-}
-"""The commands to kill, in this order. Readers see release r1 before `publish`, and r2 afterwards."""
-KILLS = {
-    "extract": 1, "clean": 1, "vocab": 1, "vectorize": 1, "embed": 1, "predict": 1, "index": 1,
-    "publish": 2, "collect": 2,
-}  # fmt: skip
-"""How often each verb is killed, each time at a random step."""
 SECOND_EPOCH = (5, 6)
 """The steps of a training between the checkpoint of its first epoch and that of its second."""
 PARTIAL_DAY = "titler alert: 2024-01-03 is partial: "
 """The last day of the sample lacks an hour, which is no error."""
-LONG_AGO = time.time() - 30 * 24 * 3600
 
 
 @dataclass
@@ -101,14 +51,12 @@ class ReferenceRun:
     """A run of all verbs that was not killed.
 
     `folder` has, for each verb, a copy of the lake from before the verb. `after` is the lake's content after
-    each verb, and `steps` the number of its steps (see `tests/support/kill_at_step.py`). `hours` is the
-    folder of hour files.
+    each verb. `hours` is the folder of hour files.
     """
 
     hours: Path
     folder: Path
     after: dict[str, Content] = field(default_factory=dict)
-    steps: dict[str, int] = field(default_factory=dict)
 
     def environment(self, root: Path) -> dict[str, str]:
         """Returns environment variables with the settings of a lake at `root`."""
@@ -154,88 +102,13 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> ReferenceRun:
     sample.write(reference.hours, days=3, seed=3, issues_per_day=80)
     root = tmp_path_factory.mktemp("reference") / "lake"
     lake = Lake(str(root))
-    with pytest.MonkeyPatch.context() as patch:
-        steps = kill_at_step.Steps()
-        steps.watch(patch.setattr, mlflow=True)
-        for arguments in PREPARED:
-            reference.run_in_this_process(root, arguments)
-        for verb, arguments in VERBS.items():
-            if verb == "collect":
-                make_old(root)
-            shutil.copytree(root, reference.folder / verb)
-            steps.count = 0
-            reference.run_in_this_process(root, arguments)
-            reference.steps[verb] = steps.count
-            reference.after[verb] = content(lake)
+    for arguments in PREPARED:
+        reference.run_in_this_process(root, arguments)
+    for verb, arguments in VERBS.items():
+        shutil.copytree(root, reference.folder / verb)
+        reference.run_in_this_process(root, arguments)
+        reference.after[verb] = content(lake)
     return reference
-
-
-def make_old(root: Path) -> None:
-    """Adds a batch that was never committed, and makes all files of the lake one month old."""
-    draft = Lake(str(root)).draft(ISSUES.name, {"day": "2024-01-01"})
-    draft.write_file("part-00000.parquet", b"never committed")
-    for name in ("models/m1", "models/m2", "releases/r1", "releases/r2"):
-        plan = json.loads((root / name / "plan.json").read_text())
-        (root / name / "plan.json").write_text(json.dumps({**plan, "opened_at": "2024-01-05T00:00:00+00:00"}))
-    for path in root.rglob("*"):
-        os.utime(path, (LONG_AGO, LONG_AGO))
-
-
-def content(lake: Lake) -> Content:
-    """Returns what a lake holds, without ids and times: the rows of all current and pinned batches and of the
-    warehouse's views, and the runs, metrics and model versions of MLflow."""
-    result = ingested(lake)
-    for kind in ("models", "releases"):
-        for name in lake.names(kind):
-            if not name.endswith(".json"):
-                result[f"{kind} {name}"] = pinned(
-                    Pinned(lake, "models" if kind == "models" else "releases", name)
-                )
-    result["current release"] = current_release_id(lake)
-    root = Path(lake.root)
-    with contextlib.closing(duckdb.connect(str(root / "warehouse.duckdb"), read_only=True)) as connection:
-        for (view,) in connection.sql("SELECT DISTINCT table_name FROM information_schema.tables").fetchall():
-            rows = without_volatile(connection.sql(f"SELECT * FROM {view}").to_arrow_table().to_pylist())
-            result[f"view {view}"] = sorted(rows, key=repr)
-    with contextlib.closing(sqlite3.connect(root / "mlflow.db")) as database:
-        result["runs"] = database.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
-        metrics = (
-            "SELECT DISTINCT r.name, m.key, m.step, m.value FROM metrics AS m JOIN runs AS r USING (run_uuid)"
-        )
-        reproducible = [
-            row
-            for row in database.execute(metrics).fetchall()
-            if not row[1].startswith("usage/") and not row[1].endswith("seconds")
-        ]
-        result["metrics"] = sorted(reproducible)
-        versions = (
-            "SELECT v.version, r.name FROM model_versions AS v JOIN runs AS r ON r.run_uuid = v.run_id "
-            "ORDER BY v.version"
-        )
-        result["versions"] = database.execute(versions).fetchall()
-    return result
-
-
-def pinned(item: Pinned) -> Content:
-    """Returns the member batches, pinned days, file names and publication record of a model or a release."""
-    members = [name.removesuffix(".json") for name in item.lake.names(f"{item.kind}/{item.name}/members")]
-    result: Content = {
-        table: [batch(item.lake, manifest) for manifest in item.members[table]] for table in members
-    }
-    result["days"] = [(day.day, day.issues_digest, day.tokens_digest) for day in item.plan.days]
-    result["names"] = item.lake.names(f"{item.kind}/{item.name}")
-    row = item.notes[RECORD]
-    result["record"] = row and without_volatile([row])
-    return result
-
-
-RELEASE_IN_VIEWS = """
-SELECT
-    (SELECT ANY_VALUE(release_id) FROM releases WHERE status = 'current'),
-    (SELECT COUNT(*) FROM title_predictions),
-    (SELECT COUNT(DISTINCT issue_id) FROM similar_issues),
-    (SELECT COUNT(DISTINCT release_id) FROM title_predictions)
-"""
 
 
 class Reader(threading.Thread):
@@ -315,17 +188,6 @@ def run_python(reference: ReferenceRun, root: Path, *arguments: str) -> subproce
         start_new_session=True,
         check=False,
     )
-
-
-@pytest.mark.parametrize(
-    ("verb", "number"), [(verb, number) for verb, kills in KILLS.items() for number in range(kills)]
-)
-def test_after_a_kill_and_a_rerun_the_lake_holds_the_same_as_without_the_kill(
-    verb, number, reference, tmp_path
-):
-    dice = random.Random(f"{verb} {number}")
-    step, moment = dice.randint(1, reference.steps[verb]), dice.choice(kill_at_step.MOMENTS)
-    kill_and_rerun(reference, verb, step, moment, tmp_path / "lake")
 
 
 def test_a_training_that_was_killed_in_its_second_epoch_resumes_after_its_first(reference, tmp_path):

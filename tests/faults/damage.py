@@ -183,7 +183,12 @@ IMPORTED_BY_READERS = (
     "pipeline.warehouse.duckdb",
     "rich.table",
 )
-"""Modules that most readers need. They are imported before the processes of the readers are forked."""
+
+
+def import_for_readers() -> None:
+    """Imports what most readers need, before their processes are forked."""
+    for name in IMPORTED_BY_READERS:
+        importlib.import_module(name)
 
 
 def answer(read: Reader, limit: int = 120) -> Answer:
@@ -317,8 +322,7 @@ def ask(
 def prepare_lake(source: Path, folder: Path) -> tuple[Path, Path, Question]:
     """Copies a lake into `folder`, adopts the copy and fills its cache. Returns the copy to start from, the
     path of the copies that are damaged, and what the readers ask about."""
-    for name in IMPORTED_BY_READERS:
-        importlib.import_module(name)
+    import_for_readers()
     base, lake = folder / "base", folder / "lake"
     shutil.copytree(source, lake)
     os.environ |= {"TITLER_LAKE__ROOT": str(lake), "TITLER_LAKE__CACHE": str(folder / "cache")}
