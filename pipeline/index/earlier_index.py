@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from pipeline.contracts import EVERYWHERE_LIST, INDEX
 from pipeline.errors import UsageError
 from pipeline.index.annoy_index import Index
-from pipeline.index.segmented_index import QueryIssue, Search, missing_issue, rows_without_reasons
+from pipeline.index.issues_of_release import missing_issue
+from pipeline.index.segmented_index import QueryIssue, Search, rows_without_reasons
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
 

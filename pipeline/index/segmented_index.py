@@ -11,9 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.contracts import EVERYWHERE_LIST, ISSUES, REPOSITORY_LIST, SEGMENTS
-from pipeline.errors import UsageError
+from pipeline.contracts import EVERYWHERE_LIST, REPOSITORY_LIST, SEGMENTS
 from pipeline.index.comparison import TEXTS, Comparison, Listed, probabilities_of
+from pipeline.index.issues_of_release import (
+    missing_issue,
+    repository_in_release,
+    repository_of,
+    unknown_repository,
+)
 from pipeline.index.ordering import Ordering
 from pipeline.index.queries import Ages, Hits, Queries, Vectors, months_before
 from pipeline.index.release_days import repository_group
@@ -360,47 +365,6 @@ def _group_of(manifest: Manifest) -> tuple[int, int]:
     return int(number) - 1, int(groups)
 
 
-def repository_of(url: str) -> str:
-    """Returns the repository of an issue's URL: OWNER/NAME. Returns the URL if it has another form."""
-    path = url.split("/", 3)[-1].rpartition("/issues/")[0]
-    return path or url
-
-
 def midnight(day: date) -> int:
     """Returns the first moment of a day, in microseconds since 1970."""
     return int(np.datetime64(day, "us").astype(np.int64))
-
-
-def repository_in_release(release: Pinned, url: str) -> str | None:
-    """Returns the repository of the issue with this URL, in any letter case. Returns None if the release does
-    not have the issue."""
-    for batch in release.members[ISSUES.name]:
-        issues = release.lake.read(batch, ISSUES, ["issue_url", "repo"])
-        is_issue = pc.equal(pc.utf8_lower(issues.column("issue_url")), url.lower())
-        repos = issues.filter(is_issue).column("repo")
-        if len(repos):
-            return str(repos[0].as_py())
-    return None
-
-
-def unknown_repository(release: Pinned, repo: str) -> UsageError:
-    """Returns the error for a repository that has no issue in the index of a release."""
-    return UsageError(
-        f"Release {release.name} has no issue of the repository {repo}.",
-        "Check the name (OWNER/REPO), or search all repositories: omit --repo.",
-    )
-
-
-def missing_issue(release: Pinned, url: str) -> UsageError:
-    """Returns the error for an issue that is not in the index of a release. It says whether the release has
-    the issue."""
-    if repository_in_release(release, url) is not None:
-        return UsageError(
-            f"The text of {url} contains no word of the model's vocabulary, so no similar issues can be "
-            "found.",
-            'Search with another text instead: titler similar "TEXT"',
-        )
-    return UsageError(
-        f"The issue {url} is not in release {release.name}.",
-        'Search with a text instead: titler similar "TEXT". To list the source days: titler status',
-    )

@@ -12,13 +12,13 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.index import similar_lists
+from pipeline.index.issues_of_release import repository_of
 from pipeline.index.segmented_index import (
     QueryIssue,
     Search,
     SegmentedIndex,
     midnight,
     open_segments,
-    repository_of,
 )
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
