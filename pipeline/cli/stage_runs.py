@@ -46,16 +46,21 @@ def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRec
     stopwatch, name = Stopwatch(), ""
     if isinstance(subject, Pinned):
         name, subject.members.stopwatch = subject.name, stopwatch
+    record = StageRecord()
+
+    def measure(recording: Recording) -> None:
+        measure_usage(recording, stopwatch.usage())
+        measure_result(recording, record.result, record.health)
+
     endpoint = context.settings.telemetry.otlp_endpoint
-    with sending(endpoint, new_recording(context.lake, verb, subject)) as recording:
-        record = StageRecord()
-        try:
-            with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject) as record:
-                refuse_while_forgetting(context.lake)
-                yield record
-        finally:
-            measure_usage(recording, stopwatch.usage())
-            measure_result(recording, record.result, record.health)
+    with (
+        sending(endpoint, new_recording(context.lake, verb, subject), measure),
+        hold_lease(context.lake, verb, name),
+        context.lineage.stage(verb, subject) as stage_record,
+    ):
+        record = stage_record
+        refuse_while_forgetting(context.lake)
+        yield record
     if context.timed:
         stage_reports.timing(verb, stopwatch.usage())
 
@@ -261,9 +266,11 @@ def collect(context: Context) -> None:
     from pipeline.stages import collect as stage
 
     stopwatch = Stopwatch()
-    with sending(context.settings.telemetry.otlp_endpoint, Recording("collect")) as recording:
+    endpoint = context.settings.telemetry.otlp_endpoint
+    with sending(
+        endpoint, Recording("collect"), lambda recording: measure_usage(recording, stopwatch.usage())
+    ):
         stage_reports.collected(context.settings, stage.run(context.lake, context.settings))
-        measure_usage(recording, stopwatch.usage())
     if context.timed:
         stage_reports.timing("collect", stopwatch.usage())
 
