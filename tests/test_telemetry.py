@@ -142,7 +142,8 @@ def test_an_error_in_the_measurements_does_not_fail_the_verb(collector, capsys):
 
 
 def test_nothing_is_recorded_or_measured_without_a_collector():
-    recording, measured = Recording("clean"), []
+    recording = Recording("clean")
+    measured: list[Recording] = []
     with sending("", recording, measured.append):
         record_part("clean", 1, 2)
     assert (recording.parts, recording.values, measured) == ([], [], [])

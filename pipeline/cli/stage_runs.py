@@ -79,18 +79,18 @@ def extract(
         outcome, health = stage.run(context.lake, context.settings, days, again=again)
         record.result, record.health = outcome, health
         stage_reports.extracted(context.lake, context.settings, outcome, health)
-    alerts.alert_about_days(context.lake, context.settings.alerts, health)
-    if outcome.refusal:
-        raise outcome.refusal
-    missing = [str(row["day"]) for row in health if row["verdict"] == "missing"]
-    if fail_if_missing and missing:
-        raise SourceError(
-            f"The source has no hour of {some_days(missing)}.",
-            f"Extract the day when the source has it: titler extract --day {missing[0]}\n"
-            f"Publish the day as missing:             titler clean --day {missing[0]}",
-            event=alerts.day_event(missing[0], "missing"),  # the alert about the day is not sent twice
-            final=True,
-        )
+        alerts.alert_about_days(context.lake, context.settings.alerts, health)
+        if outcome.refusal:
+            raise outcome.refusal
+        missing = [str(row["day"]) for row in health if row["verdict"] == "missing"]
+        if fail_if_missing and missing:
+            raise SourceError(
+                f"The source has no hour of {some_days(missing)}.",
+                f"Extract the day when the source has it: titler extract --day {missing[0]}\n"
+                f"Publish the day as missing:             titler clean --day {missing[0]}",
+                event=alerts.day_event(missing[0], "missing"),  # the alert about the day is not sent twice
+                final=True,
+            )
 
 
 def extract_file(context: Context, path: Path) -> Manifest:
