@@ -211,13 +211,15 @@ def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
     from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
     first = first_span(recording.trace) if recording.trace else None
+    # A first verb that failed is repeated, and two spans must not have the same id.
+    is_first = recording.is_first and not recording.failure
     finished = InMemorySpanExporter()
-    ids = _id_generator(first if recording.is_first else None)
+    ids = _id_generator(first if is_first else None)
     provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=ids)
     provider.add_span_processor(SimpleSpanProcessor(finished))
     tracer = provider.get_tracer("titler")
     parent = Context()
-    if first and not recording.is_first:
+    if first and not is_first:
         parent = trace.set_span_in_context(trace.NonRecordingSpan(first), parent)
     attributes = {"titler.verb": recording.verb, **recording.attributes}
     span = tracer.start_span(recording.verb, parent, attributes=attributes, start_time=recording.begin)

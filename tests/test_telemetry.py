@@ -48,6 +48,17 @@ def test_the_verbs_of_a_release_are_one_trace_below_its_first_verb(collector):
     assert (ids(embed)[0], ids(embed)[2]) == (TRACE_ID, FIRST_SPAN_ID)
 
 
+def test_a_first_verb_that_is_repeated_has_a_span_for_each_attempt(collector):
+    with pytest.raises(OSError, match="gone"), sending(collector.address, Recording("plan", RELEASE)):
+        raise OSError("gone")
+    with sending(collector.address, Recording("plan", RELEASE)):
+        pass
+    failed, repeated = collector.spans
+    assert ids(repeated) == (TRACE_ID, FIRST_SPAN_ID, "")
+    assert (ids(failed)[0], ids(failed)[2]) == (TRACE_ID, FIRST_SPAN_ID)
+    assert failed.span_id != repeated.span_id
+
+
 def test_verbs_without_a_release_have_traces_of_their_own(collector):
     for _ in range(2):
         with sending(collector.address, Recording("clean")):
