@@ -5,8 +5,8 @@ different processes and on different machines send spans of the same trace. The 
 as `plan`, is the parent of the others. The parts of the work, which Dask runs in parallel, are children of
 the verb's span.
 
-Everything is sent once, when the verb ends. A collector that does not answer costs some seconds, and never
-makes a verb fail.
+Everything is sent once, when the verb ends. A collector that does not answer costs at most DEADLINE_SECONDS,
+and never makes a verb fail. Nor does an error in the measurements.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import hashlib
 import importlib.metadata
 import secrets
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import SpanContext
+    from requests import Response, Session
 
 TIMEOUT_SECONDS = 5
-"""How long the collector may take to accept the metrics, and the spans. A failed attempt is repeated in this
-time."""
+"""How long the collector may be silent while it gets the metrics, and the spans. A failed attempt is repeated
+in this time."""
+DEADLINE_SECONDS = 15
+"""How long sending may take in all. The exporters' own timeout begins again with each byte of a response."""
 MAX_PARTS = 10_000
 """Largest number of parts per verb that have a span of their own."""
 
@@ -90,15 +94,18 @@ _RECORDING: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
 
 @contextmanager
-def sending(endpoint: str, recording: Recording) -> Iterator[Recording]:
-    """Context manager around a verb. Sends the recording to the collector at the address `endpoint` when the
-    verb ends or fails. Sends nothing if `endpoint` is empty."""
+def sending(
+    endpoint: str, recording: Recording, measure: Callable[[Recording], None] = lambda recording: None
+) -> Iterator[None]:
+    """Context manager around a verb. When the verb ends or fails, calls `measure`, which adds measurements to
+    the recording, then sends the recording to the collector at the address `endpoint`. Does neither if
+    `endpoint` is empty."""
     if not endpoint:
-        yield recording
+        yield
         return
     token = _RECORDING.set(recording)
     try:
-        yield recording
+        yield
     except BaseException as error:
         # Only the type: the message may contain the text of an issue.
         recording.failure = type(error).__name__
@@ -106,7 +113,7 @@ def sending(endpoint: str, recording: Recording) -> Iterator[Recording]:
     finally:
         _RECORDING.reset(token)
         recording.measure("titler.verb.failed", float(bool(recording.failure)))
-        _send_and_report(endpoint, recording)
+        _measure_and_send(endpoint, recording, measure)
 
 
 def record_part(label: str, begin: int, end: int) -> None:
@@ -117,19 +124,37 @@ def record_part(label: str, begin: int, end: int) -> None:
         recording.parts.append((label, begin, end))
 
 
-def _send_and_report(endpoint: str, recording: Recording) -> None:
+def _measure_and_send(endpoint: str, recording: Recording, measure: Callable[[Recording], None]) -> None:
+    """Adds the measurements, and sends the recording in a thread. Does not wait for it after the deadline.
+    Prints one line if anything was not sent. Raises no error: the verb has ended, or raises its own error."""
     try:
-        failed = [kind for kind, is_sent in _send(endpoint.rstrip("/"), recording).items() if not is_sent]
-    except Exception as error:  # of any kind: the verb has ended, or raises its own error
-        failed = [f"metrics and trace ({type(error).__name__})"]
-    if failed:
-        print(
-            # Without the prefix `titler: `, which Airflow logs as an error.
-            f"{recording.verb}: the {' and '.join(failed)} could not be sent to the setting "
-            "telemetry.otlp_endpoint. Check that a collector listens there.",
-            file=sys.stderr,
-            flush=True,
+        measure(recording)
+    except Exception as error:  # of any kind, see above
+        _report(recording.verb, f"its result could not be measured ({type(error).__name__}).")
+    unsent = ["trace and metrics"]  # the thread replaces it by what was not sent
+
+    def send() -> None:
+        try:
+            unsent[:] = [
+                kind for kind, is_sent in _send(endpoint.rstrip("/"), recording).items() if not is_sent
+            ]
+        except Exception as error:  # of any kind, see above
+            unsent[:] = [f"trace and metrics ({type(error).__name__})"]
+
+    sender = threading.Thread(target=send, name="telemetry", daemon=True)
+    sender.start()
+    sender.join(DEADLINE_SECONDS)
+    if unsent:
+        _report(
+            recording.verb,
+            f"the {' and '.join(unsent)} could not be sent to the setting telemetry.otlp_endpoint. "
+            "Check that a collector listens there.",
         )
+
+
+def _report(verb: str, problem: str) -> None:
+    # Without the prefix `titler: `, which Airflow logs as an error.
+    print(f"{verb}: {problem}", file=sys.stderr, flush=True)
 
 
 def _send(endpoint: str, recording: Recording) -> dict[str, bool]:
@@ -142,20 +167,38 @@ def _send(endpoint: str, recording: Recording) -> dict[str, bool]:
     from opentelemetry.sdk.trace.export import SpanExportResult
 
     resource = Resource({"service.name": "titler", "service.version": importlib.metadata.version("titler")})
-    span_exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=TIMEOUT_SECONDS)
-    spans_sent = span_exporter.export(spans_of(recording, resource))
     reader = InMemoryMetricReader()
     meter = MeterProvider([reader], resource, shutdown_on_exit=False).get_meter("titler")
     for name, value, attributes in recording.values:
         metric = METRICS[name]
         meter.create_gauge(name, metric.unit, metric.description).set(value, attributes)
     metrics = reader.get_metrics_data()
-    metric_exporter = OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=TIMEOUT_SECONDS)
-    metrics_sent = metric_exporter.export(metrics) if metrics else MetricExportResult.SUCCESS
+    with _session() as session:
+        span_exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=TIMEOUT_SECONDS, session=session)
+        spans_sent = span_exporter.export(spans_of(recording, resource))
+        metric_exporter = OTLPMetricExporter(
+            f"{endpoint}/v1/metrics", timeout=TIMEOUT_SECONDS, session=session
+        )
+        metrics_sent = metric_exporter.export(metrics) if metrics else MetricExportResult.SUCCESS
     return {
         "trace": spans_sent is SpanExportResult.SUCCESS,
         "metrics": metrics_sent is MetricExportResult.SUCCESS,
     }
+
+
+def _session() -> Session:
+    """Returns an HTTP session that refuses web pages and redirections, such as one to a page to log in. The
+    exporters would take both for the answer of a collector that has accepted everything."""
+    import requests
+
+    def refuse_pages(response: Response, **_: object) -> None:
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if is_page or response.is_redirect:
+            raise ValueError("not a collector")
+
+    session = requests.Session()
+    session.hooks["response"].append(refuse_pages)
+    return session
 
 
 def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
@@ -168,13 +211,15 @@ def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
     from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
     first = first_span(recording.trace) if recording.trace else None
+    # A first verb that failed is repeated, and two spans must not have the same id.
+    is_first = recording.is_first and not recording.failure
     finished = InMemorySpanExporter()
-    ids = _id_generator(first if recording.is_first else None)
+    ids = _id_generator(first if is_first else None)
     provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=ids)
     provider.add_span_processor(SimpleSpanProcessor(finished))
     tracer = provider.get_tracer("titler")
     parent = Context()
-    if first and not recording.is_first:
+    if first and not is_first:
         parent = trace.set_span_in_context(trace.NonRecordingSpan(first), parent)
     attributes = {"titler.verb": recording.verb, **recording.attributes}
     span = tracer.start_span(recording.verb, parent, attributes=attributes, start_time=recording.begin)

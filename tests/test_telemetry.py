@@ -48,6 +48,17 @@ def test_the_verbs_of_a_release_are_one_trace_below_its_first_verb(collector):
     assert (ids(embed)[0], ids(embed)[2]) == (TRACE_ID, FIRST_SPAN_ID)
 
 
+def test_a_first_verb_that_is_repeated_has_a_span_for_each_attempt(collector):
+    with pytest.raises(OSError, match="gone"), sending(collector.address, Recording("plan", RELEASE)):
+        raise OSError("gone")
+    with sending(collector.address, Recording("plan", RELEASE)):
+        pass
+    failed, repeated = collector.spans
+    assert ids(repeated) == (TRACE_ID, FIRST_SPAN_ID, "")
+    assert (ids(failed)[0], ids(failed)[2]) == (TRACE_ID, FIRST_SPAN_ID)
+    assert failed.span_id != repeated.span_id
+
+
 def test_verbs_without_a_release_have_traces_of_their_own(collector):
     for _ in range(2):
         with sending(collector.address, Recording("clean")):
@@ -85,9 +96,12 @@ def test_a_failure_is_recorded_by_its_type_and_without_its_message(collector):
 
 
 def test_metrics_have_their_unit_and_the_verb(collector):
-    with sending(collector.address, Recording("extract")) as recording:
+    def measure(recording: Recording) -> None:
         recording.measure("titler.verb.duration", 12.5)
         recording.measure("titler.source.days", 3, verdict="complete")
+
+    with sending(collector.address, Recording("extract"), measure):
+        pass
     assert collector.values() == {
         ("titler.verb.duration", "extract"): 12.5,
         ("titler.source.days", "extract", "complete"): 3.0,
@@ -100,16 +114,47 @@ def test_metrics_have_their_unit_and_the_verb(collector):
     }
 
 
-def test_a_collector_that_refuses_does_not_fail_the_verb(capsys):
-    with serving(Collector(status=400)) as collector, sending(collector.address, Recording("clean")):
+NOT_SENT = (
+    "clean: the trace and metrics could not be sent to the setting telemetry.otlp_endpoint. "
+    "Check that a collector listens there.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type"),
+    [(400, ""), (200, "text/html; charset=utf-8"), (302, "")],
+    ids=["a refusal", "a web page", "a redirection to a page"],
+)
+def test_an_answer_that_accepts_nothing_is_reported_and_does_not_fail_the_verb(status, content_type, capsys):
+    with (
+        serving(Collector(status, content_type)) as collector,
+        sending(collector.address, Recording("clean")),
+    ):
         pass
-    assert capsys.readouterr().err == (
-        "clean: the trace and metrics could not be sent to the setting telemetry.otlp_endpoint. "
-        "Check that a collector listens there.\n"
-    )
+    assert capsys.readouterr().err == NOT_SENT
 
 
-def test_nothing_is_recorded_without_a_collector():
-    with sending("", Recording("clean")) as recording:
+def test_a_collector_that_answers_too_slowly_does_not_hold_up_the_verb(monkeypatch, capsys):
+    monkeypatch.setattr("pipeline.telemetry.DEADLINE_SECONDS", 0)
+    with serving(Collector()) as collector:
+        with collector.held_up(), sending(collector.address, Recording("clean")):
+            pass
+        assert capsys.readouterr().err == NOT_SENT
+
+
+def test_an_error_in_the_measurements_does_not_fail_the_verb(collector, capsys):
+    def measure(recording: Recording) -> None:
+        raise KeyError("usd")
+
+    with sending(collector.address, Recording("extract"), measure):
+        pass
+    assert capsys.readouterr().err == "extract: its result could not be measured (KeyError).\n"
+    assert collector.values() == {("titler.verb.failed", "extract"): 0.0}
+
+
+def test_nothing_is_recorded_or_measured_without_a_collector():
+    recording = Recording("clean")
+    measured: list[Recording] = []
+    with sending("", recording, measured.append):
         record_part("clean", 1, 2)
-    assert (recording.parts, recording.values) == ([], [])
+    assert (recording.parts, recording.values, measured) == ([], [], [])

@@ -84,6 +84,7 @@ resource "google_container_cluster" "titler" {
     master_ipv4_cidr_block = "10.63.0.0/28"
   }
   master_authorized_networks_config {
+    gcp_public_cidrs_access_enabled = false # otherwise Google Cloud's own addresses may be let in, too
     dynamic "cidr_blocks" {
       for_each = var.administrators
       content {

@@ -10,6 +10,10 @@ resource "google_storage_bucket" "lake" {
   versioning {
     enabled = true
   }
+  # Tasks can delete old versions, too. Nobody can delete what is soft-deleted, for 7 days.
+  soft_delete_policy {
+    retention_duration_seconds = 604800
+  }
   lifecycle_rule { # files that `titler collect` removed, and replaced pointers
     condition {
       days_since_noncurrent_time = 30

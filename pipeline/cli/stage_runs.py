@@ -46,16 +46,21 @@ def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRec
     stopwatch, name = Stopwatch(), ""
     if isinstance(subject, Pinned):
         name, subject.members.stopwatch = subject.name, stopwatch
+    record = StageRecord()
+
+    def measure(recording: Recording) -> None:
+        measure_usage(recording, stopwatch.usage())
+        measure_result(recording, record.result, record.health)
+
     endpoint = context.settings.telemetry.otlp_endpoint
-    with sending(endpoint, new_recording(context.lake, verb, subject)) as recording:
-        record = StageRecord()
-        try:
-            with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject) as record:
-                refuse_while_forgetting(context.lake)
-                yield record
-        finally:
-            measure_usage(recording, stopwatch.usage())
-            measure_result(recording, record.result, record.health)
+    with (
+        sending(endpoint, new_recording(context.lake, verb, subject), measure),
+        hold_lease(context.lake, verb, name),
+        context.lineage.stage(verb, subject) as stage_record,
+    ):
+        record = stage_record
+        refuse_while_forgetting(context.lake)
+        yield record
     if context.timed:
         stage_reports.timing(verb, stopwatch.usage())
 
@@ -74,18 +79,18 @@ def extract(
         outcome, health = stage.run(context.lake, context.settings, days, again=again)
         record.result, record.health = outcome, health
         stage_reports.extracted(context.lake, context.settings, outcome, health)
-    alerts.alert_about_days(context.lake, context.settings.alerts, health)
-    if outcome.refusal:
-        raise outcome.refusal
-    missing = [str(row["day"]) for row in health if row["verdict"] == "missing"]
-    if fail_if_missing and missing:
-        raise SourceError(
-            f"The source has no hour of {some_days(missing)}.",
-            f"Extract the day when the source has it: titler extract --day {missing[0]}\n"
-            f"Publish the day as missing:             titler clean --day {missing[0]}",
-            event=alerts.day_event(missing[0], "missing"),  # the alert about the day is not sent twice
-            final=True,
-        )
+        alerts.alert_about_days(context.lake, context.settings.alerts, health)
+        if outcome.refusal:
+            raise outcome.refusal
+        missing = [str(row["day"]) for row in health if row["verdict"] == "missing"]
+        if fail_if_missing and missing:
+            raise SourceError(
+                f"The source has no hour of {some_days(missing)}.",
+                f"Extract the day when the source has it: titler extract --day {missing[0]}\n"
+                f"Publish the day as missing:             titler clean --day {missing[0]}",
+                event=alerts.day_event(missing[0], "missing"),  # the alert about the day is not sent twice
+                final=True,
+            )
 
 
 def extract_file(context: Context, path: Path) -> Manifest:
@@ -261,9 +266,11 @@ def collect(context: Context) -> None:
     from pipeline.stages import collect as stage
 
     stopwatch = Stopwatch()
-    with sending(context.settings.telemetry.otlp_endpoint, Recording("collect")) as recording:
+    endpoint = context.settings.telemetry.otlp_endpoint
+    with sending(
+        endpoint, Recording("collect"), lambda recording: measure_usage(recording, stopwatch.usage())
+    ):
         stage_reports.collected(context.settings, stage.run(context.lake, context.settings))
-        measure_usage(recording, stopwatch.usage())
     if context.timed:
         stage_reports.timing("collect", stopwatch.usage())
 

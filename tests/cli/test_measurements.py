@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from pipeline.cli import stage_runs
 from pipeline.cli.options import Context
 from pipeline.compute.derived_batches import Outcome
+from pipeline.errors import SourceError
 from pipeline.lake.manifest import Manifest
-from pipeline.settings import LakeSettings, Settings, Telemetry
+from pipeline.settings import LakeSettings, Settings, Source, Telemetry
 from tests.support.collector import Collector
 from tests.support.receivers import serving
 
@@ -57,6 +59,20 @@ def test_an_extraction_sends_new_rows_verdicts_and_what_bigquery_billed_for_them
         ("titler.bigquery.billed", "extract"): 3_000_000_000.0,
         ("titler.bigquery.cost", "extract"): 0.02,
     }
+
+
+def test_a_day_that_must_not_be_missing_makes_the_extraction_fail(tmp_path):
+    (tmp_path / "2015-01-02-0.json.gz").write_bytes(gzip.compress(b""))
+    with serving(Collector()) as collector:
+        settings = Settings(
+            source=Source(hours=str(tmp_path)),
+            lake=LakeSettings(root=str(tmp_path / "lake")),
+            telemetry=Telemetry(otlp_endpoint=collector.address),
+        )
+        with pytest.raises(SourceError, match="no hour of 2015-01-01"):
+            stage_runs.extract(Context.of(settings), [date(2015, 1, 1)], fail_if_missing=True)
+    assert collector.values()["titler.verb.failed", "extract"] == 1
+    assert collector.values()["titler.source.days", "extract", "missing"] == 1
 
 
 def test_a_publication_sends_the_figures_of_its_release(tmp_path):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
@@ -12,19 +16,30 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector(ThreadingHTTPServer):
-    """Accepts OTLP over HTTP, and answers with `status`."""
+    """Accepts OTLP over HTTP, and answers with `status` and, if it is not empty, `content_type`."""
 
     daemon_threads = True
 
-    def __init__(self, status: int = 200) -> None:
+    def __init__(self, status: int = 200, content_type: str = "") -> None:
         super().__init__(("127.0.0.1", 0), _Otlp)
-        self.status = status
+        self.status, self.content_type = status, content_type
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.spans: list[Span] = []
         self.metrics: list[Metric] = []
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """Context manager in which the collector answers no request."""
+        self.may_answer.clear()
+        try:
+            yield
+        finally:
+            self.may_answer.set()
 
     def values(self) -> dict[tuple[str, ...], float]:
         """The values of the metrics, by the metric's name and the values of its attributes."""
@@ -46,7 +61,12 @@ class _Otlp(BaseHTTPRequestHandler):
         elif self.path == "/v1/metrics":
             for metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                 collector.metrics += [metric for scope in metrics.scope_metrics for metric in scope.metrics]
+        collector.may_answer.wait()
         self.send_response(collector.status)
+        if collector.content_type:
+            self.send_header("Content-Type", collector.content_type)
+        if collector.status == HTTPStatus.FOUND:
+            self.send_header("Location", "/login")
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -108,12 +108,15 @@ def refusal(settings: Settings, action: str, reason: str, message: str) -> Title
     if reason == "accessDenied":
         return RefusedError(reason, f"BigQuery denied access while {action}: {message}", DOCTOR, final=True)
     if reason == "notFound":
-        dataset = f"{settings.project}:{settings.dataset}"
+        commands = "".join(
+            f"\n    bq --location={settings.location} mk --dataset {settings.project}:{name}"
+            for name in (settings.dataset, settings.views_dataset)
+            if name
+        )
         return RejectedError(
             reason,
             f"Something that BigQuery needs was not found while {action}: {message}",
-            f"If the data set does not exist, create it: bq --location={settings.location} mk --dataset "
-            f"{dataset}\nTo see what else is missing: titler doctor",
+            f"If a data set does not exist, create it:{commands}\nTo see what else is missing: titler doctor",
             final=True,
         )
     return RejectedError(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeAlias
 
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import types
@@ -21,6 +23,8 @@ from pipeline.warehouse.bigquery.jobs import Jobs, Statement
 from pipeline.warehouse.query import Query, table_suffix
 
 LISTED_DATASETS = 20
+Attempt: TypeAlias = tuple[str, Callable[[Jobs], str], str, str]
+"""A check: its subject, the function that makes it, the permission that it needs, and how to get that."""
 
 
 def check_permissions(settings: Settings) -> Iterator[Finding]:
@@ -30,11 +34,7 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
     """
     jobs = Jobs(settings, "doctor", "")
     yield Finding("bigquery", True, f"project {settings.project}, as {identity(settings)}")
-    dataset, views_dataset = (
-        f"{settings.project}:{name}" for name in (settings.dataset, settings.views_dataset)
-    )
-    create_dataset = f"Create the data set: bq --location={settings.location} mk --dataset "
-    attempts: list[tuple[str, Callable[[Jobs], str], str, str]] = [
+    attempts: list[Attempt] = [
         (
             "data sets",
             _list_datasets,
@@ -42,13 +42,7 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
             "Grant: roles/bigquery.metadataViewer on the project",
         ),
         ("queries", _run_query, "bigquery.jobs.create", "Grant: roles/bigquery.jobUser on the project"),
-        ("data set", _find_dataset, "bigquery.datasets.get", create_dataset + dataset),
-        (
-            "tables",
-            _change_tables,
-            "bigquery.tables.create, .update, .delete",
-            f"Grant: roles/bigquery.dataEditor on {dataset}",
-        ),
+        *_dataset_attempts(settings, settings.dataset, "data set", "tables"),
         (
             "source",
             _read_source,
@@ -63,8 +57,7 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
         ),
     ]
     if settings.views_dataset:
-        remedy = create_dataset + views_dataset
-        attempts.append(("views data set", _find_views_dataset, "bigquery.datasets.get", remedy))
+        attempts += _dataset_attempts(settings, settings.views_dataset, "views data set", "views")
     for subject, attempt, permission, remedy in attempts:
         try:
             yield Finding(subject, True, attempt(jobs))
@@ -93,23 +86,28 @@ def _run_query(jobs: Jobs) -> str:
     return "may be run"
 
 
-def _find_dataset(jobs: Jobs) -> str:
-    return _describe_dataset(jobs, jobs.dataset)
+def _dataset_attempts(settings: Settings, name: str, subject: str, contents: str) -> list[Attempt]:
+    """Returns the checks of the data set `name`: does it exist, and can its contents be changed? Views need
+    the same permissions as tables."""
+    dataset = f"{settings.project}:{name}"
+    address = f"{settings.project}.{name}"
+    create_dataset = f"Create the data set: bq --location={settings.location} mk --dataset {dataset}"
+    grant = f"Grant: roles/bigquery.dataEditor on {dataset}"
+    return [
+        (subject, partial(_find_dataset, address), "bigquery.datasets.get", create_dataset),
+        (contents, partial(_change_tables, address), "bigquery.tables.create, .update, .delete", grant),
+    ]
 
 
-def _find_views_dataset(jobs: Jobs) -> str:
-    return _describe_dataset(jobs, jobs.views_dataset)
-
-
-def _describe_dataset(jobs: Jobs, address: str) -> str:
+def _find_dataset(address: str, jobs: Jobs) -> str:
     with translated_errors(jobs.settings, "looking for the data set"):
         dataset = jobs.client.get_dataset(address, timeout=REQUEST_TIMEOUT)
     return f"{address}{f' in {dataset.location}' if dataset.location else ''}"
 
 
-def _change_tables(jobs: Jobs) -> str:
+def _change_tables(dataset: str, jobs: Jobs) -> str:
     table = bigquery.Table(
-        f"{jobs.dataset}.titler_doctor_{uuid.uuid4().hex[:8]}",
+        f"{dataset}.titler_doctor_{uuid.uuid4().hex[:8]}",
         schema=[bigquery.SchemaField("nothing", "STRING")],
     )
     table.expires = datetime.now(UTC) + timedelta(hours=1)

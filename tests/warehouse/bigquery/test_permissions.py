@@ -72,11 +72,19 @@ def test_the_doctor_says_how_to_create_a_missing_data_set(bigquery_settings: Set
 
 def test_the_doctor_says_how_to_create_a_missing_data_set_for_views(bigquery_settings: Settings) -> None:
     missing = bigquery_settings.model_copy(update={"views_dataset": "nowhere"})
-    (finding,) = [probe for probe in check_permissions(missing) if not probe.passed]
-    assert (finding.subject, finding.advice) == (
-        "views data set",
-        "Needs bigquery.datasets.get. Create the data set: bq --location=US mk --dataset titler-test:nowhere",
-    )
+    findings = [probe for probe in check_permissions(missing) if not probe.passed]
+    assert [(finding.subject, finding.advice) for finding in findings] == [
+        (
+            "views data set",
+            "Needs bigquery.datasets.get. "
+            "Create the data set: bq --location=US mk --dataset titler-test:nowhere",
+        ),
+        (
+            "views",
+            "Needs bigquery.tables.create, .update, .delete. "
+            "Grant: roles/bigquery.dataEditor on titler-test:nowhere",
+        ),
+    ]
 
 
 def test_the_doctor_names_the_data_set_and_its_current_release(bigquery_settings: Settings) -> None:

@@ -27,6 +27,7 @@ from pipeline.errors import WarehouseError
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import BigQueryWarehouse
+from pipeline.warehouse.bigquery.errors import refusal
 from pipeline.warehouse.bigquery.tables import columns_of, quote
 from pipeline.warehouse.protocol import WAREHOUSE_TABLES
 from pipeline.warehouse.view_columns import columns_of as columns_of_view
@@ -223,6 +224,16 @@ def test_a_missing_data_set_is_reported_with_the_command_that_creates_it(
     with pytest.raises(WarehouseError, match="nowhere") as raised:
         BigQueryWarehouse(settings, "test").current_release()
     assert f"bq --location=US mk --dataset {settings.project}:nowhere" in raised.value.hint
+
+
+def test_a_data_set_that_is_not_found_may_be_the_one_for_views() -> None:
+    settings = Settings(kind="bigquery", project="p", dataset="tables", views_dataset="views")
+    assert refusal(settings, "creating the views", "notFound", "Dataset p:views").hint.splitlines() == [
+        "If a data set does not exist, create it:",
+        "    bq --location=US mk --dataset p:tables",
+        "    bq --location=US mk --dataset p:views",
+        "To see what else is missing: titler doctor",
+    ]
 
 
 def test_a_publication_that_fails_replaces_nothing(
