@@ -5,7 +5,8 @@ bidirectional override changes the order of what follows. Each of them is printe
 writes it in the same way, so a printed JSON value stays the same value.
 
 Secrets are masked. The settings register theirs, such as the password in an address. In errors and logs, the
-user and the password of every other address are masked, too, and parameters such as `token=`.
+user and the password of every other address are masked, too, and parameters such as `token=`. JSON values are
+answers for programs, and are not masked: a masked password of digits would leave no valid JSON.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 MASK: Final = "***"
 MIN_PASSWORD: Final = 4
-MIN_VALUE: Final = 8
-"""Shorter passwords, and shorter values of other parameters of an address, are not looked for in texts: the
-text `true` would be masked everywhere. They are masked where they stand in an address."""
+MIN_TOKEN: Final = 16
+"""Shorter passwords, and shorter users without a password and values of other parameters of an address, are
+not looked for in texts: the user `titler` or the value `verify-full` would be masked everywhere. They are
+masked where they stand in an address."""
 _SECRET_NAMES: Final = (
     r"token|signature|sig|secret|password|passwd|pwd|credentials?|api[_-]?key|key|auth|code|"
     r"[a-z0-9-]*[_-](?:token|signature|secret|password|key|credentials?)"
@@ -39,10 +41,15 @@ LOG_FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
 _secrets: set[str] = set()
 
 
+def with_codes(text: str) -> str:
+    """Returns a text with codes in place of characters that a terminal obeys. Line breaks stay. A JSON value
+    stays the same value."""
+    return _OBEYED.sub(_code, text)
+
+
 def printable(text: str) -> str:
-    """Returns a text that may be printed: codes in place of characters that a terminal obeys, and registered
-    secrets masked. Line breaks stay."""
-    return _OBEYED.sub(_code, _without_registered(text))
+    """Returns `with_codes(text)` with registered secrets masked."""
+    return with_codes(_without_registered(text))
 
 
 def one_line(text: str) -> str:
@@ -70,14 +77,19 @@ def register_secret(secret: str) -> None:
 
 
 def register_addresses(text: str) -> None:
-    """Registers the credentials in all addresses of a text: the password, or a user without a password, and
-    the values of all parameters that are long enough or named like a secret."""
+    """Registers the credentials in all addresses of a text: the password, a user without a password if it is
+    long enough, and the values of all parameters that are long enough or named like a secret. A password that
+    equals its user is no secret."""
     for address in _ADDRESS.findall(text):
-        parts = urlsplit(f"x{address}")
+        try:
+            parts = urlsplit(f"x{address}")
+        except ValueError:  # no host can have this name, so nothing will connect to it
+            continue
         user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-        register_secret(password or user)
+        if password != user and (password or len(user) >= MIN_TOKEN):
+            register_secret(password or user)
         for name, value in (*parse_qsl(parts.query), *parse_qsl(parts.fragment)):
-            if len(value) >= MIN_VALUE or _IS_SECRET_NAME.fullmatch(name):
+            if len(value) >= MIN_TOKEN or _IS_SECRET_NAME.fullmatch(name):
                 register_secret(value)
 
 

@@ -12,7 +12,7 @@ from pipeline.cli import console, query_reports
 from pipeline.errors import TitlerError
 from pipeline.printed_text import one_line, printable, register_addresses, without_secrets
 from pipeline.progress import say
-from pipeline.settings import Alerts
+from pipeline.settings import Alerts, public_address
 
 HOSTILE = "a\x1b]0;owned\x07\x1b[2J\u202egnp\u2069\x9bx\r\ud83d"
 SHOWN = r"a\u001b]0;owned\u0007\u001b[2J\u202egnp\u2069\u009bx\u000d\ud83d"
@@ -96,11 +96,32 @@ def test_credentials_in_addresses_are_masked(text: str, masked: str) -> None:
 
 
 def test_a_registered_secret_is_masked_wherever_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    register_addresses("https://user:pass%2Fword@host/x?version=20240101&token=abcd&mode=fast")
-    say("pass%2Fword pass/word 20240101 abcd fast user")
+    register_addresses("https://user:pass%2Fword@host/x?version=2024010120240101&token=abcd&mode=fast")
+    say("pass%2Fword pass/word 2024010120240101 abcd fast user")
     console.error("pass/word")
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("*** *** *** *** fast user\n", "titler: ***\n")
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql://titler@db/x?sslmode=verify-full", "postgresql://titler:titler@db/x"]
+)
+def test_what_is_no_secret_is_not_masked(address: str) -> None:
+    register_addresses(address)
+    assert printable("type: titler doctor, verify-full") == "type: titler doctor, verify-full"
+
+
+def test_a_json_value_that_contains_a_secret_stays_the_same_value(capsys: pytest.CaptureFixture[str]) -> None:
+    register_addresses("postgresql://user:1234@db/x postgresql://user:mlflow@db/x")
+    value = {"mlflow_run": "a", "issue_id": 512345, "title": "?token=abc"}
+    console.print_json(value)
+    assert json.loads(capsys.readouterr().out) == value
+
+
+def test_an_address_without_a_valid_host_is_no_error() -> None:
+    register_addresses("https://a\u2100b/ https://user:p4ssword@b/")  # \u2100 stands for a/c
+    assert printable("p4ssword") == "***"
+    assert public_address("https://user:p4ssword@[a/b?c#d") == "https://[a/b"
 
 
 @pytest.mark.parametrize("unit", ["://", "a", "://a", "?token=", "&a-", "@", "\x1b", "?key=a&"])

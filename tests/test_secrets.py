@@ -14,7 +14,7 @@ from pipeline.tracking.card import model_note
 from tests.support import hour_bases
 from tests.support.titler_in_process import titler
 
-SECRET = "s3cr3t-Pa55word"
+SECRET = "s3cr3t-Pa55word-0"
 PARAMETERS = f"token={SECRET}1&X-Amz-Signature={SECRET}2&anything={SECRET}3"
 CLOSED = f"user:{SECRET}@127.0.0.1:1/base?{PARAMETERS}"
 """The rest of an address at which nothing listens."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.printed_text import one_line, printable, without_secrets
+from pipeline.printed_text import one_line, printable, with_codes, without_secrets
 from pipeline.progress import say
 
 DAYS_LISTED = 10
@@ -32,8 +32,8 @@ def error(message: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON value on standard output."""
-    say(json.dumps(value, ensure_ascii=False, indent=1))
+    """Prints one JSON value on standard output. Nothing in it is masked, so it stays the same value."""
+    print(with_codes(json.dumps(value, ensure_ascii=False, indent=1)), flush=True)
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], indent: int) -> None:

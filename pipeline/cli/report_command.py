@@ -61,13 +61,12 @@ def report(
             f"Name a file to write the page to: titler report {selected.name} --out report.html --open",
         )
     path = _write(current, selected, out)
-    say(path)
     if open_page and not webbrowser.open(Path(path).absolute().as_uri()):
         raise UsageError(f"No browser could be started to open {path}.", "Open this file yourself.")
 
 
 def _write(current: Context, release: Pinned, out: Path | None) -> str:
-    """Writes the report to a file, or into the lake, and returns its path."""
+    """Writes the report to a file, or into the lake and to MLflow. Prints and returns its path."""
     from pipeline.serving.report import stored_report
 
     if out is None:
@@ -75,6 +74,7 @@ def _write(current: Context, release: Pinned, out: Path | None) -> str:
         with hold_lease(current.lake, "report", release.name):
             refuse_while_forgetting(current.lake)
             report = stored_report.write_report(current.settings, release)
+            say(report.path)  # first, because MLflow may not answer
             _log_to_mlflow(current, release, report)
             return report.path
     page = stored_report.report_bytes(current.settings, release)
@@ -85,6 +85,7 @@ def _write(current: Context, release: Pinned, out: Path | None) -> str:
             f"{out} cannot be written: {error.strerror or error}.",
             f"Give another file: titler report {release.name} --out report.html",
         ) from None
+    say(str(out))
     return str(out)
 
 

@@ -222,7 +222,6 @@ class SegmentedIndex:
             own_id,
         )
         rows, own_probabilities = [], dict[int, float]()
-        stored = self._stored_probabilities(query_issue)
         # The list of all repositories takes the probabilities that issues have in the own repository.
         for repo in dict.fromkeys(
             [search_request.repo, query_issue.repo if search_request.everywhere else None]
@@ -231,6 +230,7 @@ class SegmentedIndex:
                 continue
             segments = self._segments_of(repo)
             repository = self._repository(segments, repo)
+            stored = self._stored_probabilities(query_issue) if repo == query_issue.repo else {}
             ((listed, by_id),) = lists_in_repository(
                 repository, query_batch, search_request.count, self._ordering, stored
             )

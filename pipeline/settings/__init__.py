@@ -329,7 +329,11 @@ def public_address(value: Any) -> Any:
         return {name: public_address(element) for name, element in value.items()}
     if not isinstance(value, str) or "://" not in value:
         return value
-    address = urlsplit(value)
+    try:
+        address = urlsplit(value)
+    except ValueError:  # what follows `://` is no host, and errors say so with this address
+        scheme, _, rest = value.partition("://")
+        return f"{scheme}://{rest.partition('?')[0].partition('#')[0].rpartition('@')[2]}"
     return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
 
 

@@ -37,13 +37,13 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
     titles = list_matrix(vectors.column("title"), predictor.vocabularies.title.length)
     with np.errstate(over="ignore"):  # what is too large becomes infinite
         embeddings = predictor.embed_vectors(bodies, titles).astype(np.float16)
+    embeddings[~predictor.has_known_words(bodies, titles)] = 0
     if not np.isfinite(embeddings).all():
         raise TitlerError(
             f"The network of model {predictor.name} computes embeddings that are not finite numbers below "
             "65,504.",
             "Train another model with a lower model.learning_rate.",
         )
-    embeddings[~predictor.has_known_words(bodies, titles)] = 0
     return pa.table({"issue_id": vectors.column("issue_id"), "embedding": list_column(embeddings)})
 
 

@@ -13,6 +13,7 @@ from pipeline.errors import TitlerError
 
 CONNECT_TIMEOUT = 10  # seconds
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
+_OTHER_PLACE = re.compile(r"(?:^|&)(?:host|hostaddr|unix_socket)=")  # parameters of an address of a database
 _SCHEMA_MISMATCH = re.compile(r"database schema \(found version (\w+), but expected (\w+)\)")
 
 
@@ -76,10 +77,12 @@ def _is_in_installed_mlflow(schema_version: str) -> bool:
 def check_listening(address: str) -> None:
     """Raises OSError if no server listens at the address of an MLflow server or of a database.
 
-    Without this check, MLflow's client would retry for minutes. Addresses that are reached over a proxy, or
-    that have another scheme, are not checked.
+    Without this check, MLflow's client would retry for minutes. Not checked are addresses that are reached
+    over a proxy or that have another scheme, and databases behind several hosts or a Unix socket.
     """
     parts = urlsplit(address)
+    if set("%,") & set(parts.netloc.rpartition("@")[2]) or _OTHER_PLACE.search(parts.query):
+        return
     scheme = parts.scheme.partition("+")[0]
     if scheme not in _PORTS or not parts.hostname:
         return

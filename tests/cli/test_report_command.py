@@ -169,3 +169,14 @@ def test_an_mlflow_that_does_not_answer_stops_no_publication_but_is_reported(
     ) in printed.err
     assert f"Then type: titler report {release.name}\n" in printed.err
     assert "titler alert: " in printed.err
+
+
+def test_the_page_of_a_release_is_printed_although_mlflow_does_not_answer(copied_settings: Settings) -> None:
+    environment = {
+        "TITLER_LAKE__ROOT": copied_settings.lake.root,
+        "TITLER_TRACKING__URI": "http://127.0.0.1:9",  # nobody listens
+    }
+    result = titler("report", environment=environment)
+    assert result.returncode != 0
+    assert result.stdout == f"{stored_report.report_path(current_release(copied_settings))}\n"
+    assert "MLflow at http://127.0.0.1:9 does not answer" in result.stderr

@@ -55,6 +55,13 @@ def test_embeddings_that_are_not_finite_are_refused(number: float) -> None:
         embed_part(vectors, predictor)
 
 
+def test_an_issue_without_known_words_is_zeros_whatever_the_network_computes() -> None:
+    predictor = subword_predictor(network=EmbeddingEverythingAs(np.nan))
+    bodies, titles = predictor.vectors([""]), predictor.title_ids(["!"])
+    vectors = pa.table({"issue_id": [1], "body": list_column(bodies), "title": list_column(titles)})
+    assert embed_part(vectors, predictor).column("embedding").to_pylist() == [[0.0]]
+
+
 def test_each_day_of_a_release_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = subword_predictor()  # an embedding is the number of ids of body and title
     monkeypatch.setattr(batch_inference, "load_predictor", lambda lake, folder: predictor)
