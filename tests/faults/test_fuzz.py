@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.fuzz import kinds, run_kind, send_request
 
-INPUTS = 20_000
+INPUTS = 5_000
 SEED = 1
 SLOW = {"settings": 0.5, "HTTP requests": 0.5}
 """Kinds of which the tests give fewer inputs."""
