@@ -58,13 +58,12 @@ def test_the_file_can_be_opened_from_any_folder(
 
 
 def test_the_examples_run_in_duckdb_as_they_are_written(path: Path, tmp_path: Path) -> None:
-    publish_checked(
-        DuckDBWarehouse(str(path)), release_to_read(tmp_path), release("r1", cluster_probability=0.5)
-    )
+    record = release("r1", min_probability=0.75, cluster_probability=0.5)
+    publish_checked(DuckDBWarehouse(str(path)), release_to_read(tmp_path), record)
     only_bigquery = {"nearest_issues"}
     with duckdb.connect(str(path), read_only=True) as connection:
         rows = {
-            query.stem: connection.sql(query.sql.replace("@repo", "'c/d'")).to_arrow_table().num_rows
+            query.stem: connection.sql(query.sql.replace("@repo", "'a/b'")).to_arrow_table().num_rows
             for query in Query.folder("examples")
             if query.stem not in only_bigquery
         }
