@@ -34,7 +34,7 @@ GROUP_CANDIDATES = 10
 they would take the places of other candidates."""
 EVERYWHERE_CANDIDATES = 3
 """Number of issues of all repositories that are compared with a query, per issue of its list."""
-NOTHING_KNOWN: Mapping[int, float] = MappingProxyType({})
+NOTHING_STORED: Mapping[int, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ def lists_in_repository(
     query_batch: QueryBatch,
     count: int,
     ordering: Ordering,
-    known: Mapping[int, float] = NOTHING_KNOWN,
+    stored: Mapping[int, float] = NOTHING_STORED,
 ) -> Iterator[tuple[Listed, Mapping[int, float]]]:
     """Yields two values for each query: its list from the repository, with up to `count` issues, and a dict
-    from the issue id to the probability of all its candidates. The repository must have terms. `known` are
+    from the issue id to the probability of all its candidates. The repository must have terms. `stored` are
     probabilities by issue id that are taken instead of computed ones."""
     for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count)):
         features = comparison.features()
         computed, ids = probabilities_of(ordering, features), comparison.issue_ids.tolist()
-        by_id = {id_: known.get(id_, each) for id_, each in zip(ids, computed.tolist(), strict=True)}
+        by_id = {id_: stored.get(id_, each) for id_, each in zip(ids, computed.tolist(), strict=True)}
         probabilities = np.array([by_id[id_] for id_ in ids], computed.dtype)
         yield comparison.chosen(features, probabilities, count), by_id
 

@@ -332,8 +332,8 @@ def public_address(value: Any) -> Any:
     try:
         address = urlsplit(value)
     except ValueError:  # what follows `://` is no host, and errors say so with this address
-        scheme, _, rest = value.partition("://")
-        return f"{scheme}://{rest.partition('?')[0].partition('#')[0].rpartition('@')[2]}"
+        scheme, _, location = value.partition("://")
+        return f"{scheme}://{location.partition('?')[0].partition('#')[0].rpartition('@')[2]}"
     return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
 
 

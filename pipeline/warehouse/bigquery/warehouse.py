@@ -342,10 +342,10 @@ class BigQueryWarehouse:
         first_issues: list[pa.RecordBatch] = []
         for record_batch in record_batches:  # issues come last
             parts = record_batch.column("part")
-            others = pc.sum(pc.less(parts, ISSUES_PART)).as_py() or 0
-            other_rows += record_batch.slice(0, others).to_pylist()
-            if others < len(record_batch):
-                first_issues.append(record_batch.slice(others))
+            first_issue = pc.sum(pc.less(parts, ISSUES_PART)).as_py() or 0
+            other_rows += record_batch.slice(0, first_issue).to_pylist()
+            if first_issue < len(record_batch):
+                first_issues.append(record_batch.slice(first_issue))
                 break
         malformed_rows = [row for row in other_rows if row["part"] == MALFORMED_PART]
         comments = [row for row in other_rows if row["part"] == COMMENTS_PART]
