@@ -86,17 +86,20 @@ def issues_of(day: date, count: int, dice: random.Random) -> pa.Table:
 def add_release(lake: Lake, name: str, first: date, issues: int, predictor: Any) -> None:
     """A release of DAYS days with so many issues in all. Its days are cleaned, because a plan pins tokens."""
     dice, days = random.Random(SEED), [first + timedelta(days=number) for number in range(DAYS)]
+    batches = []
     for day in days:
         draft = lake.draft(ISSUES.name, {"day": day.isoformat()})
         draft.write_table("part-00000.parquet", issues_of(day, issues // DAYS, dice), ISSUES)
-        manifest = draft.commit()
-        lake.draft(SOURCE_HEALTH.name, {"day": day.isoformat()}, [manifest.digest]).commit()
+        batches.append(draft.commit())
+        lake.draft(SOURCE_HEALTH.name, {"day": day.isoformat()}, [batches[-1].digest]).commit()
     clean.run(lake, Settings(), [day.isoformat() for day in days])
     facts = {
         **{"model": "m", "model_version": "1", "vocabulary": "v", "mlflow_run": "r"},
         **{"predictor": predictor.folder, "predictor_digest": predictor.digest},
     }
-    Pinned(lake, "releases", name).open(pin_days(lake, [day.isoformat() for day in days]), facts)
+    release = Pinned(lake, "releases", name)
+    release.open(pin_days(lake, [day.isoformat() for day in days]), facts)
+    release.members.put(ISSUES.name, batches)
 
 
 def make_lake(root: Path, issues: int, titles: int) -> None:
