@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,7 +22,8 @@ from pathlib import Path
 import duckdb
 
 from browser import Browser, BrowserError
-from readme_picture import REPOSITORY
+from local_airflow import free_port
+from readme_picture import REPOSITORY, PictureError
 from up import mlflow_page
 
 PICTURES = REPOSITORY / "docs" / "images"
@@ -44,10 +44,6 @@ document.querySelector("#form button").click();
 """
 
 
-class PictureError(Exception):
-    """The pictures cannot be drawn. The message says why and what to type."""
-
-
 def current_report(lake: Path) -> Path:
     """Returns the report of the lake's newest release. Raises PictureError if there is none."""
     reports = sorted(lake.glob("releases/*/report.html"))
@@ -64,12 +60,6 @@ def pasted_issue(lake: Path) -> dict[str, str]:
     if row is None:
         raise PictureError(f"{lake} has no issue for which an older one is suggested. Try:  make demo")
     return dict(zip(("title", "body", "repo"), row, strict=True))
-
-
-def free_port() -> int:
-    """Returns a port of loopback at which nothing listens."""
-    with socket.create_server((LOOPBACK, 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from docs_pictures import PictureError, current_report, pasted_issue
+from docs_pictures import current_report, pasted_issue
+from readme_picture import PictureError
 
 ROWS = """
 CREATE TABLE title_predictions AS SELECT * FROM (VALUES
