@@ -55,13 +55,20 @@ class DagWatcher:
                 self.airflow.check()
                 # Counted before the tasks are listed: a task that ends in between appears in the next round.
                 active_runs = self._count_runs("queued", "running")
-                for task in self._tasks("failed", "up_for_retry"):
-                    raise AirflowError(self._describe_failure(task))
-                for task in reversed(self._tasks("success", "skipped")):
-                    self._print_once(task)
+                tasks = self._tasks("failed", "up_for_retry", "success", "skipped", "running")
+                for task in tasks:
+                    if task["state"] in ("failed", "up_for_retry"):
+                        raise AirflowError(self._describe_failure(task))
+                for task in reversed(tasks):
+                    if task["state"] != "running":
+                        self._print_once(task)
                 if not active_runs:
                     break
-                running = [f"{task['task_id']} {self._day(task)}".rstrip() for task in self._tasks("running")]
+                running = [
+                    f"{task['task_id']} {self._day(task)}".rstrip()
+                    for task in tasks
+                    if task["state"] == "running"
+                ]
                 spinner.update(f"running: {', '.join(running)}" if running else "waiting for the next task")
                 time.sleep(1)
         if self._count_runs("failed") or not self._count_runs("success"):

@@ -26,7 +26,8 @@ LONGEST_LINE = 32 * 2**20
 LIMITED_TYPES = ("IssuesEvent", "IssueCommentEvent")
 LONGEST_PAYLOAD = 2**20
 """Bytes of the payload of events that are read, those of LIMITED_TYPES. GitHub accepts 65,536 characters in a
-body, each of which has up to four bytes, and a comment's event has two bodies."""
+body, each of which has up to four bytes, and a comment's event has two bodies. So only hour files that are
+not GH Archive's have longer ones, and extraction in BigQuery needs no limit."""
 LARGEST_HOUR = 4 * 2**30  # decompressed bytes per hour file; real hour files have a quarter of this
 MOST_LINES = 2_000_000  # lines per hour file; real hour files have a tenth of this
 MOST_COMPRESSION = 100  # decompressed bytes per compressed byte; real hour files have eight
