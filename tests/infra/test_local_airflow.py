@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -15,15 +16,15 @@ from tests.support.fake_titler import fake_titler
 
 PATIENCE = 180  # seconds until the runs of the schedule must be done
 
-# In the runs `first` and `by-hand` there is something to do. In all others, `plan` and `vocab` exit with 99,
-# because nothing is new. `publish` leaves a child behind in its own session, as a task's worker processes
-# may.
+# In the runs `first`, `promoted` and `by-hand` there is something to do. In all others, `plan` and `vocab`
+# exit with 99, because nothing is new. `publish` leaves a child behind in its own session, as a task's worker
+# processes may.
 SCRIPT = """
 echo "${TITLER_ALERTS__TASK:--} $*" >> "$CALLS"
 case "$TITLER_ALERTS__TASK" in
   titler_refresh/first/publish/*) setsid sleep 600 </dev/null >/dev/null 2>&1 & ;;
   titler_train/by-hand/train/*) echo "no days to learn from" >&2; exit 1 ;;
-  titler_refresh/first/* | titler_train/by-hand/*) ;;
+  titler_refresh/first/* | titler_train/promoted/* | titler_train/by-hand/*) ;;
   */plan/* | */vocab/*) exit 99 ;;
 esac
 exit 0
@@ -32,8 +33,9 @@ exit 0
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
-    """What the schedules start; then, by hand, a refresh, a refresh with nothing to do, and a failing
-    training. Then Airflow is stopped. tests/dags/test_backfill.py has backfills and killed tasks.
+    """What the schedules start; then, by hand, a refresh, a refresh with nothing to do, a training whose
+    model is promoted, and a failing one. Then Airflow is stopped. tests/dags/test_backfill.py has backfills
+    and killed tasks.
     """
     folder = tmp_path_factory.mktemp("airflow")
     calls = folder / "calls"
@@ -46,6 +48,9 @@ def night(tmp_path_factory):
         for run in ("first", "second"):
             airflow.trigger("titler_refresh", run)
             DagWatcher(airflow, "titler_refresh").wait_until_done()
+        airflow.trigger("titler_train", "promoted")
+        DagWatcher(airflow, "titler_train").wait_until_done()
+        seen["started_by_a_promotion"] = wait_for_the_refresh_of(airflow, "titler_champion")
         airflow.trigger("titler_train", "by-hand")
         with pytest.raises(AirflowError) as failure:
             DagWatcher(airflow, "titler_train").wait_until_done()
@@ -78,6 +83,20 @@ def wait_for_the_schedules(airflow):
         time.sleep(1)
 
 
+def wait_for_the_refresh_of(airflow, asset):
+    """Waits until an event of this asset has started a refresh, and the refresh is done. Returns its id."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for run in airflow.get("dags/titler_refresh/dagRuns")["dag_runs"]:
+            path = f"dags/titler_refresh/dagRuns/{quote(run['dag_run_id'], safe='')}/upstreamAssetEvents"
+            if run["state"] == "success" and any(
+                event["name"] == asset for event in airflow.get(path)["asset_events"]
+            ):
+                return run["dag_run_id"]
+        time.sleep(1)
+    raise AssertionError(f"no refresh was started by {asset}")
+
+
 def calls_in(file):
     """The attempt (DAG/RUN/TASK/NUMBER), the verb and the options of every call of `titler`."""
     return [line.split() for line in file.read_text().splitlines()]
@@ -96,6 +115,13 @@ def test_yesterday_is_ingested_after_a_check_of_its_source(night):
 
 def test_the_schedule_and_a_new_day_each_start_a_release(night):
     assert {run["run_type"] for run in night["scheduled_runs"]} == {"asset_triggered", "scheduled"}
+
+
+def test_a_promotion_starts_a_release(night):
+    verbs = [call[1] for call in night["calls"] if call[0].startswith("titler_train/promoted/")]
+    assert "promote" in verbs
+    started = f"titler_refresh/{night['started_by_a_promotion']}/"
+    assert [call[1] for call in night["calls"] if call[0].startswith(started)] == ["plan"]
 
 
 def test_a_release_with_nothing_new_ends_with_its_plan(night):
@@ -130,7 +156,7 @@ def test_the_error_names_the_failed_task_and_has_the_end_of_its_log(night):
 
 
 def test_its_metadata_is_in_its_own_database(night):
-    assert night["runs"] == 3
+    assert night["runs"] == 4
     assert "airflow.db" in night["files"]
 
 
