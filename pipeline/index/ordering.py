@@ -63,6 +63,9 @@ Knots = tuple[tuple[float, float], ...]
 _TEN_YEARS: Final = 3653.0
 _UNKNOWN_AGE: Final = 365.0
 _CROWD: Final = 5
+MIN_TERMS: Final = 3
+"""The words of an older issue with fewer distinct terms, such as "dead issue" or "test", do not count: it
+does not report a problem, so nothing can be its duplicate."""
 _LIMIT: Final = 2.0
 _NO_WEIGHT: Final = 1e-9
 
@@ -128,7 +131,8 @@ class _Shared:
         self.counted = ~words.has_template_body[items][self.rows] | (self.kinds & IN_TITLE > 0)
         terms = queries.terms[first:end]
         positions = np.searchsorted(terms, issues.terms[places])
-        is_shared = (positions < len(terms)) & self.counted
+        self.has_content = self.sums(self.counted) >= MIN_TERMS
+        is_shared = (positions < len(terms)) & self.counted & self.has_content[self.rows]
         is_shared[is_shared] = terms[positions[is_shared]] == issues.terms[places][is_shared]
         self.is_shared, self.query_positions = is_shared, positions[is_shared]
 
@@ -206,10 +210,11 @@ class _Shared:
 
     def same_body(self) -> NDArray[np.bool_]:
         """Returns whether each item has the same body as the query. Templates that nobody filled in do not
-        count."""
+        count, and neither do items without content."""
         body = self.words.queries.body_hashes[self.query]
         is_same_body = (self.words.issues.body_hashes[self.items] == body) & (body != 0)
-        result: NDArray[np.bool_] = is_same_body & ~self.words.has_template_body[self.items]
+        is_template = self.words.has_template_body[self.items]
+        result: NDArray[np.bool_] = is_same_body & ~is_template & self.has_content
         return result
 
 
@@ -279,7 +284,7 @@ class Ordering:
 
 DEFAULT_ORDERING: Final = Ordering.from_json(
     {
-        "version": "2",
+        "version": "3",
         "weights": {
             "cosine": 4.664,
             "cosine_gap": 2.435,

@@ -92,6 +92,18 @@ def test_an_issue_of_the_same_pattern_about_something_else_is_not_suggested(titl
     assert probability(issue, other, cosine=0.9) < DEFAULT_MIN_PROBABILITY < probability(issue, issue, 0.98)
 
 
+@pytest.mark.parametrize("issue", [("dead issue", "dead issue"), ("Test", ""), ("WIP", "wip"), ("", "")])
+def test_a_copy_of_an_issue_without_content_is_not_suggested(issue: tuple[str, str]) -> None:
+    assert probability(issue, issue, cosine=1.0) < DEFAULT_MIN_PROBABILITY
+
+
+def test_a_copy_of_a_placeholder_with_a_body_that_many_have_is_not_suggested() -> None:
+    placeholder = ("Placeholder issue", "Nothing to see here.")
+    values = features(placeholder, [placeholder] * 5 + REPOSITORY, [1.0] * 5 + [0.2] * len(REPOSITORY))
+    row = np.array([[values[name][0] for name in FEATURES]], np.float32)
+    assert DEFAULT_ORDERING.probabilities(row)[0] < DEFAULT_MIN_PROBABILITY
+
+
 @pytest.mark.parametrize("prefix", ["[Bug]: ", "[WinUI] ", "\U0001f41b ", ":bug: "])
 def test_a_prefix_changes_nothing(prefix):
     title = "Parser loses comments"
