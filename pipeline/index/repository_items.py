@@ -55,18 +55,6 @@ class RepositoryItems:
             self.terms.slice(0, end) if self.terms else None,
         )
 
-    def take(self, positions: Numbers) -> RepositoryItems:
-        """Returns some of the issues, in the order of `positions`."""
-        return RepositoryItems(
-            self.segments[positions],
-            self.items[positions],
-            self.created_at[positions],
-            self.issue_ids[positions],
-            self.source_days[positions],
-            self.vectors[positions],
-            take_terms(self.terms, positions) if self.terms else None,
-        )
-
     def before(self, issue_ids: Numbers) -> Numbers:
         """Returns, for each issue in `issue_ids`, how many issues of the repository were opened before it.
         For an issue that is not in the repository, returns the number of all issues."""
