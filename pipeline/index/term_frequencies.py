@@ -16,7 +16,7 @@ from pipeline.text.issue_terms import IssueTerms
 
 BUCKETS: Final = 1 << 20
 _BUCKET: Final = np.uint32(BUCKETS - 1)
-_MAX_SORTED: Final = 1 << 16
+_MAX_SORTED: Final = 1 << 17
 """Up to this many terms are sorted by bucket. A table of all buckets takes longer for so few terms, and less
 time for more."""
 
