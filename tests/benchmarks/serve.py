@@ -2,7 +2,7 @@
 
     PYTHONPATH=. .venv/bin/python tests/benchmarks/serve.py LAKE
     ... --workers 4                      another number of worker processes
-    ... --seconds 600 --mixed 4          only a mixture of all requests, 4 per second, for ten minutes, minute by minute
+    ... --seconds 600 --mixed 4          only a mixture of all requests, 4 per second, for ten minutes
     ... --json                           one JSON object
 
 LAKE is a folder with a published release. `tests/benchmarks/night.py --folder DIR --keep` leaves one with as
@@ -16,8 +16,8 @@ Processor time is that of all processes of the server. It hardly depends on othe
 requests per second and times of answers do, so the load of the machine is printed, too.
 
 Two kinds of memory are printed. Anonymous memory is what the processes have allocated. It must not grow with
-the number of requests. Mapped files are pages of files of the lake. The operating system keeps them as long as
-nothing else needs the memory, and drops them at any time. Pages that are shared are counted once.
+the number of requests. Mapped files are pages of files of the lake, which the operating system keeps as long
+as nothing else needs the memory, and drops at any time. Pages that are shared are counted once.
 """
 
 from __future__ import annotations
