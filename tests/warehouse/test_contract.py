@@ -60,7 +60,9 @@ def release_to_read(folder: Path) -> Lake:
             *(prediction(number) for number in range(1, 10)),
             prediction(11, repo="c/d", confidence=0.25),
             prediction(12, repo="c/d", confidence=0.75),
-            prediction(13, repo="e/f", title="设置页面崩溃", predicted_title="crash", confidence=0.75),
+            prediction(
+                13, repo="e/f", title="设置页面崩溃", predicted_title="页面崩溃 crash", confidence=0.75
+            ),
             prediction(14, repo="e/f", title="アプリが起動しない", predicted_title="", abstained=True),
         ],
     )
@@ -211,7 +213,7 @@ def test_the_example_lists_the_probable_duplicates_of_a_repository(published: Wa
 def test_the_example_lists_the_most_different_titles_first(published: Warehouse) -> None:
     rows = published.query(Query.from_file("examples/most_different_titles")).to_pylist()
     assert [(row["title"], row["predicted_title"], row["shared_words"]) for row in rows] == [
-        ("设置页面崩溃", "crash", 0.0)
+        ("设置页面崩溃", "页面崩溃 crash", 0.8)
     ]  # without those whose title is vague, and the issue whose model abstained
 
 
