@@ -29,6 +29,7 @@ from pipeline.index.segment_search import cosines_with, hit_rows, search, search
 from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
     EVERYWHERE_CANDIDATES,
+    PreparedRepository,
     QueryBatch,
     compare_in_repository,
     lists_everywhere,
@@ -158,15 +159,14 @@ class SegmentedIndex:
         return _compare_older(query_issue, self._repository(segments, query_issue.repo))
 
     def _stored_probabilities(
-        self, query_issue: QueryIssue, repository: RepositoryItems, cosines: Vectors
+        self, query_issue: QueryIssue, repository: RepositoryItems, prepared: PreparedRepository
     ) -> dict[int, float]:
         """Returns the probabilities of the older candidates of an issue of the index, by their ids. They are
         those of the stored lists, which compare words with those of the older issues only. Empty for a
-        text. `repository` has the issues of its repository, and `cosines` (1, n) are the issue's with them.
-        """
+        text. `repository` has the issues of its repository, and `prepared` belongs to all of them."""
         if query_issue.day is None:
             return {}
-        comparison = _compare_older(query_issue, repository, cosines)
+        comparison = _compare_older(query_issue, repository, prepared)
         probabilities = probabilities_of(self._ordering, comparison.features())
         return dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
 
@@ -225,11 +225,13 @@ class SegmentedIndex:
                 continue
             segments = self._segments_of(repo)
             repository = self._repository(segments, repo)
-            cosines = cosines_with(repository, query_batch.queries)
+            prepared = PreparedRepository.of(
+                repository, query_issue.terms, cosines_with(repository, query_batch.queries)
+            )
             is_own = repo == query_issue.repo
-            stored = self._stored_probabilities(query_issue, repository, cosines) if is_own else {}
+            stored = self._stored_probabilities(query_issue, repository, prepared) if is_own else {}
             ((listed, by_id),) = lists_in_repository(
-                repository, query_batch, search_request.count, self._ordering, stored, cosines
+                repository, query_batch, search_request.count, self._ordering, stored, prepared
             )
             own_probabilities |= by_id
             if repo == search_request.repo:
@@ -339,10 +341,10 @@ def _query_issue(segment: Segment, item: int, repo: str) -> QueryIssue:
 
 
 def _compare_older(
-    query_issue: QueryIssue, repository: RepositoryItems, cosines: Vectors | None = None
+    query_issue: QueryIssue, repository: RepositoryItems, prepared: PreparedRepository | None = None
 ) -> Comparison:
     """Returns the comparison of an issue of the index, which has terms, with the older candidates among the
-    issues of its repository. `cosines` (1, n) are those of the issue with all of them."""
+    issues of its repository. `prepared` belongs to all issues of the repository."""
     assert query_issue.terms is not None
     assert query_issue.day is not None
     day = int(np.datetime64(query_issue.day, "D").astype(np.int64))
@@ -350,7 +352,10 @@ def _compare_older(
     ages = Ages(opened_at, issue_id, np.array([day]))
     queries = Queries(query_issue.vector[None, :], None, ages)
     query_batch = QueryBatch(queries, query_issue.terms, opened_at, issue_id)
-    (comparison,) = compare_in_repository(repository.until(day), query_batch, cosines=cosines)
+    older = repository.until(day)
+    if prepared is not None and len(older) < len(repository):
+        prepared = PreparedRepository.of(older, query_issue.terms, prepared.cosines)
+    (comparison,) = compare_in_repository(older, query_batch, prepared=prepared)
     return comparison
 
 

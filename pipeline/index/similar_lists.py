@@ -60,18 +60,39 @@ class QueryBatch:
         return len(self.queries)
 
 
+@dataclass(frozen=True)
+class PreparedRepository:
+    """What a search in a repository computes for some queries before it chooses candidates: the words of the
+    queries in its issues, and whether each issue may be a candidate. `cosines` (queries, issues) are None if
+    they are not known yet."""
+
+    words: RepositoryWords
+    is_eligible: npt.NDArray[np.bool_]
+    cosines: Vectors | None
+
+    @classmethod
+    def of(
+        cls, repository: RepositoryItems, queries: IssueTerms, cosines: Vectors | None = None
+    ) -> PreparedRepository:
+        """Prepares a search for queries with these terms. The repository must have terms."""
+        assert repository.terms is not None
+        words = RepositoryWords(repository.terms, queries)
+        return cls(words, _first_of_groups(repository.terms, words.has_template_body), cosines)
+
+
 def lists_in_repository(
     repository: RepositoryItems,
     query_batch: QueryBatch,
     count: int,
     ordering: Ordering,
     stored: Mapping[int, float] = NOTHING_STORED,
-    cosines: Vectors | None = None,
+    prepared: PreparedRepository | None = None,
 ) -> Iterator[tuple[Listed, Mapping[int, float]]]:
     """Yields two values for each query: its list from the repository, with up to `count` issues, and a dict
     from the issue id to the probability of all its candidates. The repository must have terms. `stored` are
-    probabilities by issue id that are taken instead of computed ones. For `cosines`, see `search_exactly`."""
-    for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count), cosines):
+    probabilities by issue id that are taken instead of computed ones. `prepared` is computed if it is None.
+    """
+    for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count), prepared):
         features = comparison.features()
         computed, ids = probabilities_of(ordering, features), comparison.issue_ids.tolist()
         by_id = {id_: stored.get(id_, each) for id_, each in zip(ids, computed.tolist(), strict=True)}
@@ -83,20 +104,20 @@ def compare_in_repository(
     repository: RepositoryItems,
     query_batch: QueryBatch,
     candidates: int = CANDIDATES,
-    cosines: Vectors | None = None,
+    prepared: PreparedRepository | None = None,
 ) -> Iterator[Comparison]:
     """Yields each query with its candidates in a repository: up to `candidates` issues that are found by
-    vector, and as many that are found by words. The repository must have terms. For `cosines`, see
-    `search_exactly`."""
+    vector, and as many that are found by words. The repository must have terms. `prepared` is computed if it
+    is None."""
     assert repository.terms is not None
     older_only = query_batch.queries.ages is not None
     older_counts = (
         repository.before(query_batch.issue_ids) if older_only else np.full(len(query_batch), len(repository))
     )
-    words = RepositoryWords(repository.terms, query_batch.terms)
-    is_eligible = _first_of_groups(repository.terms, words.has_template_body)
+    prepared = prepared or PreparedRepository.of(repository, query_batch.terms)
+    words, is_eligible = prepared.words, prepared.is_eligible
     # The query may be among its own hits.
-    hits = search_exactly(repository, query_batch.queries, candidates + 1, is_eligible, cosines)
+    hits = search_exactly(repository, query_batch.queries, candidates + 1, is_eligible, prepared.cosines)
     for query, own in enumerate(_slices(hits, len(query_batch))):
         by_words = words.best(query, int(older_counts[query]), candidates + 1, is_eligible)
         positions, own_cosines = _candidates(repository, query_batch, query, by_words, hits, own)
