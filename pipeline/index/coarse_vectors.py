@@ -1,4 +1,4 @@
-"""Leaves out the items of a segment that are certainly not among the nearest of a query.
+"""Leaves out the items that are certainly not among the nearest of a query.
 
 A copy of the vectors is kept in memory, with 8 bits per number. It is compared several times as fast as the
 stored vectors. The cosines are wrong by at most `error`, so an item is left out only if enough others are
@@ -7,6 +7,7 @@ nearer whatever the errors are. The remaining items are few, and are compared ex
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +16,14 @@ import numpy.typing as npt
 
 from pipeline.index.highest_scores import highest_scores
 from pipeline.index.release_days import EmbeddingMatrix
-from pipeline.index.unit_vectors import VECTORS_PER_BLOCK, Lengths, Vectors, rows_of, unit_vectors
+from pipeline.index.unit_vectors import VECTORS_PER_BLOCK, Lengths, Rows, Vectors, rows_of, unit_vectors
 
 Numbers = npt.NDArray[np.int64]
 _LARGEST: Final = 127
 _ROUNDING: Final = 4e-6
 """Largest error of a cosine in single precision, apart from the 8 bits."""
+VECTORS_TOGETHER: Final = 1024
+"""Number of vectors that are converted to single precision together, so that they stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,39 @@ class CoarseVectors:
             error = max(error, float(np.linalg.norm(units, axis=1).max()))
         return cls(numbers, scales, error + _ROUNDING)
 
-    def possibly_nearest(self, unit_query: Vectors, items: Numbers, count: int, bound: float) -> Numbers:
-        """Returns the items that may be among the `count` nearest of a query, whose vector (size,) has the
-        length 1. Items whose cosine is certainly lower than `bound` are left out, too."""
+    @classmethod
+    def joined(cls, blocks: Sequence[CoarseVectors]) -> CoarseVectors:
+        """Concatenates several objects of this class, in order. There must be at least one."""
+        return cls(
+            np.concatenate([block.numbers for block in blocks]),
+            np.concatenate([block.scales for block in blocks]),
+            max(block.error for block in blocks),
+        )
+
+    def possibly_nearest(self, unit_queries: Vectors, items: Numbers, count: int) -> tuple[Numbers, Numbers]:
+        """Returns pairs of a query and an item that may be among the query's `count` nearest: positions of
+        queries, and items. `unit_queries` (queries, size) have the length 1."""
         if len(items) <= count:
-            return items
-        cosines = np.empty(len(items), np.float32)
-        for start in range(0, len(items), VECTORS_PER_BLOCK):
-            own = slice(start, start + VECTORS_PER_BLOCK)
-            np.matmul(self.numbers[rows_of(items[own])].astype(np.float32), unit_query, out=cosines[own])
-        cosines *= self.scales[items]
-        bounds = np.array([bound + self.error], np.float32)
-        _, columns, _ = highest_scores(cosines[None], count, 2 * self.error, bounds)
-        return items[columns]
+            return np.repeat(np.arange(len(unit_queries)), len(items)), np.tile(items, len(unit_queries))
+        rows, columns, _ = highest_scores(self._cosines(unit_queries, items), count, 2 * self.error)
+        return rows, items[columns]
+
+    def _cosines(self, unit_queries: Vectors, items: Numbers) -> Vectors:
+        """Returns approximate cosines, shape (queries, items)."""
+        rows, transposed = rows_of(items), np.ascontiguousarray(unit_queries.T)
+        cosines = np.empty((len(items), len(unit_queries)), np.float32)
+        block = np.empty((VECTORS_TOGETHER, self.numbers.shape[1]), np.float32)
+        for start in range(0, len(items), VECTORS_TOGETHER):
+            own = slice(start, min(start + VECTORS_TOGETHER, len(items)))
+            numbers = block[: own.stop - own.start]
+            numbers[...] = self.numbers[_slice_of(rows, own)]
+            np.matmul(numbers, transposed, out=cosines[own])
+        cosines *= self.scales[rows][:, None]
+        return np.ascontiguousarray(cosines.T)
+
+
+def _slice_of(rows: Rows, own: slice) -> Rows:
+    """Returns the rows at the positions `own` of `rows`."""
+    if isinstance(rows, slice):
+        return slice(rows.start + own.start, rows.start + own.stop)
+    return rows[own]

@@ -113,15 +113,17 @@ def read_repository(segments: Sequence[Segment], slices: Slices) -> RepositoryIt
         np.concatenate([getattr(segment, name)[own] for segment, own in of_segments])
         for name in ("source_days", "created_at", "issue_ids")
     )
-    order = np.lexsort((issue_ids, created_at, source_days))
     has_terms = all(segment.has_terms for segment, _ in of_segments)
     terms = [segment.terms.slice(own.start, own.stop) for segment, own in of_segments] if has_terms else []
-    return RepositoryItems(
-        np.repeat([position for position, _ in slices], [len(items) for _, items in slices])[order],
-        np.concatenate([np.arange(items.start, items.stop) for _, items in slices])[order],
-        created_at[order],
-        issue_ids[order],
-        source_days[order],
-        np.concatenate([segment.vectors[own] for segment, own in of_segments])[order],
-        take_terms(IssueTerms.concatenate(terms), order) if has_terms else None,
+    items = RepositoryItems(
+        np.repeat([position for position, _ in slices], [len(items) for _, items in slices]),
+        np.concatenate([np.arange(items.start, items.stop) for _, items in slices]),
+        created_at,
+        issue_ids,
+        source_days,
+        np.concatenate([segment.vectors[own] for segment, own in of_segments]),
+        IssueTerms.concatenate(terms) if has_terms else None,
     )
+    order = np.lexsort((issue_ids, created_at, source_days))
+    # Nearly always, the issues are in order already, because segments are in order and sorted by age.
+    return items if (order == np.arange(len(order))).all() else items.take(order)

@@ -32,7 +32,6 @@ import pyarrow.parquet as pq
 from pipeline.contracts import SEGMENT_REPOSITORIES, SEGMENTS
 from pipeline.errors import LakeError
 from pipeline.index import annoy_index
-from pipeline.index.coarse_vectors import CoarseVectors
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.segment_terms import read_terms, take_terms, write_terms
 from pipeline.index.unit_vectors import Lengths, Rows, lengths_of
@@ -127,8 +126,6 @@ class Segment:
         self.last_source_day = int(figures["last_source_day"])
         self.has_annoy = bool(figures["annoy"])
         self._term_count: int | None = figures.get("terms")
-        self.coarse: CoarseVectors | None = None
-        """A copy of the vectors, with which single queries are answered faster; see `keep_coarse_vectors`."""
 
     @classmethod
     def of_batch(
@@ -153,11 +150,6 @@ class Segment:
     @cached_property
     def _all_lengths(self) -> Lengths:
         return lengths_of(self.vectors)
-
-    def keep_coarse_vectors(self) -> None:
-        """Keeps a copy of the vectors in memory, one byte per number, so that an exact search of a single
-        query is several times as fast. Reads all vectors. Raises LakeError if the file is damaged."""
-        self.coarse = CoarseVectors.of(self.vectors, self._all_lengths)
 
     @cached_property
     def created_at(self) -> Numbers:
@@ -218,9 +210,9 @@ class Segment:
     def of_repository(self, repo: str) -> range:
         """Returns the items of a repository, the oldest first. The range is empty if there are none. Raises
         LakeError if the file is damaged."""
-        names = self._repositories.column("repo")
-        row = bisect_left(range(len(names)), repo, key=lambda place: names[place].as_py())
-        if row == len(names) or names[row].as_py() != repo:
+        names = self._repository_names
+        row = bisect_left(names, repo)
+        if row == len(names) or names[row] != repo:
             return range(0)
         first, count = (self._repositories.column(name)[row].as_py() for name in ("first_item", "items"))
         return range(first, first + count)
@@ -248,6 +240,11 @@ class Segment:
     def _repositories(self) -> pa.Table:
         path = self._path_of(REPOSITORIES_FILE)
         return self._read(lambda: pq.ParquetFile(path, memory_map=True).read().combine_chunks())
+
+    @cached_property
+    def _repository_names(self) -> list[str]:
+        names: list[str] = self._repositories.column("repo").to_pylist()
+        return names
 
     @cached_property
     def _items_file(self) -> pq.ParquetFile:

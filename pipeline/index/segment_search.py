@@ -18,6 +18,7 @@ import pyarrow as pa
 from pipeline.contracts import SEGMENTS
 from pipeline.index.highest_scores import highest_scores
 from pipeline.index.queries import Ages, Hits, Items, Queries, Vectors
+from pipeline.index.recent_vectors import RecentVectors
 from pipeline.index.segment import Numbers, Segment
 from pipeline.index.unit_vectors import rows_of, unit_vectors
 from pipeline.settings import Index as IndexSettings
@@ -40,34 +41,77 @@ more, the oldest are kept."""
 OVERSAMPLING = 10
 """If some of the items are not allowed, a query gets this many candidates per wanted neighbour from an Annoy
 index."""
+MANY_CANDIDATES = 1000
+"""If the search with 8 bits leaves more candidates per query than this, they are compared in single precision
+first."""
 DECIMALS = 12
 """Cosines are rounded, so that issues with equal texts are equally distant."""
 
 
-def search(segments: Sequence[Segment], queries: Queries, neighbours: int, settings: IndexSettings) -> Hits:
+def search(
+    segments: Sequence[Segment],
+    queries: Queries,
+    neighbours: int,
+    settings: IndexSettings,
+    recent: RecentVectors | None = None,
+) -> Hits:
     """Returns up to `neighbours` nearest allowed issues of each query, from all segments together.
 
     A segment with an Annoy index is searched with it, unless at most `index.exact_items` of its issues are
-    allowed. Then these are compared one by one.
+    allowed. Then these are compared one by one. `recent` makes this faster for few queries without ages.
     """
     blocks = []
     for start in range(0, max(1, len(queries)), QUERIES_PER_BLOCK):
         block = queries.take(np.arange(start, min(start + QUERIES_PER_BLOCK, len(queries))))
         bounds = np.full(len(block), -np.inf, np.float32)
-        candidates = [
+        candidates, searched = [], list[int]()
+        if recent is not None and len(block):
+            candidates = _recent_candidates(recent, segments, block, neighbours, bounds)
+            searched = recent.segments_for(block.opened_since)
+        candidates += [
             (position, *_candidates(segment, block, neighbours, settings, bounds))
             for position, segment in enumerate(segments)
-            if len(block) and segment.items
+            if position not in searched and len(block) and segment.items and not _none_allowed(segment, block)
         ]
         blocks.append(_merged(segments, block, candidates, neighbours).shifted(start))
     return Hits.joined(blocks)
 
 
-def search_exactly(items: Items, queries: Queries, neighbours: int) -> Hits:
-    """Returns up to `neighbours` nearest allowed issues of each query. Compares all of `items`."""
+def _recent_candidates(
+    recent: RecentVectors, segments: Sequence[Segment], queries: Queries, neighbours: int, bounds: Vectors
+) -> list[tuple[int, Numbers, Numbers]]:
+    """Returns pairs of a query and an item of each of the segments of `recent`. They include the nearest
+    allowed items of each query."""
+    candidates = recent.candidates(queries, _unit(queries.vectors), neighbours)
+    if sum(len(rows) for _, rows, _ in candidates) <= MANY_CANDIDATES * len(queries):
+        return candidates
+    # Issues with equal texts, of which a robot may have opened thousands.
+    return [
+        (position, *_exact(segments[position], np.unique(items), queries, neighbours, bounds))
+        for position, _, items in candidates
+    ]
+
+
+def search_exactly(
+    items: Items,
+    queries: Queries,
+    neighbours: int,
+    is_eligible: npt.NDArray[np.bool_] | None = None,
+    cosines: Vectors | None = None,
+) -> Hits:
+    """Returns up to `neighbours` nearest allowed issues of each query. Compares all of `items` for which
+    `is_eligible` is true. `cosines` is the result of `cosines_with`, if it is known already."""
     bounds = np.full(len(queries), -np.inf, np.float32)
-    pairs = _exact(items, _allowed(items, queries, range(len(items.issue_ids))), queries, neighbours, bounds)
+    allowed = _allowed(items, queries, range(len(items.issue_ids)))
+    if is_eligible is not None:
+        allowed = allowed[is_eligible[allowed]]
+    pairs = _exact(items, allowed, queries, neighbours, bounds, cosines)
     return _merged([items], queries, [(0, *pairs)], neighbours)
+
+
+def cosines_with(items: Items, queries: Queries) -> Vectors:
+    """Returns the cosine of each query and each item in single precision, shape (queries, items)."""
+    return _cosines(_unit(queries.vectors), items, np.arange(len(items.issue_ids)), None)
 
 
 def _candidates(
@@ -78,9 +122,6 @@ def _candidates(
     everything = range(segment.items)
     if not segment.has_annoy:
         allowed = _allowed(segment, queries, everything)
-        if segment.coarse and len(queries) == 1 and queries.ages is None:
-            unit_query = _unit(queries.vectors)[0]
-            allowed = segment.coarse.possibly_nearest(unit_query, allowed, neighbours, float(bounds[0]))
         return _exact(segment, allowed, queries, neighbours, bounds)
     counts = _allowed_counts(segment, queries)
     rows_exact, rows_annoy = (
@@ -114,6 +155,14 @@ def _all_allowed(segment: Items, queries: Queries) -> bool:
     )
 
 
+def _none_allowed(segment: Items, queries: Queries) -> bool:
+    """Returns whether certainly no issue of the segment is allowed for any query. Opens no file of it."""
+    since, ages = queries.opened_since, queries.ages
+    return (since is not None and segment.last_created_at < since) or (
+        ages is not None and segment.first_created_at > ages.created_at.max()
+    )
+
+
 def _allowed(segment: Items, queries: Queries, items: range) -> Numbers:
     """Returns the items that are allowed for at least one query. If all items of a segment are allowed, or
     none, opens no file of it."""
@@ -121,9 +170,7 @@ def _allowed(segment: Items, queries: Queries, items: range) -> Numbers:
     numbers = np.arange(items.start, items.stop)
     if _all_allowed(segment, queries):
         return numbers
-    if (since is not None and segment.last_created_at < since) or (
-        ages is not None and segment.first_created_at > ages.created_at.max()
-    ):
+    if _none_allowed(segment, queries):
         return numbers[:0]
     own = slice(items.start, items.stop)
     allowed = np.ones(len(numbers), dtype=bool)
@@ -147,9 +194,15 @@ def _allowed_counts(segment: Segment, queries: Queries) -> Numbers:
 
 
 def _exact(
-    segment: Items, items: Numbers, queries: Queries, neighbours: int, bounds: Vectors
+    segment: Items,
+    items: Numbers,
+    queries: Queries,
+    neighbours: int,
+    bounds: Vectors,
+    cosines: Vectors | None = None,
 ) -> tuple[Numbers, Numbers]:
-    """Returns pairs of each query and its nearest allowed items among `items`.
+    """Returns pairs of each query and its nearest allowed items among `items`. `cosines` has those of all
+    items of the segment, if they are known already.
 
     `bounds` has a cosine per query, or -inf. If `neighbours` items of other segments are known to be as near,
     farther items are left out. Raises the bounds to what is known after this search.
@@ -163,11 +216,14 @@ def _exact(
     for start in range(0, len(items), ITEMS_PER_BLOCK):
         block = items[start : start + ITEMS_PER_BLOCK]
         step = max(1, SCORES_PER_PRODUCT // len(block))
-        vectors = _unit_vectors(segment, block) if len(queries) > step else None
+        vectors = _unit_vectors(segment, block) if len(queries) > step and cosines is None else None
         for first in range(0, len(queries), step):
-            scores = _cosines(unit_queries[first : first + step], segment, block, vectors)
+            own = slice(first, first + step)
+            if cosines is None:
+                scores = _cosines(unit_queries[own], segment, block, vectors)
+            else:
+                scores = cosines[own, block]
             if ages is not None:
-                own = slice(first, first + step)
                 scores[np.arange(start, start + len(block)) >= older[own, None]] = -np.inf
                 if segment.last_source_day > ages.source_days[own].min():
                     scores[segment.source_days[block] > ages.source_days[own, None]] = -np.inf

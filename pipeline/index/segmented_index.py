@@ -21,13 +21,15 @@ from pipeline.index.issues_of_release import (
 )
 from pipeline.index.ordering import Ordering
 from pipeline.index.queries import Ages, Hits, Queries, Vectors, months_before
+from pipeline.index.recent_vectors import RecentVectors
 from pipeline.index.release_days import repository_group
 from pipeline.index.repository_items import RepositoryItems, read_repository
 from pipeline.index.segment import Segment
-from pipeline.index.segment_search import hit_rows, search, search_exactly
+from pipeline.index.segment_search import cosines_with, hit_rows, search, search_exactly
 from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
     EVERYWHERE_CANDIDATES,
+    PreparedRepository,
     QueryBatch,
     compare_in_repository,
     lists_everywhere,
@@ -105,14 +107,15 @@ class SegmentedIndex:
         self._groups = groups
         self._settings = settings
         self._ordering = ordering
+        self._recent: RecentVectors | None = None
         self._repository_named = lru_cache(NAMES_REMEMBERED)(self._find_name)
 
     def prepare_for_many_queries(self) -> None:
-        """Keeps copies of the vectors in memory that are compared without an Annoy index, one byte per
-        number. Raises LakeError if a file is damaged."""
-        for segment in self._segments:
-            if not segment.has_annoy:
-                segment.keep_coarse_vectors()
+        """Keeps a copy of the vectors in memory that a search in all repositories compares one by one, with
+        one byte per number. Raises LakeError if a file is damaged."""
+        self._recent = RecentVectors.of(
+            self._segments, self._months_before(), self._settings.index.exact_items
+        )
 
     def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the
@@ -150,28 +153,20 @@ class SegmentedIndex:
         """Returns the comparison of an issue of the index with the older candidates of its repository, as the
         stage `index` makes it for the stored list. Returns None if the index has no terms."""
         assert query_issue.repo is not None
-        assert query_issue.day is not None
         segments = self._segments_of(query_issue.repo)
         if query_issue.terms is None or not all(segment.has_terms for segment in segments):
             return None
-        day = np.datetime64(query_issue.day, "D").astype(np.int64)
-        opened_at, issue_id = np.array([query_issue.opened_at]), np.array([query_issue.issue_id])
-        ages = Ages(opened_at, issue_id, np.array([day]))
-        queries = Queries(query_issue.vector[None, :], None, ages)
-        query_batch = QueryBatch(queries, query_issue.terms, opened_at, issue_id)
-        repository = self._repository(segments, query_issue.repo).until(int(day))
-        (comparison,) = compare_in_repository(repository, query_batch)
-        return comparison
+        return _compare_older(query_issue, self._repository(segments, query_issue.repo))
 
-    def _stored_probabilities(self, query_issue: QueryIssue) -> dict[int, float]:
+    def _stored_probabilities(
+        self, query_issue: QueryIssue, repository: RepositoryItems, prepared: PreparedRepository
+    ) -> dict[int, float]:
         """Returns the probabilities of the older candidates of an issue of the index, by their ids. They are
         those of the stored lists, which compare words with those of the older issues only. Empty for a
-        text."""
+        text. `repository` has the issues of its repository, and `prepared` belongs to all of them."""
         if query_issue.day is None:
             return {}
-        comparison = self.older_in_repository(query_issue)
-        if comparison is None:
-            return {}
+        comparison = _compare_older(query_issue, repository, prepared)
         probabilities = probabilities_of(self._ordering, comparison.features())
         return dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
 
@@ -230,9 +225,13 @@ class SegmentedIndex:
                 continue
             segments = self._segments_of(repo)
             repository = self._repository(segments, repo)
-            stored = self._stored_probabilities(query_issue) if repo == query_issue.repo else {}
+            prepared = PreparedRepository.of(
+                repository, query_issue.terms, cosines_with(repository, query_batch.queries)
+            )
+            is_own = repo == query_issue.repo
+            stored = self._stored_probabilities(query_issue, repository, prepared) if is_own else {}
             ((listed, by_id),) = lists_in_repository(
-                repository, query_batch, search_request.count, self._ordering, stored
+                repository, query_batch, search_request.count, self._ordering, stored, prepared
             )
             own_probabilities |= by_id
             if repo == search_request.repo:
@@ -292,9 +291,13 @@ class SegmentedIndex:
         return read_repository(segments, [(position, items) for position, items in slices if items])
 
     def _hits_everywhere(self, vector: Vectors, count: int, since: date | None) -> Hits:
-        months = self._settings.similar.months
-        opened_since = midnight(since) if since else months_before(self._release.plan.days[-1].day, months)
-        return search(self._segments, Queries(vector, opened_since), count, self._settings.index)
+        opened_since = midnight(since) if since else self._months_before()
+        queries = Queries(vector, opened_since)
+        return search(self._segments, queries, count, self._settings.index, self._recent)
+
+    def _months_before(self) -> int:
+        """Returns the first moment of the months in which all repositories are searched."""
+        return months_before(self._release.plan.days[-1].day, self._settings.similar.months)
 
     def _rows(self, name: str, segments: Sequence[Segment], listed: Listed) -> list[dict[str, Any]]:
         hits = Hits(np.zeros(len(listed), np.int64), listed.segments, listed.items, listed.distances)
@@ -335,6 +338,25 @@ def _query_issue(segment: Segment, item: int, repo: str) -> QueryIssue:
         repo,
         str(np.datetime64(int(segment.source_days[item]), "D")),
     )
+
+
+def _compare_older(
+    query_issue: QueryIssue, repository: RepositoryItems, prepared: PreparedRepository | None = None
+) -> Comparison:
+    """Returns the comparison of an issue of the index, which has terms, with the older candidates among the
+    issues of its repository. `prepared` belongs to all issues of the repository."""
+    assert query_issue.terms is not None
+    assert query_issue.day is not None
+    day = int(np.datetime64(query_issue.day, "D").astype(np.int64))
+    opened_at, issue_id = np.array([query_issue.opened_at]), np.array([query_issue.issue_id])
+    ages = Ages(opened_at, issue_id, np.array([day]))
+    queries = Queries(query_issue.vector[None, :], None, ages)
+    query_batch = QueryBatch(queries, query_issue.terms, opened_at, issue_id)
+    older = repository.until(day)
+    if prepared is not None and len(older) < len(repository):
+        prepared = PreparedRepository.of(older, query_issue.terms, prepared.cosines)
+    (comparison,) = compare_in_repository(older, query_batch, prepared=prepared)
+    return comparison
 
 
 def _without_id(row: dict[str, Any]) -> dict[str, Any]:

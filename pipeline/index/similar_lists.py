@@ -8,7 +8,7 @@ of the last months. `Comparison` chooses the issues of a list from its candidate
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pipeline.index.comparison import Comparison, Floats, Listed, probabilities_of, text_groups
 from pipeline.index.ordering import Ordering
-from pipeline.index.queries import Hits, Queries
+from pipeline.index.queries import Hits, Queries, Vectors
 from pipeline.index.repository_items import RepositoryItems
 from pipeline.index.repository_words import RepositoryWords
 from pipeline.index.segment import Numbers, Segment
@@ -60,17 +60,39 @@ class QueryBatch:
         return len(self.queries)
 
 
+@dataclass(frozen=True)
+class PreparedRepository:
+    """What a search in a repository computes for some queries before it chooses candidates: the words of the
+    queries in its issues, and whether each issue may be a candidate. `cosines` (queries, issues) are None if
+    they are not known yet."""
+
+    words: RepositoryWords
+    is_eligible: npt.NDArray[np.bool_]
+    cosines: Vectors | None
+
+    @classmethod
+    def of(
+        cls, repository: RepositoryItems, queries: IssueTerms, cosines: Vectors | None = None
+    ) -> PreparedRepository:
+        """Prepares a search for queries with these terms. The repository must have terms."""
+        assert repository.terms is not None
+        words = RepositoryWords(repository.terms, queries)
+        return cls(words, _first_of_groups(repository.terms, words.has_template_body), cosines)
+
+
 def lists_in_repository(
     repository: RepositoryItems,
     query_batch: QueryBatch,
     count: int,
     ordering: Ordering,
     stored: Mapping[int, float] = NOTHING_STORED,
+    prepared: PreparedRepository | None = None,
 ) -> Iterator[tuple[Listed, Mapping[int, float]]]:
     """Yields two values for each query: its list from the repository, with up to `count` issues, and a dict
     from the issue id to the probability of all its candidates. The repository must have terms. `stored` are
-    probabilities by issue id that are taken instead of computed ones."""
-    for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count)):
+    probabilities by issue id that are taken instead of computed ones. `prepared` is computed if it is None.
+    """
+    for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count), prepared):
         features = comparison.features()
         computed, ids = probabilities_of(ordering, features), comparison.issue_ids.tolist()
         by_id = {id_: stored.get(id_, each) for id_, each in zip(ids, computed.tolist(), strict=True)}
@@ -79,23 +101,26 @@ def lists_in_repository(
 
 
 def compare_in_repository(
-    repository: RepositoryItems, query_batch: QueryBatch, candidates: int = CANDIDATES
+    repository: RepositoryItems,
+    query_batch: QueryBatch,
+    candidates: int = CANDIDATES,
+    prepared: PreparedRepository | None = None,
 ) -> Iterator[Comparison]:
     """Yields each query with its candidates in a repository: up to `candidates` issues that are found by
-    vector, and as many that are found by words. The repository must have terms."""
+    vector, and as many that are found by words. The repository must have terms. `prepared` is computed if it
+    is None."""
     assert repository.terms is not None
     older_only = query_batch.queries.ages is not None
     older_counts = (
         repository.before(query_batch.issue_ids) if older_only else np.full(len(query_batch), len(repository))
     )
-    words = RepositoryWords(repository.terms, query_batch.terms)
-    is_eligible = _first_of_groups(repository.terms, words.has_template_body)
-    hits = _nearest(
-        repository, query_batch.queries, candidates + 1, is_eligible
-    )  # the query may be among them
+    prepared = prepared or PreparedRepository.of(repository, query_batch.terms)
+    words, is_eligible = prepared.words, prepared.is_eligible
+    # The query may be among its own hits.
+    hits = search_exactly(repository, query_batch.queries, candidates + 1, is_eligible, prepared.cosines)
     for query, own in enumerate(_slices(hits, len(query_batch))):
         by_words = words.best(query, int(older_counts[query]), candidates + 1, is_eligible)
-        positions, cosines = _candidates(repository, query_batch, query, by_words, hits, own)
+        positions, own_cosines = _candidates(repository, query_batch, query, by_words, hits, own)
         yield Comparison(
             words,
             query,
@@ -105,7 +130,7 @@ def compare_in_repository(
             take_terms(repository.terms, positions),
             repository.segments[positions],
             repository.items[positions],
-            cosines,
+            own_cosines,
             repository.created_at[positions],
             repository.issue_ids[positions],
         )
@@ -120,18 +145,6 @@ def _first_of_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_
     is_eligible = np.empty(len(order), np.bool_)
     is_eligible[order] = places < GROUP_CANDIDATES
     return is_eligible
-
-
-def _nearest(
-    repository: RepositoryItems, queries: Queries, count: int, is_eligible: npt.NDArray[np.bool_]
-) -> Hits:
-    """Returns the nearest issues of each query, among the issues of the repository for which `is_eligible` is
-    true."""
-    if is_eligible.all():
-        return search_exactly(repository, queries, count)
-    positions = np.flatnonzero(is_eligible)
-    hits = search_exactly(repository.take(positions), queries, count)
-    return replace(hits, items=positions[hits.items])
 
 
 def _candidates(

@@ -16,7 +16,7 @@ from pipeline.text.issue_terms import IssueTerms
 
 BUCKETS: Final = 1 << 20
 _BUCKET: Final = np.uint32(BUCKETS - 1)
-_MAX_SORTED: Final = 1 << 16
+_MAX_SORTED: Final = 1 << 17
 """Up to this many terms are sorted by bucket. A table of all buckets takes longer for so few terms, and less
 time for more."""
 
@@ -26,22 +26,18 @@ class BucketCounts:
     twice, so the number of terms is the number of issues."""
 
     def __init__(self, terms: NDArray[np.uint32], is_small: bool | None = None) -> None:
+        is_small = len(terms) <= _MAX_SORTED if is_small is None else is_small
         buckets = terms & _BUCKET
-        self._table: NDArray[np.int64] | None = None
-        if len(terms) <= _MAX_SORTED if is_small is None else is_small:
-            self._buckets, self._counts = np.unique(buckets, return_counts=True)
-        else:
-            self._table = np.bincount(buckets, minlength=BUCKETS)
+        self._table = None if is_small else np.bincount(buckets, minlength=BUCKETS)
+        self._sorted = np.sort(buckets) if is_small else buckets[:0]
 
     def of(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Returns the count of the bucket of each term."""
         buckets = terms & _BUCKET
         if self._table is not None:
             return self._table[buckets]
-        if not len(self._buckets):
-            return np.zeros(len(terms), np.int64)
-        places = np.minimum(np.searchsorted(self._buckets, buckets), len(self._buckets) - 1)
-        return np.where(self._buckets[places] == buckets, self._counts[places], 0)
+        ends: NDArray[np.int64] = np.searchsorted(self._sorted, buckets, side="right")
+        return ends - np.searchsorted(self._sorted, buckets, side="left")
 
 
 class Background:

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.sample.code_and_logs import FUNCTIONS, MODULES
 from pipeline.sample.english_phrases import COMMENTS, COMPONENTS, SYSTEMS
 from pipeline.sample.issue_problems import fill
-from pipeline.sample.repositories_and_people import Actor, Repository
+from pipeline.sample.repositories_and_people import Actor, Repository, association
 
 Payload = dict[str, Any]
 API = "https://api.github.com"
@@ -111,7 +111,7 @@ def issue_object(issue: Issue, moment: datetime, closed: bool = False) -> Payloa
         "created_at": stamp(issue.opened),
         "updated_at": stamp(moment),
         "closed_at": stamp(moment) if closed else None,
-        "author_association": "NONE",
+        "author_association": association(issue.author, issue.repo),
         "body": issue.body,
     }
 
@@ -139,7 +139,7 @@ def comment_event(random: Random, issue: Issue, moment: datetime, actor: Actor) 
         "user": user(actor),
         "created_at": stamp(moment),
         "updated_at": stamp(moment),
-        "author_association": "NONE",
+        "author_association": association(actor, issue.repo),
         "body": comment_text(random),
     }
     payload = {"action": "created", "issue": issue_object(issue, moment), "comment": comment}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import accumulate
 from random import Random
 
@@ -70,6 +71,8 @@ FIRST_NAMES = (
     "otto",
     "priya",
 )
+ASSOCIATION_PERCENT = {"OWNER": 4, "MEMBER": 10, "COLLABORATOR": 4, "CONTRIBUTOR": 22, "NONE": 60}
+"""How many of a hundred people have each association with a repository. The shares are invented."""
 BOTS = ("bumper-example[bot]", "nightly-example[bot]", "scanner-example[bot]", "stale-example[bot]")
 
 
@@ -103,6 +106,20 @@ class Repository:
     @property
     def url(self) -> str:
         return f"https://github.com/{self.name}"
+
+
+def association(person: Actor, repo: Repository) -> str:
+    """Returns how a person is associated with a repository, as GitHub's `author_association` says it.
+
+    It follows from the two names, and takes no random number. So it is the same in every sample, and the
+    issues of a sample do not depend on it.
+    """
+    if person.is_bot:
+        return "NONE"
+    names = f"{person.login} {repo.name}".encode()
+    percentile = int.from_bytes(blake2b(names, digest_size=8).digest(), "big") % 100
+    ends = zip(accumulate(ASSOCIATION_PERCENT.values()), ASSOCIATION_PERCENT, strict=True)
+    return next(name for end, name in ends if percentile < end)
 
 
 class World:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -218,7 +219,8 @@ def _words(release: Pinned, query_issue: QueryIssue, query: SimilarQuery) -> dic
     """Returns the words of the query, by term."""
     if query_issue.day is None:
         return term_words(*query.title_and_body)
-    day = next(day for day in release.plan.days if day.day == query_issue.day)
+    days = release.plan.days
+    day = days[bisect_left(days, query_issue.day, key=lambda each: each.day)]
     (row,) = issue_rows(release.lake, release.issues(day), query_issue.issue_id, ["title", "body"])
     return term_words(row["title"], row["body"])
 

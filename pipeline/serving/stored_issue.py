@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.contracts import SIMILAR_ISSUES, TITLE_PREDICTIONS
@@ -91,14 +92,16 @@ def issue_rows(
     Reads only the row groups that may have the issue. Raises LakeError if a file is missing or damaged."""
     rows: list[dict[str, Any]] = []
     for file in batch.files:
-        table = pq.read_table(
-            lake.local_file(batch, file.name),
-            columns=None if columns is None else list(columns),
-            filters=[("issue_id", "==", issue_id)],
-            use_threads=False,
-            memory_map=True,
-        )
-        rows += table.to_pylist()
+        stored = pq.ParquetFile(lake.local_file(batch, file.name), memory_map=True)
+        names = stored.schema_arrow.names if columns is None else columns
+        for group in range(stored.num_row_groups):
+            limits = stored.metadata.row_group(group).column(stored.schema_arrow.names.index("issue_id"))
+            if limits.is_stats_set and not limits.statistics.min <= issue_id <= limits.statistics.max:
+                continue
+            ids = stored.read_row_group(group, ["issue_id"], use_threads=False).column(0)
+            places = pc.indices_nonzero(pc.equal(ids, issue_id))
+            if len(places):
+                rows += stored.read_row_group(group, list(names), use_threads=False).take(places).to_pylist()
     return rows
 
 

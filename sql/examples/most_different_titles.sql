@@ -1,9 +1,9 @@
 -- Grain: one row per issue of the current release whose predicted title has few words of the author's title.
 --
--- Leaves out issues whose own title is vague: see poor_titles_by_repository. In scripts without blanks between
--- words, such as Chinese, a whole title is one word, so two titles that are alike may share none.
+-- Leaves out issues whose own title is vague: see poor_titles_by_repository.
 -- The issues whose two titles differ most come first, and of those the suggestions of which the model is most
--- confident. A word is a run of characters that are neither white space nor ASCII punctuation. Column
+-- confident. A word is a run of characters that are neither white space nor ASCII punctuation. In scripts
+-- without blanks between words, such as Chinese, every character counts as a word. Column
 -- shared_words is the share of the predicted title's distinct words that are in the author's title, too.
 WITH words AS (
   SELECT DISTINCT
@@ -12,7 +12,15 @@ WITH words AS (
   FROM
     title_predictions AS t
   CROSS JOIN
-    UNNEST(REGEXP_EXTRACT_ALL(LOWER(t.title), '[^[:space:][:punct:]]+')) AS word
+    UNNEST(
+      REGEXP_EXTRACT_ALL(
+        LOWER(t.title),
+        CONCAT(
+          r'[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]',
+          r'|[^[:space:][:punct:]\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]+'
+        )
+      )
+    ) AS word
 ),
 predicted_words AS (
   SELECT DISTINCT
@@ -21,7 +29,15 @@ predicted_words AS (
   FROM
     title_predictions AS t
   CROSS JOIN
-    UNNEST(REGEXP_EXTRACT_ALL(LOWER(t.predicted_title), '[^[:space:][:punct:]]+')) AS word
+    UNNEST(
+      REGEXP_EXTRACT_ALL(
+        LOWER(t.predicted_title),
+        CONCAT(
+          r'[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]',
+          r'|[^[:space:][:punct:]\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]+'
+        )
+      )
+    ) AS word
 ),
 shares AS (
   SELECT

@@ -6,13 +6,15 @@
 --
 -- Column issue_id: see title_predictions
 -- Column issue_url: see title_predictions
--- Column title: see title_predictions
+-- Column source_day: the source day of the issue in @after, or in @before if the issue is not in @after
+-- Column title: the author's title in @after, or in @before if the issue is not in @after
+-- Column title_before: the author's title in @before; NULL if the issue is not in @before
 -- Column change: the first of these that applies. added: only in @after. removed: only in @before. abstains:
 --   the model abstains in @after only. titled: the model abstains in @before only. retitled: the predicted title differs
 -- Column predicted_before: the predicted title in @before; NULL if the issue is not in @before
 -- Column predicted_after: the predicted title in @after; NULL if the issue is not in @after
--- Column confidence_before: the confidence in @before
--- Column confidence_after: the confidence in @after
+-- Column confidence_before: the confidence in @before; NULL if the issue is not in @before
+-- Column confidence_after: the confidence in @after; NULL if the issue is not in @after
 -- Column model_version_before: the version of the model that predicted the title in @before
 -- Column model_version_after: the version of the model that predicted the title in @after
 WITH requested_before AS (
@@ -45,6 +47,7 @@ earlier AS (
   SELECT
     t.issue_id,
     t.issue_url,
+    t.source_day,
     t.title,
     CASE
       WHEN r.titles_withheld IS NULL OR t.model != r.model THEN t.predicted_title
@@ -74,6 +77,7 @@ later AS (
   SELECT
     t.issue_id,
     t.issue_url,
+    t.source_day,
     t.title,
     CASE
       WHEN r.titles_withheld IS NULL OR t.model != r.model THEN t.predicted_title
@@ -102,7 +106,9 @@ later AS (
 SELECT
   COALESCE(l.issue_id, e.issue_id) AS issue_id,
   COALESCE(l.issue_url, e.issue_url) AS issue_url,
+  COALESCE(l.source_day, e.source_day) AS source_day,
   COALESCE(l.title, e.title) AS title,
+  e.title AS title_before,
   CASE
     WHEN e.issue_id IS NULL THEN 'added'
     WHEN l.issue_id IS NULL THEN 'removed'

@@ -13,8 +13,11 @@ is sent twice: as many as the server answers, by eight clients per worker, and t
 at a constant rate, whether or not the server keeps up.
 
 Processor time is that of all processes of the server. It hardly depends on other programs on the machine;
-requests per second and times of answers do, so the load of the machine is printed, too. The memory is the
-proportional set size: pages that several processes share are counted once.
+requests per second and times of answers do, so the load of the machine is printed, too.
+
+Two kinds of memory are printed. Anonymous memory is what the processes have allocated. It must not grow with
+the number of requests. Mapped files are pages of files of the lake, which the operating system keeps as long
+as nothing else needs the memory, and drops at any time. Pages that are shared are counted once.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -43,6 +47,10 @@ from pipeline.lake.batches import Lake
 from pipeline.releases.current import require_current
 
 TEXTS = 500
+TEXTS_OF_MIXTURE = 5000
+"""So many that none is sent twice in some minutes. Otherwise caches could hide that memory grows."""
+MINUTE = 60.0
+MIXTURE = "all kinds in turns"
 START_TIMEOUT = 900
 CLIENTS_PER_WORKER = 8
 """So that several requests wait, as they do at a busy server. Titles that wait are computed together."""
@@ -57,6 +65,14 @@ REQUESTS = {
 
 
 @dataclass(frozen=True)
+class Memory:
+    """The memory of all processes of the server, in MiB."""
+
+    anonymous: float
+    mapped_files: float
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What one kind of request cost. `asked` is the rate at which requests were sent, or 0 for as many as are
     answered."""
@@ -68,9 +84,9 @@ class Measurement:
     p50_ms: float
     p99_ms: float
     processor_ms: float
-    start_mib: float
-    end_mib: float
-    peak_mib: float
+    start: Memory
+    end: Memory
+    peak: Memory
     load: float
 
 
@@ -86,18 +102,24 @@ class RunningServer:
         """The server's process and its workers."""
         return [self.process, *self.process.children(recursive=True)]
 
-    def memory_mib(self) -> float:
-        """Returns the proportional set size of all processes, in MiB."""
-        total = 0
+    def memory(self) -> Memory:
+        """Returns the proportional set size of all processes, by kind."""
+        kilobytes = Counter[str]()
         for process in self.processes:
-            with suppress(psutil.NoSuchProcess):
-                total += process.memory_full_info().pss
-        return total / 2**20
+            with suppress(OSError):  # the process has ended
+                lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()[1:]
+                kilobytes.update({name: int(value.split()[0]) for name, value in map(_split, lines)})
+        return Memory(kilobytes["Pss_Anon"] / 1024, (kilobytes["Pss_File"] + kilobytes["Pss_Shmem"]) / 1024)
 
     def processor_seconds(self) -> float:
         """Returns the processor time of all processes so far."""
         times = [process.cpu_times() for process in self.processes]
         return sum(time.user + time.system for time in times)
+
+
+def _split(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name, value
 
 
 @contextmanager
@@ -130,17 +152,17 @@ def running_server(lake: Path, workers: int) -> Iterator[RunningServer]:
             process.wait()
 
 
-def read_texts(root: Path) -> list[dict[str, Any]]:
-    """Returns up to TEXTS issues of the release's last days that have a body, with `issue_url`, `repo`,
+def read_texts(root: Path, count: int = TEXTS) -> list[dict[str, Any]]:
+    """Returns up to `count` issues of the release's last days that have a body, with `issue_url`, `repo`,
     `title` and `body`."""
     lake = Lake(str(root))
     release, rows = require_current(lake), list[dict[str, Any]]()
     for day in reversed(release.plan.days):
         issues = lake.read(release.issues(day), ISSUES, ["issue_url", "repo", "title", "body"]).to_pylist()
         rows += [row for row in issues if (row["body"] or "").strip() and row["title"]]
-        if len(rows) >= TEXTS:
+        if len(rows) >= count:
             break
-    return rows[:TEXTS]
+    return rows[:count]
 
 
 def contents(request: str, texts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -188,11 +210,11 @@ def measure(
     server: RunningServer, vegeta: str, request: str, given: bytes, seconds: float, rate: float, clients: int
 ) -> Measurement:
     """Sends requests of a kind, and returns what they cost."""
-    memory, ended = [server.memory_mib()], threading.Event()
+    memory, ended = [server.memory()], threading.Event()
 
     def sample_memory() -> None:
         while not ended.wait(MEMORY_EVERY):
-            memory.append(server.memory_mib())
+            memory.append(server.memory())
 
     sampler = threading.Thread(target=sample_memory)
     sampler.start()
@@ -203,7 +225,7 @@ def measure(
         ended.set()
         sampler.join()
     processor = server.processor_seconds() - processor
-    memory.append(server.memory_mib())
+    memory.append(server.memory())
     answered = report["status_codes"].get("200", 0)
     return Measurement(
         request,
@@ -215,7 +237,7 @@ def measure(
         1000 * processor / report["requests"],
         memory[0],
         memory[-1],
-        max(memory),
+        Memory(max(one.anonymous for one in memory), max(one.mapped_files for one in memory)),
         os.getloadavg()[0],
     )
 
@@ -227,13 +249,18 @@ def install_vegeta() -> str:
 
 
 def measure_mixture(lake: Path, seconds: float, workers: int, rate: float) -> list[Measurement]:
-    """Measures requests of all kinds, in turns, at a constant rate."""
-    vegeta, texts = install_vegeta(), read_texts(lake)
+    """Measures requests of all kinds, in turns, at a constant rate. Returns a measurement per minute. Each
+    minute has other texts, until all were sent."""
+    vegeta, texts, measurements = install_vegeta(), read_texts(lake, TEXTS_OF_MIXTURE), list[Measurement]()
     with running_server(lake, workers) as server:
         lines = [targets(server.address, request, texts).splitlines() for request in REQUESTS]
-        mixture = b"\n".join(line for turn in zip(*lines, strict=True) for line in turn)
+        mixture = deque(line for turn in zip(*lines, strict=True) for line in turn)
         clients = CLIENTS_PER_WORKER * workers
-        return [measure(server, vegeta, "all kinds in turns", mixture, seconds, rate, clients)]
+        while (rest := seconds - MINUTE * len(measurements)) > 0:
+            length, requests = min(MINUTE, rest), b"\n".join(mixture)
+            measurements.append(measure(server, vegeta, MIXTURE, requests, length, rate, clients))
+            mixture.rotate(-round(rate * length))
+    return measurements
 
 
 def measure_all(lake: Path, seconds: float, workers: int) -> list[Measurement]:
@@ -253,13 +280,17 @@ def measure_all(lake: Path, seconds: float, workers: int) -> list[Measurement]:
 
 def print_table(measurements: Sequence[Measurement]) -> None:
     """Prints one table: a row per kind of request and rate."""
-    print("| request | asked per s | answered per s | refused | p50 ms | p99 ms | CPU ms | MiB | load |")
-    print("|---|---:|---:|---:|---:|---:|---:|---|---:|")
+    print(
+        "| request | asked per s | answered per s | refused | p50 ms | p99 ms | CPU ms | anonymous MiB "
+        "| mapped MiB | load |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---|---|---:|")
     for one in measurements:
         print(
             f"| {one.request} | {f'{one.asked:.1f}' if one.asked else 'all'} | {one.answered_per_second:.1f} "
             f"| {one.refused} | {one.p50_ms:,.0f} | {one.p99_ms:,.0f} | {one.processor_ms:.1f} | "
-            f"{one.start_mib:,.0f} to {one.end_mib:,.0f} (peak {one.peak_mib:,.0f}) | {one.load:.1f} |"
+            f"{one.start.anonymous:,.0f} to {one.end.anonymous:,.0f} (peak {one.peak.anonymous:,.0f}) | "
+            f"{one.start.mapped_files:,.0f} to {one.end.mapped_files:,.0f} | {one.load:.1f} |"
         )
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -320,6 +320,20 @@ def test_bots_open_issues_under_their_own_names(two_days: Read) -> None:
         if event["actor"]["login"].endswith("[bot]")
     }
     assert bots == set(two_days.planted["forms"]["bot"])
+
+
+def test_people_of_all_associations_open_issues_and_most_have_none(two_days: Read) -> None:
+    shares = Counter(issue["author_association"] for issue in two_days.issues)
+    assert shares.keys() == {"OWNER", "MEMBER", "COLLABORATOR", "CONTRIBUTOR", "NONE"}
+    assert 0.5 < shares["NONE"] / shares.total() < 0.7
+
+
+def test_a_person_has_one_association_with_a_repository(two_days: Read) -> None:
+    associations = defaultdict[tuple[str, str], set[str]](set)
+    for issue in two_days.issues:
+        repo = issue["html_url"].partition("/issues/")[0]
+        associations[issue["user"]["login"], repo].add(issue["author_association"])
+    assert {len(each) for each in associations.values()} == {1}
 
 
 def test_titles_rarely_occur_in_the_body(two_days: Read) -> None:

@@ -302,9 +302,9 @@ FUNCTIONS: list[
         "what_changed",
         {"before": "r1", "after": "r2"},
         [
-            {"issue_id": 2, "change": "added"},
-            {"issue_id": 3, "change": "added"},
-            {"issue_id": 9, "change": "removed"},
+            {"issue_id": 2, "change": "added", "source_day": THIRD, "title_before": None},
+            {"issue_id": 3, "change": "added", "source_day": FIFTH, "title_before": None},
+            {"issue_id": 9, "change": "removed", "source_day": THIRD, "title_before": "it fails"},
         ],
     ),
     ("what_changed", {"before": "r2", "after": "r2"}, []),
@@ -385,6 +385,29 @@ def test_titles_that_are_withheld_from_now_on_are_a_change(engine: Engine) -> No
     rows_found = engine.rows(sql, WITHHELD_WORLD, before="r1", after="r2")
     shown = {row["issue_id"]: (row["change"], row["predicted_after"]) for row in rows_found}
     assert shown == {1: ("abstains", ""), 2: ("added", ""), 3: ("added", ""), 9: ("removed", None)}
+
+
+def test_a_changed_row_has_the_title_of_both_releases_and_the_day_of_the_later(engine: Engine) -> None:
+    world: Tables = {
+        TITLES.name: [
+            *batch(TITLES, "t1", prediction(1, title="Crash", confidence=0.25, source_day=FOURTH)),
+            *batch(TITLES, "t2", prediction(1, title="Crash on start", predicted_title="it crashes")),
+        ],
+        contracts.RELEASES.name: [release("r1", "published"), release("r2")],
+        contracts.RELEASE_MEMBERS.name: [
+            member("r1", TITLES, "t1", FOURTH),
+            member("r2", TITLES, "t2"),
+        ],
+        contracts.SUPERSEDED_OPENINGS.name: [],
+    }
+    (row,) = engine.rows(Query.from_file("functions/what_changed").sql, world, before="r1", after="r2")
+    assert row == {
+        "issue_id": 1, "issue_url": "https://github.com/a/b/issues/1", "source_day": THIRD,
+        "title": "Crash on start", "title_before": "Crash", "change": "retitled",
+        "predicted_before": "it fails", "predicted_after": "it crashes",
+        "confidence_before": 0.25, "confidence_after": 0.5,
+        "model_version_before": "1", "model_version_after": "1",
+    }  # fmt: skip
 
 
 KEPT_WORLD: Tables = {

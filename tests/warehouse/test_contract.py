@@ -60,7 +60,9 @@ def release_to_read(folder: Path) -> Lake:
             *(prediction(number) for number in range(1, 10)),
             prediction(11, repo="c/d", confidence=0.25),
             prediction(12, repo="c/d", confidence=0.75),
-            prediction(13, repo="e/f", title="设置页面崩溃", predicted_title="crash", confidence=0.75),
+            prediction(
+                13, repo="e/f", title="设置页面崩溃", predicted_title="页面崩溃 crash", confidence=0.75
+            ),
             prediction(14, repo="e/f", title="アプリが起動しない", predicted_title="", abstained=True),
         ],
     )
@@ -211,7 +213,7 @@ def test_the_example_lists_the_probable_duplicates_of_a_repository(published: Wa
 def test_the_example_lists_the_most_different_titles_first(published: Warehouse) -> None:
     rows = published.query(Query.from_file("examples/most_different_titles")).to_pylist()
     assert [(row["title"], row["predicted_title"], row["shared_words"]) for row in rows] == [
-        ("设置页面崩溃", "crash", 0.0)
+        ("设置页面崩溃", "页面崩溃 crash", 0.8)
     ]  # without those whose title is vague, and the issue whose model abstained
 
 
@@ -558,15 +560,15 @@ def test_the_current_release_is_whole_while_another_is_staged_without_it(
 
 def test_what_changed_between_two_releases(with_two_releases: Warehouse) -> None:
     sql = (
-        "SELECT issue_id, change, predicted_before, predicted_after "
+        "SELECT issue_id, change, source_day, title_before, predicted_before, predicted_after "
         "FROM what_changed('r1', 'r2') ORDER BY issue_id"
     )
     assert [tuple(row.values()) for row in query_rows(with_two_releases, sql)] == [
-        (1, "removed", "it fails", None),
-        (2, "retitled", "it fails", "it fails twice"),
-        (3, "abstains", "it fails", ""),
-        (4, "titled", "", "it fails now"),
-        (7, "added", None, "it fails"),
+        (1, "removed", DAY, "it fails", "it fails", None),
+        (2, "retitled", DAY, "it fails", "it fails", "it fails twice"),
+        (3, "abstains", DAY, "it fails", "it fails", ""),
+        (4, "titled", DAY, "it fails", "", "it fails now"),
+        (7, "added", DAY, None, None, "it fails"),
     ]
     assert query_rows(
         with_two_releases,
@@ -577,7 +579,9 @@ def test_what_changed_between_two_releases(with_two_releases: Warehouse) -> None
         {
             "issue_id": 2,
             "issue_url": "https://github.com/a/b/issues/2",
+            "source_day": DAY,
             "title": "it fails",
+            "title_before": "it fails",
             "change": "retitled",
             "predicted_before": "it fails",
             "predicted_after": "it fails twice",
