@@ -70,13 +70,14 @@ SELECT
 """
 
 
-def make_old(root: Path) -> None:
-    """Adds a batch that was never committed, and makes all files of the lake one month old."""
-    draft = Lake(str(root)).draft(ISSUES.name, {"day": "2024-01-01"})
+def make_old(lake: Lake, root: Path) -> None:
+    """Adds a batch that was never committed, and makes all files of the lake one month old. The files of the
+    lake are in the folder `root`, also if the lake is a bucket."""
+    draft = lake.draft(ISSUES.name, {"day": "2024-01-01"})
     draft.write_file("part-00000.parquet", b"never committed")
     for path in [*root.glob("models/*/plan.json"), *root.glob("releases/*/plan.json")]:
         plan = json.loads(path.read_text())
-        path.write_text(json.dumps({**plan, "opened_at": "2024-01-05T00:00:00+00:00"}))
+        lake.put_json(str(path.relative_to(root)), {**plan, "opened_at": "2024-01-05T00:00:00+00:00"})
     for path in root.rglob("*"):
         os.utime(path, (LONG_AGO, LONG_AGO))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pipeline.lake.batches import Lake
 from tests.faults.damage import Answer, Reader, answer, run_titler
 from tests.faults.night import SMALL, VERBS
 from tests.support import emulator, stores
@@ -143,10 +144,16 @@ def _in_bucket(protocol: str, folder: Path, settings: Mapping[str, str]) -> Iter
 
 def move_into_bucket(prepared: Path, place: Place) -> None:
     """Copies a prepared lake from a folder into the bucket of a place."""
-    shutil.copytree(prepared, place.lake)
     place.database.parent.mkdir()
-    (place.lake / "mlflow.db").rename(place.database)
-    (place.lake / "warehouse.duckdb").unlink()
+    shutil.copy2(prepared / "mlflow.db", place.database)
+
+    def upload() -> None:
+        lake = Lake(place.environment["TITLER_LAKE__ROOT"])
+        for path in sorted(prepared.rglob("*")):
+            if path.is_file() and path.name not in ("mlflow.db", "warehouse.duckdb"):
+                lake.put(str(path.relative_to(prepared)), path.read_bytes())
+
+    checked(upload)
     checked(run_titler("rollback|r1"))  # makes the warehouse
 
 

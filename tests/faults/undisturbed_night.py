@@ -52,7 +52,7 @@ def make_reference(place: Place, prepared: Path) -> Reference:
         calls, requests, held, seen = {}, {}, {}, {}
         for verb in place.verbs:
             if verb == "collect":
-                make_old(place.lake)
+                checked(lambda: make_old(Lake(load().lake.root), place.lake))
             place.keep(verb)
             place.restart()
             before, count = checked(see(place)).output, place.requests()
