@@ -134,7 +134,7 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
             affected = forgotten_rows(lake, batches, forgotten.matcher_of([forgetting]))
             check_not_needed(lake, batches.damaged)
             open_tracking(settings, lake).all_runs()  # nothing is removed if MLflow does not answer
-        with _unfinished_on_error():
+        with unfinished_on_error():
             return _remove(lake, settings, forgotten, forgetting, batches, affected)
 
 
@@ -231,14 +231,15 @@ def _withdrawn_on_error(lake: Lake, forgotten: ForgottenList, forgetting: Forget
 
 
 @contextmanager
-def _unfinished_on_error() -> Iterator[None]:
+def unfinished_on_error() -> Iterator[None]:
     """Adds to a TitlerError of the `with` block that the lake is locked, and until when."""
     try:
         yield
     except TitlerError as error:
         error.hint = (
             f"{error.hint}\nThe removal has begun and is not finished. Until it is, no other command may "
-            "write to the lake, and `titler status` says so. Then run the same titler forget again: it continues."
+            "write to the lake, and `titler status` says so. Then run the same titler forget again: it "
+            "continues."
         ).lstrip()
         raise
 
