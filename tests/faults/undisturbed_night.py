@@ -123,6 +123,9 @@ def digest(place: Place) -> Reader:
     """Prints a digest of each thing that the lake holds, as JSON."""
 
     def read() -> None:
+        for folder in sorted(place.lake.rglob("*/"), reverse=True):
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # a bucket has no folders, but its server may leave empty ones
         held = content(
             Lake(str(place.lake)), place.database, None if place.name == BIGQUERY else place.warehouse
         )

@@ -55,7 +55,8 @@ def dask_cluster(workers: int = 2) -> Iterator[Cluster]:
             scheduler,
         )
         processes = cluster.workers
-        cluster.add_workers(workers)
+        if workers:
+            cluster.add_workers(workers)
         yield cluster
     finally:
         for process in {scheduler, *processes}:
