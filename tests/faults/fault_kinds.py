@@ -211,6 +211,9 @@ def _list_without_last(number: int) -> None:
 
 def _on_dying_cluster(run: Reader, lake: Path, fault: Fault) -> None:
     """Runs a command on a Dask cluster of two workers. The fault says which of its processes die."""
+    from pipeline.compute import cluster as compute
+
+    compute.WORKERLESS_SECONDS = 30
     with dask_cluster(workers=1 if fault.action == "one" else 0) as cluster:
         victim = cluster.scheduler.pid if fault.kind == "Dask scheduler" else 0
         cluster.add_workers(
@@ -229,7 +232,7 @@ def _be_impatient() -> None:
 
     import pipeline.warehouse.bigquery  # noqa: F401 - its modules are changed
 
-    timeouts = {"read_timeout": PATIENCE, "connect_timeout": PATIENCE}
+    timeouts = {"read_timeout": PATIENCE, "connect_timeout": PATIENCE, "retries": {"max_attempts": 0}}
     fsspec.config.conf |= {"s3": {"config_kwargs": timeouts}, "gs": {"requests_timeout": PATIENCE}}
     for name, module in list(sys.modules.items()):
         if name.startswith("pipeline.warehouse.bigquery") and hasattr(module, "REQUEST_TIMEOUT"):
