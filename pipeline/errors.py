@@ -87,6 +87,10 @@ class LakeError(TitlerError):
     """Raised if a file of the lake, such as a manifest, is missing or damaged, or cannot be written."""
 
 
+class DamagedBatchError(LakeError):
+    """Raised if a file of a batch is missing, or does not match the batch's manifest."""
+
+
 class BudgetError(TitlerError):
     """Raised instead of starting a BigQuery job that would cost more than the settings allow."""
 

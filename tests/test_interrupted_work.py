@@ -35,7 +35,7 @@ from pipeline.releases.moved_lake import adopt_moved_lake
 from pipeline.serving import status as serving_status
 from pipeline.stages import publish
 from pipeline.tracking import Tracking
-from tests.faults.night import PREPARED, RELEASE_IN_VIEWS, SMALL, VERBS, content
+from tests.faults.night import PREPARED, RELEASE_IN_VIEWS, SMALL, VERBS, content_of_folder
 from tests.support import kill_at_step
 from tests.support.tables import Content, differences
 
@@ -107,7 +107,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> ReferenceRun:
     for verb, arguments in VERBS.items():
         shutil.copytree(root, reference.folder / verb)
         reference.run_in_this_process(root, arguments)
-        reference.after[verb] = content(lake)
+        reference.after[verb] = content_of_folder(lake)
     return reference
 
 
@@ -171,7 +171,7 @@ def kill_and_rerun(reference: ReferenceRun, verb: str, step: int, moment: str, r
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         reader.read_once()
         printed = reference.run_in_this_process(root, VERBS[verb])
-    assert differences(content(Lake(str(root))), reference.after[verb]) == set()
+    assert differences(content_of_folder(Lake(str(root))), reference.after[verb]) == set()
     return printed
 
 
@@ -269,7 +269,7 @@ def test_a_read_only_or_full_disk_causes_one_clear_error_and_afterwards_the_verb
     assert warehouse[0] == warehouse[1]
     assert current_release_id(Lake(str(tmp_path / "full"))) == "r1"
     assert (tmp_path / "again.rc").read_text() == "0\n", (tmp_path / "again.err").read_text()
-    assert differences(content(Lake(str(root))), reference.after[verb]) == set()
+    assert differences(content_of_folder(Lake(str(root))), reference.after[verb]) == set()
 
 
 def interrupt(*_: Any, **__: Any) -> None:
@@ -315,4 +315,4 @@ def test_if_publish_is_killed_after_the_swap_the_next_command_records_the_releas
     assert publish.current(lake, lake_settings) == "r2"
     assert serving_status.status(lake, lake_settings)["release"]["id"] == "r2"
     reference.run_in_this_process(root, VERBS["publish"])  # writes the report and the run in MLflow
-    assert differences(content(lake), reference.after["publish"]) == set()
+    assert differences(content_of_folder(lake), reference.after["publish"]) == set()

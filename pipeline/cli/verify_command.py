@@ -42,6 +42,8 @@ def verify(
 
     current = context()
     selected = current.release(release) if release else None
+    if selected is not None:
+        selected.require_open("To see the names of the releases: titler releases")
     verification = verify_lake(current.lake, current.settings, selected)
     print_verification(verification, as_json=as_json)
     if verification.damages:
@@ -62,6 +64,8 @@ def print_verification(verification: Verification, *, as_json: bool) -> None:
     )
     if not verification.damages:
         say(f"{' ' * INDENT}all are intact")
+    for text in verification.unchecked:
+        say_wrapped(text, INDENT)
     for damage in verification.damages:
         say("")
         say_wrapped(damage.problem, INDENT)

@@ -6,11 +6,12 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.errors import TitlerError
@@ -18,10 +19,16 @@ from pipeline.progress import track
 from pipeline.settings import Compute, public_address
 from pipeline.telemetry import record_part
 
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 CONNECT_TIMEOUT = 10  # seconds
 DEFAULT_PORT = 8786
+WORKERLESS_SECONDS = 300.0
+"""After this time without any worker, a command stops waiting for new ones."""
+CHECKS_PER_WAIT = 30
 
 
 def map_shards(
@@ -45,7 +52,8 @@ def map_shards(
     shards to other workers.
 
     Every task carries `work` and its shard, so they must be small. `arguments` are copied to every worker
-    once. If all workers die, these copies are lost, and the command fails.
+    once. If all workers die, these copies are lost, and the command fails. It also fails if there is no
+    worker for WORKERLESS_SECONDS.
 
     Raises TitlerError if the scheduler cannot be reached, if a shard killed several workers, or if all
     workers died. Errors of `work` are raised unchanged. `label` is the text of the progress bar.
@@ -97,23 +105,47 @@ def _map_on_cluster(
         timed_work = partial(_timed, work)
         futures = client.map(timed_work, shards, *copies, pure=False, key=funcname(work))
         positions = {future.key: position for position, future in enumerate(futures)}
-        for future in track(as_completed(futures), label, len(futures)):
+        with cancelled_without_workers(client, futures):
+            for future in track(as_completed(futures), label, len(futures)):
+                try:
+                    result = future.result()
+                except KilledWorker as error:
+                    raise TitlerError(
+                        f"{label}: the same part of the work killed several Dask workers: {error}",
+                        "Usually a worker needs more memory than there is. Give the workers more memory, or "
+                        "set compute.workers to a smaller number, then run the same command again.",
+                    ) from None
+                except CancelledError:  # the copies of the arguments were lost
+                    raise TitlerError(
+                        f"{label}: all Dask workers ended before the work was done.",
+                        "See why in the workers' logs, start workers, then run the same command again. It "
+                        "keeps the parts that are done.",
+                    ) from None
+                on_result(positions[future.key], result)
+                future.release()
+
+
+@contextmanager
+def cancelled_without_workers(client: Client, futures: Sequence[Future]) -> Iterator[None]:
+    """In the `with` block, the futures are cancelled if the scheduler has no worker for WORKERLESS_SECONDS.
+    Dask itself would wait for ever."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        without = 0
+        while without < CHECKS_PER_WAIT and not ended.wait(WORKERLESS_SECONDS / CHECKS_PER_WAIT):
             try:
-                result = future.result()
-            except KilledWorker as error:
-                raise TitlerError(
-                    f"{label}: the same part of the work killed several Dask workers: {error}",
-                    "Usually a worker needs more memory than there is. Give the workers more memory, or set "
-                    "compute.workers to a smaller number, then run the same command again.",
-                ) from None
-            except CancelledError:  # the copies of the arguments were lost
-                raise TitlerError(
-                    f"{label}: all Dask workers ended before the work was done.",
-                    "See why in the workers' logs, start workers, then run the same command again. It keeps "
-                    "the parts that are done.",
-                ) from None
-            on_result(positions[future.key], result)
-            future.release()
+                without = 0 if client.ncores() else without + 1
+            except Exception:  # the scheduler has ended, which the client notices itself
+                return
+        if not ended.is_set():
+            client.cancel(list(futures), force=True)
+
+    threading.Thread(target=watch, name="watch Dask workers", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def is_dask_worker() -> bool:
@@ -154,6 +186,8 @@ def _client(compute: Compute, shards: int) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    # a lost scheduler is logged with a traceback, and said by the error of this module
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     if compute.scheduler_address:
         try:
             client = Client(compute.scheduler_address, timeout=CONNECT_TIMEOUT)

@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH, TOKENS, Table
-from pipeline.errors import LakeError
+from pipeline.errors import DamagedBatchError, LakeError
 from pipeline.lake.changed_days import make_current
 from pipeline.lake.damaged_batches import mark_damaged
 from pipeline.lake.draft import Draft
@@ -105,12 +105,12 @@ class Lake(LakeFiles):
         return [name.removeprefix("day=") for name in self.names(table) if name.startswith("day=")]
 
     def manifest(self, folder: str) -> Manifest:
-        """Returns the manifest of the batch in `folder`. Raises LakeError if the manifest is missing or
-        damaged."""
+        """Returns the manifest of the batch in `folder`. Raises DamagedBatchError if the manifest is missing
+        or damaged."""
         data = self.get(posixpath.join(folder, MANIFEST))
         if data is None:
             mark_damaged(self, folder)
-            raise LakeError(
+            raise DamagedBatchError(
                 f"The batch {self.path(folder)} has no {MANIFEST}: the batch was never finished, or it was "
                 "removed, for example by `titler collect`.",
                 _manifest_hint(self.root, folder),
@@ -129,9 +129,9 @@ class Lake(LakeFiles):
                     f"{manifest.folder}. Expected the manifest of the batch in the same folder.",
                     _manifest_hint(self.root, folder),
                 )
-        except LakeError:
+        except LakeError as error:
             mark_damaged(self, folder)
-            raise
+            raise DamagedBatchError(error.message, error.hint) from None
         return manifest
 
     def draft(
@@ -153,8 +153,8 @@ class Lake(LakeFiles):
         return pq.read_table(io.BytesIO(self.read_file(manifest, file)), columns=columns)
 
     def read_file(self, manifest: Manifest, file: File) -> bytes:
-        """Returns the content of one file of a batch. Raises LakeError if the file is missing or does not
-        match its manifest entry."""
+        """Returns the content of one file of a batch. Raises DamagedBatchError if the file is missing or
+        does not match its manifest entry."""
         data = self.get(posixpath.join(manifest.folder, file.name))
         if data is None or len(data) != file.bytes:
             raise self._damaged(manifest, file, None if data is None else len(data))
@@ -162,7 +162,7 @@ class Lake(LakeFiles):
             raise self._damaged(manifest, file, len(data))
         return data
 
-    def _damaged(self, manifest: Manifest, file: File, size: int | None) -> LakeError:
+    def _damaged(self, manifest: Manifest, file: File, size: int | None) -> DamagedBatchError:
         """Returns the error about a damaged or missing file. `size` is the number of bytes in the file, or
         None if the file is missing. Marks the batch, and deletes its key, so that `find` does not return it
         and its stage makes it again."""
@@ -176,7 +176,7 @@ class Lake(LakeFiles):
             problem = (
                 f"is damaged: it has {size:,} bytes instead of the {file.bytes:,} in the batch's manifest"
             )
-        return LakeError(
+        return DamagedBatchError(
             f"The file {self.path(manifest.folder)}/{file.name} {problem}.",
             rewrite_hint(manifest.folder),
         )

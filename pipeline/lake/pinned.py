@@ -149,10 +149,11 @@ class Pinned:
             self._plan_file = self.lake.get_json(self.file("plan.json"), PLAN_FILES[self.kind])
         return self._plan_file is not None
 
-    def require_open(self) -> None:
-        """Raises UsageError if the model or release does not exist."""
+    def require_open(self, hint: str = "") -> None:
+        """Raises UsageError if the model or release does not exist. `hint` replaces what the error proposes,
+        for commands that only read."""
         if not self.is_open():
-            raise self._unknown()
+            raise self._unknown(hint)
 
     def _members_of_base(self) -> Members | None:
         return self.base.members if self.base else None
@@ -166,12 +167,12 @@ class Pinned:
             f"Run first: {made_by_command(table, self.kind, self.name)}",
         )
 
-    def _unknown(self) -> UsageError:
+    def _unknown(self, hint: str = "") -> UsageError:
         latest = ", ".join(pinned_names(self.lake, self.kind)[-LATEST_LISTED:]) or "none"
         command = "titler vocab" if self.kind == "models" else "titler plan --release"
         return UsageError(
             f"No {self.noun} is named {self.name} (latest {self.kind}: {latest}).",
-            f"Use the name of an existing {self.noun}, or create this one: {command} {self.name}",
+            hint or f"Use the name of an existing {self.noun}, or create this one: {command} {self.name}",
         )
 
     @property

@@ -26,7 +26,7 @@ from typing import Literal
 
 from pipeline import warehouse
 from pipeline.contracts import ISSUES
-from pipeline.errors import TitlerError
+from pipeline.errors import DamagedBatchError, TitlerError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.draft_records import DRAFTS, UNUSED, forget_batches
 from pipeline.lake.forgotten import Forgetting, ForgottenList, address_of, utc_time
@@ -38,6 +38,7 @@ from pipeline.provenance import user_name
 from pipeline.releases.current import reconcile_current
 from pipeline.settings import Settings
 from pipeline.stages.forget_batches import Rewriting, StoredBatches, forgotten_rows
+from pipeline.stages.forget_damaged import check_not_needed
 from pipeline.stages.forget_places import (
     delete_reports,
     delete_unfinished_trainings,
@@ -52,6 +53,7 @@ from pipeline.tracking import count_forgotten, open_tracking, remove_forgotten, 
 VERB = "forget"
 SAMPLES = "MLflow: sample titles"
 UNFINISHED_WORK = "unfinished batches and trainings (folders)"
+DAMAGED_BATCHES = "damaged batches that the current release does not need (folders)"
 REPORTS = "reports of releases"
 LOGGED_REPORTS = "MLflow: reports of releases"
 STOPS = "reasons why releases were stopped"
@@ -96,11 +98,13 @@ class Counted:
 
 def count(lake: Lake, settings: Settings, subject: Subject) -> Counted:
     """Counts what `run` would remove, and changes nothing."""
+    _require_lake(lake)
     forgotten = ForgottenList.read(lake)
-    batches = StoredBatches.of(lake).manifests
+    batches = StoredBatches.of(lake)
     forgetting = with_issues(lake, forgotten, subject.begin(forgotten, ""), batches)
     matcher = forgotten.matcher_of([forgetting])
     affected = forgotten_rows(lake, batches, matcher)
+    check_not_needed(lake, batches.damaged)
     rows = _by_table(affected)
     if samples := count_forgotten(open_tracking(settings, lake), matcher.matches_url):
         rows[SAMPLES] = samples
@@ -111,9 +115,11 @@ def count(lake: Lake, settings: Settings, subject: Subject) -> Counted:
 def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forgetting:
     """Forgets a subject. Returns the entry of the list, with what was removed and what remains.
 
-    Raises TitlerError if another command is writing to the lake, or if another subject's removal was
-    interrupted. Raises StoppedError if a check refuses the current release without the subject.
+    Raises UsageError if there is no lake, and TitlerError if another command is writing to it, or if another
+    subject's removal was interrupted. Raises StoppedError if a check refuses the current release without the
+    subject.
     """
+    _require_lake(lake)
     connection = warehouse.connect(settings, VERB)
     with (
         hold_lease(lake, VERB),
@@ -124,37 +130,64 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
         with _withdrawn_on_error(lake, forgotten, forgetting):
             reconcile_current(lake, settings)
             batches = StoredBatches.of(lake)
-            forgetting = with_issues(lake, forgotten, forgetting, batches.manifests)
-            matcher = forgotten.matcher_of([forgetting])
-            affected = forgotten_rows(lake, batches.manifests, matcher)
-        forgetting = _with_removed(forgetting, _by_table(affected))
-        forgotten = forgotten.store(lake, forgetting)
-        # before the new batches are written: an interrupted command may have begun one of them
-        unfinished = _delete_unfinished(lake, batches.unfinished)
-        rewriting = Rewriting(lake, forgetting.id, matcher)
-        rewriting.run(batches.manifests, affected)
-        replaced = [batch for batch in batches.manifests if batch.folder in rewriting.new]
-        references = References(rewriting)
-        references.rewrite(replaced)
-        recount(lake)
-        publish_again(lake, settings)
-        delete_warehouse_rows(settings, _remaining(batches.manifests, rewriting))
-        tracking = open_tracking(settings, lake)
-        counts = {
-            UNFINISHED_WORK: unfinished + delete_unfinished_trainings(lake, rewriting),
-            STOPS: delete_stops(lake, matcher),
-            SAMPLES: remove_forgotten(tracking, matcher.matches_url),
-            REPORTS: delete_reports(lake) if affected else 0,
-            LOGGED_REPORTS: replace_reports(tracking) if affected else 0,
-        }
-        words = own_words(lake, batches.manifests, replaced, matcher)
-        remains = {*forgetting.remains, *remaining_places(lake, settings, rewriting, words)}
-        forgetting = replace(_with_removed(forgetting, counts), remains=sorted(remains))
-        forgotten = forgotten.store(lake, forgetting)
-        _delete_replaced(lake, replaced, references.old_pages)
-        forgetting = replace(forgetting, finished_at=utc_time())
-        forgotten.store(lake, forgetting)
+            forgetting = with_issues(lake, forgotten, forgetting, batches)
+            affected = forgotten_rows(lake, batches, forgotten.matcher_of([forgetting]))
+            check_not_needed(lake, batches.damaged)
+            open_tracking(settings, lake).all_runs()  # nothing is removed if MLflow does not answer
+        with unfinished_on_error():
+            return _remove(lake, settings, forgotten, forgetting, batches, affected)
+
+
+def _remove(
+    lake: Lake,
+    settings: Settings,
+    forgotten: ForgottenList,
+    forgetting: Forgetting,
+    all_batches: StoredBatches,
+    affected: Mapping[str, int],
+) -> Forgetting:
+    """Removes what the entry stands for. `affected` has the number of forgotten rows of each batch that has
+    any. Returns the finished entry."""
+    matcher, batches = forgotten.matcher_of([forgetting]), all_batches.without_damaged()
+    forgetting = _with_removed(forgetting, _by_table(affected))
+    forgotten = forgotten.store(lake, forgetting)
+    # before the new batches are written: an interrupted command may have begun one of them
+    unfinished = _delete_unfinished(lake, batches.unfinished)
+    rewriting = Rewriting(lake, forgetting.id, matcher)
+    rewriting.run(batches.manifests, affected)
+    replaced = [batch for batch in batches.manifests if batch.folder in rewriting.new]
+    references = References(rewriting)
+    references.rewrite(replaced)
+    recount(lake)
+    publish_again(lake, settings)
+    delete_warehouse_rows(settings, _remaining(batches.manifests, rewriting))
+    tracking = open_tracking(settings, lake)
+    damaged = len(all_batches.damaged)
+    counts = {
+        DAMAGED_BATCHES: damaged,
+        UNFINISHED_WORK: unfinished - damaged + delete_unfinished_trainings(lake, rewriting),
+        STOPS: delete_stops(lake, matcher),
+        SAMPLES: remove_forgotten(tracking, matcher.matches_url),
+        REPORTS: delete_reports(lake) if affected else 0,
+        LOGGED_REPORTS: replace_reports(tracking) if affected else 0,
+    }
+    words = own_words(lake, batches.manifests, replaced, matcher)
+    remains = {*forgetting.remains, *remaining_places(lake, settings, rewriting, words)}
+    forgetting = replace(_with_removed(forgetting, counts), remains=sorted(remains))
+    forgotten = forgotten.store(lake, forgetting)
+    _delete_replaced(lake, replaced, references.old_pages)
+    forgetting = replace(forgetting, finished_at=utc_time())
+    forgotten.store(lake, forgetting)
     return forgetting
+
+
+def _require_lake(lake: Lake) -> None:
+    """Raises UsageError if there is no lake. Otherwise a wrong address would create one."""
+    if not lake.names(""):
+        raise UsageError(
+            f"There is no lake at {lake.root}, so nothing can be forgotten in it.",
+            "Check the setting lake.root: titler doctor",
+        )
 
 
 def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, Forgetting]:
@@ -197,17 +230,36 @@ def _withdrawn_on_error(lake: Lake, forgotten: ForgottenList, forgetting: Forget
         raise
 
 
+@contextmanager
+def unfinished_on_error() -> Iterator[None]:
+    """Adds to a TitlerError of the `with` block that the lake is locked, and until when."""
+    try:
+        yield
+    except TitlerError as error:
+        error.hint = (
+            f"{error.hint}\nThe removal has begun and is not finished. Until it is, no other command may "
+            "write to the lake, and `titler status` says so. Then run the same titler forget again: it "
+            "continues."
+        ).lstrip()
+        raise
+
+
 def with_issues(
-    lake: Lake, forgotten: ForgottenList, forgetting: Forgetting, batches: Iterable[Manifest]
+    lake: Lake, forgotten: ForgottenList, forgetting: Forgetting, batches: StoredBatches
 ) -> Forgetting:
-    """Returns the entry with the hashes of all issues that belong to it: their ids and addresses."""
+    """Returns the entry with the hashes of all issues that belong to it: their ids and addresses. Adds the
+    batches that cannot be read to the damaged ones."""
     matcher = forgotten.matcher_of([forgetting])
     hashes = {kind: dict.fromkeys(values) for kind, values in forgetting.hashes.items()}
-    for batch in batches:
+    for batch in batches.manifests:
         if batch.table != ISSUES.name:
             continue
         for file in batch.files:
-            rows = lake.read_part(batch, file, ["issue_id", "issue_url", "repo", "author"])
+            try:
+                rows = lake.read_part(batch, file, ["issue_id", "issue_url", "repo", "author"])
+            except DamagedBatchError as error:
+                batches.damaged[batch.folder] = error
+                break
             for row in rows.filter(matcher.mask(rows)).to_pylist():
                 values = {"issue": str(row["issue_id"]), "address": address_of(row["issue_url"])}
                 for kind, value in values.items():

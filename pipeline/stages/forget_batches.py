@@ -43,6 +43,7 @@ from pipeline.contracts import (
     VECTORS,
     VOCABULARY,
 )
+from pipeline.errors import DamagedBatchError
 from pipeline.index.neighbours import ALL_ISSUES, HISTORY_ISSUES
 from pipeline.index.queries import months_before
 from pipeline.lake.batches import Lake
@@ -52,6 +53,7 @@ from pipeline.lake.fingerprint import fingerprint
 from pipeline.lake.forgotten import MATCHED_COLUMNS, Mask, Matcher
 from pipeline.lake.manifest import KEYS, MANIFEST, PARTS, File, Manifest
 from pipeline.lake.sweep import partitions
+from pipeline.stages.forget_damaged import Damaged
 from pipeline.stages.forget_index import rewrite_earlier_index, rewrite_segment
 
 TABLES_IN_ORDER = (
@@ -80,17 +82,19 @@ FORGETTINGS = "forgettings"
 
 @dataclass(frozen=True)
 class StoredBatches:
-    """All batches of the lake, in the order of TABLES_IN_ORDER, and the folders without a manifest, which
-    interrupted commands left behind."""
+    """All batches of the lake, in the order of TABLES_IN_ORDER, the folders without a manifest, which
+    interrupted commands left behind, and the errors about damaged manifests."""
 
     manifests: tuple[Manifest, ...]
     unfinished: tuple[str, ...]
+    damaged: Damaged
 
     @classmethod
     def of(cls, lake: Lake) -> StoredBatches:
-        """Lists all folders of the lake. Raises LakeError if a manifest is damaged."""
+        """Lists all folders of the lake."""
         manifests: list[Manifest] = []
         unfinished: list[str] = []
+        damaged: Damaged = {}
         for table in TABLES_IN_ORDER:
             for partition in partitions(lake, table):
                 for name in lake.names(partition):
@@ -99,17 +103,32 @@ class StoredBatches:
                         continue
                     if name == PARTS or MANIFEST not in lake.names(folder):
                         unfinished.append(folder)
-                    else:
+                        continue
+                    try:
                         manifests.append(lake.manifest(folder))
-        return cls(tuple(manifests), tuple(unfinished))
+                    except DamagedBatchError as error:
+                        damaged[folder] = error
+        return cls(tuple(manifests), tuple(unfinished), damaged)
+
+    def without_damaged(self) -> StoredBatches:
+        """Returns these batches with the damaged ones among the folders that are left behind."""
+        readable = tuple(batch for batch in self.manifests if batch.folder not in self.damaged)
+        return StoredBatches(readable, (*self.unfinished, *self.damaged), {})
 
 
-def forgotten_rows(lake: Lake, batches: Iterable[Manifest], matcher: Matcher) -> dict[str, int]:
-    """Returns the number of forgotten rows of each batch that has any, by the folder of the batch."""
-    counts = {
-        batch.folder: sum(_count(lake, batch, file, matcher) for file in batch.files) for batch in batches
-    }
-    return {folder: count for folder, count in counts.items() if count}
+def forgotten_rows(lake: Lake, batches: StoredBatches, matcher: Matcher) -> dict[str, int]:
+    """Returns the number of forgotten rows of each batch that has any, by the folder of the batch. Reads all
+    files of these batches, and adds those that cannot be read to the damaged ones."""
+    counts: dict[str, int] = {}
+    for batch in batches.manifests:
+        try:
+            if number := sum(_count(lake, batch, file, matcher) for file in batch.files):
+                for file in batch.files:
+                    lake.read_file(batch, file)
+                counts[batch.folder] = number
+        except DamagedBatchError as error:
+            batches.damaged[batch.folder] = error
+    return counts
 
 
 def _count(lake: Lake, batch: Manifest, file: File, matcher: Matcher) -> int:

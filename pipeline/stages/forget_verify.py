@@ -66,7 +66,10 @@ class Search:
         """Returns the search for a subject, with the ids and addresses that the list or the lake has."""
         forgotten = ForgottenList.read(lake)
         new = subject.begin(forgotten, "")
-        new = with_issues(lake, forgotten, new, StoredBatches.of(lake).manifests)
+        batches = StoredBatches.of(lake)
+        new = with_issues(lake, forgotten, new, batches)
+        for error in batches.damaged.values():
+            raise error  # what cannot be read cannot be searched
         kind, value = subject.named
         hashed = forgotten.hash_of(kind, value)
         earlier = [

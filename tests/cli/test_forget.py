@@ -18,8 +18,8 @@ from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from pipeline.cli import query_reports, stage_runs, whole_job
 from pipeline.cli.options import Context
-from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, TITLE_PREDICTIONS
-from pipeline.errors import TitlerError
+from pipeline.contracts import EMBEDDINGS, ISSUES, SEGMENTS, SIMILAR_ISSUES, TITLE_PREDICTIONS
+from pipeline.errors import DamagedBatchError, TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.forgotten import FORGOTTEN, Forgetting, ForgottenList, refuse_while_forgetting
 from pipeline.lake.leases import hold_lease
@@ -27,7 +27,7 @@ from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
 from pipeline.settings import Settings
 from pipeline.stages import clean, embed, extract, forget, index, plan, predict, publish, vectorize
-from pipeline.stages.forget import LOGGED_REPORTS, REPORTS, SAMPLES, Subject
+from pipeline.stages.forget import DAMAGED_BATCHES, LOGGED_REPORTS, REPORTS, SAMPLES, Subject
 from pipeline.stages.forget_verify import verify
 from pipeline.warehouse import Query, connect
 from tests.support import lakes
@@ -244,6 +244,34 @@ def test_no_command_writes_and_the_status_says_so_until_it_has_finished(
         publish.rollback(lake, settings, pinned_names(lake, "releases")[0])
     query_reports.unfinished_forgetting(unfinished)
     assert "the current release may still show what it removes" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_damaged_batch_that_the_current_release_does_not_need_is_deleted(
+    settings: Settings, lake: Lake
+) -> None:
+    releases = [Pinned(lake, "releases", name).members[SEGMENTS.name] for name in pinned_names(lake, "releases")]
+    (damaged,) = (batch for batch in releases[0] if batch not in releases[1])
+    lake.put(f"{damaged.folder}/{damaged.files[0].name}", b"damaged")
+    subject = Subject("repo", sampled(settings)["repo"])
+    forgetting = forget.run(lake, settings, subject, BECAUSE)
+    assert forgetting.removed[DAMAGED_BATCHES] == 1
+    assert lake.names(damaged.folder) == []
+    assert found(settings, subject) == {}
+
+
+def test_nothing_is_removed_if_the_current_release_needs_a_damaged_batch_or_mlflow_cannot_be_read(
+    settings: Settings, lake: Lake
+) -> None:
+    subject = Subject("repo", "a/b")
+    Path(lake.root, "mlflow.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(TitlerError, match="MLflow"):
+        forget.run(lake, settings, subject, BECAUSE)
+    current = lake.current(ISSUES.name, {"day": str(THREE)})
+    assert current is not None
+    lake.put(f"{current.folder}/{current.files[0].name}", b"damaged")
+    with pytest.raises(DamagedBatchError, match="is damaged"):
+        forget.run(lake, settings, subject, BECAUSE)
+    assert ForgottenList.read(lake).forgettings == ()
 
 
 def keep_one_repository(settings: Settings) -> None:

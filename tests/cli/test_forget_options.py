@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.cli.stage_forget import _check_reason, _subject
-from pipeline.errors import UsageError
+from pipeline.errors import BudgetError, UsageError
+from pipeline.stages.forget import unfinished_on_error
+from tests.support.titler_in_process import titler
 
 
 @pytest.mark.parametrize("author", ["@", " ", "https://github.com/ann", "ann smith", "ann/b"])
@@ -23,3 +27,25 @@ def test_a_login_may_have_an_at_sign_before_it(author: str) -> None:
 def test_a_reason_that_names_the_issue_in_either_form_is_refused(because: str) -> None:
     with pytest.raises(UsageError, match="--because names"):
         _check_reason(_subject("A/b#5", None, None), because)
+
+
+def test_a_wrong_address_of_the_lake_creates_no_lake(tmp_path: Path) -> None:
+    root = tmp_path / "lak"
+    for option in (["--because", "a request"], ["--dry-run"]):
+        done = titler("forget", "--repo", "a/b", *option, environment={"TITLER_LAKE__ROOT": str(root)})
+        assert (done.returncode, done.stderr) == (
+            2,
+            f"titler: There is no lake at {root}, so nothing can be forgotten in it.\n"
+            "Check the setting lake.root: titler doctor\n",
+        )
+        assert not root.exists()
+
+
+def test_an_error_after_the_first_removal_says_that_the_lake_is_locked() -> None:
+    with pytest.raises(BudgetError) as raised, unfinished_on_error():
+        raise BudgetError("The budget is spent.", "Wait until midnight UTC.")
+    assert raised.value.hint == (
+        "Wait until midnight UTC.\n"
+        "The removal has begun and is not finished. Until it is, no other command may write to the lake, and "
+        "`titler status` says so. Then run the same titler forget again: it continues."
+    )

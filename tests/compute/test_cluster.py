@@ -124,6 +124,14 @@ def test_if_the_only_worker_dies_with_the_copies_of_the_arguments_the_error_is_c
             map_shards(end_process, [1, 2, 3], "argument", label="test", compute=compute)
 
 
+def test_a_command_does_not_wait_for_ever_for_new_workers(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipeline.compute.cluster.WORKERLESS_SECONDS", 0.3)
+    with dask_cluster(1) as cluster:
+        compute = Compute(scheduler_address=cluster.address)
+        with pytest.raises(TitlerError, match="test: all Dask workers ended before the work was done"):
+            map_shards(end_process, [1, 2, 3], label="test", compute=compute)
+
+
 def test_code_knows_whether_a_dask_worker_runs_it():
     assert not is_dask_worker()
     assert map_shards(in_worker, [1, 2], label="test", compute=Compute(workers=1)) == [True, True]

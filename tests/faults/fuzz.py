@@ -1,11 +1,12 @@
 """Fuzz tests: many generated inputs, each of which must be answered or refused.
 
-    python -m tests.faults.fuzz [--inputs 1000000] [--seed 1] [--only KIND]
+    python -m tests.faults.fuzz [--inputs 1000000] [--seed 1] [--only KIND] [--lake DIR]
 
 For each kind of input, a table says how many inputs were given, how many were answered, and how many were
 refused with an error of Titler's own. Every other exception is a FAULT, and an input that takes more than
 LONGEST_SECONDS of processor time is a HANG. The first ones of each place are printed with their input. The
-same seed gives the same inputs. The exit code is 1 if there was a fault or a hang.
+same seed gives the same inputs. With DIR, which has a lake with a release, the release is served over HTTP
+as well. The exit code is 1 if there was a fault or a hang.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -35,7 +37,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.json_documents import Document
 from pipeline.serving import addresses
 from pipeline.serving.http.app import make_app
-from pipeline.settings import PREFIX, LakeSettings, Settings, load
+from pipeline.settings import PREFIX, LakeSettings, Serve, Settings, load
 from pipeline.source import issue_files
 from pipeline.text import duplicate_marks, excerpt, issue_terms, ktext, markup
 from pipeline.warehouse import SourceFile
@@ -50,6 +52,10 @@ FAULTS_SHOWN = 20
 LINES_PER_FILE = 50
 INPUTS_PER_EXAMPLE = 5
 """Inputs that hypothesis draws together, which takes less time."""
+SECONDS_TO_OPEN = 120
+OF_RELEASE = "HTTP requests of a release"
+Request = tuple[str, str, dict[str, str], bytes]
+"""The method, the path, the headers and the body of a request."""
 Target = Callable[[Any], bool]
 """Gives an input to the code. Returns whether it was answered, and not refused."""
 
@@ -161,13 +167,50 @@ def send_request(folder: Path) -> Target:
     app = make_app(Lake(str(folder / "lake")), Settings(lake=LakeSettings(root=str(folder / "lake"))))
     loop = asyncio.new_event_loop()
 
-    def target(drawn: tuple[str, str, dict[str, str], bytes]) -> bool:
-        method, path, headers, body = drawn
-        status = loop.run_until_complete(_status(app, method, path, headers, body))
+    def target(drawn: Request) -> bool:
+        status = loop.run_until_complete(_status(app, *drawn))
         assert 200 <= status < 500 or status == 503, f"status {status}"
         return status < 400
 
     return target
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Target]:
+    """Opens the current release of a lake. The target is a request to the server that answers from it."""
+    settings = settings.model_copy(update={"serve": Serve(workers=1)})
+    app = make_app(Lake(settings.lake.root), settings)
+    lifespan = app.router.lifespan_context(app)
+    with asyncio.Runner() as runner:
+
+        def target(drawn: Request) -> bool:
+            status = runner.run(_status(app, *drawn))
+            assert 200 <= status < 500, f"status {status}"
+            return status < 400
+
+        async def start() -> None:
+            await lifespan.__aenter__()
+            async with asyncio.timeout(SECONDS_TO_OPEN):
+                while await _status(app, "GET", "/ready", {}, b"") != 200:
+                    await asyncio.sleep(0.1)
+
+        async def end() -> None:
+            await lifespan.__aexit__(None, None, None)
+
+        runner.run(start())
+        try:
+            yield target
+        finally:
+            runner.run(end())
+
+
+def urls_of_release(settings: Settings) -> list[str]:
+    """Returns the URLs of some issues of the current release."""
+    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
+        rows = connection.sql(
+            "SELECT issue_url FROM title_predictions ORDER BY issue_id LIMIT 100"
+        ).fetchall()
+    return [str(url) for (url,) in rows]
 
 
 async def _status(app: Any, method: str, path: str, headers: dict[str, str], body: bytes) -> int:
@@ -222,8 +265,9 @@ def _keys_of(document: Document[Any]) -> list[str]:
 
 
 @contextmanager
-def kinds() -> Iterator[dict[str, Kind]]:
-    """Yields all kinds of inputs, by name. Files are written to a temporary folder."""
+def kinds(served: Settings | None = None) -> Iterator[dict[str, Kind]]:
+    """Yields all kinds of inputs, by name. Files are written to a temporary folder. `served` are the settings
+    of a lake with a release. Without it, there are no requests that a release is needed for."""
     import pipeline.index.stored_orderings
     import pipeline.predictor.predictor_file
     import pipeline.releases.current
@@ -235,8 +279,12 @@ def kinds() -> Iterator[dict[str, Kind]]:
         st.tuples(st.just(number), inputs.json_values(_keys_of(document)).map(inputs.as_json))
         for number, document in enumerate(all_documents)
     ]
-    with tempfile.TemporaryDirectory(prefix="titler-fuzz-") as name:
+    with tempfile.TemporaryDirectory(prefix="titler-fuzz-") as name, ExitStack() as stack:
         folder = Path(name)
+        of_release = {}
+        if served is not None:
+            requests = inputs.requests_of_release(urls_of_release(served))
+            of_release[OF_RELEASE] = Kind(requests, stack.enter_context(serving(served)), 0.02)
         yield {
             "texts": Kind(inputs.TEXT, clean_text, 0.2),
             "addresses": Kind(inputs.ADDRESS, read_address, 0.25),
@@ -245,6 +293,7 @@ def kinds() -> Iterator[dict[str, Kind]]:
             "settings": Kind(inputs.SETTINGS, load_settings(folder), 0.01),
             "documents of the lake": Kind(st.one_of(by_document), read_document(all_documents), 0.2),
             "HTTP requests": Kind(inputs.REQUEST, send_request(folder), 0.04),
+            **of_release,
         }
 
 
@@ -316,13 +365,15 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="one kind of input")
+    parser.add_argument("--lake", type=Path, help="folder of a lake with a release, which is served")
     options = parser.parse_args(arguments)
     failed = False
     print(
         f"{'kind of input':<24}{'inputs':>10}{'answered':>10}{'refused':>10}{'FAULT':>8}{'HANG':>8}",
         flush=True,
     )
-    with kinds() as all_kinds:
+    served = Settings(lake=LakeSettings(root=str(options.lake))) if options.lake else None
+    with kinds(served) as all_kinds:
         for name, kind in all_kinds.items():
             if options.only not in ("", name):
                 continue

@@ -276,6 +276,42 @@ REQUEST = st.tuples(
     ),
 )
 """The method, the path, the headers and the body of a request."""
+
+
+def requests_of_release(urls: Sequence[str]) -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
+    """Requests to a server that has a release open, most of which it can answer. `urls` are those of issues
+    of the release."""
+    address = st.one_of(st.sampled_from(urls), ADDRESS)
+    repo = st.one_of(st.sampled_from([_path_of(url).rpartition("/issues/")[0] for url in urls]), ADDRESS)
+    options: dict[str, st.SearchStrategy[Any]] = {
+        "repo": repo,
+        "k": st.sampled_from((1, 10, 100, 101, 0, 2**63)),
+        "everywhere": st.booleans(),
+        "since": st.sampled_from(("2024-01-01", "2024-01-02", "9999-12-31", "0001-01-01", "2024-02-30")),
+    }
+    texts: list[dict[str, st.SearchStrategy[Any]]] = [
+        {"text": TEXT},
+        {"text": address},
+        {"address": address},
+        {"title": TEXT, "body": TEXT},
+    ]
+    similar = st.one_of([st.fixed_dictionaries(each, optional=options) for each in texts])
+    body = st.fixed_dictionaries({"body": st.one_of(TEXT, st.none())})
+    title = st.one_of(body, st.lists(body, max_size=3))
+    known = st.sampled_from(urls).map(lambda url: _path_of(url).replace("/issues/", "/"))
+    stored = st.one_of(known, ADDRESS).map(lambda path: f"/issues/{path}")
+    return st.one_of(
+        st.builds(lambda form: ("POST", "/similar", {}, json.dumps(form).encode()), similar),
+        st.builds(lambda form: ("POST", "/title", {}, json.dumps(form).encode()), title),
+        st.builds(lambda path: ("GET", path, {}, b""), stored),
+    )
+
+
+def _path_of(url: str) -> str:
+    """Returns OWNER/REPO/issues/NUMBER."""
+    return url.removeprefix("https://github.com/")
+
+
 DAY_OF_EVENTS = date(2015, 1, 3)
 
 

@@ -70,20 +70,26 @@ SELECT
 """
 
 
-def make_old(root: Path) -> None:
-    """Adds a batch that was never committed, and makes all files of the lake one month old."""
-    draft = Lake(str(root)).draft(ISSUES.name, {"day": "2024-01-01"})
+def make_old(lake: Lake, root: Path) -> None:
+    """Adds a batch that was never committed, and makes all files of the lake one month old. The files of the
+    lake are in the folder `root`, also if the lake is a bucket."""
+    draft = lake.draft(ISSUES.name, {"day": "2024-01-01"})
     draft.write_file("part-00000.parquet", b"never committed")
     for path in [*root.glob("models/*/plan.json"), *root.glob("releases/*/plan.json")]:
         plan = json.loads(path.read_text())
-        path.write_text(json.dumps({**plan, "opened_at": "2024-01-05T00:00:00+00:00"}))
+        lake.put_json(str(path.relative_to(root)), {**plan, "opened_at": "2024-01-05T00:00:00+00:00"})
     for path in root.rglob("*"):
         os.utime(path, (LONG_AGO, LONG_AGO))
 
 
-def content(lake: Lake) -> Content:
+def content_of_folder(lake: Lake) -> Content:
+    """Returns what a lake in a folder holds, with its warehouse and MLflow's database."""
+    return content(lake, Path(lake.root, "mlflow.db"), Path(lake.root, "warehouse.duckdb"))
+
+
+def content(lake: Lake, mlflow: Path, warehouse: Path | None) -> Content:
     """Returns what a lake holds, without ids and times: the rows of all current and pinned batches and of the
-    warehouse's views, and the runs, metrics and model versions of MLflow."""
+    views of a warehouse, and the runs, metrics and model versions of MLflow. `lake` is in a folder."""
     result = ingested(lake)
     for kind in ("models", "releases"):
         for name in lake.names(kind):
@@ -92,12 +98,9 @@ def content(lake: Lake) -> Content:
                     Pinned(lake, "models" if kind == "models" else "releases", name)
                 )
     result["current release"] = current_release_id(lake)
-    root = Path(lake.root)
-    with contextlib.closing(duckdb.connect(str(root / "warehouse.duckdb"), read_only=True)) as connection:
-        for (view,) in connection.sql("SELECT DISTINCT table_name FROM information_schema.tables").fetchall():
-            rows = without_volatile(connection.sql(f"SELECT * FROM {view}").to_arrow_table().to_pylist())
-            result[f"view {view}"] = sorted(rows, key=repr)
-    with contextlib.closing(sqlite3.connect(root / "mlflow.db")) as database:
+    if warehouse is not None:
+        result |= _views(warehouse)
+    with contextlib.closing(sqlite3.connect(mlflow)) as database:
         result["runs"] = database.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
         metrics = (
             "SELECT DISTINCT r.name, m.key, m.step, m.value FROM metrics AS m JOIN runs AS r USING (run_uuid)"
@@ -113,6 +116,15 @@ def content(lake: Lake) -> Content:
             "ORDER BY v.version"
         )
         result["versions"] = database.execute(versions).fetchall()
+    return result
+
+
+def _views(warehouse: Path) -> Content:
+    result: Content = {}
+    with contextlib.closing(duckdb.connect(str(warehouse), read_only=True)) as connection:
+        for (view,) in connection.sql("SELECT DISTINCT table_name FROM information_schema.tables").fetchall():
+            rows = without_volatile(connection.sql(f"SELECT * FROM {view}").to_arrow_table().to_pylist())
+            result[f"view {view}"] = sorted(rows, key=repr)
     return result
 
 

@@ -25,10 +25,13 @@ static long counts[GROUPS];
 static int armed = -1, armed_action, armed_error, armed_lasts;
 static long armed_at;
 static time_t clock_offset;
+static int victim; /* the process that "kill before" kills; 0: this one */
 
 void fault_watch(const char *root) { snprintf(folder, sizeof folder, "%s", root); }
 long fault_count(int group) { return counts[group]; }
 void fault_clock(long seconds) { clock_offset = seconds; }
+
+void fault_victim(int process) { victim = process; }
 
 void fault_arm(int group, long at, int action, int error, int lasts) {
   armed_at = at, armed_action = action, armed_error = error, armed_lasts = lasts;
@@ -65,6 +68,10 @@ static int meets(enum group group, int directory, const char *path) {
   if (armed_action == FAIL) {
     errno = armed_error;
     return 1;
+  }
+  if (armed_action == KILL_BEFORE && victim != 0) {
+    kill(victim, SIGKILL);
+    return 0;
   }
   if (armed_action == KILL_BEFORE) die();
   return armed_action;

@@ -63,9 +63,13 @@ def counts() -> dict[str, int]:
     return {group: int(_library().fault_count(number)) for number, group in enumerate(GROUPS)}
 
 
-def arm(group: str, number: int, action: str, error: int = 0, *, lasts: bool = False) -> None:
+def arm(
+    group: str, number: int, action: str, error: int = 0, *, lasts: bool = False, victim: int = 0
+) -> None:
     """Lets one call fail with `error`, or kills the process at it: the call with this number in its group. If
-    `lasts` is true, all later calls that change files fail as well."""
+    `lasts` is true, all later calls that change files fail as well. "kill before" kills the process `victim`
+    instead, if it is not 0."""
+    _library().fault_victim(victim)
     _library().fault_arm(GROUPS.index(group), ctypes.c_long(number), ACTIONS.index(action), error, int(lasts))
 
 

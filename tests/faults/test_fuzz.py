@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fuzz import kinds, run_kind, send_request
+from pipeline.settings import Settings
+from tests.faults.fuzz import OF_RELEASE, kinds, run_kind, send_request
 
 INPUTS = 5_000
 SEED = 1
+REQUESTS = 100
+"""Requests to an open release. Each takes a few milliseconds."""
 SLOW = {"settings": 0.5, "HTTP requests": 0.5}
 """Kinds of which the tests give fewer inputs."""
 NAMES = (
@@ -26,6 +29,13 @@ def test_every_input_is_answered_or_refused(name: str) -> None:
         outcomes = run_kind(kind, int(INPUTS * kind.share * SLOW.get(name, 1)), SEED)
     assert outcomes.faults == {}
     assert outcomes.counts["answered"]
+
+
+def test_every_request_to_an_open_release_is_answered_or_refused(two_releases: Settings) -> None:
+    with kinds(two_releases) as all_kinds:
+        outcomes = run_kind(all_kinds[OF_RELEASE], REQUESTS, SEED)
+    assert outcomes.faults == {}
+    assert outcomes.counts["answered"] > REQUESTS / 4
 
 
 def test_a_content_length_of_thousands_of_digits_is_too_large(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support import stores
+from tests.support.answer_faults import AnswerFault, reset_connection
 
 PROJECT = "titler-test"
 SOURCE_PROJECT = "githubarchive"
@@ -56,12 +57,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the client gets. `cut` closes the connection after half of the body."""
+    """What the client gets. `cut` closes the connection after half of the body, `reset` before the answer."""
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
     cut: bool = False
+    reset: bool = False
 
     @classmethod
     def of(cls, value: Any, status: int = 200) -> Answer:
@@ -119,6 +121,24 @@ def secrets_of(path: Path) -> list[str]:
 Intervention = Callable[[Request, Callable[[], Answer]], Answer | None]
 
 
+def failing(fault: AnswerFault) -> Intervention:
+    """Returns an intervention that causes a fault of the answers."""
+
+    def intervene(request: Request, ask: Callable[[], Answer]) -> Answer | None:
+        if not fault.hits_next():
+            return None
+        answer = ask() if fault.reaches_server else Answer(0, b"")
+        if fault.what == "slow":
+            threading.Event().wait(fault.seconds)
+            return answer
+        if not fault.status:
+            return Answer(0, b"", reset=True)
+        reason = {429: "rateLimitExceeded", 500: "backendError"}[fault.status]
+        return Answer.error(fault.status, reason, "a fault of the test")
+
+    return intervene
+
+
 class Proxy:
     """`requests` are those made so far, oldest first; `authorizations` what they came with."""
 
@@ -136,6 +156,9 @@ class Proxy:
             def _serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 answer = proxy._answer(self.command, self.path, dict(self.headers), body)
+                if answer.reset:
+                    reset_connection(self)
+                    return
                 self.send_response(answer.status)
                 for name, value in answer.headers:
                     self.send_header(name, value)

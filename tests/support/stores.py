@@ -1,7 +1,8 @@
 """Object stores on loopback: an S3 server and a server with Google Cloud Storage's API, each behind a proxy.
 
 The proxy records all requests. It refuses copies and renames, because the lake must not need them, and leaves
-objects that a test hides out of listings, like a store that lists new objects late.
+objects that a test hides out of listings, like a store that lists new objects late. It also causes the faults
+that a test asks for.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from local_airflow import LOOPBACK, free_port
+from tests.support.answer_faults import AnswerFault, reset_connection
 
 ROOT = Path(__file__).resolve().parents[2]
 MISSING = "needs object stores: make emulators"
@@ -79,8 +81,8 @@ def running(folder: Path) -> Iterator[Stores]:
         secret = secrets.token_hex(16)
         (home / "s3" / BUCKET).mkdir(parents=True)
         s3 = stack.enter_context(s3_server(folder, home / "s3", KEY, secret))
-        gs = stack.enter_context(_gcs_server(folder, home / "gs"))
-        proxies = {"s3": stack.enter_context(_proxied(s3)), "gs": stack.enter_context(_proxied(gs))}
+        gs = stack.enter_context(gcs_server(folder, home / "gs"))
+        proxies = {"s3": stack.enter_context(proxied(s3)), "gs": stack.enter_context(proxied(gs))}
         environment = {
             **credentials(proxies["s3"].address, secret),
             "STORAGE_EMULATOR_HOST": proxies["gs"].address,
@@ -111,9 +113,10 @@ def s3_server(
 
 
 @contextmanager
-def _gcs_server(folder: Path, home: Path) -> Iterator[str]:
+def gcs_server(folder: Path, home: Path) -> Iterator[str]:
+    """The address of a server with Google Cloud Storage's API whose buckets are the folders in `home`."""
     port = free_port()
-    (home / BUCKET).mkdir(parents=True)
+    (home / BUCKET).mkdir(parents=True, exist_ok=True)
     address = f"http://{LOOPBACK}:{port}"
     command: list[str | Path] = [
         folder / "fake-gcs-server",
@@ -175,7 +178,8 @@ def _answers(host: str, port: int, path: str) -> bool:
 class Proxy:
     """Between a client and a store. Names that match `hidden` are left out of listings.
 
-    `requests` are all requests, `copies` the refused ones for a copy or a rename.
+    `requests` are all requests, `copies` the refused ones for a copy or a rename. `fault` is what happens to
+    answers.
     """
 
     address: str
@@ -183,10 +187,12 @@ class Proxy:
     hidden: re.Pattern[str] | None = None
     copies: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    fault: AnswerFault | None = None
 
 
 @contextmanager
-def _proxied(address: str) -> Iterator[Proxy]:
+def proxied(address: str) -> Iterator[Proxy]:
+    """A proxy in front of the server at `address`."""
     parts = urlsplit(address)
     server = ThreadingHTTPServer((LOOPBACK, 0), _Handler)
     server.daemon_threads = True
@@ -217,6 +223,10 @@ class _Handler(BaseHTTPRequestHandler):
             proxy.copies.append(f"{self.command} {self.path}")
             self._answer(501, {"Content-Type": "text/plain"}, b"nothing may need a copy or a rename")
             return
+        fault = proxy.fault if proxy.fault is not None and proxy.fault.hits_next() else None
+        if fault is not None and not fault.reaches_server:
+            self._fail(fault)
+            return
         connection = http.client.HTTPConnection(*proxy.upstream, timeout=PATIENCE)
         try:
             # The Host header stays the client's: it is part of the signature.
@@ -229,9 +239,25 @@ class _Handler(BaseHTTPRequestHandler):
                 passed_on["Content-Length"] = answer.getheader("Content-Length", "0")
             elif proxy.hidden and self.command == "GET":
                 content = _without(proxy.hidden, content)
-            self._answer(answer.status, passed_on, content)
         finally:
             connection.close()
+        if fault is not None and fault.what != "slow":
+            self._fail(fault)
+            return
+        threading.Event().wait(fault.seconds if fault else 0)
+        with suppress(ConnectionError):  # a client does not wait for slow answers
+            self._answer(answer.status, passed_on, content)
+
+    def _fail(self, fault: AnswerFault) -> None:
+        if not fault.status:
+            reset_connection(self)
+            return
+        code = {429: "TooManyRequests", 500: "InternalError"}[fault.status]
+        if "/storage/v1/" in self.path or "/upload/" in self.path:
+            content = json.dumps({"error": {"code": fault.status, "message": code}}).encode()
+        else:
+            content = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
+        self._answer(fault.status, {"Content-Type": "application/json"}, content)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = _pass_on  # noqa: N815  # http.server's names
 

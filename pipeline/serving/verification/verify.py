@@ -8,10 +8,11 @@ what a failing disk has changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.contracts import TOKENS
+from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.damaged_batches import damaged_batches
 from pipeline.lake.members import SharedPages
@@ -28,7 +29,8 @@ from pipeline.settings import Settings
 @dataclass(frozen=True)
 class Verification:
     """The result of a verification: the releases and models whose files were read, how many batches, files
-    and bytes they have, how many seconds reading took, and what is damaged."""
+    and bytes they have, how many seconds reading took, what is damaged, and what could not be checked,
+    because a setting is empty."""
 
     releases: tuple[str, ...]
     models: tuple[str, ...]
@@ -37,6 +39,7 @@ class Verification:
     bytes: int
     seconds: float
     damages: tuple[Damage, ...]
+    unchecked: tuple[str, ...] = ()
 
 
 def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Verification:
@@ -66,7 +69,7 @@ def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Ver
     checks = check_batches(lake, in_order, damaged_batches(lake))
     for check in checks:
         _add_damages(lake, findings, check, current, last_day)
-    _check_surroundings(lake, settings, findings, releases)
+    unchecked = _check_surroundings(lake, settings, findings, releases)
     return Verification(
         tuple(releases),
         tuple(models),
@@ -75,6 +78,7 @@ def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Ver
         sum(check.bytes for check in checks),
         time.perf_counter() - started,
         tuple(findings.sorted()),
+        tuple(unchecked),
     )
 
 
@@ -89,7 +93,24 @@ def _add_damages(
             findings.add(error, name, remedy)
 
 
-def _check_surroundings(lake: Lake, settings: Settings, findings: Findings, releases: Sequence[str]) -> None:
-    """Adds what is wrong with the warehouse and MLflow. An error that is known already is added once."""
-    findings.attempt(lambda: check_warehouse(lake, settings, releases), "the warehouse")
-    findings.attempt(lambda: check_tracking(lake, settings), "the next release")
+def _check_surroundings(
+    lake: Lake, settings: Settings, findings: Findings, releases: Sequence[str]
+) -> list[str]:
+    """Adds what is wrong with the warehouse and MLflow. An error that is known already is added once. Returns
+    what could not be checked, because the setting with its address is empty."""
+    unchecked: list[str] = []
+    if _has_address(lambda: settings.warehouse_name, "The warehouse", unchecked):
+        findings.attempt(lambda: check_warehouse(lake, settings, releases), "the warehouse")
+    if _has_address(lambda: settings.tracking_uri, "MLflow", unchecked):
+        findings.attempt(lambda: check_tracking(lake, settings), "the next release")
+    return unchecked
+
+
+def _has_address(address: Callable[[], str], place: str, unchecked: list[str]) -> bool:
+    """Returns whether the settings have the address of a place. Otherwise adds to `unchecked` why not."""
+    try:
+        address()
+    except UsageError as error:
+        unchecked.append(f"{place} was not checked. {error.message}")
+        return False
+    return True

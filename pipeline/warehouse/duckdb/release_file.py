@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -67,7 +68,7 @@ class StagedFile:
         try:
             _write(self.staged_path, path, tables, batches)
         except BaseException:
-            self.staged_path.unlink(missing_ok=True)
+            self._remove()
             raise
 
     def __enter__(self) -> StagedFile:
@@ -76,7 +77,13 @@ class StagedFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.staged_path.unlink(missing_ok=True)
+        if not self._current:
+            self._remove()
+
+    def _remove(self) -> None:
+        """Deletes the new file. If that fails, `titler collect` deletes it later."""
+        with suppress(OSError):
+            self.staged_path.unlink(missing_ok=True)
 
     def check(self) -> list[Failure]:
         failures = []

@@ -176,6 +176,14 @@ def test_a_file_that_is_not_a_warehouse_is_named(path: Path) -> None:
         DuckDBWarehouse(str(path)).current_release()
 
 
+def test_a_new_file_that_cannot_be_removed_does_not_stop_a_publication(path: Path, tmp_path: Path) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
+    with DuckDBWarehouse(str(path)).stage(*lake.release(release("r1"))) as staged:
+        staged.make_current()
+        staged.staged_path.mkdir()  # a folder cannot be removed like a file
+    assert DuckDBWarehouse(str(path)).current_release() == "r1"
+
+
 def test_files_of_a_killed_publication_are_deleted_once_they_are_old(path: Path) -> None:
     path.parent.mkdir()
     old, young = (path.with_name(f"{path.name}.{name}.tmp") for name in ("0ld", "y0ung"))
