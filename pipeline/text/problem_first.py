@@ -128,6 +128,9 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
 
     A code block without an end is treated as text.
     """
+    if not any("```" in line or "~~~" in line or "-code>" in line for line in lines):
+        yield from (_Line(line, False) for line in lines)
+        return
     block: list[str] = []
     fence = ""
     for line in lines:

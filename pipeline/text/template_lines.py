@@ -12,9 +12,10 @@ Every function takes one line, in time at most linear in the length of the line.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
-from pipeline.text.template_headings import ENVIRONMENT_KEY, LINE_CHARACTERS, plain_key
+from pipeline.text.template_headings import CACHED_LINES, ENVIRONMENT_KEY, LINE_CHARACTERS, plain_key
 
 _PAIR: Final = re.compile(
     r"[ \t>]*+(?:[-*+•] |\|\|? ?|[(\[])?[ \t*_`]*+([^:=|\n]{1,110}?)[ \t*_`]*(?::|=>|=(?!=)|\|)([^\n]*)"
@@ -100,13 +101,14 @@ TELLS_A_PROBLEM: Final = re.compile(
 """The pattern of words that tell a problem. A line with one of them is no answer about the environment."""
 
 
+@lru_cache(maxsize=CACHED_LINES)  # lines of templates occur in many issues
 def is_environment(line: str) -> bool:
     """Returns whether a line names a version or a system: `OS: Linux`, or the output of `go version`."""
     if len(line) > LINE_CHARACTERS:
         return False
     if _VERSION_OUTPUT.match(line):
         return True
-    pair = _PAIR.match(line)
+    pair = _PAIR.match(line) if ":" in line or "=" in line or "|" in line else None
     if not pair or len(pair[2].split()) > _MAX_VALUE_WORDS or pair[2].startswith("//"):
         return False
     if TELLS_A_PROBLEM.search(pair[2]):
