@@ -281,7 +281,7 @@ def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...
     if len(lower) > _MAX_TERM_CHARACTERS or not lower or lower == "url" or lower in _FUNCTION_WORDS:
         return ()
     if word.isascii() and word.isalpha() and (word.islower() or word.isupper() or word.istitle()):
-        return (_term(stem(lower), 0, lower),) if len(lower) > 1 else ()  # quicker for most words
+        return (_term_of_plain_word(lower),) if len(lower) > 1 else ()  # quicker for most words
     if not in_title and _MACHINE_NUMBER.fullmatch(lower):
         return ()
     if not _IDENTIFIER.match(word.strip("_")):
@@ -290,7 +290,9 @@ def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...
             for subword in _SIMPLE.findall(lower)
             if len(subword) > 1 and subword not in _FUNCTION_WORDS
         ]
-        return tuple(_term(stem(subword), 0, subword) for subword in subwords)
+        return tuple(map(_term_of_plain_word, subwords))
+    if word.isascii() and word.isdigit():
+        return (_term(lower, IDENTIFIER, lower),)
     wholes = dict.fromkeys(
         [lower, *(piece.lower() for piece in _PIECES.split(word) if _IDENTIFIER.match(piece))]
     )
@@ -299,8 +301,13 @@ def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...
     }
     return (
         *(_term(whole, IDENTIFIER, whole) for whole in wholes),
-        *(_term(stem(subword), 0, subword) for subword in sorted(words - wholes.keys() - _FUNCTION_WORDS)),
+        *map(_term_of_plain_word, sorted(words - wholes.keys() - _FUNCTION_WORDS)),
     )
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
+def _term_of_plain_word(word: str) -> tuple[int, int, str]:
+    return _term(stem(word), 0, word)
 
 
 def _term(term: str, kind: int, shown: str) -> tuple[int, int, str]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final
 
 from pipeline.text.code_lines import (
     FENCE,
@@ -46,9 +47,8 @@ _MACHINE: Final = re.compile(
 )
 
 
-class _Line(NamedTuple):
-    text: str
-    is_code: bool
+_Line = tuple[str, bool]
+"""A line, and whether it is a line of a code block."""
 
 
 def problem_first(lines: Sequence[str]) -> list[str]:
@@ -65,29 +65,29 @@ def author_lines(lines: Sequence[str]) -> list[str]:
     section, is_marked = Section.PROBLEM, False
     marked = list(_with_code_marked(lines))
     last = _last_author_line(marked)
-    for number, line in enumerate(marked):
-        if line.is_code or not line.text.strip():
-            if section != Section.ENVIRONMENT or TELLS_A_PROBLEM.search(line.text):
-                sections[section].append(line.text)
+    for number, (line, is_code) in enumerate(marked):
+        if is_code or not line.strip():
+            if section != Section.ENVIRONMENT or TELLS_A_PROBLEM.search(line):
+                sections[section].append(line)
             continue
-        heading = section_of(line.text)
-        if number > last or is_templates_check(line.text) or (heading is None and is_filler(line.text)):
+        heading = section_of(line)
+        if number > last or is_templates_check(line) or (heading is None and is_filler(line)):
             continue
-        if is_check(line.text):
-            sections[Section.CONTEXT].append(line.text)  # an option of an issue form, or an author's task
+        if is_check(line):
+            sections[Section.CONTEXT].append(line)  # an option of an issue form, or an author's task
         elif heading:
-            section, is_marked = heading.section, is_marked_heading(line.text)
+            section, is_marked = heading.section, is_marked_heading(line)
             if heading.text and not is_filler(heading.text):
                 sections[section].append(heading.text)
-        elif is_marked_heading(line.text):
+        elif is_marked_heading(line):
             section = Section.PROBLEM if section in (Section.ENVIRONMENT, Section.CONTEXT) else section
-            sections[section].append(line.text)
-        elif is_environment(line.text) or (section == Section.ENVIRONMENT and is_short_answer(line.text)):
+            sections[section].append(line)
+        elif is_environment(line) or (section == Section.ENVIRONMENT and is_short_answer(line)):
             continue
         else:
             if section == Section.ENVIRONMENT and not is_marked:
                 section = Section.PROBLEM  # a sentence ends a section whose heading has no markup
-            sections[section].append(line.text)
+            sections[section].append(line)
     ordered_lines = [line for part in _order(sections) for line in _with_short_logs(sections[part])]
     return ordered_lines if any(map(LETTER_OR_DIGIT.search, ordered_lines)) else []
 
@@ -112,24 +112,25 @@ def _last_author_line(lines: Sequence[_Line]) -> int:
     A signature is a name in the line after thanks or regards. Many issues have none: then all lines are the
     author's text.
     """
-    filled = [number for number, line in enumerate(lines) if line.text.strip()]
+    filled = (number for number in range(len(lines) - 1, -1, -1) if lines[number][0].strip())
+    last, before = (*islice(filled, 2), -1, -1)[:2]
     if (
-        len(filled) > 2
-        and not lines[filled[-1]].is_code
-        and len(lines[filled[-1]].text.split()) <= 3
-        and is_sign_off(lines[filled[-2]].text)
+        next(filled, -1) >= 0
+        and not lines[last][1]
+        and len(lines[last][0].split()) <= 3
+        and is_sign_off(lines[before][0])
     ):
-        return filled[-2]
+        return before
     return len(lines)
 
 
 def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
-    """Yields the lines of a text, and marks lines of code blocks with `is_code`. Shortens code blocks.
+    """Yields the lines of a text, and whether each is a line of a code block. Shortens code blocks.
 
     A code block without an end is treated as text.
     """
     if not any("```" in line or "~~~" in line or "-code>" in line for line in lines):
-        yield from (_Line(line, False) for line in lines)
+        yield from ((line, False) for line in lines)
         return
     block: list[str] = []
     fence = ""
@@ -139,17 +140,17 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
             if opening:
                 fence, block = opening, [line]
             else:
-                yield _Line(line, False)
+                yield line, False
         elif _closes(line, opening, fence):
             first = _CODE_TAG.sub("", block[0]) if fence == "</" else ""
             final = _CODE_TAG.sub("", line) if fence == "</" else ""
             for short in short_code(list(without_frames([first, *block[1:], final]))):
-                yield _Line(short, True)
+                yield short, True
             block, fence = [], ""
         else:
             block.append(line)
     for line in block:
-        yield _Line(line, False)
+        yield line, False
 
 
 def _opening(line: str) -> str:

@@ -118,7 +118,7 @@ def is_environment(line: str) -> bool:
 
 def is_check(line: str) -> bool:
     """Returns whether a line is an item of a check list, such as `- [x] I searched the issues`."""
-    return _CHECK.match(line) is not None
+    return "[" in line and _CHECK.match(line) is not None
 
 
 def is_templates_check(line: str) -> bool:
@@ -126,7 +126,7 @@ def is_templates_check(line: str) -> bool:
 
     An item that the author wrote, such as a task, does not count.
     """
-    item = _CHECK.match(line)
+    item = _CHECK.match(line) if "[" in line else None
     return (
         item is not None and _CHECK_TEXT.search(line[item.end() : item.end() + LINE_CHARACTERS]) is not None
     )
