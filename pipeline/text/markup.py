@@ -111,8 +111,9 @@ _INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]+"
 )
 _INVISIBLE_ASCII: Final = {code: None for code in range(128) if _INVISIBLE.fullmatch(chr(code))}
-_EMPTY_LINES: Final = re.compile(r"\n{3,}+")
-_MARKS: Final = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
+_EMPTY_LINES: Final = re.compile(r"\n\n\n++")
+_MAX_MARKS: Final = 30
+_MARKS: Final = re.compile(rf"([^\w\s\x00-\x7f]{{{_MAX_MARKS}}})[^\w\s\x00-\x7f]+")
 
 
 def _plain_characters(text: str) -> str:
@@ -124,9 +125,10 @@ def _plain_characters(text: str) -> str:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
-        text = unicodedata.normalize(
-            "NFKC", _MARKS.sub(r"\1", text.replace("\u2028", "\n").replace("\u2029", "\n"))
-        )
+        text = text.replace("\u2028", "\n").replace("\u2029", "\n")
+        if len(text) - len(text.encode("ascii", "ignore")) > _MAX_MARKS:
+            text = _MARKS.sub(r"\1", text)
+        text = unicodedata.normalize("NFKC", text)
     if "\n\n\n" in text:
         text = _EMPTY_LINES.sub("\n\n", text)
     if text.isascii():  # quicker than the pattern

@@ -42,11 +42,12 @@ _MACHINE: Final = re.compile(
     r"|fatal|fail)\b|(?:debug|info|warn|warning|trace)[ :\]]|[ivwef]/\S"
     r"|\d{1,5}[:>] |\+[-=+]{3}|at [\w$.<>]+\(|#\d+ |=+\d+=+|0x[0-9a-f]{4}|import \w|from \w[\w.]* import"
     r"|#include|using \w[\w.]*;|package \w|def \w+\(|return\b|>>> |\$ \w|\} ?else|</?[a-z][\w:.-]*[ >/])"
-    r"|.{0,300}[{}]\s*+\Z|(?=.{0,300}[=(){}\[\]]).{0,300};\s*+\Z|[ \t>]*+[)}\]]+[,;]?\s*+\Z",
+    r"|[ \t>]*+[)}\]]+[,;]?\s*+\Z",
     re.IGNORECASE,
 )
 
 
+_CODE_CHARACTER: Final = re.compile(r"[=(){}\[\]]")
 _Line = tuple[str, bool]
 """A line, and whether it is a line of a code block."""
 
@@ -135,7 +136,7 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
     block: list[str] = []
     fence = ""
     for line in lines:
-        opening = _opening(line)
+        opening = _opening(line) if "`" in line or "~" in line or "<" in line else ""
         if not fence:
             if opening:
                 fence, block = opening, [line]
@@ -176,7 +177,7 @@ def _with_short_logs(lines: Sequence[str]) -> Iterator[str]:
     """
     run: list[str] = []
     for line in lines:
-        if _MACHINE.match(line[:LINE_CHARACTERS]) and not is_check(line):
+        if _is_machine_output(line[:LINE_CHARACTERS]) and not is_check(line):
             run.append(line)
         elif run and not line.strip():
             continue
@@ -185,3 +186,13 @@ def _with_short_logs(lines: Sequence[str]) -> Iterator[str]:
             run = []
             yield line
     yield from short_code(run) if len(run) >= LOG_LINES else run
+
+
+def _is_machine_output(line: str) -> bool:
+    """Returns whether a line looks like a line of a log or of code."""
+    end = line.rstrip()[-1:]
+    return (
+        end in ("{", "}")
+        or (end == ";" and _CODE_CHARACTER.search(line) is not None)
+        or _MACHINE.match(line) is not None
+    )

@@ -111,9 +111,8 @@ def is_environment(line: str) -> bool:
     pair = _PAIR.match(line) if ":" in line or "=" in line or "|" in line else None
     if not pair or len(pair[2].split()) > _MAX_VALUE_WORDS or pair[2].startswith("//"):
         return False
-    if TELLS_A_PROBLEM.search(pair[2]):
-        return False
-    return ENVIRONMENT_KEY.fullmatch(plain_key(pair[1])) is not None
+    is_key = ENVIRONMENT_KEY.fullmatch(plain_key(pair[1])) is not None
+    return is_key and not TELLS_A_PROBLEM.search(pair[2])
 
 
 def is_check(line: str) -> bool:
