@@ -63,12 +63,13 @@ def problem_first(lines: Sequence[str]) -> list[str]:
 def author_lines(lines: Sequence[str]) -> list[str]:
     """Returns the same as `problem_first`, but no line if the author wrote nothing into the template."""
     sections: dict[Section, list[str]] = {section: [] for section in Section}
-    section, is_marked = Section.PROBLEM, False
+    problem, environment = Section.PROBLEM, Section.ENVIRONMENT  # quicker in the loop
+    section, is_marked = problem, False
     marked = list(_with_code_marked(lines))
     last = _last_author_line(marked)
     for number, (line, is_code) in enumerate(marked):
         if is_code or not line.strip():
-            if section != Section.ENVIRONMENT or TELLS_A_PROBLEM.search(line):
+            if section is not environment or TELLS_A_PROBLEM.search(line):
                 sections[section].append(line)
             continue
         heading = section_of(line)
@@ -81,13 +82,13 @@ def author_lines(lines: Sequence[str]) -> list[str]:
             if heading.text and not is_filler(heading.text):
                 sections[section].append(heading.text)
         elif is_marked_heading(line):
-            section = Section.PROBLEM if section in (Section.ENVIRONMENT, Section.CONTEXT) else section
+            section = problem if section in (environment, Section.CONTEXT) else section
             sections[section].append(line)
-        elif is_environment(line) or (section == Section.ENVIRONMENT and is_short_answer(line)):
+        elif is_environment(line) or (section is environment and is_short_answer(line)):
             continue
         else:
-            if section == Section.ENVIRONMENT and not is_marked:
-                section = Section.PROBLEM  # a sentence ends a section whose heading has no markup
+            if section is environment and not is_marked:
+                section = problem  # a sentence ends a section whose heading has no markup
             sections[section].append(line)
     ordered_lines = [line for part in _order(sections) for line in _with_short_logs(sections[part])]
     return ordered_lines if any(map(LETTER_OR_DIGIT.search, ordered_lines)) else []
