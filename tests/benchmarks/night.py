@@ -179,6 +179,7 @@ def make_lake(plan: LakePlan) -> None:
     for day, count in counts.items():
         if count:
             history.add_day(day, count)
+    history.add_segments(str(NIGHT_BEFORE))
     history.add_neighbours()
     dice = np.random.default_rng(SEED)
     copies = dice.integers(0, -(-plan.issues // len(pooled)), len(new)).tolist()

@@ -4,13 +4,14 @@ The issues of a small table, the pool, are repeated: their embeddings with noise
 with ids, addresses, repositories and times of their own. So a lake of millions of issues is made in minutes.
 No night reads the tokens, ids and predicted titles of its history. So tokens and ids are those of the titles
 alone, and all predicted titles are the same. The neighbours of an issue are the ten issues before it,
-whatever their vectors.
+whatever their vectors. The segments are those that `index` would build: only the terms of the pool's issues
+are computed once, and not for every issue that repeats them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pipeline.contracts import (
     ISSUES,
     PREDICTOR,
     REPOSITORY_LIST,
+    SEGMENTS,
     SIMILAR_ISSUES,
     TITLE_PREDICTIONS,
     TOKENS,
@@ -33,7 +35,10 @@ from pipeline.contracts import (
     Table,
 )
 from pipeline.index.neighbours import SearchParameters, plan_neighbours
-from pipeline.index.release_days import IndexedDay
+from pipeline.index.release_days import IndexedDay, read_items
+from pipeline.index.segment_build import store_segment
+from pipeline.index.segment_plan import plan_segments
+from pipeline.index.segment_terms import take_terms
 from pipeline.lake.batches import Lake
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.list_columns import list_column, list_matrix
@@ -49,6 +54,7 @@ from pipeline.stages.clean import clean_part
 from pipeline.stages.embed import embed_part
 from pipeline.stages.vectorize import vectorize_part
 from pipeline.text.excerpt import EXCERPT_LENGTH
+from pipeline.text.issue_terms import IssueTerms, issue_terms
 from pipeline.tracking import open_tracking
 
 PART = "part-00000.parquet"
@@ -60,12 +66,14 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Pool:
-    """Issues that a history repeats. All columns and `embeddings` (issues, size) have one row per issue."""
+    """Issues that a history repeats. All columns, `embeddings` (issues, size) and `terms` have one row per
+    issue."""
 
     issues: pa.Table
     tokens: pa.Table
     vectors: pa.Table
     embeddings: npt.NDArray[np.float16]
+    terms: IssueTerms
 
     @classmethod
     def of(cls, texts: Sequence[Mapping[str, Any]], model: Model) -> Pool:
@@ -89,6 +97,7 @@ class Pool:
             clean_part(titles, model.engine),
             _vectors(titles, model),
             embeddings[is_known.to_numpy(zero_copy_only=False)],
+            issue_terms(known["title"].to_pylist(), known["body"].to_pylist()),
         )
 
     def __len__(self) -> int:
@@ -206,6 +215,26 @@ class IssueHistory:
             {"abstained": 0},
         )
         self._indexed.append(IndexedDay(day, issues, embeddings, ()))
+
+    def add_segments(self, first_day: str) -> None:
+        """Writes the segments of the periods that end before `first_day`, which may be a later day of the
+        release."""
+        index, model = self._settings.index, self._predictor.partition["model"]
+        next_day = replace(self._indexed[-1], day=first_day)
+        for plan in plan_segments([*self._indexed, next_day], index):
+            if plan.days[-1] == next_day:
+                continue
+            items, matrices = [], []
+            for day in plan.days:
+                table, matrix = read_items(
+                    self._lake, [day], self._pool.embeddings.shape[1], plan.group, plan.groups
+                )
+                items.append(SEGMENTS.conform(table))
+                matrices.append(matrix)
+            table = pa.concat_tables(items).combine_chunks()
+            rows = (table["issue_id"].to_numpy() - 1) % len(self._pool)
+            terms = take_terms(self._pool.terms, rows)
+            store_segment(plan, table, np.concatenate(matrices), terms, self._lake, model, index)
 
     def add_neighbours(self) -> None:
         """Writes the neighbours of all days."""
