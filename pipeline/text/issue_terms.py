@@ -175,9 +175,7 @@ class _NumberedWords(dict[str, int]):
         starts = np.cumsum(lengths) - lengths
         terms = np.fromiter(chain.from_iterable(terms_of_words), np.uint64, int(lengths.sum()))
         words = np.array(self._numbers, np.int64)
-        issues = np.repeat(
-            np.arange(len(self._lengths), dtype=np.uint64), np.array(self._lengths, np.int64)
-        )
+        issues = np.repeat(np.arange(len(self._lengths), dtype=np.uint64), np.array(self._lengths, np.int64))
         lengths = lengths[words]
         first_positions = np.cumsum(lengths) - lengths
         positions = np.arange(lengths.sum()) + np.repeat(starts[words] - first_positions, lengths)
