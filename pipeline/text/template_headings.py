@@ -265,7 +265,7 @@ def plain_key(text: str) -> str:
     if "<" in text or "(" in text or ":" in text:
         text = _TAGS.sub(" ", text)
     if not text[:1].isalpha():
-        text = text[_MARKERS.match(text).end() :]
+        text = _MARKERS.sub("", text, count=1)
     return " ".join(_KEY_WORDS.findall(text.lower()))
 
 
