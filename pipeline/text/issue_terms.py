@@ -291,9 +291,9 @@ def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...
         return tuple(map(_term_of_plain_word, subwords))
     if word.isascii() and word.isdigit():
         return (_term(lower, IDENTIFIER, lower),)
-    wholes = dict.fromkeys(
-        [lower, *(piece.lower() for piece in _PIECES.split(word) if _IDENTIFIER.match(piece))]
-    )
+    wholes = {lower: None}
+    if word.lower() != lower or not word.isidentifier():  # otherwise the word is its only piece
+        wholes |= dict.fromkeys(piece.lower() for piece in _PIECES.split(word) if _IDENTIFIER.match(piece))
     words = {
         subword.lower() for subword in _SUBWORD.findall(word) if len(subword) > 1 and not subword.isdigit()
     }
