@@ -43,8 +43,20 @@ def build_segment(segment: SegmentToBuild, lake: Lake, owner: str, size: int, se
     rows of the batch is that of items.parquet. The files have the same bytes with and without an earlier
     segment.
     """
-    plan = segment.plan
-    items, vectors, terms = _items(segment, lake, size)
+    return store_segment(segment.plan, *_items(segment, lake, size), lake, owner, settings)
+
+
+def store_segment(
+    plan: SegmentPlan,
+    items: pa.Table,
+    vectors: EmbeddingMatrix,
+    terms: IssueTerms,
+    lake: Lake,
+    owner: str,
+    settings: Index,
+) -> Manifest:
+    """Writes a segment of these items, their vectors (items, size) and their terms into the lake."""
+    size = vectors.shape[1]
     figures = segment_figures(items, size, terms, plan.annoy)
     draft = lake.draft(SEGMENTS.name, plan.partition(owner), plan.inputs, plan.parameters)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:

@@ -16,7 +16,9 @@ LINE_CHARACTERS: Final = 300
 LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
 """The pattern of a letter or digit. A line without any is decoration."""
 FENCE: Final = re.compile(r"[ \t>]*+(`{3,}+|~{3,}+)(?![^`\n]*`)")
-NAMES_AN_ERROR: Final = re.compile(r"error|exception|panic|fatal|fault", re.IGNORECASE)
+NAMES_AN_ERROR: Final = re.compile(  # begins with a set of characters, which a search skips to
+    r"[EePpFf](?i:(?<=e)(?:rror|xception)|(?<=p)anic|(?<=f)a(?:tal|ult))"
+)
 
 
 def with_short_code(lines: Sequence[str]) -> Iterator[str]:
@@ -49,11 +51,14 @@ def short_code(code: Sequence[str]) -> Iterator[str]:
     letters and digits are left out. Lines that are too long are cut after LINE_CHARACTERS characters.
     """
     lines = [line[:LINE_CHARACTERS] for line in code if LETTER_OR_DIGIT.search(line)]
-    errors = [
-        number for number, line in enumerate(lines) if number >= CODE_LINES and NAMES_AN_ERROR.search(line)
-    ]
     yield from lines[:CODE_LINES]
-    yield from (lines[number] for number in dict.fromkeys((*errors[:1], *errors[-1:])))
+    later = range(CODE_LINES, len(lines))
+    first = next((number for number in later if NAMES_AN_ERROR.search(lines[number])), None)
+    if first is not None:
+        yield lines[first]
+        last = next(number for number in reversed(later) if NAMES_AN_ERROR.search(lines[number]))
+        if last > first:
+            yield lines[last]
 
 
 _FRAME: Final = re.compile(
@@ -81,8 +86,15 @@ def without_frames(lines: Sequence[str]) -> Iterator[str]:
         indent = -1
         if _TRACEBACK in line:
             indent = _indent(line)
-        elif not (_FRAME.match(line) or (_FRAME_AT.match(line) and _PLACE.search(line[-40:]))):
+        elif not _is_frame(line):
             yield line
+
+
+def _is_frame(line: str) -> bool:
+    first = line.lstrip(" \t>")[:1]
+    if first == "a":
+        return _FRAME_AT.match(line) is not None and _PLACE.search(line[-40:]) is not None
+    return (first in ("F", ".", "#", "s", "g") or first.isdigit()) and _FRAME.match(line) is not None
 
 
 def _indent(line: str) -> int:

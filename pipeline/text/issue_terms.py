@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -45,6 +46,10 @@ _FUNCTION_WORDS: Final = frozenset(
 """Words that occur in most issues. They would only cost space and time."""
 _MAX_TERM_CHARACTERS: Final = 60
 _CACHED_WORDS: Final = 50_000
+_ISSUES_PER_BLOCK: Final = 4096
+"""Number of issues whose terms are sorted together."""
+_TERM_BITS: Final = 32
+_KIND_BITS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -98,27 +103,83 @@ class IssueTerms:
 
 def issue_terms(titles: Sequence[str | None], bodies: Sequence[str | None]) -> IssueTerms:
     """Returns the terms of n issues, given as their authors wrote them. A missing text has no terms."""
-    offsets, terms, counts, kinds = [0], [], [], []
+    starts = range(0, max(len(titles), 1), _ISSUES_PER_BLOCK)
+    blocks = [
+        _terms_of_block(titles[start : start + _ISSUES_PER_BLOCK], bodies[start : start + _ISSUES_PER_BLOCK])
+        for start in starts
+    ]
+    return blocks[0] if len(blocks) == 1 else IssueTerms.concatenate(blocks)
+
+
+def _terms_of_block(titles: Sequence[str | None], bodies: Sequence[str | None]) -> IssueTerms:
+    """Returns the terms of so few issues that they are sorted together in memory."""
+    title_words, body_words = _NumberedWords(in_title=True), _NumberedWords(in_title=False)
     body_hashes, automated = [], []
     for title, body in zip(titles, bodies, strict=True):
         text = _body_text(body or "")
-        kinds_by_term = _terms(title or "", text)
-        for term in sorted(kinds_by_term):
-            count, kind = kinds_by_term[term]
-            terms.append(term)
-            counts.append(min(count, MAX_COUNT))
-            kinds.append(kind)
-        offsets.append(len(terms))
+        title_words.add_text(_title_text(title or ""))
+        body_words.add_text(text)
         body_hashes.append(_body_hash(text))
         automated.append(is_automated(title or ""))
+    occurrences = np.sort(np.concatenate([title_words.occurrences(), body_words.occurrences()]))
+    of_terms = occurrences >> np.uint64(_KIND_BITS)
+    is_first = np.ones(len(of_terms), np.bool_)
+    is_first[1:] = of_terms[1:] != of_terms[:-1]
+    firsts = np.flatnonzero(is_first)
+    of_terms, counts = of_terms[firsts], np.diff(firsts, append=len(occurrences))
+    kinds = np.bitwise_or.reduceat(occurrences, firsts) if len(firsts) else occurrences
+    issues = np.arange(len(titles) + 1, dtype=np.uint64) << np.uint64(_TERM_BITS)
     return IssueTerms(
-        np.array(offsets, np.int64),
-        np.array(terms, np.uint32),
-        np.array(counts, np.uint8),
-        np.array(kinds, np.uint8),
+        np.searchsorted(of_terms, issues).astype(np.int64),
+        of_terms.astype(np.uint32),  # the last 32 bits: the term without the issue
+        np.minimum(counts, MAX_COUNT).astype(np.uint8),
+        (kinds & np.uint64((1 << _KIND_BITS) - 1)).astype(np.uint8),
         np.array(body_hashes, np.uint64),
         np.array(automated, np.bool_),
     )
+
+
+class _NumberedWords(dict[str, int]):
+    """The words of the titles, or of the bodies, of some issues. A word is numbered when it first occurs, so
+    the terms of a word are looked up once, however often it occurs."""
+
+    def __init__(self, in_title: bool) -> None:
+        super().__init__()
+        self._in_title = in_title
+        self._numbers: list[int] = []
+        self._lengths: list[int] = []
+
+    def __missing__(self, word: str) -> int:
+        self[word] = number = len(self)
+        return number
+
+    def add_text(self, text: str) -> None:
+        """Adds the words of the next issue's text."""
+        words = _WORD.findall(text)
+        self._numbers += map(self.__getitem__, words)
+        self._lengths.append(len(words))
+
+    def occurrences(self) -> NDArray[np.uint64]:
+        """Returns one number per occurrence of a term: from the highest bit to the lowest, the number of the
+        issue, the term's hash, and the bits of its kind."""
+        in_title = IN_TITLE if self._in_title else 0
+        terms_of_words = [
+            [
+                term << _KIND_BITS | kind | in_title
+                for part in _parts_of_word(word)
+                for term, kind, _ in _terms_of_word(part, self._in_title)
+            ]
+            for word in self
+        ]
+        lengths = np.fromiter(map(len, terms_of_words), np.int64, len(terms_of_words))
+        starts = np.cumsum(lengths) - lengths
+        terms = np.fromiter(chain.from_iterable(terms_of_words), np.uint64, int(lengths.sum()))
+        words = np.array(self._numbers, np.int64)
+        issues = np.repeat(np.arange(len(self._lengths), dtype=np.uint64), np.array(self._lengths, np.int64))
+        lengths = lengths[words]
+        first_positions = np.cumsum(lengths) - lengths
+        positions = np.arange(lengths.sum()) + np.repeat(starts[words] - first_positions, lengths)
+        return np.repeat(issues << np.uint64(_TERM_BITS + _KIND_BITS), lengths) | terms[positions]
 
 
 def term_words(title: str | None, body: str | None) -> dict[int, str]:
@@ -128,9 +189,10 @@ def term_words(title: str | None, body: str | None) -> dict[int, str]:
     """
     words: dict[int, str] = {}
     for text, is_title in ((_title_text(title or ""), True), (_body_text(body or ""), False)):
-        for word in _words(text):
-            for term, _, shown in _terms_of_word(word, is_title):
-                words.setdefault(term, shown)
+        for word in _WORD.findall(text):
+            for part in _parts_of_word(word):
+                for term, _, shown in _terms_of_word(part, is_title):
+                    words.setdefault(term, shown)
     return words
 
 
@@ -185,27 +247,14 @@ def _body_hash(text: str) -> int:
     return int.from_bytes(digest, "little") or 1
 
 
-def _terms(title: str, body_text: str) -> dict[int, tuple[int, int]]:
-    """Returns how often each term occurs, and the bits of its kind."""
-    kinds_by_term: dict[int, tuple[int, int]] = {}
-    for text, in_title in ((_title_text(title), IN_TITLE), (body_text, 0)):
-        for word in _words(text):
-            for term, kind, _ in _terms_of_word(word, bool(in_title)):
-                count, bits = kinds_by_term.get(term, (0, 0))
-                kinds_by_term[term] = (count + 1, bits | kind | in_title)
-    return kinds_by_term
-
-
 _WORD: Final = re.compile(r"\w+(?:(?:[.\-+']|::)\w+)*(?:\+\+|#)?")
 
 
-def _words(text: str) -> Iterator[str]:
-    """Yields the words of a text, and pairs of characters where a script has no blanks between words."""
-    for word in _WORD.findall(text):
-        if word.isascii() or not CHARACTER.search(word):
-            yield word
-        else:
-            yield from (word[at : at + 2] for at in range(max(len(word) - 1, 1)))
+def _parts_of_word(word: str) -> Iterable[str]:
+    """Returns the word itself, or its pairs of characters if its script has no blanks between words."""
+    if word.isascii() or not CHARACTER.search(word):
+        return (word,)
+    return [word[at : at + 2] for at in range(max(len(word) - 1, 1))]
 
 
 _SUBWORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
@@ -229,6 +278,8 @@ def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...
     lower = word.lower().strip("_")
     if len(lower) > _MAX_TERM_CHARACTERS or not lower or lower == "url" or lower in _FUNCTION_WORDS:
         return ()
+    if word.isascii() and word.isalpha() and (word.islower() or word.isupper() or word.istitle()):
+        return (_term_of_plain_word(lower),) if len(lower) > 1 else ()  # quicker for most words
     if not in_title and _MACHINE_NUMBER.fullmatch(lower):
         return ()
     if not _IDENTIFIER.match(word.strip("_")):
@@ -237,17 +288,24 @@ def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...
             for subword in _SIMPLE.findall(lower)
             if len(subword) > 1 and subword not in _FUNCTION_WORDS
         ]
-        return tuple(_term(stem(subword), 0, subword) for subword in subwords)
-    wholes = dict.fromkeys(
-        [lower, *(piece.lower() for piece in _PIECES.split(word) if _IDENTIFIER.match(piece))]
-    )
+        return tuple(map(_term_of_plain_word, subwords))
+    if word.isascii() and word.isdigit():
+        return (_term(lower, IDENTIFIER, lower),)
+    wholes = {lower: None}
+    if word.lower() != lower or not word.isidentifier():  # otherwise the word is its only piece
+        wholes |= dict.fromkeys(piece.lower() for piece in _PIECES.split(word) if _IDENTIFIER.match(piece))
     words = {
         subword.lower() for subword in _SUBWORD.findall(word) if len(subword) > 1 and not subword.isdigit()
     }
     return (
         *(_term(whole, IDENTIFIER, whole) for whole in wholes),
-        *(_term(stem(subword), 0, subword) for subword in sorted(words - wholes.keys() - _FUNCTION_WORDS)),
+        *map(_term_of_plain_word, sorted(words - wholes.keys() - _FUNCTION_WORDS)),
     )
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
+def _term_of_plain_word(word: str) -> tuple[int, int, str]:
+    return _term(stem(word), 0, word)
 
 
 def _term(term: str, kind: int, shown: str) -> tuple[int, int, str]:

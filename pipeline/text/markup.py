@@ -110,8 +110,10 @@ def _with_joiner(capital: re.Match[str]) -> str:
 _INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]+"
 )
-_EMPTY_LINES: Final = re.compile(r"\n{3,}+")
-_MARKS: Final = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
+_INVISIBLE_ASCII: Final = {code: None for code in range(128) if _INVISIBLE.fullmatch(chr(code))}
+_EMPTY_LINES: Final = re.compile(r"\n\n\n++")
+_MAX_MARKS: Final = 30
+_MARKS: Final = re.compile(rf"([^\w\s\x00-\x7f]{{{_MAX_MARKS}}})[^\w\s\x00-\x7f]+")
 
 
 def _plain_characters(text: str) -> str:
@@ -123,10 +125,15 @@ def _plain_characters(text: str) -> str:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
-        text = unicodedata.normalize(
-            "NFKC", _MARKS.sub(r"\1", text.replace("\u2028", "\n").replace("\u2029", "\n"))
-        )
-    return _INVISIBLE.sub("", _EMPTY_LINES.sub("\n\n", text))
+        text = text.replace("\u2028", "\n").replace("\u2029", "\n")
+        if len(text) - len(text.encode("ascii", "ignore")) > _MAX_MARKS:
+            text = _MARKS.sub(r"\1", text)
+        text = unicodedata.normalize("NFKC", text)
+    if "\n\n\n" in text:
+        text = _EMPTY_LINES.sub("\n\n", text)
+    if text.isascii():  # quicker than the pattern
+        return text.translate(_INVISIBLE_ASCII)
+    return _INVISIBLE.sub("", text)
 
 
 # --- comments
@@ -166,8 +173,10 @@ _ADDRESS: Final = re.compile(
 _LINE_START: Final = re.compile(
     r"^[ \t]*+(?:>[ \t]*+)*+(?:#{1,6}[ \t]++|[-*+•][ \t]++)?+(?:\[[ xX]?\](?!\()[ \t]*+)?+", re.MULTILINE
 )
-_STARS: Final = re.compile(r"(?<![\w*])\*++(?=[^\s*./])|(?<=[^\s*])\*++(?!\w|[./]\w)")  # neither a*b nor *.py
-_UNDERSCORES: Final = re.compile(r"(?<!\w)_([^_\s][^_\n]*+)_(?!\w)")
+_STARS: Final = re.compile(  # neither a*b nor *.py
+    r"\*(?:(?<![\w*]\*)\**+(?=[^\s*./])|(?<=[^\s*]\*)\**+(?!\w|[./]\w))"
+)
+_UNDERSCORES: Final = re.compile(r"_(?<!\w_)([^_\s][^_\n]*+)_(?!\w)")
 _RUN: Final = re.compile(r"([\W_])(?<=\S)\1\1++")
 _ENTITIES: Final = {
     "&lt;": "<",
@@ -186,7 +195,10 @@ def _without_markup(text: str) -> str:
     if "](" in text:
         text = _LINK.sub(r"\1", _LINK.sub(r"\1", text))  # twice, because a badge is an image in a link
     if "://" in text or "www." in text:
-        text = _ADDRESS.sub("url", text)
+        text = "\n".join(
+            _ADDRESS.sub("url", line) if "://" in line or "www." in line.lower() else line
+            for line in text.split("\n")
+        )
     if "&" in text:
         for entity, character in _ENTITIES.items():
             text = text.replace(entity, character)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final
 
 from pipeline.text.code_lines import (
     FENCE,
@@ -41,14 +42,14 @@ _MACHINE: Final = re.compile(
     r"|fatal|fail)\b|(?:debug|info|warn|warning|trace)[ :\]]|[ivwef]/\S"
     r"|\d{1,5}[:>] |\+[-=+]{3}|at [\w$.<>]+\(|#\d+ |=+\d+=+|0x[0-9a-f]{4}|import \w|from \w[\w.]* import"
     r"|#include|using \w[\w.]*;|package \w|def \w+\(|return\b|>>> |\$ \w|\} ?else|</?[a-z][\w:.-]*[ >/])"
-    r"|.{0,300}[{}]\s*+\Z|(?=.{0,300}[=(){}\[\]]).{0,300};\s*+\Z|[ \t>]*+[)}\]]+[,;]?\s*+\Z",
+    r"|[ \t>]*+[)}\]]+[,;]?\s*+\Z",
     re.IGNORECASE,
 )
 
 
-class _Line(NamedTuple):
-    text: str
-    is_code: bool
+_CODE_CHARACTER: Final = re.compile(r"[=(){}\[\]]")
+_Line = tuple[str, bool]
+"""A line, and whether it is a line of a code block."""
 
 
 def problem_first(lines: Sequence[str]) -> list[str]:
@@ -62,32 +63,33 @@ def problem_first(lines: Sequence[str]) -> list[str]:
 def author_lines(lines: Sequence[str]) -> list[str]:
     """Returns the same as `problem_first`, but no line if the author wrote nothing into the template."""
     sections: dict[Section, list[str]] = {section: [] for section in Section}
-    section, is_marked = Section.PROBLEM, False
+    problem, environment = Section.PROBLEM, Section.ENVIRONMENT  # quicker in the loop
+    section, is_marked = problem, False
     marked = list(_with_code_marked(lines))
     last = _last_author_line(marked)
-    for number, line in enumerate(marked):
-        if line.is_code or not line.text.strip():
-            if section != Section.ENVIRONMENT or TELLS_A_PROBLEM.search(line.text):
-                sections[section].append(line.text)
+    for number, (line, is_code) in enumerate(marked):
+        if is_code or not line.strip():
+            if section is not environment or TELLS_A_PROBLEM.search(line):
+                sections[section].append(line)
             continue
-        heading = section_of(line.text)
-        if number > last or is_templates_check(line.text) or (heading is None and is_filler(line.text)):
+        heading = section_of(line)
+        if number > last or is_templates_check(line) or (heading is None and is_filler(line)):
             continue
-        if is_check(line.text):
-            sections[Section.CONTEXT].append(line.text)  # an option of an issue form, or an author's task
+        if is_check(line):
+            sections[Section.CONTEXT].append(line)  # an option of an issue form, or an author's task
         elif heading:
-            section, is_marked = heading.section, is_marked_heading(line.text)
+            section, is_marked = heading.section, is_marked_heading(line)
             if heading.text and not is_filler(heading.text):
                 sections[section].append(heading.text)
-        elif is_marked_heading(line.text):
-            section = Section.PROBLEM if section in (Section.ENVIRONMENT, Section.CONTEXT) else section
-            sections[section].append(line.text)
-        elif is_environment(line.text) or (section == Section.ENVIRONMENT and is_short_answer(line.text)):
+        elif is_marked_heading(line):
+            section = problem if section in (environment, Section.CONTEXT) else section
+            sections[section].append(line)
+        elif is_environment(line) or (section is environment and is_short_answer(line)):
             continue
         else:
-            if section == Section.ENVIRONMENT and not is_marked:
-                section = Section.PROBLEM  # a sentence ends a section whose heading has no markup
-            sections[section].append(line.text)
+            if section is environment and not is_marked:
+                section = problem  # a sentence ends a section whose heading has no markup
+            sections[section].append(line)
     ordered_lines = [line for part in _order(sections) for line in _with_short_logs(sections[part])]
     return ordered_lines if any(map(LETTER_OR_DIGIT.search, ordered_lines)) else []
 
@@ -112,41 +114,45 @@ def _last_author_line(lines: Sequence[_Line]) -> int:
     A signature is a name in the line after thanks or regards. Many issues have none: then all lines are the
     author's text.
     """
-    filled = [number for number, line in enumerate(lines) if line.text.strip()]
+    filled = (number for number in range(len(lines) - 1, -1, -1) if lines[number][0].strip())
+    last, before = (*islice(filled, 2), -1, -1)[:2]
     if (
-        len(filled) > 2
-        and not lines[filled[-1]].is_code
-        and len(lines[filled[-1]].text.split()) <= 3
-        and is_sign_off(lines[filled[-2]].text)
+        next(filled, -1) >= 0
+        and not lines[last][1]
+        and len(lines[last][0].split()) <= 3
+        and is_sign_off(lines[before][0])
     ):
-        return filled[-2]
+        return before
     return len(lines)
 
 
 def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
-    """Yields the lines of a text, and marks lines of code blocks with `is_code`. Shortens code blocks.
+    """Yields the lines of a text, and whether each is a line of a code block. Shortens code blocks.
 
     A code block without an end is treated as text.
     """
+    if not any("```" in line or "~~~" in line or "-code>" in line for line in lines):
+        yield from ((line, False) for line in lines)
+        return
     block: list[str] = []
     fence = ""
     for line in lines:
-        opening = _opening(line)
+        opening = _opening(line) if "`" in line or "~" in line or "<" in line else ""
         if not fence:
             if opening:
                 fence, block = opening, [line]
             else:
-                yield _Line(line, False)
+                yield line, False
         elif _closes(line, opening, fence):
             first = _CODE_TAG.sub("", block[0]) if fence == "</" else ""
             final = _CODE_TAG.sub("", line) if fence == "</" else ""
             for short in short_code(list(without_frames([first, *block[1:], final]))):
-                yield _Line(short, True)
+                yield short, True
             block, fence = [], ""
         else:
             block.append(line)
     for line in block:
-        yield _Line(line, False)
+        yield line, False
 
 
 def _opening(line: str) -> str:
@@ -172,7 +178,7 @@ def _with_short_logs(lines: Sequence[str]) -> Iterator[str]:
     """
     run: list[str] = []
     for line in lines:
-        if _MACHINE.match(line[:LINE_CHARACTERS]) and not is_check(line):
+        if _is_machine_output(line[:LINE_CHARACTERS]) and not is_check(line):
             run.append(line)
         elif run and not line.strip():
             continue
@@ -181,3 +187,13 @@ def _with_short_logs(lines: Sequence[str]) -> Iterator[str]:
             run = []
             yield line
     yield from short_code(run) if len(run) >= LOG_LINES else run
+
+
+def _is_machine_output(line: str) -> bool:
+    """Returns whether a line looks like a line of a log or of code."""
+    end = line.rstrip()[-1:]
+    return (
+        end in ("{", "}")
+        or (end == ";" and _CODE_CHARACTER.search(line) is not None)
+        or _MACHINE.match(line) is not None
+    )

@@ -12,9 +12,10 @@ Every function takes one line, in time at most linear in the length of the line.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
-from pipeline.text.template_headings import ENVIRONMENT_KEY, LINE_CHARACTERS, plain_key
+from pipeline.text.template_headings import CACHED_LINES, ENVIRONMENT_KEY, LINE_CHARACTERS, plain_key
 
 _PAIR: Final = re.compile(
     r"[ \t>]*+(?:[-*+•] |\|\|? ?|[(\[])?[ \t*_`]*+([^:=|\n]{1,110}?)[ \t*_`]*(?::|=>|=(?!=)|\|)([^\n]*)"
@@ -100,23 +101,23 @@ TELLS_A_PROBLEM: Final = re.compile(
 """The pattern of words that tell a problem. A line with one of them is no answer about the environment."""
 
 
+@lru_cache(maxsize=CACHED_LINES)  # lines of templates occur in many issues
 def is_environment(line: str) -> bool:
     """Returns whether a line names a version or a system: `OS: Linux`, or the output of `go version`."""
     if len(line) > LINE_CHARACTERS:
         return False
     if _VERSION_OUTPUT.match(line):
         return True
-    pair = _PAIR.match(line)
+    pair = _PAIR.match(line) if ":" in line or "=" in line or "|" in line else None
     if not pair or len(pair[2].split()) > _MAX_VALUE_WORDS or pair[2].startswith("//"):
         return False
-    if TELLS_A_PROBLEM.search(pair[2]):
-        return False
-    return ENVIRONMENT_KEY.fullmatch(plain_key(pair[1])) is not None
+    is_key = ENVIRONMENT_KEY.fullmatch(plain_key(pair[1])) is not None
+    return is_key and not TELLS_A_PROBLEM.search(pair[2])
 
 
 def is_check(line: str) -> bool:
     """Returns whether a line is an item of a check list, such as `- [x] I searched the issues`."""
-    return _CHECK.match(line) is not None
+    return "[" in line and _CHECK.match(line) is not None
 
 
 def is_templates_check(line: str) -> bool:
@@ -124,7 +125,7 @@ def is_templates_check(line: str) -> bool:
 
     An item that the author wrote, such as a task, does not count.
     """
-    item = _CHECK.match(line)
+    item = _CHECK.match(line) if "[" in line else None
     return (
         item is not None and _CHECK_TEXT.search(line[item.end() : item.end() + LINE_CHARACTERS]) is not None
     )

@@ -1,6 +1,7 @@
 """How much faster two Dask workers are than one, per verb: clean, vectorize, embed and predict.
 
     PYTHONPATH=. .venv/bin/python tests/benchmarks/dask_speed.py [--issues 60000] [--titles 2000] [--rounds 3]
+    ... --verbs clean                                  only some verbs, in the order clean, vectorize, ...
 
 The issues are generated, in days of one file each. The network is `copy` of the default size, with fresh
 weights. `predict` gets fewer issues than the other verbs, because a title takes much longer.
@@ -186,7 +187,7 @@ def processor_seconds(processes: Sequence[subprocess.Popen[bytes]]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def measure(root: Path, workers: int, cores: Sequence[int]) -> dict[str, Took]:
+def measure(root: Path, workers: int, cores: Sequence[int], verbs: Sequence[Verb]) -> dict[str, Took]:
     """What each verb takes on a copy of the lake."""
     took = {}
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
@@ -196,10 +197,11 @@ def measure(root: Path, workers: int, cores: Sequence[int]) -> dict[str, Took]:
         with cluster(workers, cores) as (address, processes):
             settings = Settings(compute=Compute(scheduler_address=address))
             small, titles = (Pinned(lake, "releases", name) for name in (SMALL, TITLES))
-            vectorize.run(lake, settings, titles)
-            for verb in VERBS:
+            if any(verb.release == TITLES for verb in verbs):
+                vectorize.run(lake, settings, titles)
+            for verb in verbs:
                 verb.run(lake, settings, small)
-            for verb in VERBS:
+            for verb in verbs:
                 before, began = processor_seconds(processes), time.perf_counter()
                 verb.run(lake, settings, Pinned(lake, "releases", verb.release))
                 elapsed = time.perf_counter() - began
@@ -215,7 +217,10 @@ def main() -> None:
     parser.add_argument("--issues", type=int, default=60_000, help="issues of clean, vectorize and embed")
     parser.add_argument("--titles", type=int, default=2_000, help="issues of predict")
     parser.add_argument("--rounds", type=int, default=3)
+    names = [verb.name for verb in VERBS]
+    parser.add_argument("--verbs", nargs="+", choices=names, default=names, help="the verbs to measure")
     arguments = parser.parse_args()
+    verbs = [verb for verb in VERBS if verb.name in arguments.verbs]
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         sys.exit("This benchmark needs two cores.")
@@ -224,13 +229,14 @@ def main() -> None:
         root = Path(folder, "lake")
         make_lake(root, arguments.issues, arguments.titles)
         rounds = [
-            {workers: measure(root, workers, cores) for workers in WORKERS} for _ in range(arguments.rounds)
+            {workers: measure(root, workers, cores, verbs) for workers in WORKERS}
+            for _ in range(arguments.rounds)
         ]
     counts = f"{arguments.issues:,} issues, {arguments.titles:,} titles, {DAYS} days"
     print(f"{counts}, the fastest of {arguments.rounds} rounds; seconds")
     print(f"{'':10} {'elapsed':^31} {'processor, all workers':^31}")
     print(f"{'verb':10}" + f" {'1 worker':>10} {'2 workers':>10} {'speed-up':>9}" * 2)
-    for verb in VERBS:
+    for verb in verbs:
         line = f"{verb.name:10}"
         for figure in ("elapsed", "processor"):
             one, two = (

@@ -1,13 +1,14 @@
 """What a night costs in lakes of different sizes: processor time, memory, store operations, bytes; by verb.
 
     PYTHONPATH=. TITLER_TEST_DATA=FOLDER .venv/bin/python tests/benchmarks/night.py --model DIR
-    ... --issues 10000,1000000,5000000 --folder DIR     other lakes, made in DIR
+    ... --issues 10000,1000000,5000000 --folder DIR     other lakes, made in DIR/issues-10000, ...
     ... --json                                          a list with one object per lake
 
 Each lake has its issues in the same 120 months, and a published release of them. The night brings a day of
 5,000 new issues and runs all verbs, each in a process of its own, as the command does. Making a lake is not
 measured (tests/support/issue_history.py); its second release is a night before, so that nothing is done for
-the first time. The lake is a folder, which is deleted after it was measured.
+the first time. The lake is a folder, which is deleted after it was measured. With --folder, a lake whose
+making was interrupted is continued.
 
 The texts are real issues of GitHub from TITLER_TEST_DATA, or generated ones without it. The model is the one
 in DIR; without it, a `copy` of the default size with fresh weights, which is slower because its titles never
@@ -152,7 +153,8 @@ def _generated_texts() -> pa.Table:
 
 
 def make_lake(plan: LakePlan) -> None:
-    """Makes a lake with two releases, `first` and `before`, and the hour files of the night."""
+    """Makes a lake with two releases, `first` and `before`, and the hour files of the night. Continues a lake
+    whose making was interrupted."""
     from pipeline.lake.batches import Lake
     from pipeline.lake.local_cache import LocalCache
     from pipeline.predictor.loading import load_faster
@@ -172,22 +174,24 @@ def make_lake(plan: LakePlan) -> None:
     if plan.model is None:
         from tests.support.fresh_model import fresh_model  # imports Keras, which takes seconds
 
-        model.mkdir()
+        model.mkdir(exist_ok=True)
         fresh_model([row["body"] or "" for row in pooled[:500]], settings).save(model)
     predictor = add_champion(lake, settings, MODEL, model)
     history = IssueHistory(lake, settings, Pool.of(pooled, load_faster(model)), predictor)
     for day, count in counts.items():
         if count:
             history.add_day(day, count)
+    history.add_segments(str(NIGHT_BEFORE))
     history.add_neighbours()
     dice = np.random.default_rng(SEED)
     copies = dice.integers(0, -(-plan.issues // len(pooled)), len(new)).tolist()
     opened = [
         _opened(text, copy, number) for number, (text, copy) in enumerate(zip(new, copies, strict=True))
     ]
-    (plan.folder / "hours").mkdir()
-    write(plan.folder / "hours", NIGHT_BEFORE, opened[:usual], history.issues + 1)
-    write(plan.folder / "hours", NIGHT, opened[usual:], history.issues + usual + 1)
+    if not (plan.folder / "hours").exists():
+        (plan.folder / "hours").mkdir()
+        write(plan.folder / "hours", NIGHT_BEFORE, opened[:usual], history.issues + 1)
+        write(plan.folder / "hours", NIGHT, opened[usual:], history.issues + usual + 1)
     for arguments in (*verbs_of_night(NIGHT_BEFORE, "first")[2:], *verbs_of_night(NIGHT_BEFORE, "before")):
         run_here(arguments)
 
@@ -305,12 +309,17 @@ def main() -> None:
     for issues in map(int, chosen.issues.split(",")):
         if chosen.folder:
             chosen.folder.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"titler-night-{issues}-", dir=chosen.folder))
+        folder = chosen.folder / f"issues-{issues}" if chosen.folder else Path(tempfile.mkdtemp())
+        folder.mkdir(exist_ok=True)
+        is_done = False
+        if (folder / "lake" / "releases" / "night").exists():
+            sys.exit(f"A night has begun in {folder}/lake, so it can't be measured. Delete {folder}")
         try:
             plan = LakePlan(folder, issues, chosen.months, chosen.new, chosen.model)
             nights[issues] = measure_night(plan)
+            is_done = True
         finally:
-            if not chosen.keep:
+            if not (chosen.keep or (chosen.folder and not is_done)):
                 shutil.rmtree(folder)
         # The next lake may take long to make, so this lake's figures are printed at once.
         print(json.dumps(as_json(issues, nights[issues])), file=sys.stderr, flush=True)

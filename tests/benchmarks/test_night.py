@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.contracts import PREDICTOR
+from pipeline.index.release_days import days_of_release
+from pipeline.index.segment_build import SegmentToBuild, build_segment
+from pipeline.index.segment_plan import plan_segments
 from pipeline.lake.batches import Lake
 from pipeline.lake.folder_store import FolderStore
 from pipeline.lake.pinned import Pinned
@@ -53,6 +56,7 @@ def test_a_night_uses_all_batches_of_a_history(tmp_path: Path, monkeypatch: pyte
     history = IssueHistory(lake, settings, pool, predictor)
     for day, count in (("2023-12-31", 4), ("2024-01-01", 3), ("2024-01-02", 6)):
         history.add_day(day, count)
+    history.add_segments("2024-01-03")
     history.add_neighbours()
     monkeypatch.setattr(plan, "open_tracking", lambda settings, lake: FakeRegistry("m"))
     planned = plan.run(lake, settings, Pinned(lake, "releases", "r"))
@@ -61,7 +65,12 @@ def test_a_night_uses_all_batches_of_a_history(tmp_path: Path, monkeypatch: pyte
     indexed = index.run(lake, release, settings)
     assert planned.plan is not None
     assert made == [0, 0, 0]
-    assert (indexed.figures["items"], indexed.segments_built, indexed.days_searched) == (13, 2, 0)
+    assert (indexed.figures["items"], indexed.segments_built, indexed.days_searched) == (13, 1, 0)
+    of_2023 = SegmentToBuild(plan_segments(days_of_release(release), settings.index)[0])
+    built = build_segment(of_2023, lake, "m", 5, settings.index)
+    assert [(file.name, file.sha256) for file in built.files] == [
+        (file.name, file.sha256) for file in indexed.segments[0].files
+    ]
 
 
 def test_store_operations_are_counted_as_the_requests_of_a_bucket(

@@ -4,14 +4,18 @@ The issues of a small table, the pool, are repeated: their embeddings with noise
 with ids, addresses, repositories and times of their own. So a lake of millions of issues is made in minutes.
 No night reads the tokens, ids and predicted titles of its history. So tokens and ids are those of the titles
 alone, and all predicted titles are the same. The neighbours of an issue are the ten issues before it,
-whatever their vectors.
+whatever their vectors. The segments are those that `index` would build: only the terms of the pool's issues
+are computed once, and not for every issue that repeats them.
+
+A batch that exists already is not written again, so a history whose process was ended can be continued.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,7 @@ from pipeline.contracts import (
     ISSUES,
     PREDICTOR,
     REPOSITORY_LIST,
+    SEGMENTS,
     SIMILAR_ISSUES,
     TITLE_PREDICTIONS,
     TOKENS,
@@ -33,7 +38,10 @@ from pipeline.contracts import (
     Table,
 )
 from pipeline.index.neighbours import SearchParameters, plan_neighbours
-from pipeline.index.release_days import IndexedDay
+from pipeline.index.release_days import IndexedDay, read_items
+from pipeline.index.segment_build import store_segment
+from pipeline.index.segment_plan import plan_segments
+from pipeline.index.segment_terms import take_terms
 from pipeline.lake.batches import Lake
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.list_columns import list_column, list_matrix
@@ -49,6 +57,7 @@ from pipeline.stages.clean import clean_part
 from pipeline.stages.embed import embed_part
 from pipeline.stages.vectorize import vectorize_part
 from pipeline.text.excerpt import EXCERPT_LENGTH
+from pipeline.text.issue_terms import IssueTerms, issue_terms
 from pipeline.tracking import open_tracking
 
 PART = "part-00000.parquet"
@@ -60,12 +69,14 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Pool:
-    """Issues that a history repeats. All columns and `embeddings` (issues, size) have one row per issue."""
+    """Issues that a history repeats. All columns, `embeddings` (issues, size) and `terms` have one row per
+    issue."""
 
     issues: pa.Table
     tokens: pa.Table
     vectors: pa.Table
     embeddings: npt.NDArray[np.float16]
+    terms: IssueTerms
 
     @classmethod
     def of(cls, texts: Sequence[Mapping[str, Any]], model: Model) -> Pool:
@@ -89,6 +100,7 @@ class Pool:
             clean_part(titles, model.engine),
             _vectors(titles, model),
             embeddings[is_known.to_numpy(zero_copy_only=False)],
+            issue_terms(known["title"].to_pylist(), known["body"].to_pylist()),
         )
 
     def __len__(self) -> int:
@@ -123,7 +135,11 @@ def issues_per_day(issues: int, months: int, last_day: date) -> dict[str, int]:
 
 
 def add_champion(lake: Lake, settings: Settings, name: str, folder: Path) -> Manifest:
-    """Stores the model in `folder` in the lake and makes it the champion. Returns its predictor's batch."""
+    """Stores the model in `folder` in the lake and makes it the champion. Returns its predictor's batch. Does
+    nothing if the lake has the model."""
+    pinned = Pinned(lake, "models", name)
+    if pinned.is_open() and PREDICTOR in pinned.members:
+        return pinned.members[PREDICTOR][0]
     tracking, variant = open_tracking(settings, lake), Description.read(folder).variant
     with tracking.training_run(name, {"variant": variant}, {}) as run:
         run_id = run.id
@@ -140,7 +156,6 @@ def add_champion(lake: Lake, settings: Settings, name: str, folder: Path) -> Man
             "mlflow_run": run_id,
         }
     )
-    pinned = Pinned(lake, "models", name)
     pinned.open([], {})
     pinned.members.put(PREDICTOR, [predictor])
     return predictor
@@ -164,7 +179,6 @@ class IssueHistory:
 
     def __init__(self, lake: Lake, settings: Settings, pool: Pool, predictor: Manifest) -> None:
         self._lake, self._settings, self._pool, self._predictor = lake, settings, pool, predictor
-        self._random = np.random.default_rng(SEED)
         self._judged = VerdictHistory(CurrentHealth(lake))
         self._indexed: list[IndexedDay] = []
         self.issues = 0
@@ -175,37 +189,66 @@ class IssueHistory:
         numbers = np.arange(self.issues, self.issues + count)
         self.issues += count
         rows = pa.array(numbers % len(self._pool))
-        opened = self._opened(numbers, day)
+        opened = lru_cache(lambda: self._opened(numbers, day))
         model = self._predictor.partition["model"]
         issues = self._write(ISSUES, {"day": day}, opened, figures=_source_figures(count))
         judge_day(self._lake, issues, self._judged)
         engine = {"engine": self._settings.text.engine}
-        tokens_table = _of_issues(self._pool.tokens.take(rows), opened)
-        tokens = self._write(TOKENS, {"day": day}, tokens_table, [issues.digest], engine)
+        tokens = self._write(
+            TOKENS,
+            {"day": day},
+            lambda: _of_issues(self._pool.tokens.take(rows), opened()),
+            [issues.digest],
+            engine,
+        )
         vocabulary = self._predictor.figures["vocabulary"]
         units = variant_of(self._predictor.figures["variant"]).units
         vectors = self._write(
             VECTORS,
             {"vocabulary": vocabulary, "day": day},
-            _of_issues(self._pool.vectors.take(rows), opened),
+            lambda: _of_issues(self._pool.vectors.take(rows), opened()),
             [issues.digest if units == "subwords" else tokens.digest],
         )
         embeddings = self._write(
             EMBEDDINGS,
             {"model": model, "day": day},
-            pa.table({"issue_id": opened["issue_id"], "embedding": list_column(self._embeddings(numbers))}),
+            lambda: pa.table(
+                {"issue_id": opened()["issue_id"], "embedding": list_column(self._embeddings(numbers))}
+            ),
             [vectors.digest],
             {"predictor": self._predictor.digest},
         )
         self._write(
             TITLE_PREDICTIONS,
             {"model": model, "day": day},
-            self._titles(opened, issues),
+            lambda: self._titles(opened(), issues),
             [vectors.digest, issues.digest],
             {"predictor": self._predictor.digest, "issues_batch": issues.batch_id},
             {"abstained": 0},
         )
         self._indexed.append(IndexedDay(day, issues, embeddings, ()))
+
+    def add_segments(self, first_day: str) -> None:
+        """Writes the segments of the periods that end before `first_day`, which may be a later day of the
+        release."""
+        index, model = self._settings.index, self._predictor.partition["model"]
+        next_day = replace(self._indexed[-1], day=first_day)
+        for plan in plan_segments([*self._indexed, next_day], index):
+            if plan.days[-1] == next_day or self._lake.find(
+                SEGMENTS.name, plan.partition(model), plan.inputs, plan.parameters
+            ):
+                continue
+            items, matrices = [], []
+            for day in plan.days:
+                table, matrix = read_items(
+                    self._lake, [day], self._pool.embeddings.shape[1], plan.group, plan.groups
+                )
+                items.append(SEGMENTS.conform(table))
+                matrices.append(matrix)
+            table = pa.concat_tables(items).combine_chunks()
+            rows = (table["issue_id"].to_numpy() - 1) % len(self._pool)
+            terms = take_terms(self._pool.terms, rows)
+            store_segment(plan, table, np.concatenate(matrices), terms, self._lake, model, index)
 
     def add_neighbours(self) -> None:
         """Writes the neighbours of all days."""
@@ -218,12 +261,12 @@ class IssueHistory:
         first = 0
         for day in plan_neighbours(self._indexed, parameters, self._settings.similar.recompute_days):
             count = day.day.issues.rows
-            neighbours = self._neighbours(first, count, day.day.day)
-            opened = self._opened(np.arange(first, first + count), day.day.day)
+            neighbours = lru_cache(partial(self._neighbours, first, count, day.day.day))
+            opened = partial(self._opened, np.arange(first, first + count), day.day.day)
             partition = day.partition(self._predictor.partition["model"])
             for table, rows, key in (
                 (SIMILAR_ISSUES, neighbours, day.parameters),
-                (DUPLICATE_PAIRS, self._pairs(neighbours, opened), day.pair_parameters),
+                (DUPLICATE_PAIRS, partial(self._pairs, neighbours, opened), day.pair_parameters),
             ):
                 self._write(table, partition, rows, list(day.inputs), key, day.figures)
             first += count
@@ -257,7 +300,8 @@ class IssueHistory:
 
     def _embeddings(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
         vectors = self._pool.embeddings[numbers % len(self._pool)].astype(np.float32)
-        noise = self._random.standard_normal(vectors.shape, dtype=np.float32)
+        random = np.random.default_rng([SEED, int(numbers[0])])
+        noise = random.standard_normal(vectors.shape, dtype=np.float32)
         noise *= NOISE * np.linalg.norm(vectors, axis=1, keepdims=True) / np.sqrt(vectors.shape[1])
         noise[numbers < len(self._pool)] = 0
         return (vectors + noise).astype(np.float16)
@@ -314,11 +358,12 @@ class IssueHistory:
             }
         )
 
-    def _pairs(self, neighbours: pa.Table, opened: pa.Table) -> pa.Table:
+    def _pairs(self, similar_issues: Callable[[], pa.Table], opened: Callable[[], pa.Table]) -> pa.Table:
         """Returns rows of duplicate_pairs_v1 for one neighbour of every thirtieth issue."""
+        neighbours, issues = similar_issues(), opened()
         nearest = neighbours.filter(pc.equal(neighbours["rank"], 1))
         nearest = nearest.take(pa.array(np.arange(0, len(nearest), 30)))
-        own = opened.take(pc.index_in(nearest["issue_id"], opened["issue_id"]))
+        own = issues.take(pc.index_in(nearest["issue_id"], issues["issue_id"]))
         similar = {name: nearest[name] for name in ("similar_issue_id", "similar_issue_url", "similar_title")}
         return pa.table(
             {
@@ -333,13 +378,16 @@ class IssueHistory:
         self,
         table: Table,
         partition: dict[str, str],
-        rows: pa.Table,
+        make_rows: Callable[[], pa.Table],
         inputs: Sequence[str] = (),
         parameters: Mapping[str, Any] | None = None,
         figures: Mapping[str, Any] | None = None,
     ) -> Manifest:
+        """Returns the batch of these rows. Makes and writes them unless the lake has the batch."""
+        if existing := self._lake.reuse(table.name, partition, inputs, parameters or {}):
+            return existing
         draft = self._lake.draft(table.name, partition, inputs, parameters)
-        draft.write_table(PART, rows, table)
+        draft.write_table(PART, make_rows(), table)
         return draft.commit(figures)
 
 
