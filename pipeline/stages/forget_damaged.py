@@ -29,7 +29,7 @@ def check_not_needed(lake: Lake, damaged: Mapping[str, DamagedBatchError]) -> No
     if release_id is not None:
         release = Pinned(lake, "releases", release_id)
         subjects = [release, Pinned(lake, "models", str(release.facts["model"]))]
-    needed = RetainedBatches.of(lake, subjects).folders
+    retained = RetainedBatches.of(lake, subjects).folders
     for folder, error in sorted(damaged.items()):
-        if folder in needed or is_current(lake, folder):
+        if folder in retained or is_current(lake, folder):
             raise error

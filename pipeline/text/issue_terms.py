@@ -166,8 +166,8 @@ class _NumberedWords(dict[str, int]):
         terms_of_words = [
             [
                 term << _KIND_BITS | kind | in_title
-                for part in _parts_of_word(word)
-                for term, kind, _ in _terms_of_word(part, self._in_title)
+                for subword in _parts_of_word(word)
+                for term, kind, _ in _terms_of_word(subword, self._in_title)
             ]
             for word in self
         ]
@@ -190,8 +190,8 @@ def term_words(title: str | None, body: str | None) -> dict[int, str]:
     words: dict[int, str] = {}
     for text, is_title in ((_title_text(title or ""), True), (_body_text(body or ""), False)):
         for word in _WORD.findall(text):
-            for part in _parts_of_word(word):
-                for term, _, shown in _terms_of_word(part, is_title):
+            for subword in _parts_of_word(word):
+                for term, _, shown in _terms_of_word(subword, is_title):
                     words.setdefault(term, shown)
     return words
 

@@ -115,14 +115,14 @@ def _last_author_line(lines: Sequence[_Line]) -> int:
     author's text.
     """
     filled = (number for number in range(len(lines) - 1, -1, -1) if lines[number][0].strip())
-    last, before = (*islice(filled, 2), -1, -1)[:2]
+    last, last_but_one = (*islice(filled, 2), -1, -1)[:2]
     if (
         next(filled, -1) >= 0
         and not lines[last][1]
         and len(lines[last][0].split()) <= 3
-        and is_sign_off(lines[before][0])
+        and is_sign_off(lines[last_but_one][0])
     ):
-        return before
+        return last_but_one
     return len(lines)
 
 

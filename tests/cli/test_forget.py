@@ -249,7 +249,9 @@ def test_no_command_writes_and_the_status_says_so_until_it_has_finished(
 def test_a_damaged_batch_that_the_current_release_does_not_need_is_deleted(
     settings: Settings, lake: Lake
 ) -> None:
-    releases = [Pinned(lake, "releases", name).members[SEGMENTS.name] for name in pinned_names(lake, "releases")]
+    releases = [
+        Pinned(lake, "releases", name).members[SEGMENTS.name] for name in pinned_names(lake, "releases")
+    ]
     (damaged,) = (batch for batch in releases[0] if batch not in releases[1])
     lake.put(f"{damaged.folder}/{damaged.files[0].name}", b"damaged")
     subject = Subject("repo", sampled(settings)["repo"])
