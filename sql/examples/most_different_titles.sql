@@ -3,7 +3,7 @@
 -- Leaves out issues whose own title is vague: see poor_titles_by_repository.
 -- The issues whose two titles differ most come first, and of those the suggestions of which the model is most
 -- confident. A word is a run of characters that are neither white space nor ASCII punctuation. In scripts
--- without blanks between words, such as Chinese, every character counts as a word. Column
+-- without blanks between words (Chinese, Japanese, Thai), every character counts as a word. Column
 -- shared_words is the share of the predicted title's distinct words that are in the author's title, too.
 WITH words AS (
   SELECT DISTINCT
@@ -13,13 +13,7 @@ WITH words AS (
     title_predictions AS t
   CROSS JOIN
     UNNEST(
-      REGEXP_EXTRACT_ALL(
-        LOWER(t.title),
-        CONCAT(
-          r'[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]',
-          r'|[^[:space:][:punct:]\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]+'
-        )
-      )
+      REGEXP_EXTRACT_ALL(LOWER(t.title), '[一-鿿ぁ-ヿก-๛]|[^[:space:][:punct:]一-鿿ぁ-ヿก-๛]+')
     ) AS word
 ),
 predicted_words AS (
@@ -30,13 +24,7 @@ predicted_words AS (
     title_predictions AS t
   CROSS JOIN
     UNNEST(
-      REGEXP_EXTRACT_ALL(
-        LOWER(t.predicted_title),
-        CONCAT(
-          r'[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]',
-          r'|[^[:space:][:punct:]\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]+'
-        )
-      )
+      REGEXP_EXTRACT_ALL(LOWER(t.predicted_title), '[一-鿿ぁ-ヿก-๛]|[^[:space:][:punct:]一-鿿ぁ-ヿก-๛]+')
     ) AS word
 ),
 shares AS (

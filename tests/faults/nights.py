@@ -1,6 +1,6 @@
 """Disturbs the commands of a night, one fault at a time, and shows whether the same command again mends it.
 
-    python -m tests.faults.nights [--count 500] [--start 1] [--seed 1] [--only KINDS] [--verb VERB]
+    PYTHONPATH=.:infra python -m tests.faults.nights [--count 500] [--start 1] [--seed 1] [--only KINDS] [--verb VERB]
         [--folder DIR]
 
 A small lake is made, and copied before each command of a night. Each fault happens to one command on a fresh

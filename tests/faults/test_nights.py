@@ -3,6 +3,7 @@ as you like."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,12 @@ def test_the_same_command_again_leads_to_the_same_lake(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.faults.nights", "--count", "10", "--seed", str(SEED)]
     command += ["--only", IN_FOLDER]
     done = subprocess.run(
-        [*command, "--folder", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "--folder", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f".{os.pathsep}infra"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "10 faults" in done.stdout
