@@ -222,13 +222,15 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
 def _withdrawn_on_error(lake: Lake, forgotten: ForgottenList, forgetting: Forgetting) -> Iterator[None]:
     """Removes the entry from the list if the `with` block, which only reads, raises a TitlerError, such as
     that about a damaged batch. Otherwise the commands that make the batch again would be refused. The entry
-    stays if an interrupted command has removed something."""
+    stays if an interrupted command has removed something. Then the error says that the lake is locked."""
     try:
         yield
     except TitlerError:
         if not forgetting.removed:
             forgotten.remove(lake, forgetting)
-        raise
+            raise
+        with unfinished_on_error():
+            raise
 
 
 @contextmanager

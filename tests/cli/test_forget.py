@@ -317,9 +317,12 @@ def test_nothing_is_removed_if_the_current_release_needs_a_damaged_batch_or_mlfl
     settings: Settings, lake: Lake
 ) -> None:
     subject = Subject("repo", "a/b")
-    Path(lake.root, "mlflow.db").write_bytes(b"not a database" * 1000)
+    database = Path(lake.root, "mlflow.db")
+    intact = database.read_bytes()
+    database.write_bytes(b"not a database" * 1000)
     with pytest.raises(TitlerError, match="MLflow"):
         forget.run(lake, settings, subject, BECAUSE)
+    database.write_bytes(intact)
     current = lake.current(ISSUES.name, {"day": str(THREE)})
     assert current is not None
     lake.put(f"{current.folder}/{current.files[0].name}", b"damaged")
