@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -100,7 +100,7 @@ def _map_on_cluster(
     from distributed import CancelledError, KilledWorker, as_completed
 
     with _client(compute, len(shards)) as client:
-        shared = client.scatter(list(arguments), broadcast=True, hash=False) if arguments else []
+        shared = _copied_to_workers(client, arguments, label)
         copies = ([argument] * len(shards) for argument in shared)
         timed_work = partial(_timed, work)
         futures = client.map(timed_work, shards, *copies, pure=False, key=funcname(work))
@@ -125,6 +125,22 @@ def _map_on_cluster(
                 future.release()
 
 
+def _copied_to_workers(client: Client, arguments: tuple[Any, ...], label: str) -> list[Future]:
+    """Copies the arguments to every worker. Waits for a worker for WORKERLESS_SECONDS, then raises
+    TitlerError."""
+    if not arguments:
+        return []
+    try:
+        copies: list[Future] = client.scatter(
+            list(arguments), broadcast=True, hash=False, timeout=WORKERLESS_SECONDS
+        )
+    except TimeoutError:
+        raise TitlerError(
+            f"{label}: the Dask scheduler has no workers.", "Start workers, then run the same command again."
+        ) from None
+    return copies
+
+
 @contextmanager
 def cancelled_without_workers(client: Client, futures: Sequence[Future]) -> Iterator[None]:
     """In the `with` block, the futures are cancelled if the scheduler has no worker for WORKERLESS_SECONDS.
@@ -133,13 +149,11 @@ def cancelled_without_workers(client: Client, futures: Sequence[Future]) -> Iter
 
     def watch() -> None:
         without = 0
-        while without < CHECKS_PER_WAIT and not ended.wait(WORKERLESS_SECONDS / CHECKS_PER_WAIT):
-            try:
+        with suppress(Exception):  # the scheduler has ended, which the client notices itself
+            while without < CHECKS_PER_WAIT and not ended.wait(WORKERLESS_SECONDS / CHECKS_PER_WAIT):
                 without = 0 if client.ncores() else without + 1
-            except Exception:  # the scheduler has ended, which the client notices itself
-                return
-        if not ended.is_set():
-            client.cancel(list(futures), force=True)
+            if not ended.is_set():
+                client.cancel(list(futures), force=True)
 
     threading.Thread(target=watch, name="watch Dask workers", daemon=True).start()
     try:

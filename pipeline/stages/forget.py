@@ -104,7 +104,7 @@ def count(lake: Lake, settings: Settings, subject: Subject) -> Counted:
     forgetting = with_issues(lake, forgotten, subject.begin(forgotten, ""), batches)
     matcher = forgotten.matcher_of([forgetting])
     affected = forgotten_rows(lake, batches, matcher)
-    check_not_needed(lake, batches.damaged)
+    check_not_needed(lake, settings, batches.damaged)
     rows = _by_table(affected)
     if samples := count_forgotten(open_tracking(settings, lake), matcher.matches_url):
         rows[SAMPLES] = samples
@@ -132,7 +132,7 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
             batches = StoredBatches.of(lake)
             forgetting = with_issues(lake, forgotten, forgetting, batches)
             affected = forgotten_rows(lake, batches, forgotten.matcher_of([forgetting]))
-            check_not_needed(lake, batches.damaged)
+            check_not_needed(lake, settings, batches.damaged)
             open_tracking(settings, lake).all_runs()  # nothing is removed if MLflow does not answer
         with unfinished_on_error():
             return _remove(lake, settings, forgotten, forgetting, batches, affected)
@@ -148,30 +148,31 @@ def _remove(
 ) -> Forgetting:
     """Removes what the entry stands for. `affected` has the number of forgotten rows of each batch that has
     any. Returns the finished entry."""
-    matcher, batches = forgotten.matcher_of([forgetting]), all_batches.without_damaged()
+    matcher, batches = forgotten.matcher_of([forgetting]), all_batches.readable
     forgetting = _with_removed(forgetting, _by_table(affected))
     forgotten = forgotten.store(lake, forgetting)
     # before the new batches are written: an interrupted command may have begun one of them
-    unfinished = _delete_unfinished(lake, batches.unfinished)
-    rewriting = Rewriting(lake, forgetting.id, matcher)
-    rewriting.run(batches.manifests, affected)
-    replaced = [batch for batch in batches.manifests if batch.folder in rewriting.new]
+    unfinished = _delete_unfinished(lake, all_batches.unfinished)
+    rewriting = Rewriting(lake, forgetting.id, matcher, all_batches.damaged)
+    rewriting.run(batches, affected)
+    replaced = [batch for batch in batches if batch.folder in rewriting.new]
     references = References(rewriting)
     references.rewrite(replaced)
     recount(lake)
     publish_again(lake, settings)
-    delete_warehouse_rows(settings, _remaining(batches.manifests, rewriting))
+    delete_warehouse_rows(settings, _remaining(batches, rewriting))
+    new_folders = {batch.folder for batch in rewriting.new.values()}
     tracking = open_tracking(settings, lake)
-    damaged = len(all_batches.damaged)
     counts = {
-        DAMAGED_BATCHES: damaged,
-        UNFINISHED_WORK: unfinished - damaged + delete_unfinished_trainings(lake, rewriting),
+        # until now, views of the warehouse may have read them
+        DAMAGED_BATCHES: _delete_unfinished(lake, sorted(all_batches.damaged.keys() - new_folders)),
+        UNFINISHED_WORK: unfinished + delete_unfinished_trainings(lake, rewriting),
         STOPS: delete_stops(lake, matcher),
         SAMPLES: remove_forgotten(tracking, matcher.matches_url),
         REPORTS: delete_reports(lake) if affected else 0,
         LOGGED_REPORTS: replace_reports(tracking) if affected else 0,
     }
-    words = own_words(lake, batches.manifests, replaced, matcher)
+    words = own_words(lake, batches, replaced, matcher)
     remains = {*forgetting.remains, *remaining_places(lake, settings, rewriting, words)}
     forgetting = replace(_with_removed(forgetting, counts), remains=sorted(remains))
     forgotten = forgotten.store(lake, forgetting)
@@ -221,13 +222,15 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
 def _withdrawn_on_error(lake: Lake, forgotten: ForgottenList, forgetting: Forgetting) -> Iterator[None]:
     """Removes the entry from the list if the `with` block, which only reads, raises a TitlerError, such as
     that about a damaged batch. Otherwise the commands that make the batch again would be refused. The entry
-    stays if an interrupted command has removed something."""
+    stays if an interrupted command has removed something. Then the error says that the lake is locked."""
     try:
         yield
     except TitlerError:
         if not forgetting.removed:
             forgotten.remove(lake, forgetting)
-        raise
+            raise
+        with unfinished_on_error():
+            raise
 
 
 @contextmanager
@@ -290,7 +293,8 @@ def _remaining(batches: Iterable[Manifest], rewriting: Rewriting) -> dict[str, s
 
 
 def _delete_unfinished(lake: Lake, folders: Sequence[str]) -> int:
-    """Deletes what interrupted commands left behind. Returns the number of folders."""
+    """Deletes folders that interrupted commands left behind, or damaged batches. Returns the number of
+    folders."""
     for folder in folders:
         lake.delete_folder(folder)
     forget_batches(lake, DRAFTS, folders)

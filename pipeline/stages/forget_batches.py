@@ -15,7 +15,7 @@ import hashlib
 import io
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -110,21 +110,24 @@ class StoredBatches:
                         damaged[folder] = error
         return cls(tuple(manifests), tuple(unfinished), damaged)
 
-    def without_damaged(self) -> StoredBatches:
-        """Returns these batches with the damaged ones among the folders that are left behind."""
-        readable = tuple(batch for batch in self.manifests if batch.folder not in self.damaged)
-        return StoredBatches(readable, (*self.unfinished, *self.damaged), {})
+    @property
+    def readable(self) -> tuple[Manifest, ...]:
+        """The batches that are not among the damaged ones."""
+        return tuple(batch for batch in self.manifests if batch.folder not in self.damaged)
 
 
 def forgotten_rows(lake: Lake, batches: StoredBatches, matcher: Matcher) -> dict[str, int]:
     """Returns the number of forgotten rows of each batch that has any, by the folder of the batch. Reads all
-    files of these batches, and adds those that cannot be read to the damaged ones."""
+    files of these batches, and of the vocabularies, whose words are counted later. Adds the batches that
+    cannot be read to the damaged ones."""
     counts: dict[str, int] = {}
     for batch in batches.manifests:
         try:
-            if number := sum(_count(lake, batch, file, matcher) for file in batch.files):
+            number = sum(_count(lake, batch, file, matcher) for file in batch.files)
+            if number or batch.table == VOCABULARY:
                 for file in batch.files:
                     lake.read_file(batch, file)
+            if number:
                 counts[batch.folder] = number
         except DamagedBatchError as error:
             batches.damaged[batch.folder] = error
@@ -158,12 +161,14 @@ class Rewriting:
 
     `names` maps the folder, the id and the digest of every replaced batch to those of its new batch. `new`
     maps the folder of each replaced batch to the manifest of its new batch. `removed_per_day` has the number
-    of issues that are removed from each day.
+    of issues that are removed from each day. `damaged` are the folders of batches that cannot be read: what
+    an interrupted command has written there is written again.
     """
 
     lake: Lake
     forgetting: str
     matcher: Matcher
+    damaged: Collection[str] = ()
     names: dict[str, str] = field(default_factory=dict)
     new: dict[str, Manifest] = field(default_factory=dict)
     removed_per_day: Counter[str] = field(default_factory=Counter)
@@ -256,7 +261,7 @@ class Rewriting:
         """Writes the new batch of a batch, unless an interrupted command has written it. Returns its
         manifest. No pointer names the new batch yet."""
         folder = self.names[batch.folder]
-        if MANIFEST in self.lake.names(folder):
+        if folder not in self.damaged and MANIFEST in self.lake.names(folder):
             return self.lake.manifest(folder)
         renewed = self.renewed(batch)
         draft = Draft(

@@ -13,22 +13,25 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.sweep import is_current
 from pipeline.releases.current import current_release_id
+from pipeline.settings import Settings
 from pipeline.stages.collect import RetainedBatches
+from pipeline.tracking import open_tracking
 
 Damaged = dict[str, DamagedBatchError]
 """The error about each damaged batch, by the folder of the batch."""
 
 
-def check_not_needed(lake: Lake, damaged: Mapping[str, DamagedBatchError]) -> None:
-    """Raises DamagedBatchError if the current release, its model or the next release needs one of these
-    batches. The batches of other releases and models may be deleted: they cannot be read anyway."""
+def check_not_needed(lake: Lake, settings: Settings, damaged: Mapping[str, DamagedBatchError]) -> None:
+    """Raises DamagedBatchError if one of these batches is needed by the current release, its model, the
+    champion, the previous champion or the next release. The batches of other releases and models may be
+    deleted: they cannot be read anyway."""
     if not damaged:
         return
+    models = {version.model for version in open_tracking(settings, lake).champion_and_previous()}
     release_id = current_release_id(lake)
-    subjects = []
-    if release_id is not None:
-        release = Pinned(lake, "releases", release_id)
-        subjects = [release, Pinned(lake, "models", str(release.facts["model"]))]
+    releases = [] if release_id is None else [Pinned(lake, "releases", release_id)]
+    models |= {str(release.facts["model"]) for release in releases}
+    subjects = [*releases, *(Pinned(lake, "models", name) for name in sorted(models))]
     retained = RetainedBatches.of(lake, subjects).folders
     for folder, error in sorted(damaged.items()):
         if folder in retained or is_current(lake, folder):

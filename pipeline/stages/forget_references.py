@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.contracts import SEGMENTS, TITLE_PREDICTIONS
+from pipeline.errors import DamagedBatchError
 from pipeline.lake.batches import CURRENT_POINTER, KEY_POINTER, MANIFEST_DOCUMENT, Lake
 from pipeline.lake.changed_days import make_current
 from pipeline.lake.day_catalogue import CATALOGUE
@@ -21,6 +22,7 @@ from pipeline.lake.json_documents import Document
 from pipeline.lake.manifest import CURRENT, KEYS, Manifest, Pointer
 from pipeline.lake.pages import PAGES, page_remedy, write_page
 from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.progress import say
 from pipeline.releases.index_figures import INDEX_FIGURES, index_figures
 from pipeline.releases.records import RECORD
 from pipeline.releases.stops import STOPPED
@@ -140,26 +142,34 @@ class References:
 
 
 def recount(lake: Lake) -> None:
-    """Counts the issues of all releases again, for their records and the figures of their indexes."""
+    """Counts the issues of all releases again, for their records and the figures of their indexes. Leaves out
+    a release with a batch that cannot be read any more: it cannot be published again either."""
     for name in pinned_names(lake, "releases"):
         release = Pinned(lake, "releases", name)
         if not release.is_open():  # its plan was damaged and deleted, so nothing can be counted
             continue
-        figures = release.notes[INDEX_FIGURES]
-        if figures is not None and SEGMENTS.name in release.members:
-            items = _items_of_segments(release)
-            segments = [
-                {**segment, "items": items[segment["period"], segment["repositories"]]}
-                for segment in figures.get("segments", ())
-            ]
-            counted = {**figures, "items": sum(items.values()), "segments": segments}
-            if counted != figures:
-                release.notes[INDEX_FIGURES] = counted
-        record = release.notes[RECORD]
-        if record is not None and TITLE_PREDICTIONS.name in release.members:
-            counted = {**record, **_counts(release)}
-            if counted != record:
-                release.notes[RECORD] = counted
+        try:
+            _recount_release(release)
+        except DamagedBatchError as error:  # its lists have folders, and no manifests: Titler 0.1 wrote them
+            say(f"    the issues of release {name} are not counted again: {error.message}")
+
+
+def _recount_release(release: Pinned) -> None:
+    figures = release.notes[INDEX_FIGURES]
+    if figures is not None and SEGMENTS.name in release.members:
+        items = _items_of_segments(release)
+        segments = [
+            {**segment, "items": items[segment["period"], segment["repositories"]]}
+            for segment in figures.get("segments", ())
+        ]
+        counted = {**figures, "items": sum(items.values()), "segments": segments}
+        if counted != figures:
+            release.notes[INDEX_FIGURES] = counted
+    record = release.notes[RECORD]
+    if record is not None and TITLE_PREDICTIONS.name in release.members:
+        counted = {**record, **_counts(release)}
+        if counted != record:
+            release.notes[RECORD] = counted
 
 
 def _items_of_segments(release: Pinned) -> dict[tuple[str, str], int]:

@@ -251,9 +251,10 @@ _WORD: Final = re.compile(r"\w+(?:(?:[.\-+']|::)\w+)*(?:\+\+|#)?")
 
 
 def _parts_of_word(word: str) -> Iterable[str]:
-    """Returns the word itself, or its pairs of characters if its script has no blanks between words."""
+    """Returns the word itself, or its pairs of characters if its script has no blanks between words. Returns
+    nothing for a word that is too long to have terms, so that `_terms_of_word` does not remember it."""
     if word.isascii() or not CHARACTER.search(word):
-        return (word,)
+        return (word,) if len(word.strip("_")) <= _MAX_TERM_CHARACTERS else ()
     return [word[at : at + 2] for at in range(max(len(word) - 1, 1))]
 
 

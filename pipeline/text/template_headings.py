@@ -20,7 +20,8 @@ from typing import Final
 LINE_CHARACTERS: Final = 160
 """Maximum length of a line of a template. A longer line is treated as the author's own text."""
 CACHED_LINES: Final = 20_000
-"""Number of different lines whose meaning a process remembers."""
+"""Number of different lines whose meaning a process remembers. Lines of more than LINE_CHARACTERS are not
+remembered: so many of them could take gigabytes."""
 
 
 class Section(IntEnum):
@@ -217,10 +218,14 @@ _MARKERS: Final = re.compile(r"[\W_]*(?:\d{1,2}[.)] *)?[\W_]*")
 _ITEM: Final = re.compile(r"[ \t>]*+[-*+•] ")
 
 
-@lru_cache(maxsize=CACHED_LINES)  # lines of templates occur in many issues
 def section_of(line: str) -> Heading | None:
     """Returns the heading of an issue template in this line, or None if the line contains none."""
-    if len(line) > LINE_CHARACTERS or not line.strip() or line.lstrip()[:1] == "|":
+    return _section_of(line) if len(line) <= LINE_CHARACTERS else None
+
+
+@lru_cache(maxsize=CACHED_LINES)  # lines of templates occur in many issues
+def _section_of(line: str) -> Heading | None:
+    if not line.strip() or line.lstrip()[:1] == "|":
         return None
     is_marked = _MARKED.match(line) is not None
     section = _section_by_wording(line)

@@ -101,11 +101,13 @@ TELLS_A_PROBLEM: Final = re.compile(
 """The pattern of words that tell a problem. A line with one of them is no answer about the environment."""
 
 
-@lru_cache(maxsize=CACHED_LINES)  # lines of templates occur in many issues
 def is_environment(line: str) -> bool:
     """Returns whether a line names a version or a system: `OS: Linux`, or the output of `go version`."""
-    if len(line) > LINE_CHARACTERS:
-        return False
+    return len(line) <= LINE_CHARACTERS and _is_environment(line)
+
+
+@lru_cache(maxsize=CACHED_LINES)  # lines of templates occur in many issues
+def _is_environment(line: str) -> bool:
     if _VERSION_OUTPUT.match(line):
         return True
     pair = _PAIR.match(line) if ":" in line or "=" in line or "|" in line else None

@@ -18,16 +18,27 @@ from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from pipeline.cli import query_reports, stage_runs, whole_job
 from pipeline.cli.options import Context
-from pipeline.contracts import EMBEDDINGS, ISSUES, SEGMENTS, SIMILAR_ISSUES, TITLE_PREDICTIONS
-from pipeline.errors import DamagedBatchError, TitlerError
+from pipeline.contracts import (
+    EMBEDDINGS,
+    ISSUES,
+    PREDICTOR,
+    SEGMENTS,
+    SIMILAR_ISSUES,
+    TITLE_PREDICTIONS,
+    VOCABULARY,
+)
+from pipeline.errors import DamagedBatchError, StoppedError, TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.forgotten import FORGOTTEN, Forgetting, ForgottenList, refuse_while_forgetting
 from pipeline.lake.leases import hold_lease
 from pipeline.lake.pinned import Pinned, pinned_names
-from pipeline.releases.current import current_release_id
+from pipeline.releases.current import POINTER, current_release_id
+from pipeline.releases.records import RECORD
 from pipeline.settings import Settings
 from pipeline.stages import clean, embed, extract, forget, index, plan, predict, publish, vectorize
 from pipeline.stages.forget import DAMAGED_BATCHES, LOGGED_REPORTS, REPORTS, SAMPLES, Subject
+from pipeline.stages.forget_damaged import check_not_needed
+from pipeline.stages.forget_references import recount
 from pipeline.stages.forget_verify import verify
 from pipeline.warehouse import Query, connect
 from tests.support import lakes
@@ -246,28 +257,72 @@ def test_no_command_writes_and_the_status_says_so_until_it_has_finished(
     assert "the current release may still show what it removes" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_damaged_batch_that_the_current_release_does_not_need_is_deleted(
-    settings: Settings, lake: Lake
+def test_a_damaged_batch_that_the_current_release_does_not_need_is_deleted_after_a_publication(
+    settings: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    releases = [
-        Pinned(lake, "releases", name).members[SEGMENTS.name] for name in pinned_names(lake, "releases")
-    ]
-    (damaged,) = (batch for batch in releases[0] if batch not in releases[1])
+    first, second = (Pinned(lake, "releases", name) for name in pinned_names(lake, "releases"))
+    segments = first.members[SEGMENTS.name]
+    (damaged,) = (batch for batch in segments if batch not in second.members[SEGMENTS.name])
+    # as Titler 0.1 wrote lists: without the manifests
+    lake.put_json(first.file(f"members/{SEGMENTS.name}.json"), [batch.folder for batch in segments])
     lake.put(f"{damaged.folder}/{damaged.files[0].name}", b"damaged")
     subject = Subject("repo", sampled(settings)["repo"])
+    with monkeypatch.context() as patch:
+        patch.setattr(forget, "publish_again", stop)
+        with pytest.raises(StoppedError):
+            forget.run(lake, settings, subject, BECAUSE)
+    assert lake.names(damaged.folder) != []  # views of the warehouse may still read it
     forgetting = forget.run(lake, settings, subject, BECAUSE)
     assert forgetting.removed[DAMAGED_BATCHES] == 1
     assert lake.names(damaged.folder) == []
     assert found(settings, subject) == {}
 
 
+def stop(*_: object) -> None:
+    raise StoppedError("a check refuses the release")
+
+
+def test_the_next_removal_leaves_out_a_release_whose_batch_was_deleted(lake: Lake) -> None:
+    first = Pinned(lake, "releases", pinned_names(lake, "releases")[0])
+    folders = first.members.folders(SEGMENTS.name)
+    lake.put_json(first.file(f"members/{SEGMENTS.name}.json"), folders)
+    lake.delete_folder(folders[0])
+    recount(lake)
+    assert first.notes[RECORD]["issues"] > 0
+
+
+@pytest.mark.parametrize("table", [PREDICTOR, VOCABULARY])
+def test_a_damaged_batch_of_the_champion_stops_a_removal_before_it_begins(
+    settings: Settings, lake: Lake, table: str
+) -> None:
+    model = Pinned(lake, "models", pinned_names(lake, "models")[0])
+    batch = model.members[table][0]
+    for name in pinned_names(lake, "releases"):  # no release has the model
+        lake.delete_folder(f"releases/{name}")
+    lake.delete(POINTER)
+    with pytest.raises(DamagedBatchError, match="damaged"):
+        check_not_needed(lake, settings, {batch.folder: DamagedBatchError("damaged")})
+
+
+def test_a_damaged_vocabulary_is_noticed_before_anything_is_removed(settings: Settings, lake: Lake) -> None:
+    model = Pinned(lake, "models", pinned_names(lake, "models")[0])
+    vocabulary = model.members[VOCABULARY][0]
+    lake.put(f"{vocabulary.folder}/{vocabulary.files[0].name}", b"damaged")
+    with pytest.raises(DamagedBatchError, match="vocabulary"):
+        forget.run(lake, settings, Subject("repo", sampled(settings)["repo"]), BECAUSE)
+    assert ForgottenList.read(lake).forgettings == ()
+
+
 def test_nothing_is_removed_if_the_current_release_needs_a_damaged_batch_or_mlflow_cannot_be_read(
     settings: Settings, lake: Lake
 ) -> None:
     subject = Subject("repo", "a/b")
-    Path(lake.root, "mlflow.db").write_bytes(b"not a database" * 1000)
+    database = Path(lake.root, "mlflow.db")
+    intact = database.read_bytes()
+    database.write_bytes(b"not a database" * 1000)
     with pytest.raises(TitlerError, match="MLflow"):
         forget.run(lake, settings, subject, BECAUSE)
+    database.write_bytes(intact)
     current = lake.current(ISSUES.name, {"day": str(THREE)})
     assert current is not None
     lake.put(f"{current.folder}/{current.files[0].name}", b"damaged")

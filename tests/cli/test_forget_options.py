@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.cli.stage_forget import _check_reason, _subject
 from pipeline.errors import BudgetError, UsageError
-from pipeline.stages.forget import unfinished_on_error
+from pipeline.lake.batches import Lake
+from pipeline.lake.forgotten import ForgottenList
+from pipeline.stages.forget import Subject, _withdrawn_on_error, unfinished_on_error
 from tests.support.titler_in_process import titler
 
 
@@ -39,6 +42,20 @@ def test_a_wrong_address_of_the_lake_creates_no_lake(tmp_path: Path) -> None:
             "Check the setting lake.root: titler doctor\n",
         )
         assert not root.exists()
+
+
+@pytest.mark.parametrize(("removed", "is_locked"), [({}, False), ({"issues_v1": 1}, True)])
+def test_an_error_before_the_next_removal_says_if_an_interrupted_command_has_locked_the_lake(
+    removed: dict[str, int], is_locked: bool
+) -> None:
+    lake = Lake(f"memory://locked{is_locked}")
+    forgotten = ForgottenList.read(lake)
+    forgetting = replace(Subject("repo", "a/b").begin(forgotten, "a request"), removed=removed)
+    forgotten = forgotten.store(lake, forgetting)
+    with pytest.raises(BudgetError) as raised, _withdrawn_on_error(lake, forgotten, forgetting):
+        raise BudgetError("The budget is spent.")
+    assert ("no other command may write to the lake" in raised.value.hint) == is_locked
+    assert (ForgottenList.read(lake).unfinished is not None) == is_locked
 
 
 def test_an_error_after_the_first_removal_says_that_the_lake_is_locked() -> None:

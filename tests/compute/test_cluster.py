@@ -132,6 +132,14 @@ def test_a_command_does_not_wait_for_ever_for_new_workers(monkeypatch: pytest.Mo
             map_shards(end_process, [1, 2, 3], label="test", compute=compute)
 
 
+def test_a_scheduler_without_workers_is_one_clear_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipeline.compute.cluster.WORKERLESS_SECONDS", 0.3)
+    with dask_cluster(0) as cluster:
+        compute = Compute(scheduler_address=cluster.address)
+        with pytest.raises(TitlerError, match="test: the Dask scheduler has no workers"):
+            map_shards(add, [1, 2], 10, label="test", compute=compute)
+
+
 def test_code_knows_whether_a_dask_worker_runs_it():
     assert not is_dask_worker()
     assert map_shards(in_worker, [1, 2], label="test", compute=Compute(workers=1)) == [True, True]

@@ -7,6 +7,7 @@ from pipeline.text.issue_terms import (
     IDENTIFIER,
     IN_TITLE,
     IssueTerms,
+    _terms_of_word,
     is_automated,
     issue_terms,
     term_words,
@@ -130,6 +131,12 @@ def test_bodies_that_differ_in_template_case_and_white_space_have_the_same_hash(
 
 def test_long_numbers_hashes_and_dates_of_a_body_are_no_terms():
     assert words(None, "at 2024-01-02 pid 1234567 commit 1a2b3c4d5e0f 0xdeadbeef11") == {"pid", "commit"}
+
+
+def test_a_word_that_is_too_long_for_a_term_is_not_remembered():
+    before = _terms_of_word.cache_info().currsize
+    assert len(issue_terms(["a1" * 31], ["b2" * 10_000]).terms) == 0
+    assert _terms_of_word.cache_info().currsize == before
 
 
 def test_issues_without_text_have_no_terms():

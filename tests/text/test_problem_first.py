@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pipeline.text.markup import (
@@ -12,6 +14,8 @@ from pipeline.text.markup import (
     prepare,
     prepare_body,
 )
+from pipeline.text.template_headings import LINE_CHARACTERS, section_of
+from pipeline.text.template_lines import is_environment
 from tests.text.test_markup import HOSTILE
 
 FORM = """### Search before asking
@@ -141,6 +145,13 @@ LOG = "\n".join(
 )
 def test_the_problem_comes_first_and_the_template_goes(raw: str, prepared: str) -> None:
     assert prepare_body(raw, PROBLEM_FIRST).replace(JOINER, "|") == prepared
+
+
+def test_a_process_does_not_remember_long_lines() -> None:
+    line = "x" * (LINE_CHARACTERS + 1)
+    references = sys.getrefcount(line)
+    assert (section_of(line), is_environment(line)) == (None, False)
+    assert sys.getrefcount(line) == references
 
 
 def test_the_original_preparation_keeps_every_line_in_its_place() -> None:
