@@ -1,7 +1,7 @@
 """Disturbs the commands of a night, one fault at a time, and shows whether the same command again mends it.
 
-    PYTHONPATH=.:infra python -m tests.faults.nights [--count 500] [--start 1] [--seed 1] [--only KINDS] [--verb VERB]
-        [--folder DIR]
+    PYTHONPATH=.:infra python -m tests.faults.nights [--count 500] [--start 1] [--seed 1] [--only KINDS]
+        [--verb VERB] [--folder DIR]
 
 A small lake is made, and copied before each command of a night. Each fault happens to one command on a fresh
 copy. Then a reader looks at the lake, the same command runs again, undisturbed, and the lake is compared with
