@@ -245,7 +245,7 @@ def may_mount() -> bool:
 
 
 @pytest.mark.skipif(not may_mount(), reason="needs a user namespace in which a disk can be mounted")
-@pytest.mark.parametrize(("verb", "free"), [("extract", "8K"), ("index", "64K"), ("publish", "16K")])
+@pytest.mark.parametrize(("verb", "free"), [("extract", "8K"), ("publish", "16K")])
 def test_a_read_only_or_full_disk_causes_one_clear_error_and_afterwards_the_verb_succeeds(
     verb, free, reference, tmp_path
 ):

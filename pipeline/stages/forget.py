@@ -98,7 +98,7 @@ class Counted:
 
 def count(lake: Lake, settings: Settings, subject: Subject) -> Counted:
     """Counts what `run` would remove, and changes nothing."""
-    _require_lake(lake)
+    require_lake(lake)
     forgotten = ForgottenList.read(lake)
     batches = StoredBatches.of(lake)
     forgetting = with_issues(lake, forgotten, subject.begin(forgotten, ""), batches)
@@ -119,7 +119,7 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
     subject's removal was interrupted. Raises StoppedError if a check refuses the current release without the
     subject.
     """
-    _require_lake(lake)
+    require_lake(lake)
     connection = warehouse.connect(settings, VERB)
     with (
         hold_lease(lake, VERB),
@@ -182,11 +182,11 @@ def _remove(
     return forgetting
 
 
-def _require_lake(lake: Lake) -> None:
+def require_lake(lake: Lake) -> None:
     """Raises UsageError if there is no lake. Otherwise a wrong address would create one."""
     if not lake.names(""):
         raise UsageError(
-            f"There is no lake at {lake.root}, so nothing can be forgotten in it.",
+            f"There is no lake at {lake.root}, so nothing can be forgotten or searched in it.",
             "Check the setting lake.root: titler doctor",
         )
 

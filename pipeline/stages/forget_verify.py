@@ -26,7 +26,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.forgotten import MATCHED_COLUMNS, ForgottenList, Matcher
 from pipeline.lake.store import UNFINISHED
 from pipeline.settings import Settings
-from pipeline.stages.forget import Subject, with_issues
+from pipeline.stages.forget import Subject, require_lake, with_issues
 from pipeline.stages.forget_batches import StoredBatches
 from pipeline.tracking import count_forgotten, open_tracking
 from pipeline.warehouse.protocol import WAREHOUSE_TABLES
@@ -99,7 +99,11 @@ def _patterns(kind: str, value: str) -> tuple[str, str]:
 
 
 def verify(lake: Lake, settings: Settings, subject: Subject) -> list[Searched]:
-    """Searches all places, and returns what was searched and found in each. Changes nothing."""
+    """Searches all places, and returns what was searched and found in each. Changes nothing.
+
+    Raises UsageError if there is no lake: nobody should take this for a lake without the subject.
+    """
+    require_lake(lake)
     search = Search.of(lake, subject)
     places: dict[str, Searched] = {}
     for path in _files(lake, ""):

@@ -34,11 +34,11 @@ def test_a_reason_that_names_the_issue_in_either_form_is_refused(because: str) -
 
 def test_a_wrong_address_of_the_lake_creates_no_lake(tmp_path: Path) -> None:
     root = tmp_path / "lak"
-    for option in (["--because", "a request"], ["--dry-run"]):
+    for option in (["--because", "a request"], ["--dry-run"], ["--verify"]):
         done = titler("forget", "--repo", "a/b", *option, environment={"TITLER_LAKE__ROOT": str(root)})
         assert (done.returncode, done.stderr) == (
             2,
-            f"titler: There is no lake at {root}, so nothing can be forgotten in it.\n"
+            f"titler: There is no lake at {root}, so nothing can be forgotten or searched in it.\n"
             "Check the setting lake.root: titler doctor\n",
         )
         assert not root.exists()
