@@ -17,7 +17,7 @@ LAYERS = [  # from top to bottom; what stands on one line does not import each o
     "lake networks",
     "contracts",
     "settings",
-    "errors progress usage telemetry provenance decompression",
+    "errors progress usage telemetry provenance decompression threads",
     "printed_text",
 ]
 HOMES = {  # library -> the folders or modules of pipeline/ that may import it
@@ -27,7 +27,7 @@ HOMES = {  # library -> the folders or modules of pipeline/ that may import it
     "safetensors": "networks/pretrained",
     "huggingface_hub": "networks/pretrained",
     "h5py": "networks/in_numpy",
-    "threadpoolctl": "networks/in_numpy",
+    "threadpoolctl": "threads",
     "mlflow": "tracking predictor/mlflow_model",
     "matplotlib": "tracking",
     "jinja2": "serving/report",
@@ -192,5 +192,5 @@ def test_no_module_lies_loose_in_the_package_unless_it_is_shared_by_all():
     loose = {path.stem for path in PIPELINE.glob("*.py")} - {"__init__"}
     assert loose == {
         *("alerts", "decompression", "errors", "printed_text"),
-        *("progress", "provenance", "telemetry", "usage"),
+        *("progress", "provenance", "telemetry", "threads", "usage"),
     }

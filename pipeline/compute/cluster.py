@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from pipeline.errors import TitlerError
 from pipeline.progress import track
 from pipeline.settings import Compute, public_address
 from pipeline.telemetry import record_part
+from pipeline.threads import no_blas_threads, use_one_thread
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -49,7 +50,7 @@ def map_shards(
     Uses the scheduler at the address in the setting `compute.scheduler_address`. If the setting is empty,
     starts a local cluster. But if there is only one shard, or if `worth_a_cluster` is false, the calls run in
     this process, because starting a cluster would take longer than the work. If a worker dies, Dask gives its
-    shards to other workers.
+    shards to other workers. NumPy's own threads are off while `work` runs.
 
     Every task carries `work` and its shard, so they must be small. `arguments` are copied to every worker
     once. If all workers die, these copies are lost, and the command fails. It also fails if there is no
@@ -84,8 +85,12 @@ class Timed(NamedTuple, Generic[Result]):
 
 
 def _timed(work: Callable[..., Result], *arguments: Any) -> Timed[Result]:
+    in_worker = is_dask_worker()
+    if in_worker:  # there is a worker per core
+        use_one_thread()
     begin = time.time_ns()
-    return Timed(work(*arguments), begin, time.time_ns())
+    with nullcontext() if in_worker else no_blas_threads():
+        return Timed(work(*arguments), begin, time.time_ns())
 
 
 def _map_on_cluster(

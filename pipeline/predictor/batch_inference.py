@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.compute.cluster import is_dask_worker
 from pipeline.compute.derived_batches import Outcome
 from pipeline.compute.new_batches import NewBatch, Part, make_batches, no_counts
 from pipeline.compute.once_per_process import once_per_process
@@ -25,7 +23,6 @@ from pipeline.contracts import Table
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import BatchKey, Pinned
-from pipeline.networks.in_numpy.threads import no_blas_threads, use_one_thread
 from pipeline.predictor.loading import has_accelerator, load_predictor
 from pipeline.predictor.predictor import Model
 from pipeline.settings import Compute
@@ -137,12 +134,8 @@ def _infer_part(
     part: _Slice, infer: Callable[[pa.Table, Model], pa.Table], lake: Lake, predictor: str
 ) -> pa.Table:
     """Runs the model on a part of a day. `predictor` is the folder of the model's predictor."""
-    in_worker = is_dask_worker()
-    if in_worker:  # there is a worker per core
-        use_one_thread()
-    with nullcontext() if in_worker else no_blas_threads():
-        rows = part.read(part.file).slice(part.start, part.rows)
-        return infer(rows, _predictor(lake, predictor))
+    rows = part.read(part.file).slice(part.start, part.rows)
+    return infer(rows, _predictor(lake, predictor))
 
 
 @once_per_process

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pipeline.index.ordering import pair_features
 from pipeline.index.repository_words import RepositoryWords
 from pipeline.text.issue_terms import issue_terms
+from pipeline.threads import no_blas_threads
 
 Embed = Callable[[pa.Table], Any]
 """Issues (n rows of number, title, body) -> (n, size), dense or sparse. A large dot product means similar."""
@@ -113,16 +114,22 @@ class CandidateSearch:
         """CPU seconds that were spent so far, without the search by vector"""
 
     def __iter__(self) -> Iterator[Candidates]:
-        """Yields the candidates of every issue that has older ones in its repository."""
-        data = self._data
-        for rows in data.repositories:
-            began = time.process_time()
-            issues = data.issues.slice(rows.start, rows.stop - rows.start)
-            terms = issue_terms(issues["title"].to_pylist(), issues["body"].to_pylist())
-            words = RepositoryWords(terms, terms)
-            self.seconds += time.process_time() - began
-            for position in range(1, len(terms)):
-                yield self._candidates(words, rows.start, position)
+        """Yields the candidates of every issue that has older ones in its repository.
+
+        NumPy's own threads are off until the last one, as they are in `titler index`.
+        """
+        with no_blas_threads():
+            for rows in self._data.repositories:
+                yield from self._in_repository(rows)
+
+    def _in_repository(self, rows: slice) -> Iterator[Candidates]:
+        began = time.process_time()
+        issues = self._data.issues.slice(rows.start, rows.stop - rows.start)
+        terms = issue_terms(issues["title"].to_pylist(), issues["body"].to_pylist())
+        words = RepositoryWords(terms, terms)
+        self.seconds += time.process_time() - began
+        for position in range(1, len(terms)):
+            yield self._candidates(words, rows.start, position)
 
     def _candidates(self, words: RepositoryWords, first: int, position: int) -> Candidates:
         row = first + position

@@ -17,7 +17,6 @@ from pipeline.errors import LakeError, UsageError
 from pipeline.networks.in_numpy.beam_search import finished_titles, search
 from pipeline.networks.in_numpy.copy import Copy
 from pipeline.networks.in_numpy.implementations import IMPLEMENTATIONS
-from pipeline.networks.in_numpy.threads import map_on_cores
 from pipeline.networks.in_numpy.weights_file import Weights, read_weights
 from pipeline.networks.shape import (
     BATCH_SIZE,
@@ -31,6 +30,7 @@ from pipeline.networks.shape import (
     Ids,
 )
 from pipeline.networks.variants import variant_of
+from pipeline.threads import map_on_cores
 
 MAX_BATCH_SIZE = 128
 """Maximum number of issues decoded together. The arrays of larger batches do not fit into a core's cache."""

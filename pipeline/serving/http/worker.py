@@ -17,11 +17,11 @@ from pipeline.errors import LakeError, TitlerError
 from pipeline.index.segmented_index import SegmentedIndex
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.networks.in_numpy.threads import use_one_thread
 from pipeline.printed_text import configure_logging
 from pipeline.serving.http.tasks import Reply, Task, reply_to
 from pipeline.serving.queries import OpenRelease
 from pipeline.settings import Settings
+from pipeline.threads import use_one_thread
 
 OPENING_TIMEOUT = 900
 """Seconds that opening a release may take. New segments are read once, to check their digests."""

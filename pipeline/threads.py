@@ -1,4 +1,4 @@
-"""Runs a function for several items in parallel, in one thread per core."""
+"""Decides how many threads compute: one per core, or one per process."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def no_blas_threads() -> Iterator[None]:
     The results of a matrix product may depend on the number of threads, in their last bits. With this
     function they do not.
     """
+    import numpy as np  # noqa: F401 - only libraries that are loaded can be limited
+
     with threadpool_limits(limits=1, user_api="blas"):
         yield
 

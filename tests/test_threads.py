@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.networks.in_numpy.threads import map_on_cores
+from pipeline.threads import map_on_cores
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
