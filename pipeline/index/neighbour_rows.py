@@ -18,7 +18,7 @@ from pipeline.index.ordering import DEFAULT_ORDERING, Ordering
 from pipeline.index.queries import Ages, Hits, Queries
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
-from pipeline.index.segment import Numbers, Segment, days_since_1970, microseconds
+from pipeline.index.segment import Numbers, Segment, days_since_1970, microseconds, unmap_all
 from pipeline.index.segment_search import hit_rows, search
 from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
@@ -34,6 +34,8 @@ from pipeline.text.issue_terms import IssueTerms, term_words
 
 QUERIES_PER_BLOCK = 2048
 """Number of issues whose candidates' terms are held in memory together."""
+REPOSITORIES_PER_BLOCK = 64
+"""Number of repositories that are read before the segments' files are unmapped."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ def find_lists(
         days_since_1970(issues.column("day")),
     )
     queries = Queries(vectors.astype(np.float32), None, ages)
-    hits = search(
-        segments, Queries(queries.vectors, opened_since, ages), EVERYWHERE_CANDIDATES * count, settings
-    )
+    queries_anywhere = Queries(queries.vectors, opened_since, ages)
+    candidates = EVERYWHERE_CANDIDATES * count
+    hits = search(segments, queries_anywhere, candidates, settings, one_at_a_time=True)
     in_repositories = list(_in_repositories(segments, issues.column("repo"), queries, hits, count, ordering))
     in_repositories.sort(key=lambda own_list: own_list.query)
     terms = IssueTerms.concatenate([own_list.terms for own_list in in_repositories])
@@ -91,6 +93,7 @@ def find_lists(
             count,
             ordering,
         )
+        unmap_all(segments)
     return _joined(
         [
             [own_list.listed, everywhere_list]
@@ -128,7 +131,9 @@ def _in_repositories(
     slices = find_repositories(segments, names.dictionary.to_pylist())
     _, hit_ids = times_and_ids(segments, hits)
     bounds = np.searchsorted(hits.queries, np.arange(len(queries) + 1)).tolist()
-    for name, of_repository in _groups(names.indices.to_numpy()):
+    for number, (name, of_repository) in enumerate(_groups(names.indices.to_numpy())):
+        if number % REPOSITORIES_PER_BLOCK == 0:
+            unmap_all(segments)
         repository = read_repository(segments, slices[names.dictionary[name].as_py()])
         for day, of_day in _groups(queries.ages.source_days[of_repository]):
             rows = of_repository[of_day]

@@ -34,7 +34,7 @@ def measure_recall(
     expected_count = int((exact > -np.inf).sum())
     if not expected_count:
         return 1.0, len(queries)
-    search_hits = search(segments, queries, neighbours, settings)
+    search_hits = search(segments, queries, neighbours, settings, one_at_a_time=True)
     last_exact = np.where(exact > -np.inf, exact, np.inf).min(axis=1) - TIE
     hits = int((1 - search_hits.distances**2 / 2 >= last_exact[search_hits.queries]).sum())
     return hits / expected_count, len(queries)
@@ -52,6 +52,7 @@ def _sample(segments: Sequence[Segment], seed: int, opened_since: int | None) ->
         own = numbers[(numbers >= first) & (numbers < ends[position])] - first
         if len(own):
             vectors.append(segment.vectors[own].astype(np.float32))
+            segment.unmap()
     empty = np.empty((0, segments[0].size if segments else 0), dtype=np.float32)
     return Queries(np.concatenate([empty, *vectors]), opened_since)
 
@@ -72,4 +73,5 @@ def _exact_cosines(segments: Sequence[Segment], queries: Queries, neighbours: in
                 cosines[:, segment.created_at[block] < queries.opened_since] = -np.inf
             candidates = np.concatenate([best, cosines], axis=1)
             best = np.partition(candidates, candidates.shape[1] - neighbours, axis=1)[:, -neighbours:]
+        segment.unmap()
     return best

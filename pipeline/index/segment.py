@@ -18,7 +18,7 @@ If a column is added later, it becomes another file NAME.npy, or another column 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -175,6 +175,11 @@ class Segment:
         except LakeError as error:
             raise _damaged(path, str(error)) from None
 
+    def unmap(self) -> None:
+        """Gives back the memory of the largest files. They are opened again when they are used again."""
+        for name in ("vectors", "annoy", "terms"):
+            self.__dict__.pop(name, None)
+
     @property
     def has_terms(self) -> bool:
         """Whether the segment has the terms of its issues. Segments of earlier versions of Titler do not."""
@@ -266,6 +271,12 @@ class Segment:
             return read()
         except (pa.ArrowException, OSError) as error:
             raise _damaged(self._path_of(ITEMS_FILE).parent, str(error)) from None
+
+
+def unmap_all(segments: Iterable[Segment]) -> None:
+    """Gives back the memory of the largest files of some segments."""
+    for segment in segments:
+        segment.unmap()
 
 
 def segment_figures(

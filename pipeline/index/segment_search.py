@@ -19,7 +19,7 @@ from pipeline.contracts import SEGMENTS
 from pipeline.index.highest_scores import highest_scores
 from pipeline.index.queries import Ages, Hits, Items, Queries, Vectors
 from pipeline.index.recent_vectors import RecentVectors
-from pipeline.index.segment import Numbers, Segment
+from pipeline.index.segment import Numbers, Segment, unmap_all
 from pipeline.index.unit_vectors import rows_of, unit_vectors
 from pipeline.settings import Index as IndexSettings
 
@@ -54,11 +54,15 @@ def search(
     neighbours: int,
     settings: IndexSettings,
     recent: RecentVectors | None = None,
+    one_at_a_time: bool = False,
 ) -> Hits:
     """Returns up to `neighbours` nearest allowed issues of each query, from all segments together.
 
     A segment with an Annoy index is searched with it, unless at most `index.exact_items` of its issues are
     allowed. Then these are compared one by one. `recent` makes this faster for few queries without ages.
+
+    Many queries read most of every file. If `one_at_a_time` is true, a segment's files are unmapped after
+    its search, so that the memory does not grow with the number of segments.
     """
     blocks = []
     for start in range(0, max(1, len(queries)), QUERIES_PER_BLOCK):
@@ -68,12 +72,15 @@ def search(
         if recent is not None and len(block):
             candidates = _recent_candidates(recent, segments, block, neighbours, bounds)
             searched = recent.segments_for(block.opened_since)
-        candidates += [
-            (position, *_candidates(segment, block, neighbours, settings, bounds))
-            for position, segment in enumerate(segments)
-            if position not in searched and len(block) and segment.items and not _none_allowed(segment, block)
-        ]
+        for position, segment in enumerate(segments):
+            if position in searched or not len(block) or not segment.items or _none_allowed(segment, block):
+                continue
+            candidates.append((position, *_candidates(segment, block, neighbours, settings, bounds)))
+            if one_at_a_time:
+                segment.unmap()
         blocks.append(_merged(segments, block, candidates, neighbours).shifted(start))
+        if one_at_a_time:
+            unmap_all(segments)
     return Hits.joined(blocks)
 
 

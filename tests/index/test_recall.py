@@ -21,8 +21,10 @@ VECTORS = [[1.0, 0.0], [2.0, 0.1], [1.0, 1.0], [0.0, 1.0]]
 def answers(monkeypatch: pytest.MonkeyPatch, *items: int) -> None:
     """Lets every search find these items for the first query and the exact ones for the others."""
 
-    def search(segments: list[Segment], queries: Queries, neighbours: int, settings: Index) -> Hits:
-        found = segment_search.search(segments, queries, neighbours, settings)
+    def search(
+        segments: list[Segment], queries: Queries, neighbours: int, settings: Index, *, one_at_a_time: bool
+    ) -> Hits:
+        found = segment_search.search(segments, queries, neighbours, settings, one_at_a_time=one_at_a_time)
         others = found.queries > 0
         rows: Numbers = np.zeros(len(items), dtype=np.int64)
         own = np.array(items, dtype=np.int64)

@@ -111,6 +111,29 @@ def test_a_search_of_few_issues_of_a_large_segment_does_not_read_all_vectors(tmp
     assert "_all_lengths" not in vars(large)
 
 
+def test_the_files_of_a_segment_are_unmapped_after_its_search(tmp_path: Path) -> None:
+    """Otherwise the memory of a night would grow with the history."""
+    vectors = random_vectors(40).astype(np.float32)
+    segments = [
+        segment(tmp_path / name, [row(each) for each in range(40)], vectors, annoy=annoy)
+        for name, annoy in (("exact", None), ("annoy", ANNOY))
+    ]
+    settings = Index(exact_items=1)
+    hits = search(segments, Queries(vectors), 3, settings)
+    assert mapped_files(tmp_path) == {"exact/vectors.npy", "annoy/vectors.npy", "annoy/issues.ann"}
+    again = search(segments, Queries(vectors), 3, settings, one_at_a_time=True)
+    assert mapped_files(tmp_path) == set()
+    assert again.distances.tolist() == hits.distances.tolist()
+
+
+def mapped_files(folder: Path) -> set[str]:
+    """The large files in a folder that this process has in its memory."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    paths = {Path(line.split(maxsplit=5)[-1]) for line in lines if f"{folder}/" in line}
+    small = {"created_at.npy", "issue_id.npy", "source_day.npy"}
+    return {str(path.relative_to(folder)) for path in paths if path.name not in small}
+
+
 @pytest.fixture
 def random_segments(tmp_path: Path) -> dict[str, list[Segment]]:
     """The same 600 issues in one segment, in three, and in one with an Annoy index."""
