@@ -1,9 +1,9 @@
-"""How much faster two Dask workers are than one, per verb: clean, vectorize, embed and predict.
+"""How much faster two Dask workers are than one, per verb: clean, vectorize, embed, index and predict.
 
     PYTHONPATH=. .venv/bin/python tests/benchmarks/dask_speed.py [--issues 60000] [--titles 2000] [--rounds 3]
     ... --verbs clean                                  only some verbs, in the order clean, vectorize, ...
 
-The issues are generated, in days of one file each. The network is `copy` of the default size, with fresh
+The issues are generated, in days of one file each, which lie in all months of a year. The network is `copy` of the default size, with fresh
 weights. `predict` gets fewer issues than the other verbs, because a title takes much longer.
 
 Each run has a scheduler and one or two workers, as processes that speak TCP. Every worker is pinned to a core
@@ -39,8 +39,8 @@ from distributed import Client
 from pipeline.contracts import ISSUES, PREDICTOR, SOURCE_HEALTH
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pin_days
-from pipeline.settings import Compute, Settings
-from pipeline.stages import clean, embed, predict, vectorize
+from pipeline.settings import Compute, Index, Settings
+from pipeline.stages import clean, embed, index, predict, vectorize
 from tests.support.fresh_model import fresh_model
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,8 @@ WORDS = [f"{first}{second}" for first in ("cra", "win", "err", "the", "bui") for
 SEED = 7
 FIRST = date(2015, 1, 1)
 DAYS = 24
-"""Number of days, so that each of two workers gets the same number."""
+"""Number of days, so that each of two workers gets the same number. Every month has two."""
+DAYS_APART = 15
 WORKERS = (1, 2)
 SMALL, LARGE, TITLES = "small", "large", "titles"
 """The releases: for warming up, for all verbs except predict, and for predict."""
@@ -85,8 +86,8 @@ def issues_of(day: date, count: int, dice: random.Random) -> pa.Table:
 
 
 def add_release(lake: Lake, name: str, first: date, issues: int, predictor: Any) -> None:
-    """A release of DAYS days with so many issues in all. Its days are cleaned, because a plan pins tokens."""
-    dice, days = random.Random(SEED), [first + timedelta(days=number) for number in range(DAYS)]
+    """A release of DAYS days with so many issues in all, from `first` on. Its days are cleaned, because a plan pins tokens."""
+    dice, days = random.Random(SEED), [first + timedelta(days=DAYS_APART * number) for number in range(DAYS)]
     batches = []
     for day in days:
         draft = lake.draft(ISSUES.name, {"day": day.isoformat()})
@@ -97,6 +98,7 @@ def add_release(lake: Lake, name: str, first: date, issues: int, predictor: Any)
     facts = {
         **{"model": "m", "model_version": "1", "vocabulary": "v", "mlflow_run": "r"},
         **{"predictor": predictor.folder, "predictor_digest": predictor.digest},
+        **{"neighbours": 10, "near_duplicate_distance": 0.7},
     }
     release = Pinned(lake, "releases", name)
     release.open(pin_days(lake, [day.isoformat() for day in days]), facts)
@@ -113,11 +115,11 @@ def make_lake(root: Path, issues: int, titles: int) -> None:
         predictor.save(Path(folder))
         draft = lake.draft(PREDICTOR, {"model": "m"})
         draft.write_folder(Path(folder))
-        manifest = draft.commit({"vocabulary": "v"})
+        manifest = draft.commit({"vocabulary": "v", "hidden_size": settings.model.hidden_size})
     first = FIRST
     for name, count in ((SMALL, 2 * DAYS), (LARGE, issues), (TITLES, titles)):
         add_release(lake, name, first, count, manifest)
-        first += timedelta(days=DAYS)
+        first += timedelta(days=DAYS * DAYS_APART)
 
 
 class Verb(NamedTuple):
@@ -133,10 +135,16 @@ def run_clean(lake: Lake, settings: Settings, release: Pinned) -> Any:
     return clean.run(lake, settings, [day.day for day in release.plan.days])
 
 
+def run_index(lake: Lake, settings: Settings, release: Pinned) -> Any:
+    """Builds the segments and finds the neighbours of a release."""
+    return index.run(lake, release, settings)
+
+
 VERBS = (
     Verb("clean", LARGE, run_clean),
     Verb("vectorize", LARGE, vectorize.run),
     Verb("embed", LARGE, embed.run),
+    Verb("index", LARGE, run_index),
     Verb("predict", TITLES, predict.run),
 )
 
@@ -195,7 +203,7 @@ def measure(root: Path, workers: int, cores: Sequence[int], verbs: Sequence[Verb
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns("tokens_v1"))
         lake = Lake(str(copy))
         with cluster(workers, cores) as (address, processes):
-            settings = Settings(compute=Compute(scheduler_address=address))
+            settings = Settings(compute=Compute(scheduler_address=address), index=Index(min_recall=0))
             small, titles = (Pinned(lake, "releases", name) for name in (SMALL, TITLES))
             if any(verb.release == TITLES for verb in verbs):
                 vectorize.run(lake, settings, titles)
@@ -214,7 +222,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--issues", type=int, default=60_000, help="issues of clean, vectorize and embed")
+    parser.add_argument("--issues", type=int, default=60_000, help="issues of all verbs but predict")
     parser.add_argument("--titles", type=int, default=2_000, help="issues of predict")
     parser.add_argument("--rounds", type=int, default=3)
     names = [verb.name for verb in VERBS]
