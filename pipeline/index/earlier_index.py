@@ -17,6 +17,7 @@ from pipeline.contracts import EVERYWHERE_LIST, INDEX
 from pipeline.errors import UsageError
 from pipeline.index.annoy_index import Index
 from pipeline.index.issues_of_release import missing_issue
+from pipeline.index.queries import Hits
 from pipeline.index.segmented_index import QueryIssue, Search, rows_without_reasons
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
@@ -55,10 +56,12 @@ class EarlierIndex:
         """Raises UsageError: this index cannot be searched by repository."""
         raise self._cannot("by repository", "--repo")
 
-    def similar(self, query_issue: QueryIssue, search_request: Search) -> list[dict[str, Any]]:
+    def similar(
+        self, query_issue: QueryIssue, search_request: Search, hits: Hits | None = None
+    ) -> list[dict[str, Any]]:
         """Returns the list of all repositories, like `SegmentedIndex.similar`: by distance, and without
-        reasons. An issue has no other list. Raises UsageError if only the list of a repository is wanted, or
-        only issues since a day: the index does not have the times of its issues."""
+        reasons. An issue has no other list, and `hits` must be None. Raises UsageError if only the list of a
+        repository is wanted, or only issues since a day: the index does not have the times of its issues."""
         if not search_request.everywhere:
             raise self._cannot("by repository", "--same-repo")
         if search_request.since is not None:

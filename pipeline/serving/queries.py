@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.contracts import SEGMENTS
 from pipeline.errors import UsageError
 from pipeline.index.earlier_index import EarlierIndex, open_earlier_index
+from pipeline.index.queries import Hits
 from pipeline.index.segmented_index import QueryIssue, Search, SegmentedIndex, midnight, open_segments
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
@@ -127,6 +128,11 @@ class SimilarQuery:
         return self.title, self.text
 
     @property
+    def is_everywhere(self) -> bool:
+        """Whether the issues of the last months of all repositories are searched, maybe beside others."""
+        return not (self.repo or self.same_repo or self.since)
+
+    @property
     def issue_url(self) -> str | None:
         """The URL of the issue that the text names, or None if it is a text. A draft is always a text. Raises
         UsageError if the text is an address that names no issue."""
@@ -173,12 +179,27 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
     return similar_to(opened, query, query_issue, neighbours)
 
 
+def candidates_everywhere(
+    opened: OpenRelease, query_issues: Sequence[QueryIssue], neighbours: int
+) -> Sequence[Hits | None]:
+    """Returns the candidates of some issues or texts in all repositories, for `similar_to`. It searches for
+    all of them together. None means that a release of an earlier version of Titler cannot do this."""
+    if isinstance(opened.index, SegmentedIndex) and query_issues:
+        return opened.index.hits_everywhere(query_issues, neighbours)
+    return [None] * len(query_issues)
+
+
 def similar_to(
-    opened: OpenRelease, query: SimilarQuery, query_issue: QueryIssue, neighbours: int
+    opened: OpenRelease,
+    query: SimilarQuery,
+    query_issue: QueryIssue,
+    neighbours: int,
+    candidates: Hits | None = None,
 ) -> list[dict[str, Any]]:
     """Returns the issues of an open release that are most similar to `query_issue`, which is the issue or
-    the text that `query` names. The result is that of `similar`. Raises UsageError if the release has no
-    issue of the repository that the query names."""
+    the text that `query` names. The result is that of `similar`. `candidates` are those of
+    `candidates_everywhere`, if they are known already. Raises UsageError if the release has no issue of the
+    repository that the query names."""
     release, index, settings = opened.release, opened.index, opened.settings
     named = repository_name(query.repo) if query.repo else None
     own = query_issue.repo if query.same_repo or not query.everywhere else None
@@ -192,7 +213,7 @@ def similar_to(
     limit = settings.index.near_duplicate_distance or release.facts["near_duplicate_distance"]
     return [
         _result_row(row, limit, settings.similar.min_probability, words)
-        for row in index.similar(query_issue, search_request)
+        for row in index.similar(query_issue, search_request, candidates)
     ]
 
 

@@ -3,8 +3,9 @@
     PYTHONPATH=. .venv/bin/python tests/benchmarks/dask_speed.py [--issues 60000] [--titles 2000] [--rounds 3]
     ... --verbs clean                                  only some verbs, in the order clean, vectorize, ...
 
-The issues are generated, in days of one file each, which lie in all months of a year. The network is `copy` of the default size, with fresh
-weights. `predict` gets fewer issues than the other verbs, because a title takes much longer.
+The issues are generated, in days of one file each, which lie in all months of a year. The network is `copy`
+of the default size, with fresh weights. `predict` gets fewer issues than the other verbs, because a title
+takes much longer.
 
 Each run has a scheduler and one or two workers, as processes that speak TCP. Every worker is pinned to a core
 of its own, and computes with one thread: BLAS, OpenMP and TensorFlow are limited to one. The client and the
@@ -86,7 +87,8 @@ def issues_of(day: date, count: int, dice: random.Random) -> pa.Table:
 
 
 def add_release(lake: Lake, name: str, first: date, issues: int, predictor: Any) -> None:
-    """A release of DAYS days with so many issues in all, from `first` on. Its days are cleaned, because a plan pins tokens."""
+    """A release of DAYS days with so many issues in all, from `first` on. Its days are cleaned, because a
+    plan pins tokens."""
     dice, days = random.Random(SEED), [first + timedelta(days=DAYS_APART * number) for number in range(DAYS)]
     batches = []
     for day in days:

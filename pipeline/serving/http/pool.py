@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pipeline.lake.forgotten import ForgottenList
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import read_record
 from pipeline.serving.http.refusals import RETRY_AFTER, RefusalError, overloaded
-from pipeline.serving.http.tasks import SERVER_FAULT, Task, TitleTask, can_be_joined, joined
+from pipeline.serving.http.tasks import SERVER_FAULT, Reply, Task, can_be_joined
 from pipeline.serving.http.worker import Worker, WorkerLostError
 from pipeline.settings import Settings
 
@@ -49,8 +49,9 @@ class WorkerPool:
     """A fixed number of workers. All of them have the same release open, except while a request that began
     before a new release is still being answered.
 
-    Titles for which several requests are waiting are computed together: a body costs much less processor time
-    then. `problem` says why the current release of the lake is not served; it is empty if it is.
+    Titles and searches for which several requests are waiting are computed together: each costs much less
+    processor time then. `problem` says why the current release of the lake is not served; it is empty if it
+    is.
     """
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
@@ -118,8 +119,7 @@ class WorkerPool:
             computing.add_done_callback(self._computing.discard)
 
     def _take(self) -> list[_Request]:
-        """Removes the next request from the queue and returns it. If it is for titles, returns others for
-        titles with it."""
+        """Removes the next request from the queue and returns it, with those that can be joined with it."""
         together = [self._queue.popleft()]
         for request in list(self._queue):
             if can_be_joined([each.task for each in (*together, request)]):
@@ -128,36 +128,27 @@ class WorkerPool:
         return together
 
     async def _run(self, worker: Worker, requests: list[_Request]) -> None:
-        """Lets a worker answer requests: one, or several for titles."""
-        task, timeout = joined([request.task for request in requests]), self._settings.serve.timeout_seconds
-        outcome: Any
+        """Lets a worker answer one request, or several that can be joined."""
+        tasks, timeout = [request.task for request in requests], self._settings.serve.timeout_seconds
+        outcomes: Sequence[Reply | RefusalError]
         is_usable = False
         try:
             loop = asyncio.get_running_loop()
-            reply = await loop.run_in_executor(self._threads, worker.run, task, timeout)
+            outcomes = await loop.run_in_executor(self._threads, worker.run, tasks, timeout)
             is_usable = True
-            outcome = reply.result()
-        except RefusalError as refusal:
-            outcome = refusal
         except TimeoutError:
             message = f"The answer was not computed within {timeout:g} s."
-            outcome = RefusalError(504, message, "a smaller batch, or a shorter text")
+            outcomes = len(tasks) * [RefusalError(504, message, "a smaller batch, or a shorter text")]
         except WorkerLostError:
             message = "The process that computed the answer has ended."
-            outcome = RefusalError(503, message, "the same request again", {**RETRY_AFTER})
+            outcomes = len(tasks) * [RefusalError(503, message, "the same request again", {**RETRY_AFTER})]
         except Exception as error:  # the clients must not wait for ever
-            log.error("%s failed: %s", type(task).__name__, type(error).__name__)
-            outcome = RefusalError(500, "The answer could not be computed.", SERVER_FAULT)
+            log.error("%s failed: %s", type(tasks[0]).__name__, type(error).__name__)
+            outcomes = len(tasks) * [RefusalError(500, "The answer could not be computed.", SERVER_FAULT)]
         finally:
             self._return(worker, is_usable)
-        start = 0
-        for request in requests:
-            if isinstance(outcome, RefusalError) or not isinstance(request.task, TitleTask):
-                _finish(request, outcome)
-            else:
-                end = start + len(request.task.bodies)
-                _finish(request, outcome[start:end])
-                start = end
+        for request, outcome in zip(requests, outcomes, strict=True):
+            _finish(request, outcome)
 
     def _return(self, worker: Worker, is_usable: bool) -> None:
         """Takes back a worker that has answered, or that cannot be used any more."""
@@ -292,14 +283,16 @@ async def _problem_of(attempt: Coroutine[Any, Any, None]) -> str:
     return ""
 
 
-def _finish(request: _Request, outcome: Any) -> None:
+def _finish(request: _Request, outcome: Reply | RefusalError) -> None:
     """Answers a request, unless its client does not wait any more."""
     if request.response.done():
         return
-    if isinstance(outcome, RefusalError):
-        request.response.set_exception(outcome)
-    else:
-        request.response.set_result(outcome)
+    try:
+        if isinstance(outcome, RefusalError):
+            raise outcome
+        request.response.set_result(outcome.result())
+    except RefusalError as refusal:
+        request.response.set_exception(refusal)
 
 
 def _reason(error: Exception) -> str:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from pipeline.errors import TitlerError, UsageError
+from pipeline.index.queries import Hits
+from pipeline.index.segmented_index import QueryIssue
 from pipeline.serving.http.refusals import RefusalError
-from pipeline.serving.queries import OpenRelease, SimilarQuery, similar_to, text_query, titles
+from pipeline.serving.queries import (
+    OpenRelease,
+    SimilarQuery,
+    candidates_everywhere,
+    similar_to,
+    text_query,
+    titles,
+)
 from pipeline.serving.stored_issue import stored_issue
 
 log = logging.getLogger(__name__)
@@ -18,6 +28,8 @@ SERVER_FAULT = "nothing of the client: this is a fault of the server, whose log 
 MAX_BODIES_TOGETHER, MAX_CHARACTERS_TOGETHER = 16, 100_000
 """Largest number and total length of the bodies that a worker gets in one task, if they come from several
 requests."""
+MAX_SEARCHES_TOGETHER = 8
+"""Largest number of tasks for similar issues that a worker gets together."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +59,14 @@ Task = TitleTask | SimilarTask | IssueTask
 
 def can_be_joined(tasks: Sequence[Task]) -> bool:
     """Returns whether the tasks of several requests may be computed together: tasks for titles with few and
-    short bodies. The timeout of one request is the time for all of them."""
-    if not all(isinstance(task, TitleTask) for task in tasks):
-        return False
-    bodies = [body or "" for task in tasks if isinstance(task, TitleTask) for body in task.bodies]
-    return len(bodies) <= MAX_BODIES_TOGETHER and sum(map(len, bodies)) <= MAX_CHARACTERS_TOGETHER
-
-
-def joined(tasks: Sequence[Task]) -> Task:
-    """Returns one task for a task, or for several tasks for titles. The bodies keep their order."""
-    titles_only = [task for task in tasks if isinstance(task, TitleTask)]
-    if len(titles_only) < len(tasks):
-        (task,) = tasks
-        return task
-    return TitleTask(tuple(body for task in titles_only for body in task.bodies))
+    short bodies, or tasks for equally many similar issues of all repositories. The timeout of one request is
+    the time for all of them."""
+    if all(isinstance(task, TitleTask) for task in tasks):
+        bodies = [body or "" for task in tasks if isinstance(task, TitleTask) for body in task.bodies]
+        return len(bodies) <= MAX_BODIES_TOGETHER and sum(map(len, bodies)) <= MAX_CHARACTERS_TOGETHER
+    searches = [task for task in tasks if isinstance(task, SimilarTask) and task.query.is_everywhere]
+    same_number = len({task.neighbours for task in searches}) == 1
+    return len(searches) == len(tasks) <= MAX_SEARCHES_TOGETHER and same_number
 
 
 @dataclass(frozen=True)
@@ -80,52 +86,82 @@ class Reply:
         return self.value
 
 
-def reply_to(opened: OpenRelease, task: Task) -> Reply:
-    """Returns the answer of an open release to a task. Raises nothing. A fault of the server is answered with
-    the status 500, and logged without the text of the task."""
+def replies_to(opened: OpenRelease, tasks: Sequence[Task]) -> list[Reply]:
+    """Returns the answers of an open release to one task, or to several that can be joined. Raises nothing. A
+    fault of the server is answered with the status 500, and logged without the text of the task."""
     try:
-        return Reply(_compute(opened, task))
+        return _compute(opened, tasks)
     except RefusalError as refusal:
-        return Reply(None, refusal.status, refusal.error, refusal.expected)
+        reply = _refused(refusal)
     except TitlerError as error:
-        log.error("%s failed: %s", type(task).__name__, str(error).replace("\n", " "))
-        return Reply(None, 500, "A file of the release is missing or damaged.", SERVER_FAULT)
+        log.error("%s failed: %s", type(tasks[0]).__name__, str(error).replace("\n", " "))
+        reply = Reply(None, 500, "A file of the release is missing or damaged.", SERVER_FAULT)
     except Exception as error:
         # The message of an unknown error may contain the text of an issue, which must not be logged.
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown place"
-        log.error("%s failed: %s at %s", type(task).__name__, type(error).__name__, place)
-        return Reply(None, 500, "The answer could not be computed.", SERVER_FAULT)
+        log.error("%s failed: %s at %s", type(tasks[0]).__name__, type(error).__name__, place)
+        reply = Reply(None, 500, "The answer could not be computed.", SERVER_FAULT)
+    return [reply] * len(tasks)
 
 
-def _compute(opened: OpenRelease, task: Task) -> Any:
-    if isinstance(task, TitleTask):
-        return titles(opened.release, opened.predictor, task.bodies)
-    if isinstance(task, SimilarTask):
-        return _similar(opened, task)
-    issue = opened.index.find_in_index(task.url)
+def _refused(refusal: RefusalError) -> Reply:
+    return Reply(None, refusal.status, refusal.error, refusal.expected)
+
+
+def _compute(opened: OpenRelease, tasks: Sequence[Task]) -> list[Reply]:
+    if isinstance(tasks[0], IssueTask):
+        return [Reply(_stored(opened, tasks[0].url))]
+    if isinstance(tasks[0], SimilarTask):
+        return _similar(opened, [task for task in tasks if isinstance(task, SimilarTask)])
+    bodies = [task.bodies for task in tasks if isinstance(task, TitleTask)]
+    answers = iter(titles(opened.release, opened.predictor, tuple(chain.from_iterable(bodies))))
+    return [Reply(list(islice(answers, len(own)))) for own in bodies]
+
+
+def _stored(opened: OpenRelease, url: str) -> Any:
+    issue = opened.index.find_in_index(url)
     if issue is None:
-        raise _unknown_issue(opened, task.url)
+        raise _unknown_issue(opened, url)
     try:
         return stored_issue(opened.release, opened.settings, issue)
     except UsageError as error:
         raise RefusalError(404, error.message, "a release that this version of Titler made") from None
 
 
-def _similar(opened: OpenRelease, task: SimilarTask) -> list[dict[str, Any]]:
-    url = task.query.issue_url
+def _similar(opened: OpenRelease, tasks: Sequence[SimilarTask]) -> list[Reply]:
+    """Answers one task, or several whose candidates are searched together."""
+    replies: dict[int, Reply] = {}
+    query_issues: dict[int, QueryIssue] = {}
+    for number, task in enumerate(tasks):
+        try:
+            query_issues[number] = _query_issue(opened, task.query)
+        except RefusalError as refusal:
+            replies[number] = _refused(refusal)
+    candidates: Sequence[Hits | None] = [None] * len(query_issues)
+    if len(tasks) > 1:
+        candidates = candidates_everywhere(opened, list(query_issues.values()), tasks[0].neighbours)
+    for (number, query_issue), own in zip(query_issues.items(), candidates, strict=True):
+        task = tasks[number]
+        try:
+            replies[number] = Reply(similar_to(opened, task.query, query_issue, task.neighbours, own))
+        except UsageError as error:
+            expected = "a repository of which the release has issues"
+            replies[number] = _refused(RefusalError(404, error.message, expected))
+    return [replies[number] for number in range(len(tasks))]
+
+
+def _query_issue(opened: OpenRelease, query: SimilarQuery) -> QueryIssue:
+    url = query.issue_url
     try:
-        query_issue = opened.index.find_in_index(url) if url else text_query(opened, task.query)
+        query_issue = opened.index.find_in_index(url) if url else text_query(opened, query)
     except UsageError as error:
         raise RefusalError(422, error.message, "a longer text, or the address of an issue") from None
     if query_issue is None:
         raise _unknown_issue(opened, str(url))
-    try:
-        return similar_to(opened, task.query, query_issue, task.neighbours)
-    except UsageError as error:
-        raise RefusalError(404, error.message, "a repository of which the release has issues") from None
+    return query_issue
 
 
 def _unknown_issue(opened: OpenRelease, url: str) -> RefusalError:

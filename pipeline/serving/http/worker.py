@@ -1,4 +1,4 @@
-"""A worker: a process that has one release open and answers one task at a time.
+"""A worker: a process that has one release open and answers tasks.
 
 Workers are processes and not threads for two reasons. Two threads must not read the same open Parquet file:
 pyarrow then fails ("ReadRangeCache did not find matching cache entry"). And a process can be ended if an
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -18,7 +19,7 @@ from pipeline.index.segmented_index import SegmentedIndex
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.printed_text import configure_logging
-from pipeline.serving.http.tasks import Reply, Task, reply_to
+from pipeline.serving.http.tasks import Reply, Task, replies_to
 from pipeline.serving.queries import OpenRelease
 from pipeline.settings import Settings
 from pipeline.threads import use_one_thread
@@ -65,19 +66,20 @@ class Worker:
         if isinstance(opened, _Failure):
             raise LakeError(opened.message)
 
-    def run(self, task: Task, timeout: float) -> Reply:
-        """Returns the answer to a task. Raises TimeoutError if there is none after `timeout` seconds, and
-        WorkerLostError if the process has ended. After both, the worker cannot be used any more."""
+    def run(self, tasks: Sequence[Task], timeout: float) -> list[Reply]:
+        """Returns the answers to one task, or to several that can be joined. Raises TimeoutError if there are
+        none after `timeout` seconds, and WorkerLostError if the process has ended. After both, the worker
+        cannot be used any more."""
         try:
-            self._connection.send(task)
+            self._connection.send(tasks)
             is_answered = self._connection.poll(timeout)
-            reply = self._connection.recv() if is_answered else None
+            replies = self._connection.recv() if is_answered else None
         except (EOFError, OSError):
             raise WorkerLostError from None
         if not is_answered:
             raise TimeoutError
-        assert isinstance(reply, Reply)
-        return reply
+        assert isinstance(replies, list)
+        return replies
 
     def is_alive(self) -> bool:
         """Returns whether the process runs."""
@@ -107,10 +109,10 @@ def serve_release(connection: Connection, lake: Lake, settings: Settings, releas
     connection.send(None)
     while True:
         try:
-            task = connection.recv()
+            tasks = connection.recv()
         except EOFError:
             return
-        connection.send(reply_to(opened, task))
+        connection.send(replies_to(opened, tasks))
 
 
 def open_completely(release: Pinned, settings: Settings) -> OpenRelease:

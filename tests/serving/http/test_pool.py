@@ -6,21 +6,25 @@ import asyncio
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.contracts import ISSUES
 from pipeline.lake.batches import Lake
 from pipeline.lake.forgotten import FORGOTTEN, Forgetting, ForgottenList
-from pipeline.releases.current import current_release_id, point_to
+from pipeline.releases.current import current_release_id, point_to, require_current
 from pipeline.serving import queries
 from pipeline.serving.http.pool import WorkerPool
 from pipeline.serving.http.refusals import RefusalError
-from pipeline.serving.http.tasks import IssueTask, TitleTask, can_be_joined
+from pipeline.serving.http.tasks import IssueTask, SimilarTask, Task, TitleTask, can_be_joined
+from pipeline.serving.queries import SimilarQuery
 from pipeline.settings import Serve, Settings
 
 BODY = "The window closes when I press Enter twice"
+SEARCH = SimilarTask(SimilarQuery(BODY), 3)
 
 
 def test_before_a_release_is_published_requests_are_refused_with_the_reason(tmp_path: Path) -> None:
@@ -80,11 +84,16 @@ async def opened(settings: Settings) -> WorkerPool:
         ([TitleTask(("a" * 99_999,)), TitleTask(("a",))], True),
         ([TitleTask(("a" * 100_000,)), TitleTask(("a",))], False),
         ([TitleTask(("a",)), IssueTask("https://github.com/a/b/issues/1")], False),
+        ([SEARCH] * 8, True),
+        ([SEARCH] * 9, False),
+        ([SEARCH, TitleTask(("a",))], False),
+        ([SEARCH, SimilarTask(SEARCH.query, 5)], False),
+        ([SEARCH, SimilarTask(SimilarQuery("https://github.com/a/b/issues/1"), 3)], True),
+        ([SEARCH, SimilarTask(SimilarQuery(BODY, repo="a/b"), 3)], False),
+        ([SEARCH, SimilarTask(SimilarQuery(BODY, since=date(2019, 11, 1)), 3)], False),
     ],
 )
-def test_only_few_and_short_bodies_are_computed_together(
-    tasks: list[TitleTask | IssueTask], is_possible: bool
-) -> None:
+def test_only_few_tasks_of_one_kind_are_computed_together(tasks: list[Task], is_possible: bool) -> None:
     assert can_be_joined(tasks) == is_possible
 
 
@@ -109,6 +118,34 @@ def test_titles_that_wait_at_the_same_time_are_computed_together(
     assert first == [queries.title(lake, BODY)]
     assert [title["title"] for title in second] == [queries.title(lake, body)["title"] for body in bodies]
     assert [title["abstained"] for title in third] == [True]
+
+
+def test_searches_that_wait_at_the_same_time_have_the_answers_that_each_has_alone(
+    open_pool: tuple[asyncio.Runner, WorkerPool], copied_lake: Settings
+) -> None:
+    runner, pool = open_pool
+    lake = Lake(copied_lake.lake.root)
+    release = require_current(lake)
+    url = lake.read(release.members[ISSUES.name][0], ISSUES, ["issue_url"])["issue_url"][0].as_py()
+    asked = [
+        SimilarQuery(BODY),
+        SimilarQuery(url),
+        SimilarQuery("☃"),
+        SimilarQuery("https://github.com/no/such/issues/1"),
+        SimilarQuery("It crashes at the start", "A crash"),
+    ]
+
+    async def run() -> list[Any]:
+        waiting = [asyncio.create_task(pool.compute(SimilarTask(query, 3))) for query in [asked[0], *asked]]
+        await asyncio.sleep(0)  # lets all of them begin
+        assert (pool.busy, pool.waiting) == (1, 5)
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    _, text, address, unknown_word, unknown_address, draft = runner.run(run())
+    assert [text, address, draft] == [
+        queries.similar(lake, copied_lake, query, 3) for query in (asked[0], asked[1], asked[4])
+    ]
+    assert (unknown_word.status, unknown_address.status) == (422, 404)
 
 
 def test_a_worker_that_refuses_a_task_is_used_again(
