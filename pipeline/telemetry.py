@@ -166,7 +166,9 @@ def _send(endpoint: str, recording: Recording) -> dict[str, bool]:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace.export import SpanExportResult
 
-    resource = Resource({"service.name": "titler", "service.version": importlib.metadata.version("titler")})
+    resource = Resource.create(  # with the attributes of OTEL_RESOURCE_ATTRIBUTES
+        {"service.name": "titler", "service.version": importlib.metadata.version("titler")}
+    )
     reader = InMemoryMetricReader()
     meter = MeterProvider([reader], resource, shutdown_on_exit=False).get_meter("titler")
     for name, value, attributes in recording.values:

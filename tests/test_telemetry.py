@@ -95,6 +95,15 @@ def test_a_failure_is_recorded_by_its_type_and_without_its_message(collector):
     assert collector.values() == {("titler.verb.failed", "clean"): 1.0}
 
 
+def test_the_sender_has_its_version_and_the_attributes_of_the_environment(collector, monkeypatch):
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=production")
+    with sending(collector.address, Recording("plan", RELEASE)):
+        pass
+    expected = ("service.name", "titler"), ("deployment.environment", "production")
+    assert [(name, collector.resource.get(name)) for name, _ in expected] == list(expected)
+    assert collector.resource["service.version"]
+
+
 def test_metrics_have_their_unit_and_the_verb(collector):
     def measure(recording: Recording) -> None:
         recording.measure("titler.verb.duration", 12.5)

@@ -27,6 +27,8 @@ class Collector(ThreadingHTTPServer):
         self.may_answer.set()
         self.spans: list[Span] = []
         self.metrics: list[Metric] = []
+        self.resource: dict[str, str] = {}
+        """The attributes of the process that sent a trace last"""
 
     @property
     def address(self) -> str:
@@ -58,6 +60,8 @@ class _Otlp(BaseHTTPRequestHandler):
         if self.path == "/v1/traces":
             for spans in ExportTraceServiceRequest.FromString(body).resource_spans:
                 collector.spans += [span for scope in spans.scope_spans for span in scope.spans]
+                attributes = spans.resource.attributes
+                collector.resource = {each.key: each.value.string_value for each in attributes}
         elif self.path == "/v1/metrics":
             for metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                 collector.metrics += [metric for scope in metrics.scope_metrics for metric in scope.metrics]
