@@ -1,7 +1,7 @@
-"""Work that is interrupted: a killed training, a full or read-only disk, a publication killed after its swap.
+"""Work that is interrupted: on a full or a read-only disk, or killed after the swap of a publication.
 
-Afterwards the lake holds the same as after a run that was not interrupted. Meanwhile, readers see only
-complete releases. tests/faults/nights.py does the same to every command of a night, with drawn faults.
+Afterwards the lake holds the same as after a run that was not interrupted. tests/faults/nights.py does the
+same to every command of a night, with drawn faults, and tests/stages/test_train.py kills a training.
 """
 
 from __future__ import annotations
@@ -9,20 +9,15 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import random
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from mlflow import MlflowClient
 
@@ -35,20 +30,19 @@ from pipeline.releases.moved_lake import adopt_moved_lake
 from pipeline.serving import status as serving_status
 from pipeline.stages import publish
 from pipeline.tracking import Tracking
-from tests.faults.night import PREPARED, RELEASE_IN_VIEWS, SMALL, VERBS, content_of_folder
-from tests.support import kill_at_step
+from tests.faults.night import PREPARED, SMALL, VERBS, content_of_folder
 from tests.support.tables import Content, differences
 
 ROOT = Path(__file__).resolve().parents[1]
-SECOND_EPOCH = (5, 6)
-"""The steps of a training between the checkpoint of its first epoch and that of its second."""
+NIGHT = ("extract", "clean", "plan", "release", "embed", "predict", "index", "publish")
+"""The commands of VERBS that publish a release of the model that there is."""
 PARTIAL_DAY = "titler alert: 2024-01-03 is partial: "
 """The last day of the sample lacks an hour, which is no error."""
 
 
 @dataclass
 class ReferenceRun:
-    """A run of all verbs that was not killed.
+    """A night that was not interrupted.
 
     `folder` has, for each verb, a copy of the lake from before the verb. `after` is the lake's content after
     each verb. `hours` is the folder of hour files.
@@ -104,104 +98,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> ReferenceRun:
     lake = Lake(str(root))
     for arguments in PREPARED:
         reference.run_in_this_process(root, arguments)
-    for verb, arguments in VERBS.items():
+    for verb in NIGHT:
         shutil.copytree(root, reference.folder / verb)
-        reference.run_in_this_process(root, arguments)
+        reference.run_in_this_process(root, VERBS[verb])
         reference.after[verb] = content_of_folder(lake)
     return reference
-
-
-class Reader(threading.Thread):
-    """Reads the current release from the lake and the warehouse repeatedly; collects the distinct answers."""
-
-    def __init__(self, lake: Lake, lake_settings: settings.Settings) -> None:
-        super().__init__()
-        self._lake, self._settings = lake, lake_settings
-        self._ended = threading.Event()
-        self.seen: set[tuple[Any, ...]] = set()
-        self.errors: list[Exception] = []
-
-    def read_once(self) -> None:
-        status = serving_status.status(self._lake, self._settings)["release"]
-        self.seen.add(("status", status and status["id"], status and status["issues"]))
-        with contextlib.closing(duckdb.connect(self._settings.warehouse_path, read_only=True)) as connection:
-            self.seen.add(("warehouse", *connection.sql(RELEASE_IN_VIEWS).fetchall()[0]))
-
-    def run(self) -> None:
-        while not self._ended.wait(0.5):  # a pause, so that the verb gets most of the CPU
-            try:
-                self.read_once()
-            except Exception as error:
-                self.errors.append(error)
-                return
-
-    def end(self) -> None:
-        self._ended.set()
-        self.join()
-
-
-@contextlib.contextmanager
-def reading(lake: Lake, lake_settings: settings.Settings) -> Iterator[Reader]:
-    """Runs a reader during the `with` block, and yields it. Asserts that it had no error, and saw only the
-    release that was current before the block or the one that is current after it."""
-    before = Reader(lake, lake_settings)
-    before.read_once()
-    reader = Reader(lake, lake_settings)
-    reader.start()
-    try:
-        yield reader
-    finally:
-        reader.end()
-    after = Reader(lake, lake_settings)
-    after.read_once()
-    assert reader.errors == []
-    assert reader.seen <= before.seen | after.seen
-
-
-def kill_and_rerun(reference: ReferenceRun, verb: str, step: int, moment: str, root: Path) -> str:
-    """Kills the verb at its step number `step`, and runs it again; returns what the second run printed.
-
-    `moment` says whether the process dies before, during ("torn") or after the step. A reader runs meanwhile,
-    and in any case reads once between the kill and the second run. Asserts that the lake then holds the same
-    as in the reference run.
-    """
-    reference.copy(verb, root)
-    with reading(Lake(str(root)), reference.settings(root)) as reader:
-        killed = run_python(reference, root, "-m", kill_at_step.__name__, str(step), moment, *VERBS[verb])
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-        reader.read_once()
-        printed = reference.run_in_this_process(root, VERBS[verb])
-    assert differences(content_of_folder(Lake(str(root))), reference.after[verb]) == set()
-    return printed
-
-
-def run_python(reference: ReferenceRun, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python with the settings of the lake at `root`, in a process group that can be killed as a
-    whole."""
-    environment = {**os.environ, **reference.environment(root)}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        start_new_session=True,
-        check=False,
-    )
-
-
-def test_a_training_that_was_killed_in_its_second_epoch_resumes_after_its_first(reference, tmp_path):
-    dice = random.Random("second epoch")
-    printed = kill_and_rerun(
-        reference,
-        "train",
-        dice.choice(SECOND_EPOCH),
-        dice.choice(kill_at_step.MOMENTS[:2]),
-        tmp_path / "lake",
-    )
-    assert "contrastive pre-training" not in printed  # m2 has the embedding network of m1
-    assert "epoch 1:" not in printed
-    assert "epoch 2:" in printed
 
 
 # A lake on a full disk, and on a read-only one. The disk is real: a tmpfs, mounted in a user namespace.
