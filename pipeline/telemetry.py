@@ -163,11 +163,13 @@ def _send(endpoint: str, recording: Recording) -> dict[str, bool]:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExportResult
-    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace.export import SpanExportResult
 
-    resource = Resource.create(  # with the attributes of OTEL_RESOURCE_ATTRIBUTES
-        {"service.name": "titler", "service.version": importlib.metadata.version("titler")}
+    # Resource.create would add a random service.instance.id, so that each run had metrics of its own.
+    resource = OTELResourceDetector().detect()  # the attributes of OTEL_RESOURCE_ATTRIBUTES
+    resource = resource.merge(
+        Resource({"service.name": "titler", "service.version": importlib.metadata.version("titler")})
     )
     reader = InMemoryMetricReader()
     meter = MeterProvider([reader], resource, shutdown_on_exit=False).get_meter("titler")

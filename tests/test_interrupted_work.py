@@ -1,7 +1,7 @@
 """Work that is interrupted: on a full or a read-only disk, or killed after the swap of a publication.
 
 Afterwards the lake holds the same as after a run that was not interrupted. tests/faults/nights.py does the
-same to every command of a night, with drawn faults, and tests/stages/test_train.py kills a training.
+same to every command of a night, with drawn faults, and tests/stages/test_train.py interrupts a training.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from pipeline.contracts import EVERYWHERE_LIST, INDEX
 from pipeline.errors import UsageError
 from pipeline.index.annoy_index import Index
 from pipeline.index.issues_of_release import missing_issue
+from pipeline.index.list_rows import rows_without_reasons
 from pipeline.index.queries import Hits
-from pipeline.index.segmented_index import QueryIssue, Search, rows_without_reasons
+from pipeline.index.segmented_index import QueryIssue, Search
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
 
@@ -70,7 +71,7 @@ class EarlierIndex:
         hit_items = self._items.take(pa.array([item for item, _ in pairs], pa.int64()))
         rows = hit_items.select(["issue_id", "issue_url", "title"]).to_pylist()
         rows = [{**row, "distance": distance} for row, (_, distance) in zip(rows, pairs, strict=True)]
-        return rows_without_reasons(EVERYWHERE_LIST, rows, query_issue, search_request.count)
+        return rows_without_reasons(EVERYWHERE_LIST, rows, query_issue.issue_id, search_request.count)
 
     def _cannot(self, criterion: str, option: str) -> UsageError:
         return UsageError(

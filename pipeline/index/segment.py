@@ -176,7 +176,8 @@ class Segment:
             raise _damaged(path, str(error)) from None
 
     def unmap(self) -> None:
-        """Gives back the memory of the largest files. They are opened again when they are used again."""
+        """Gives back the memory of the largest files. They are opened again when they are used again. Arrays
+        that were taken before stay valid, and keep their file mapped."""
         for name in ("vectors", "annoy", "terms"):
             self.__dict__.pop(name, None)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from pipeline.contracts import SEGMENTS
 from pipeline.index.highest_scores import highest_scores
 from pipeline.index.queries import Ages, Hits, Items, Queries, Vectors
 from pipeline.index.recent_vectors import RecentVectors
-from pipeline.index.segment import Numbers, Segment, unmap_all
+from pipeline.index.segment import Numbers, Segment
 from pipeline.index.unit_vectors import rows_of, unit_vectors
 from pipeline.settings import Index as IndexSettings
 
@@ -61,26 +62,26 @@ def search(
     A segment with an Annoy index is searched with it, unless at most `index.exact_items` of its issues are
     allowed. Then these are compared one by one. `recent` makes this faster for few queries without ages.
 
-    Many queries read most of every file. If `one_at_a_time` is true, a segment's files are unmapped after
-    its search, so that the memory does not grow with the number of segments.
+    Many queries read most of every file. If `one_at_a_time` is true, the files of a segment are unmapped
+    before the next segment is searched, so that the memory does not grow with the number of segments.
     """
     blocks = []
     for start in range(0, max(1, len(queries)), QUERIES_PER_BLOCK):
         block = queries.take(np.arange(start, min(start + QUERIES_PER_BLOCK, len(queries))))
         bounds = np.full(len(block), -np.inf, np.float32)
-        candidates, searched = [], list[int]()
+        compared, searched = list[_Compared](), list[int]()
         if recent is not None and len(block):
-            candidates = _recent_candidates(recent, segments, block, neighbours, bounds)
+            for position, rows, items in _recent_candidates(recent, segments, block, neighbours, bounds):
+                compared.append(_compared(position, segments[position], block, rows, items))
             searched = recent.segments_for(block.opened_since)
         for position, segment in enumerate(segments):
             if position in searched or not len(block) or not segment.items or _none_allowed(segment, block):
                 continue
-            candidates.append((position, *_candidates(segment, block, neighbours, settings, bounds)))
+            rows, items = _candidates(segment, block, neighbours, settings, bounds)
+            compared.append(_compared(position, segment, block, rows, items))
             if one_at_a_time:
                 segment.unmap()
-        blocks.append(_merged(segments, block, candidates, neighbours).shifted(start))
-        if one_at_a_time:
-            unmap_all(segments)
+        blocks.append(_merged(compared, neighbours).shifted(start))
     return Hits.joined(blocks)
 
 
@@ -113,7 +114,7 @@ def search_exactly(
     if is_eligible is not None:
         allowed = allowed[is_eligible[allowed]]
     pairs = _exact(items, allowed, queries, neighbours, bounds, cosines)
-    return _merged([items], queries, [(0, *pairs)], neighbours)
+    return _merged([_compared(0, items, queries, *pairs)], neighbours)
 
 
 def cosines_with(items: Items, queries: Queries) -> Vectors:
@@ -308,26 +309,27 @@ def _by_annoy(
     return rows[is_kept], items[is_kept]
 
 
-def _merged(
-    segments: Sequence[Items],
-    queries: Queries,
-    candidates: Sequence[tuple[int, Numbers, Numbers]],
-    neighbours: int,
-) -> Hits:
-    """Merges the candidates of all segments. Returns the nearest candidates of each query, with exact
-    distances."""
-    rows, items = _joined([(pair_rows, pair_items) for _, pair_rows, pair_items in candidates])
-    positions = np.repeat(
-        np.array([position for position, *_ in candidates], dtype=np.int64),
-        np.array([len(pair_rows) for _, pair_rows, _ in candidates], dtype=np.int64),
-    )
-    cosines = np.empty(len(rows))
-    created_at, issue_ids = np.empty_like(items), np.empty_like(items)
-    for position in np.unique(positions).tolist():
-        own, segment = np.flatnonzero(positions == position), segments[position]
-        cosines[own] = exact_cosines(segment, items[own], queries, rows[own])
-        created_at[own] = segment.created_at[items[own]]
-        issue_ids[own] = segment.issue_ids[items[own]]
+class _Compared(NamedTuple):
+    """Pairs of a query and an item, with their exact cosines, and the item's segment, time and id."""
+
+    positions: Numbers
+    rows: Numbers
+    items: Numbers
+    cosines: npt.NDArray[np.float64]
+    created_at: Numbers
+    issue_ids: Numbers
+
+
+def _compared(position: int, segment: Items, queries: Queries, rows: Numbers, items: Numbers) -> _Compared:
+    cosines, positions = exact_cosines(segment, items, queries, rows), np.full(len(rows), position)
+    return _Compared(positions, rows, items, cosines, segment.created_at[items], segment.issue_ids[items])
+
+
+def _merged(compared: Sequence[_Compared], neighbours: int) -> Hits:
+    """Returns the nearest candidates of each query, from all segments together."""
+    none = np.empty(0, np.int64)
+    columns = zip(_Compared(none, none, none, np.empty(0), none, none), *compared, strict=True)
+    positions, rows, items, cosines, created_at, issue_ids = map(np.concatenate, columns)
     order = np.lexsort((issue_ids, created_at, -cosines, rows))
     rows = rows[order]
     is_kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < neighbours

@@ -12,20 +12,21 @@ import numpy as np
 import pyarrow.compute as pc
 
 from pipeline.contracts import EVERYWHERE_LIST, REPOSITORY_LIST, SEGMENTS
-from pipeline.index.comparison import TEXTS, Comparison, Listed, probabilities_of
+from pipeline.index.comparison import Comparison, probabilities_of
 from pipeline.index.issues_of_release import (
     missing_issue,
     repository_in_release,
     repository_of,
     unknown_repository,
 )
+from pipeline.index.list_rows import SHOWN, rows_with_distances, rows_with_reasons, rows_without_reasons
 from pipeline.index.ordering import Ordering
 from pipeline.index.queries import Ages, Hits, Queries, Vectors, months_before
 from pipeline.index.recent_vectors import RecentVectors
 from pipeline.index.release_days import repository_group
 from pipeline.index.repository_items import RepositoryItems, read_repository
 from pipeline.index.segment import Segment
-from pipeline.index.segment_search import cosines_with, hit_rows, search, search_exactly
+from pipeline.index.segment_search import cosines_with, search, search_exactly
 from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
     EVERYWHERE_CANDIDATES,
@@ -42,12 +43,8 @@ from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
 from pipeline.text.issue_terms import IssueTerms
 
-REASONS = ("probability", "title_overlap", "age_days", "similar_text", "group_size", "terms")
-"""The keys of a row that say how probable a duplicate is, and why."""
 SAMPLE_SIZE = 2048
 """Number of issues over which the frequencies of words are counted, if all repositories are searched."""
-SHOWN = ["issue_url", "title"]
-"""The columns that a list shows of an issue."""
 ROW_GROUPS_REMEMBERED = 256
 """Row groups whose columns SHOWN stay in memory. One row group has about 0.5 MiB."""
 NAMES_REMEMBERED = 1000
@@ -195,11 +192,14 @@ class SegmentedIndex:
                 return _query_issue(segment, int(matches[-1]), repo)
         return None
 
-    def hits_everywhere(self, query_issues: Sequence[QueryIssue], count: int) -> list[Hits]:
+    def hits_everywhere(self, query_issues: Sequence[QueryIssue], count: int) -> Sequence[Hits | None]:
         """Returns the candidates of each issue or text for a list of `count` issues of all repositories.
 
         They are those that `similar` finds for the issue alone. Together, a search costs less time per issue.
+        They are None if the index has no terms: then `similar` needs other candidates.
         """
+        if not self._has_terms:
+            return [None] * len(query_issues)
         vectors = np.stack([query_issue.vector for query_issue in query_issues])
         hits = self._hits_everywhere(vectors, EVERYWHERE_CANDIDATES * count + 1, None)
         return [hits.of_queries(number, number + 1) for number in range(len(query_issues))]
@@ -219,7 +219,7 @@ class SegmentedIndex:
         both issues contain). In an index of an earlier version of Titler, which has no terms, the nearest
         issue comes first, and the keys from `probability` on are None.
         """
-        if query_issue.terms is None or not all(segment.has_terms for segment in self._segments):
+        if query_issue.terms is None or not self._has_terms:
             return self._nearest(query_issue, search_request)
         vector, own_id = query_issue.vector[None, :], np.array([query_issue.issue_id])
         query_batch = QueryBatch(
@@ -247,7 +247,7 @@ class SegmentedIndex:
             )
             own_probabilities |= by_id
             if repo == search_request.repo:
-                rows += self._rows(REPOSITORY_LIST, segments, listed)
+                rows += rows_with_reasons(REPOSITORY_LIST, segments, listed)
         if search_request.everywhere:
             if hits is None:
                 hits = self._hits_everywhere(
@@ -262,7 +262,7 @@ class SegmentedIndex:
                 search_request.count,
                 self._ordering,
             )
-            rows += self._rows(EVERYWHERE_LIST, self._segments, listed)
+            rows += rows_with_reasons(EVERYWHERE_LIST, self._segments, listed)
         return rows
 
     def _nearest(self, query_issue: QueryIssue, search_request: Search) -> list[dict[str, Any]]:
@@ -276,19 +276,23 @@ class SegmentedIndex:
             hits = replace(hits, segments=repository.segments[hits.items], items=repository.items[hits.items])
             rows += rows_without_reasons(
                 REPOSITORY_LIST,
-                _rows_of(segments, hits, ["issue_id", *SHOWN]),
-                query_issue,
+                rows_with_distances(segments, hits, ["issue_id", *SHOWN]),
+                query_issue.issue_id,
                 search_request.count,
             )
         if search_request.everywhere:
             hits = self._hits_everywhere(vector, search_request.count + 1, search_request.since)
             rows += rows_without_reasons(
                 EVERYWHERE_LIST,
-                _rows_of(self._segments, hits, ["issue_id", *SHOWN]),
-                query_issue,
+                rows_with_distances(self._segments, hits, ["issue_id", *SHOWN]),
+                query_issue.issue_id,
                 search_request.count,
             )
         return rows
+
+    @cached_property
+    def _has_terms(self) -> bool:
+        return all(segment.has_terms for segment in self._segments)
 
     @cached_property
     def _sample(self) -> Background:
@@ -312,33 +316,12 @@ class SegmentedIndex:
         """Returns the first moment of the months in which all repositories are searched."""
         return months_before(self._release.plan.days[-1].day, self._settings.similar.months)
 
-    def _rows(self, name: str, segments: Sequence[Segment], listed: Listed) -> list[dict[str, Any]]:
-        hits = Hits(np.zeros(len(listed), np.int64), listed.segments, listed.items, listed.distances)
-        reasons = zip(
-            listed.probabilities.tolist(),
-            listed.title_overlaps.tolist(),
-            np.floor(listed.ages_in_days).astype(np.int64).tolist(),
-            [TEXTS[text] for text in listed.texts.tolist()],
-            listed.group_sizes.tolist(),
-            [[term for term in terms if term] for terms in listed.terms.tolist()],
-            strict=True,
-        )
-        return [
-            {"list": name, **row, **dict(zip(REASONS, values, strict=True))}
-            for row, values in zip(_rows_of(segments, hits, SHOWN), reasons, strict=True)
-        ]
-
     def _segments_of(self, repo: str) -> list[Segment]:
         return [
             segment
             for segment, (group, groups) in zip(self._segments, self._groups, strict=True)
             if repository_group(repo, groups) == group
         ]
-
-
-def _rows_of(segments: Sequence[Segment], hits: Hits, columns: list[str]) -> list[dict[str, Any]]:
-    rows = hit_rows(segments, hits, columns)
-    return rows.append_column("distance", [hits.distances]).to_pylist()
 
 
 def _query_issue(segment: Segment, item: int, repo: str) -> QueryIssue:
@@ -370,20 +353,6 @@ def _compare_older(
         prepared = PreparedRepository.of(older, query_issue.terms, prepared.cosines)
     (comparison,) = compare_in_repository(older, query_batch, prepared=prepared)
     return comparison
-
-
-def _without_id(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "issue_id"}
-
-
-def rows_without_reasons(
-    name: str, rows: list[dict[str, Any]], query_issue: QueryIssue, count: int
-) -> list[dict[str, Any]]:
-    """Returns the first `count` rows of a list, without the query issue itself. The rows have the keys that
-    `SegmentedIndex.similar` describes. `rows` have the keys `issue_id`, `issue_url`, `title` and
-    `distance`."""
-    similar_rows = [row for row in rows if row["issue_id"] != query_issue.issue_id][:count]
-    return [{"list": name, **_without_id(row), **dict.fromkeys(REASONS)} for row in similar_rows]
 
 
 def open_segments(release: Pinned, settings: Settings) -> SegmentedIndex:

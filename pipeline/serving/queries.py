@@ -128,7 +128,7 @@ class SimilarQuery:
         return self.title, self.text
 
     @property
-    def is_everywhere(self) -> bool:
+    def searches_last_months(self) -> bool:
         """Whether the issues of the last months of all repositories are searched, maybe beside others."""
         return not (self.repo or self.same_repo or self.since)
 
@@ -183,7 +183,7 @@ def candidates_everywhere(
     opened: OpenRelease, query_issues: Sequence[QueryIssue], neighbours: int
 ) -> Sequence[Hits | None]:
     """Returns the candidates of some issues or texts in all repositories, for `similar_to`. It searches for
-    all of them together. None means that a release of an earlier version of Titler cannot do this."""
+    all of them together. None means that the index of an earlier version of Titler cannot do this."""
     if isinstance(opened.index, SegmentedIndex) and query_issues:
         return opened.index.hits_everywhere(query_issues, neighbours)
     return [None] * len(query_issues)

@@ -3,7 +3,7 @@
     PYTHONPATH=. .venv/bin/python tests/benchmarks/dask_speed.py [--issues 60000] [--titles 2000] [--rounds 3]
     ... --verbs clean                                  only some verbs, in the order clean, vectorize, ...
 
-The issues are generated, in days of one file each, which lie in all months of a year. The network is `copy`
+The issues are generated, in days of one file each: two days in each month of a year. The network is `copy`
 of the default size, with fresh weights. `predict` gets fewer issues than the other verbs, because a title
 takes much longer.
 
@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,13 +57,13 @@ ONE_THREAD = dict.fromkeys(
 )
 WORDS = [f"{first}{second}" for first in ("cra", "win", "err", "the", "bui") for second in "abcdefghijklmnop"]
 SEED = 7
-FIRST = date(2015, 1, 1)
-DAYS = 24
-"""Number of days, so that each of two workers gets the same number. Every month has two."""
-DAYS_APART = 15
+DAYS_OF_MONTH = (1, 15)
+DAYS = 12 * len(DAYS_OF_MONTH)
+"""Number of days of a release. Each of two workers gets the same number."""
 WORKERS = (1, 2)
 SMALL, LARGE, TITLES = "small", "large", "titles"
 """The releases: for warming up, for all verbs except predict, and for predict."""
+YEARS = {SMALL: 2015, LARGE: 2016, TITLES: 2017}
 
 
 def issues_of(day: date, count: int, dice: random.Random) -> pa.Table:
@@ -86,11 +86,11 @@ def issues_of(day: date, count: int, dice: random.Random) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=ISSUES.schema)
 
 
-def add_release(lake: Lake, name: str, first: date, issues: int, predictor: Any) -> None:
-    """A release of DAYS days with so many issues in all, from `first` on. Its days are cleaned, because a
-    plan pins tokens."""
-    dice, days = random.Random(SEED), [first + timedelta(days=DAYS_APART * number) for number in range(DAYS)]
-    batches = []
+def add_release(lake: Lake, name: str, issues: int, predictor: Any) -> None:
+    """A release of DAYS days of its year with so many issues in all. Its days are cleaned, because a plan
+    pins tokens."""
+    days = [date(YEARS[name], month, day) for month in range(1, 13) for day in DAYS_OF_MONTH]
+    dice, batches = random.Random(SEED), []
     for day in days:
         draft = lake.draft(ISSUES.name, {"day": day.isoformat()})
         draft.write_table("part-00000.parquet", issues_of(day, issues // DAYS, dice), ISSUES)
@@ -118,10 +118,8 @@ def make_lake(root: Path, issues: int, titles: int) -> None:
         draft = lake.draft(PREDICTOR, {"model": "m"})
         draft.write_folder(Path(folder))
         manifest = draft.commit({"vocabulary": "v", "hidden_size": settings.model.hidden_size})
-    first = FIRST
     for name, count in ((SMALL, 2 * DAYS), (LARGE, issues), (TITLES, titles)):
-        add_release(lake, name, first, count, manifest)
-        first += timedelta(days=DAYS * DAYS_APART)
+        add_release(lake, name, count, manifest)
 
 
 class Verb(NamedTuple):

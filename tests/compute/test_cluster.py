@@ -5,7 +5,9 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np  # noqa: F401 - its threads are counted
 import pytest
+from threadpoolctl import threadpool_info
 
 from pipeline.compute.cluster import check_scheduler, is_dask_worker, map_shards
 from pipeline.errors import TitlerError
@@ -29,10 +31,14 @@ def _functions() -> tuple[Callable[..., Any], ...]:
     def in_worker(shard: int) -> bool:
         return is_dask_worker()
 
-    return add, fail, end_process, in_worker
+    def blas_threads(shard: int) -> set[int]:
+        """The numbers of threads of the BLAS libraries that are loaded."""
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    return add, fail, end_process, in_worker, blas_threads
 
 
-add, fail, end_process, in_worker = _functions()
+add, fail, end_process, in_worker, blas_threads = _functions()
 
 
 def test_shards_are_processed_in_other_processes_and_results_are_in_order():
@@ -48,6 +54,14 @@ def test_one_shard_is_processed_in_this_process():
 def test_work_that_is_not_worth_a_cluster_is_done_in_this_process():
     results = map_shards(add, [5, 6], 1, label="test", compute=Compute(), worth_a_cluster=False)
     assert results == [(6, os.getpid()), (7, os.getpid())]
+
+
+def test_numpy_has_one_thread_while_a_shard_is_processed_in_this_process_and_its_own_threads_afterwards():
+    before = blas_threads(0)
+    assert map_shards(blas_threads, [1], label="test", compute=Compute()) == [{1}]
+    with pytest.raises(TitlerError, match="shard 1 is broken"):
+        map_shards(fail, [1], label="test", compute=Compute())
+    assert blas_threads(0) == before
 
 
 def test_no_shards_have_no_results():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -36,15 +36,29 @@ def segment(
     vectors: npt.ArrayLike,
     annoy: Mapping[str, int] | None = None,
     bodies: Sequence[str | None] | None = None,
+    on_open: Callable[[Path], None] = lambda path: None,
 ) -> Segment:
     """A segment of these issues with these vectors and bodies, one per row. Without `bodies`, no issue has
-    one."""
+    one. `on_open` is called before a file is opened."""
+
+    def path_of(name: str) -> Path:
+        on_open(folder / name)
+        return folder / name
+
     folder.mkdir(exist_ok=True)
     items = pa.Table.from_pylist(list(rows), schema=SEGMENTS.schema)
     matrix = np.asarray(vectors, dtype=np.float16)
     terms = issue_terms([each["title"] for each in rows], bodies or [None] * len(rows))
     write_segment(folder, items, matrix, terms, annoy)
-    return Segment(segment_figures(items, matrix.shape[1], terms, annoy), lambda name: folder / name)
+    return Segment(segment_figures(items, matrix.shape[1], terms, annoy), path_of)
+
+
+def mapped_files(folder: Path) -> set[str]:
+    """The files in a folder that are mapped into the memory of this process, without the small ones."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    paths = {Path(line.split(maxsplit=5)[-1]) for line in lines if f"{folder}/" in line}
+    large = ("vectors.npy", "issues.ann", "terms.npy", "item_terms.npy")
+    return {str(path.relative_to(folder)) for path in paths if path.name in large}
 
 
 def random_vectors(count: int, size: int = 8, seed: int = 1) -> npt.NDArray[np.float16]:

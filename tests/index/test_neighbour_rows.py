@@ -15,7 +15,7 @@ from pipeline.contracts import SEGMENTS, SIMILAR_ISSUES
 from pipeline.index.neighbour_rows import find_lists, neighbour_rows
 from pipeline.index.segment import Segment
 from pipeline.settings import Index
-from tests.index.literal_segments import row, segment
+from tests.index.literal_segments import mapped_files, row, segment
 
 ISSUES: Sequence[Mapping[str, Any]] = [
     row(1, "a/b", day=1) | {"title": "Parser crashes on an empty file"},
@@ -119,13 +119,25 @@ def test_without_issues_there_are_no_rows(tmp_path: Path) -> None:
     assert rows_of(tmp_path, [1]) == []  # there is no older issue
 
 
-def test_segments_are_searched_together(tmp_path: Path) -> None:
-    segments: list[Segment] = [
-        segment(tmp_path / str(number), [dict(ISSUES[number])], VECTORS[[number]], bodies=[BODIES[number]])
+def segments_of_one_issue(folder: Path) -> list[Segment]:
+    """A segment for each of the first four issues."""
+    return [
+        segment(folder / str(number), [dict(ISSUES[number])], VECTORS[[number]], bodies=[BODIES[number]])
         for number in range(4)
     ]
+
+
+def test_segments_are_searched_together(tmp_path: Path) -> None:
+    segments = segments_of_one_issue(tmp_path)
     issues = pa.Table.from_pylist([dict(ISSUES[3])], schema=SEGMENTS.schema)
     issues = issues.append_column("body", pa.array([BODIES[3]]))
     lists = find_lists(segments, issues, VECTORS[[3]], 0, 10, Index())
     rows = neighbour_rows(issues, segments, lists, 0.2).to_pylist()
     assert rows == rows_of(tmp_path / "one", [4])
+
+
+def test_no_large_file_of_a_segment_stays_mapped(tmp_path: Path) -> None:
+    segments = segments_of_one_issue(tmp_path)
+    issues = pa.Table.from_pylist([dict(ISSUES[3])], schema=SEGMENTS.schema)
+    lists = find_lists(segments, issues, VECTORS[[3]], 0, 10, Index())
+    assert (len(lists.queries), mapped_files(tmp_path)) == (5, set())

@@ -10,10 +10,10 @@ import pytest
 
 from pipeline.index import segment_search
 from pipeline.index.queries import Ages, Queries, months_before
-from pipeline.index.segment import Segment
+from pipeline.index.segment import Segment, unmap_all
 from pipeline.index.segment_search import hit_rows, search
 from pipeline.settings import Index
-from tests.index.literal_segments import ANNOY, random_vectors, row, segment
+from tests.index.literal_segments import ANNOY, mapped_files, random_vectors, row, segment
 
 
 def queries(*vectors: list[float], since: int | None = None, ages: Ages | None = None) -> Queries:
@@ -111,27 +111,34 @@ def test_a_search_of_few_issues_of_a_large_segment_does_not_read_all_vectors(tmp
     assert "_all_lengths" not in vars(large)
 
 
-def test_the_files_of_a_segment_are_unmapped_after_its_search(tmp_path: Path) -> None:
+def test_the_files_of_a_segment_are_unmapped_before_the_next_one_is_searched(tmp_path: Path) -> None:
     """Otherwise the memory of a night would grow with the history."""
+    mapped_before: dict[str, set[str]] = {}
+
+    def note(path: Path) -> None:
+        mapped_before[str(path.relative_to(tmp_path))] = mapped_files(tmp_path)
+
     vectors = random_vectors(40).astype(np.float32)
     segments = [
-        segment(tmp_path / name, [row(each) for each in range(40)], vectors, annoy=annoy)
-        for name, annoy in (("exact", None), ("annoy", ANNOY))
+        segment(tmp_path / name, [row(each) for each in range(40)], vectors, annoy, on_open=note)
+        for name, annoy in (("exact", None), ("annoy", ANNOY), ("last", None))
     ]
     settings = Index(exact_items=1)
     hits = search(segments, Queries(vectors), 3, settings)
-    assert mapped_files(tmp_path) == {"exact/vectors.npy", "annoy/vectors.npy", "annoy/issues.ann"}
+    assert mapped_files(tmp_path) == {
+        *("exact/vectors.npy", "annoy/vectors.npy", "annoy/issues.ann", "last/vectors.npy")
+    }
+    unmap_all(segments)
     again = search(segments, Queries(vectors), 3, settings, one_at_a_time=True)
     assert mapped_files(tmp_path) == set()
+    large = {name: names for name, names in mapped_before.items() if name.endswith(("vectors.npy", ".ann"))}
+    assert large == {
+        "exact/vectors.npy": set(),
+        "annoy/issues.ann": set(),
+        "annoy/vectors.npy": {"annoy/issues.ann"},
+        "last/vectors.npy": set(),
+    }
     assert again.distances.tolist() == hits.distances.tolist()
-
-
-def mapped_files(folder: Path) -> set[str]:
-    """The large files in a folder that this process has in its memory."""
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    paths = {Path(line.split(maxsplit=5)[-1]) for line in lines if f"{folder}/" in line}
-    small = {"created_at.npy", "issue_id.npy", "source_day.npy"}
-    return {str(path.relative_to(folder)) for path in paths if path.name not in small}
 
 
 @pytest.fixture

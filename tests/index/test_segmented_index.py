@@ -13,6 +13,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.index import similar_lists
 from pipeline.index.issues_of_release import repository_of
+from pipeline.index.segment import Segment
 from pipeline.index.segmented_index import (
     QueryIssue,
     Search,
@@ -183,6 +184,15 @@ def test_an_index_without_terms_answers_by_distance_and_without_probability(
         ("everywhere", 2, None),
         ("everywhere", 3, None),
     ]
+
+
+def test_an_index_without_terms_has_no_candidates_that_are_searched_together(
+    release: Pinned, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = opened(release, settings)
+    assert [hits is None for hits in index.hits_everywhere([ASKED, ASKED], 2)] == [False, False]
+    monkeypatch.setattr(Segment, "has_terms", False)
+    assert opened(release, settings).hits_everywhere([ASKED, ASKED], 2) == [None, None]
 
 
 @pytest.mark.parametrize(

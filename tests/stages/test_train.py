@@ -51,8 +51,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     The shortlist has at most 6 units, because the vocabulary of the literal issues is small.
 
     The training is interrupted at the end of its second epoch, and resumed on another machine: only the lake
-    is the same. The lake is in a bucket if the emulators are installed.
-    tests/test_interrupted_work.py kills the process of a training.
+    is the same. The lake is in a bucket if the emulators are installed. `python -m tests.faults.nights` kills
+    the process of a training.
     """
     folder = tmp_path_factory.mktemp("folder")
     root = str(folder / "lake")

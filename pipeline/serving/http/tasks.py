@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 SERVER_FAULT = "nothing of the client: this is a fault of the server, whose log has the reason"
 
 MAX_BODIES_TOGETHER, MAX_CHARACTERS_TOGETHER = 16, 100_000
-"""Largest number and total length of the bodies that a worker gets in one task, if they come from several
-requests."""
+"""Largest number of bodies that are computed together if they come from several requests, and largest total
+length of their texts."""
 MAX_SEARCHES_TOGETHER = 8
-"""Largest number of tasks for similar issues that a worker gets together."""
+"""Largest number of tasks for similar issues that are computed together. Their texts have the same limit."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,17 @@ Task = TitleTask | SimilarTask | IssueTask
 
 
 def can_be_joined(tasks: Sequence[Task]) -> bool:
-    """Returns whether the tasks of several requests may be computed together: tasks for titles with few and
-    short bodies, or tasks for equally many similar issues of all repositories. The timeout of one request is
-    the time for all of them."""
+    """Returns whether the tasks of several requests may be computed together: tasks for titles, or tasks for
+    equally many similar issues of all repositories. They must be few and have short texts, because the
+    timeout of one request is the time for all of them."""
     if all(isinstance(task, TitleTask) for task in tasks):
         bodies = [body or "" for task in tasks if isinstance(task, TitleTask) for body in task.bodies]
         return len(bodies) <= MAX_BODIES_TOGETHER and sum(map(len, bodies)) <= MAX_CHARACTERS_TOGETHER
-    searches = [task for task in tasks if isinstance(task, SimilarTask) and task.query.is_everywhere]
-    same_number = len({task.neighbours for task in searches}) == 1
-    return len(searches) == len(tasks) <= MAX_SEARCHES_TOGETHER and same_number
+    searches = [task for task in tasks if isinstance(task, SimilarTask) and task.query.searches_last_months]
+    if len(searches) < len(tasks) or len({task.neighbours for task in searches}) > 1:
+        return False
+    characters = sum(len(task.query.text) + len(task.query.title or "") for task in searches)
+    return len(searches) <= MAX_SEARCHES_TOGETHER and characters <= MAX_CHARACTERS_TOGETHER
 
 
 @dataclass(frozen=True)
@@ -87,24 +89,33 @@ class Reply:
 
 
 def replies_to(opened: OpenRelease, tasks: Sequence[Task]) -> list[Reply]:
-    """Returns the answers of an open release to one task, or to several that can be joined. Raises nothing. A
-    fault of the server is answered with the status 500, and logged without the text of the task."""
+    """Returns the answers of an open release to one task, or to several that can be joined. Raises nothing.
+
+    A fault of the server is answered with the status 500, and logged without the text of the task. If tasks
+    cannot be computed together, each is computed alone, so that a fault reaches only the request that has
+    it."""
     try:
         return _compute(opened, tasks)
-    except RefusalError as refusal:
-        reply = _refused(refusal)
-    except TitlerError as error:
-        log.error("%s failed: %s", type(tasks[0]).__name__, str(error).replace("\n", " "))
-        reply = Reply(None, 500, "A file of the release is missing or damaged.", SERVER_FAULT)
     except Exception as error:
-        # The message of an unknown error may contain the text of an issue, which must not be logged.
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown place"
-        log.error("%s failed: %s at %s", type(tasks[0]).__name__, type(error).__name__, place)
-        reply = Reply(None, 500, "The answer could not be computed.", SERVER_FAULT)
-    return [reply] * len(tasks)
+        if len(tasks) == 1:
+            return [_failed(tasks[0], error)]
+    return [reply for task in tasks for reply in replies_to(opened, [task])]
+
+
+def _failed(task: Task, error: Exception) -> Reply:
+    """Returns the answer to a task that could not be computed. Logs it if this is a fault of the server."""
+    if isinstance(error, RefusalError):
+        return _refused(error)
+    if isinstance(error, TitlerError):
+        log.error("%s failed: %s", type(task).__name__, str(error).replace("\n", " "))
+        return Reply(None, 500, "A file of the release is missing or damaged.", SERVER_FAULT)
+    # The message of an unknown error may contain the text of an issue, which must not be logged.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown place"
+    log.error("%s failed: %s at %s", type(task).__name__, type(error).__name__, place)
+    return Reply(None, 500, "The answer could not be computed.", SERVER_FAULT)
 
 
 def _refused(refusal: RefusalError) -> Reply:

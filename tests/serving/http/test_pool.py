@@ -76,6 +76,10 @@ async def opened(settings: Settings) -> WorkerPool:
     return pool
 
 
+def draft(title: str, body: str) -> SimilarTask:
+    return SimilarTask(SimilarQuery(body, title), 3)
+
+
 @pytest.mark.parametrize(
     ("tasks", "is_possible"),
     [
@@ -87,13 +91,18 @@ async def opened(settings: Settings) -> WorkerPool:
         ([SEARCH] * 8, True),
         ([SEARCH] * 9, False),
         ([SEARCH, TitleTask(("a",))], False),
+        ([SimilarTask(SimilarQuery("a" * 49_999, "a"), 3), SimilarTask(SimilarQuery("a" * 50_000), 3)], True),
+        (
+            [SimilarTask(SimilarQuery("a" * 50_000, "a"), 3), SimilarTask(SimilarQuery("a" * 50_000), 3)],
+            False,
+        ),
         ([SEARCH, SimilarTask(SEARCH.query, 5)], False),
         ([SEARCH, SimilarTask(SimilarQuery("https://github.com/a/b/issues/1"), 3)], True),
         ([SEARCH, SimilarTask(SimilarQuery(BODY, repo="a/b"), 3)], False),
         ([SEARCH, SimilarTask(SimilarQuery(BODY, since=date(2019, 11, 1)), 3)], False),
     ],
 )
-def test_only_few_tasks_of_one_kind_are_computed_together(tasks: list[Task], is_possible: bool) -> None:
+def test_only_few_short_tasks_of_one_kind_are_computed_together(tasks: list[Task], is_possible: bool) -> None:
     assert can_be_joined(tasks) == is_possible
 
 
@@ -146,6 +155,29 @@ def test_searches_that_wait_at_the_same_time_have_the_answers_that_each_has_alon
         queries.similar(lake, copied_lake, query, 3) for query in (asked[0], asked[1], asked[4])
     ]
     assert (unknown_word.status, unknown_address.status) == (422, 404)
+
+
+def test_a_damaged_file_that_one_of_several_searches_needs_does_not_reach_the_others(
+    open_pool: tuple[asyncio.Runner, WorkerPool], copied_lake: Settings
+) -> None:
+    runner, pool = open_pool
+    lake = Lake(copied_lake.lake.root)
+    issues = require_current(lake).members[ISSUES.name][0]
+    url = lake.read(issues, ISSUES, ["issue_url"])["issue_url"][0].as_py()
+    file, away = (Path(lake.root, issues.folder, name) for name in (issues.files[0].name, "away"))
+    file.rename(away)  # an answer about an issue needs its words, and a text has its own
+
+    async def run() -> list[Any]:
+        asked = [SimilarQuery(BODY), SimilarQuery(BODY), SimilarQuery(url), SimilarQuery(BODY)]
+        waiting = [asyncio.create_task(pool.compute(SimilarTask(query, 3))) for query in asked]
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    try:
+        first, second, damaged, last = runner.run(run())
+    finally:
+        away.rename(file)
+    assert (damaged.status, damaged.error) == (500, "A file of the release is missing or damaged.")
+    assert first == second == last == queries.similar(lake, copied_lake, SimilarQuery(BODY), 3)
 
 
 def test_a_worker_that_refuses_a_task_is_used_again(

@@ -1,0 +1,55 @@
+"""The rows of a list of similar issues, as an answer has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.index.comparison import TEXTS, Listed
+from pipeline.index.queries import Hits
+from pipeline.index.segment import Segment
+from pipeline.index.segment_search import hit_rows
+
+REASONS = ("probability", "title_overlap", "age_days", "similar_text", "group_size", "terms")
+"""The keys of a row that say how probable a duplicate is, and why."""
+SHOWN = ["issue_url", "title"]
+"""The columns that a list shows of an issue."""
+
+
+def rows_with_reasons(name: str, segments: Sequence[Segment], listed: Listed) -> list[dict[str, Any]]:
+    """Returns the rows of the list `name`, with the keys that `SegmentedIndex.similar` describes."""
+    hits = Hits(np.zeros(len(listed), np.int64), listed.segments, listed.items, listed.distances)
+    reasons = zip(
+        listed.probabilities.tolist(),
+        listed.title_overlaps.tolist(),
+        np.floor(listed.ages_in_days).astype(np.int64).tolist(),
+        [TEXTS[text] for text in listed.texts.tolist()],
+        listed.group_sizes.tolist(),
+        [[term for term in terms if term] for terms in listed.terms.tolist()],
+        strict=True,
+    )
+    return [
+        {"list": name, **row, **dict(zip(REASONS, values, strict=True))}
+        for row, values in zip(rows_with_distances(segments, hits, SHOWN), reasons, strict=True)
+    ]
+
+
+def rows_with_distances(segments: Sequence[Segment], hits: Hits, columns: list[str]) -> list[dict[str, Any]]:
+    """Returns some columns of segments_v1 and the key `distance`, one row per entry of `hits`."""
+    return hit_rows(segments, hits, columns).append_column("distance", [hits.distances]).to_pylist()
+
+
+def rows_without_reasons(
+    name: str, rows: list[dict[str, Any]], own_id: int, count: int
+) -> list[dict[str, Any]]:
+    """Returns the first `count` rows of the list `name`, without the issue `own_id` itself. The rows have the
+    keys that `SegmentedIndex.similar` describes. `rows` have the keys `issue_id`, `issue_url`, `title` and
+    `distance`."""
+    similar_rows = [row for row in rows if row["issue_id"] != own_id][:count]
+    return [{"list": name, **_without_id(row), **dict.fromkeys(REASONS)} for row in similar_rows]
+
+
+def _without_id(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "issue_id"}
