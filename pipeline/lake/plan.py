@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.lake.files import LakeFiles
-from pipeline.lake.json_documents import ABSENT, BatchFolder, Document, KnownKeys, Name, object_with
+from pipeline.lake.json_documents import ABSENT, BatchFolder, Document, KnownKeys, Name, Time, object_with
 from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pages
 
 
@@ -128,7 +128,7 @@ class PlanFile:
     """
 
     facts: dict[str, Any]
-    opened_at: str
+    opened_at: Time
     base: Name | None = None
     day_pages: PageNames | None = None
     days: tuple[PinnedDay, ...] | None = None

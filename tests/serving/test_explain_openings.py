@@ -92,15 +92,17 @@ def test_only_the_days_in_the_list_of_ids_are_read(tmp_path: Path) -> None:
     assert openings(small.lake, "1", of) == [("2015-01-02", CRASH["issue_url"], True)]
 
 
-def test_every_release_that_has_the_issue_is_listed(lake: Lake) -> None:
+def test_every_release_that_has_the_issue_or_cannot_be_read_is_listed(lake: Lake) -> None:
     first, second = ingest(lake, "2015-01-01", CRASH), ingest(lake, "2015-01-02", OTHER)
     release(lake, "a", first)
     release(lake, "b", second)
     current = release(lake, "c", first, second)
     release(lake, "damaged", first)
     lake.put("releases/damaged/plan.json", b"{")
-    others = Openings(lake, Settings(), IssueName.parse("1")).other_releases(current, 1)
+    others, problems = Openings(lake, Settings(), IssueName.parse("1")).other_releases(current, 1)
     assert [other.name for other in others] == ["a"]
+    assert list(problems) == ["damaged"]
+    assert "releases/damaged/plan.json is damaged: it is not valid JSON" in problems["damaged"]
 
 
 def test_an_issue_of_an_older_release_leads_to_that_release(lake: Lake) -> None:
