@@ -14,7 +14,7 @@ answer before the damage:
     CRASH      a signal ended the process
 
 The sample has the same number of damages of each kind of file, as far as COUNT allows. With the same seed, it
-is the same.
+is the same. Ctrl-C ends the run and prints the table so far.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,10 +179,13 @@ IMPORTED_BY_READERS = (
     "pipeline.serving.queries",
     "pipeline.serving.report.stored_report",
     "pipeline.serving.status",
+    "pipeline.serving.verification.verify",
     "pipeline.stages.plan",
     "pipeline.stages.publish",
     "pipeline.warehouse.duckdb",
     "rich.table",
+    "sqlglot.dialects.bigquery",
+    "sqlglot.dialects.duckdb",
 )
 
 
@@ -379,9 +383,11 @@ def main() -> None:
             if said.code:
                 print(f"without damage, {name} ends with {said.code}: {said.errors}")
         results = []
-        for damage in draw(base, options.count, options.seed, options.only):
-            answers = ask(base, lake, question, names, damage, options.seed)
-            if answers is not None:
+        with suppress(KeyboardInterrupt):  # the table then shows the damages so far
+            for damage in draw(base, options.count, options.seed, options.only):
+                answers = ask(base, lake, question, names, damage, options.seed)
+                if answers is None:
+                    continue
                 outcomes = {name: classify(before[name], said, damage.path) for name, said in answers.items()}
                 results.append((damage, outcomes, answers))
                 bad = [f"{name}: {outcome}" for name, outcome in outcomes.items() if outcome != "right"]

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -159,6 +159,10 @@ class Proxy:
                 if answer.reset:
                     reset_connection(self)
                     return
+                with suppress(ConnectionError):  # a client does not wait for slow answers
+                    self._send(answer)
+
+            def _send(self, answer: Answer) -> None:
                 self.send_response(answer.status)
                 for name, value in answer.headers:
                     self.send_header(name, value)
