@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults import system_calls
-from tests.faults.damage import Damage, Reader
+from tests.faults.damage import Damage
 from tests.faults.damage import draw as draw_damages
 from tests.faults.places import BIGQUERY, FOLDER, GS, NIGHT, S3, command
+from tests.faults.readers import Reader
 from tests.faults.undisturbed_night import Reference
 from tests.support.answer_faults import WHAT, AnswerFault
 from tests.support.dask_cluster import dask_cluster

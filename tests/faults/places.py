@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.lake.batches import Lake
-from tests.faults.damage import Answer, Reader, answer, run_titler
 from tests.faults.night import SMALL, VERBS
+from tests.faults.readers import Answer, Reader, answer, run_titler
 from tests.support import emulator, stores
 from tests.support.answer_faults import AnswerFault
 from tests.support.emulator import PROJECT
