@@ -8,7 +8,6 @@ from datetime import UTC
 from typing import Any
 
 from pipeline.contracts import INDEX, ISSUES, SEGMENTS, SOURCE_HEALTH, TOKENS
-from pipeline.errors import LakeError
 from pipeline.index.release_days import repository_group
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -58,12 +57,11 @@ def explain(
     row = published_row(release, day, issue["issue_id"])
     model = explain_model(release, row)
     current = current_release_id(lake)
-    releases = _releases(_newest_first([release, *other_releases]), current, problems)
     return {
         "issue": {**{key: issue[key] for key in ISSUE_KEYS}, "created_at": issue["created_at"].isoformat()},
         "openings": [_opening(each) for each in (opening, *later)],
         "release": _release(release, current),
-        "releases": releases,
+        "releases": [_release(each, current) for each in _newest_first([release, *other_releases])],
         "damaged_releases": [{"id": name, "problem": problem} for name, problem in problems.items()],
         "model": model,
         "source": _source(lake, opening),
@@ -85,19 +83,6 @@ def _opening(opening: Opening) -> dict[str, Any]:
         "event_id": opening.row["event_id"],
         "counts": opening.counts,
     }
-
-
-def _releases(
-    releases: Sequence[Pinned], current: str | None, problems: dict[str, str]
-) -> list[dict[str, Any]]:
-    """Returns the value of each release. Adds those whose record is damaged to `problems` instead."""
-    values = []
-    for release in releases:
-        try:
-            values.append(_release(release, current))
-        except LakeError as error:
-            problems[release.name] = error.message
-    return values
 
 
 def _release(release: Pinned, current: str | None) -> dict[str, Any]:

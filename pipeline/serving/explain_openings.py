@@ -20,7 +20,9 @@ from pipeline.lake.issue_ids import days_of_issue
 from pipeline.lake.manifest import Manifest, origin_of_folder
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.lake.plan import PinnedDay, Plan
+from pipeline.releases.completeness import require_plan
 from pipeline.releases.current import current_release_id
+from pipeline.releases.records import RECORD
 from pipeline.serving.addresses import issue_url
 from pipeline.settings import Settings
 
@@ -117,6 +119,8 @@ class Openings:
         with_issue, problems = [], {}
         for other in self._other_releases(release):
             try:
+                if other.notes[RECORD] is not None:
+                    require_plan(other)
                 if other.is_open() and self.openings(other, issue_id):
                     with_issue.append(other)
             except TitlerError as error:
