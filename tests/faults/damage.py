@@ -170,6 +170,9 @@ def classify(before: Answer, after: Answer, path: str) -> str:
         return "right"
     words = after.output + after.errors
     names = {path, str(Path(path).parent)} - {"."}
+    owner = Path(path).parts[1] if path.startswith(("models/", "releases/")) else ""
+    if owner and "damaged" in words and "damaged" not in before.output + before.errors:
+        names.add(owner)
     return "says so" if any(name in words for name in names) else "WRONG"
 
 
