@@ -197,7 +197,7 @@ def _on_bigquery(folder: Path, settings: dict[str, str]) -> Iterator[Place]:
     def let_fail(fault: AnswerFault | None) -> None:
         faults.close()
         if fault is not None:
-            if fault.lasts:
+            if fault.lasts or fault.what == "slow":  # other answers may be too slow, too
                 faults.callback(checked, expire_leases)  # once the proxy answers again
             faults.enter_context(proxies[0].intervene(emulator.failing(fault)))
 
