@@ -117,14 +117,14 @@ class Openings:
         """Returns the other releases that have the issue. Also returns the names of the releases that cannot
         be read, each with the problem."""
         with_issue, problems = [], {}
-        for other in self._other_releases(release):
+        for candidate in self._other_releases(release):
             try:
-                if other.notes[RECORD] is not None:
-                    require_plan(other)
-                if other.is_open() and self.openings(other, issue_id):
-                    with_issue.append(other)
+                if candidate.notes[RECORD] is not None:
+                    require_plan(candidate)
+                if candidate.is_open() and self.openings(candidate, issue_id):
+                    with_issue.append(candidate)
             except TitlerError as error:
-                problems[other.name] = error.message
+                problems[candidate.name] = error.message
         return with_issue, problems
 
     def _other_releases(self, release: Pinned) -> Iterator[Pinned]:
