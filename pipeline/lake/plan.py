@@ -124,11 +124,13 @@ class PlanFile:
     """The content of plan.json. `facts` and `opened_at` are those of the plan.
 
     `day_pages` are the names of the pages of the days. Titler 0.1 wrote `days` and `superseded` instead.
-    `base` is the name of the release that was current when this one was planned.
+    `base` is the name of the release that was current when this one was planned. `name` is that of the model
+    or release. Titler 0.1 did not write it.
     """
 
     facts: dict[str, Any]
     opened_at: Time
+    name: Name | None = None
     base: Name | None = None
     day_pages: PageNames | None = None
     days: tuple[PinnedDay, ...] | None = None
