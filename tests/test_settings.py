@@ -79,6 +79,7 @@ def test_a_variable_names_one_base_of_hour_files_or_several(monkeypatch, hours, 
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
+        ("hours = ''", "the text is empty; expected a folder or an address"),
         ("hours = []", "the list is empty; expected at least one folder or address"),
         ("hours = ['a', 'a/']", "the list has a more than once"),
         ("hours = '[1'", "the list is not JSON"),

@@ -60,6 +60,8 @@ def _release_lines(value: Mapping[str, Any]) -> Iterable[str]:
     other_releases = [each for each in value["releases"] if each["id"] != value["release"]["id"]]
     names = ", ".join(_name_of_release(each) for each in other_releases)
     yield f"other releases with this issue: {names or 'none'}"
+    for damaged in value["damaged_releases"]:
+        yield f"release {damaged['id']} was not read: {damaged['problem']}"
 
 
 def _name_of_release(release: Mapping[str, Any]) -> str:

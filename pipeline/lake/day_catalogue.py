@@ -19,14 +19,21 @@ from datetime import UTC, datetime, timedelta
 from pydantic import ConfigDict
 
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH
-from pipeline.errors import UsageError
+from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import Change, delete_changes, list_changes, mark_change
-from pipeline.lake.issue_ids import IdPage, update_ids, update_superseded
+from pipeline.lake.issue_ids import IdPage, id_range, parse_ids, update_ids, update_superseded
 from pipeline.lake.json_documents import Document, delete_and_run
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.members import MANIFEST_PAGE
-from pipeline.lake.pages import PageNames, group_by_period, periods_within, read_pages, write_pages
+from pipeline.lake.pages import (
+    PageNames,
+    group_by_period,
+    periods_within,
+    read_page_files,
+    read_pages,
+    write_pages,
+)
 from pipeline.lake.pinned import pin_day
 from pipeline.lake.plan import PinnedDay, Plan, day_pages
 
@@ -70,6 +77,19 @@ class Catalogue:
     def plan(self, lake: Lake) -> Plan:
         """Returns the days of the catalogue as a plan without facts."""
         return Plan.of_pages(lake, self.days, {}, "")
+
+    def check_ids(self, lake: Lake) -> None:
+        """Reads all pages with ids. Raises LakeError if one is missing or damaged, or has other ids than the
+        catalogue says."""
+        pages = list(self.ids.values())
+        for page, data in zip(pages, read_page_files(lake, [page.page for page in pages]), strict=True):
+            first, last = id_range(parse_ids(data))
+            if (first, last) != (page.first, page.last):
+                raise LakeError(
+                    f"The file {lake.path(CATALOGUE)} is damaged: it says that the page {page.page} has the "
+                    f"ids {page.first} to {page.last}. The page has the ids {first} to {last}.",
+                    CATALOGUE_DOCUMENT.remedy(lake.root, CATALOGUE),
+                )
 
 
 CATALOGUE_DOCUMENT: Document[Catalogue] = Document(

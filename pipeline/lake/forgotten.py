@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from pipeline.errors import TitlerError
 from pipeline.lake.files import LakeFiles
-from pipeline.lake.json_documents import Document, Name
+from pipeline.lake.json_documents import Document, Name, Time
 
 FORGOTTEN = "forgotten.json"
 Kind = Literal["issue", "address", "repo", "author"]
@@ -52,9 +52,9 @@ class Forgetting:
     kind: Literal["issue", "repo", "author"]
     because: str
     by: str
-    begun_at: str
+    begun_at: Time
     hashes: dict[str, list[str]]
-    finished_at: str | None = None
+    finished_at: Time | None = None
     removed: dict[str, int] = field(default_factory=dict)
     remains: list[str] = field(default_factory=list)
 

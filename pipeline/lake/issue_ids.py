@@ -155,6 +155,10 @@ def write_ids(lake: Lake, ids: pa.Table) -> IdPage:
         column_encoding={"issue_id": "DELTA_BINARY_PACKED"},  # sorted ids: about a byte each
         use_dictionary=["day"],
     )
+    return IdPage(write_page(lake, buffer.getvalue(), "parquet"), *id_range(ids))
+
+
+def id_range(ids: pa.Table) -> tuple[int, int]:
+    """Returns the smallest and the largest id of a page, whose rows are sorted. Both are 0 without rows."""
     column = ids.column("issue_id")
-    first, last = (column[0].as_py(), column[-1].as_py()) if len(ids) else (0, 0)
-    return IdPage(write_page(lake, buffer.getvalue(), "parquet"), first, last)
+    return (column[0].as_py(), column[-1].as_py()) if len(ids) else (0, 0)

@@ -11,6 +11,7 @@ import json
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -40,6 +41,16 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,9
 """The name of a model, a release or a batch."""
 BatchFolder = Annotated[str, StringConstraints(pattern=r"^[^/]+(/[^/=]+=[^/]+)+/[^/=]+$")]
 """The folder of a batch, such as issues_v1/day=2015-01-01/BATCH."""
+
+
+def _check_time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:  # raises ValueError
+        raise ValueError("expected a time with a time zone")
+    return text
+
+
+Time = Annotated[str, AfterValidator(_check_time)]
+"""A time with a time zone, in the format of ISO 8601. It is read as text."""
 
 
 class JsonObject(dict[str, Any]):

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, NonNegativeInt
 
-from pipeline.lake.json_documents import AnyObject, Name
+from pipeline.lake.json_documents import AnyObject, Name, Time
 
 MANIFEST = "manifest.json"
 CURRENT = "current.json"
@@ -70,7 +70,7 @@ class Manifest:
     inputs: tuple[str, ...]
     parameters: dict[str, Any]
     figures: AnyObject
-    created_at: str
+    created_at: Time
 
     @property
     def folder(self) -> str:

@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from pipeline.contracts import DUPLICATE_MARKS, ISSUES, SOURCE_HEALTH, TOKENS
-from pipeline.errors import UsageError
+from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.damaged_batches import damaged_batches
 from pipeline.lake.duplicate_openings import duplicate_openings
@@ -141,12 +141,21 @@ class Pinned:
         """
         opened_at = datetime.now(UTC).isoformat(timespec="seconds")
         plan = {"facts": facts, "opened_at": opened_at, "base": base, "day_pages": dict(pages)}
-        self.lake.put_json(self.file("plan.json"), plan)
+        self.lake.put_json(self.file("plan.json"), {"name": self.name, **plan})
 
     def is_open(self) -> bool:
-        """Returns whether the model or release exists, that is, whether its plan is in the lake."""
+        """Returns whether the model or release exists, that is, whether its plan is in the lake. Raises
+        LakeError if the plan is damaged, or that of another model or release."""
         if self._plan_file is None:  # a plan never changes, so it is read only once
-            self._plan_file = self.lake.get_json(self.file("plan.json"), PLAN_FILES[self.kind])
+            path, document = self.file("plan.json"), PLAN_FILES[self.kind]
+            plan = self.lake.get_json(path, document)
+            if plan is not None and plan.name not in (None, self.name):
+                raise LakeError(
+                    f"The file {self.lake.path(path)} is damaged: it is the plan of the {self.noun} "
+                    f"{plan.name}. Expected that of {self.name}.",
+                    document.remedy(self.lake.root, path),
+                )
+            self._plan_file = plan
         return self._plan_file is not None
 
     def require_open(self, hint: str = "") -> None:

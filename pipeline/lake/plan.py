@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.lake.files import LakeFiles
-from pipeline.lake.json_documents import ABSENT, BatchFolder, Document, KnownKeys, Name, object_with
+from pipeline.lake.json_documents import ABSENT, BatchFolder, Document, KnownKeys, Name, Time, object_with
 from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pages
 
 
@@ -124,11 +124,13 @@ class PlanFile:
     """The content of plan.json. `facts` and `opened_at` are those of the plan.
 
     `day_pages` are the names of the pages of the days. Titler 0.1 wrote `days` and `superseded` instead.
-    `base` is the name of the release that was current when this one was planned.
+    `base` is the name of the release that was current when this one was planned. `name` is that of the model
+    or release. Titler 0.1 did not write it.
     """
 
     facts: dict[str, Any]
-    opened_at: str
+    opened_at: Time
+    name: Name | None = None
     base: Name | None = None
     day_pages: PageNames | None = None
     days: tuple[PinnedDay, ...] | None = None

@@ -55,7 +55,7 @@ def check_lists_exist(release: Pinned) -> None:
 def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
     """Raises LakeError like `check_complete`, but looks only at the lists that the warehouse shows. These are
     read in every publication."""
-    _require_plan(release)
+    require_plan(release)
     days = release.plan.days
     if len(days) != record["days"]:
         raise _damaged(release, f"its plan has {len(days)} days instead of the {record['days']}", None)
@@ -78,7 +78,8 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
         )
 
 
-def _require_plan(release: Pinned) -> None:
+def require_plan(release: Pinned) -> None:
+    """Raises LakeError if a published release has no plan."""
     if not release.is_open():
         lake, path = release.lake, release.file("plan.json")
         raise LakeError(

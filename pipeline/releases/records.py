@@ -7,7 +7,7 @@ the lake, and in the warehouse as a row of the table releases_v1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, NonNegativeInt, TypeAdapter
@@ -16,7 +16,7 @@ from pipeline import warehouse
 from pipeline.contracts import RELEASES
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
-from pipeline.lake.json_documents import ABSENT, KnownKeys, Name, object_with
+from pipeline.lake.json_documents import ABSENT, KnownKeys, Name, Time, object_with
 from pipeline.lake.pinned import Note, Pinned, pinned_names
 from pipeline.settings import Settings
 
@@ -34,11 +34,6 @@ class _MarkedKeys(KnownKeys):
 _MARKED: TypeAdapter[dict[str, Any]] = TypeAdapter(object_with(_MarkedKeys))
 
 
-def _check_time(text: str) -> str:
-    datetime.fromisoformat(text)  # raises ValueError
-    return text
-
-
 def _check_list_of_acceptances(text: str) -> str:
     _ACCEPTANCES.validate_json(text, strict=True)  # raises ValidationError, which is a ValueError
     return text
@@ -54,7 +49,7 @@ class _RecordKeys(KnownKeys):
 
     release_id: Name
     published_by: str
-    published_at: Annotated[str, AfterValidator(_check_time)]
+    published_at: Time
     rolled_back: bool
     model: str
     model_version: str

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from pipeline.errors import StoppedError, TitlerError
-from pipeline.lake.json_documents import KnownKeys, delete_and_run, object_with
+from pipeline.lake.json_documents import KnownKeys, Time, delete_and_run, object_with
 from pipeline.lake.pinned import Note, Pinned
 from pipeline.progress import say
 
 
 class _StopKeys(KnownKeys):
     reason: str
-    at: str
+    at: Time
 
 
 STOPPED = Note(

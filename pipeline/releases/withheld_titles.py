@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.lake.batches import Lake
-from pipeline.lake.json_documents import KnownKeys, delete_and_run, object_with
+from pipeline.lake.json_documents import KnownKeys, Time, delete_and_run, object_with
 from pipeline.lake.pinned import Note, Pinned
 from pipeline.provenance import user_name
 
@@ -25,7 +25,7 @@ from pipeline.provenance import user_name
 class _AcceptanceKeys(KnownKeys):
     because: str
     by: str
-    at: str
+    at: Time
 
 
 class _GateKeys(KnownKeys):

@@ -4,12 +4,10 @@ and its similar issues are what they are, and which releases have it."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC
 from typing import Any
 
 from pipeline.contracts import INDEX, ISSUES, SEGMENTS, SOURCE_HEALTH, TOKENS
-from pipeline.errors import LakeError
 from pipeline.index.release_days import repository_group
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -36,8 +34,9 @@ def explain(
     - `issue`: its row of issues_v1, without the body, and when it was `created_at`
     - `openings`: each day on which the release has an `opened` event of the issue, and whether it `counts`
     - `release`: its `id`, whether it is `current`, and when it was `published_at`
-    - `releases`: every release that has the issue, with the same keys, without those whose plan or record
-      is damaged
+    - `releases`: every release that has the issue, with the same keys, without damaged ones
+    - `damaged_releases`: the `id` of every other release with a damaged file, which may have the issue, and
+      the `problem`
     - `model`: see `explain_model`
     - `source`: the source day with its verdict, and the hour file, see `_source`
     - `batches`: of each table, the batch with the issue's rows
@@ -54,7 +53,7 @@ def explain(
     openings = Openings(lake, settings, name)
     opening, *later = openings.require(release)
     issue, day = opening.row, opening.day.day
-    other_releases = openings.other_releases(release, issue["issue_id"])
+    other_releases, problems = openings.other_releases(release, issue["issue_id"])
     row = published_row(release, day, issue["issue_id"])
     model = explain_model(release, row)
     current = current_release_id(lake)
@@ -62,7 +61,8 @@ def explain(
         "issue": {**{key: issue[key] for key in ISSUE_KEYS}, "created_at": issue["created_at"].isoformat()},
         "openings": [_opening(each) for each in (opening, *later)],
         "release": _release(release, current),
-        "releases": list(_releases(_newest_first([release, *other_releases]), current)),
+        "releases": [_release(each, current) for each in _newest_first([release, *other_releases])],
+        "damaged_releases": [{"id": name, "problem": problem} for name, problem in problems.items()],
         "model": model,
         "source": _source(lake, opening),
         "batches": [_batch(manifest) for manifest in _batches(release, opening)],
@@ -83,12 +83,6 @@ def _opening(opening: Opening) -> dict[str, Any]:
         "event_id": opening.row["event_id"],
         "counts": opening.counts,
     }
-
-
-def _releases(releases: Sequence[Pinned], current: str | None) -> Iterator[dict[str, Any]]:
-    for release in releases:
-        with suppress(LakeError):  # its record is damaged; `titler releases` says so
-            yield _release(release, current)
 
 
 def _release(release: Pinned, current: str | None) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from pipeline.lake.issue_ids import days_of_issue
 from pipeline.lake.manifest import Manifest, origin_of_folder
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.lake.plan import PinnedDay, Plan
+from pipeline.releases.completeness import require_plan
 from pipeline.releases.current import current_release_id
+from pipeline.releases.records import RECORD
 from pipeline.serving.addresses import issue_url
 from pipeline.settings import Settings
 
@@ -111,20 +113,24 @@ class Openings:
         ]
         return sorted(openings, key=lambda opening: (not opening.counts, opening.day.day))
 
-    def other_releases(self, release: Pinned, issue_id: int) -> list[Pinned]:
-        """Returns the other releases that have the issue. Leaves out those whose plan cannot be read."""
-        return [each for each in self._other_releases(release) if self._has_issue(each, issue_id)]
+    def other_releases(self, release: Pinned, issue_id: int) -> tuple[list[Pinned], dict[str, str]]:
+        """Returns the other releases that have the issue. Also returns the names of the releases that cannot
+        be read, each with the problem."""
+        with_issue, problems = [], {}
+        for candidate in self._other_releases(release):
+            try:
+                if candidate.notes[RECORD] is not None:
+                    require_plan(candidate)
+                if candidate.is_open() and self.openings(candidate, issue_id):
+                    with_issue.append(candidate)
+            except TitlerError as error:
+                problems[candidate.name] = error.message
+        return with_issue, problems
 
     def _other_releases(self, release: Pinned) -> Iterator[Pinned]:
         for name in reversed(pinned_names(self._lake, "releases")):
             if name != release.name:
                 yield Pinned(self._lake, "releases", name)
-
-    def _has_issue(self, release: Pinned, issue_id: int) -> bool:
-        try:
-            return release.is_open() and bool(self.openings(release, issue_id))
-        except TitlerError:
-            return False
 
     def _days(self, issue_id: int) -> set[str] | None:
         """Returns the days on which an issue was opened, or None if the lake has no list of ids. The list has

@@ -59,6 +59,8 @@ class Source(Section):
             except ValueError as error:
                 raise ValueError(f"the list is not JSON: {error}") from None
         if isinstance(value, str):
+            if not value:
+                raise ValueError("the text is empty; expected a folder or an address")
             return value
         if not isinstance(value, list | tuple):
             raise ValueError("expected a text, or a list of bases")

@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator
+from typing import Any, Literal
 
 from pipeline import warehouse
 from pipeline.contracts import (
@@ -44,7 +42,7 @@ from pipeline.lake.day_catalogue import Catalogue
 from pipeline.lake.draft_records import DRAFTS, UNUSED, forget_batches, record_batches, recorded_batches
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.forgotten import refuse_while_forgetting
-from pipeline.lake.json_documents import ABSENT, Document, KnownKeys, delete_and_run, object_with
+from pipeline.lake.json_documents import ABSENT, Document, KnownKeys, Time, delete_and_run, object_with
 from pipeline.lake.leases import Lease, valid_leases
 from pipeline.lake.members import EARLIER_TABLES, MANIFEST_PAGE, MEMBER_TABLES, SharedPages
 from pipeline.lake.pages import delete_pages_except, read_pages
@@ -63,15 +61,9 @@ GRACE_PERIOD = timedelta(days=2)
 this, because a running command may still use them."""
 
 
-def _check_time(text: str) -> str:
-    if datetime.fromisoformat(text).tzinfo is None:  # raises ValueError
-        raise ValueError("expected a time with a time zone")
-    return text
-
-
 class _CollectedKeys(KnownKeys):
     all_batches_recorded: Literal[True]
-    at: Annotated[str, AfterValidator(_check_time)] = ABSENT
+    at: Time = ABSENT
 
 
 COLLECTED = "collected.json"

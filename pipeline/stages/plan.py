@@ -8,6 +8,7 @@ happens meanwhile does not change the release.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay, Plan
 from pipeline.networks.variants import variant_of
 from pipeline.progress import say
-from pipeline.releases.current import reconcile_current
+from pipeline.releases.current import current_release_id, reconcile_current
 from pipeline.releases.index_figures import CLUSTER_PROBABILITY, MIN_PROBABILITY
 from pipeline.releases.kept_titles import kept_titles_facts
 from pipeline.releases.lost_champion import known_champion
@@ -65,6 +66,8 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
             _complete_day_members(release)
             return PlanOutcome(release.plan, "it was created before")
         current = reconcile_current(lake, settings)
+        if current is None:
+            _report_empty_warehouse(lake, settings)
         previous = Pinned(lake, "releases", current) if current else None
         if previous is not None and not previous.is_open():  # its damaged plan was deleted, as the error says
             say(f"    the plan of the current release {previous.name} is missing, so another one is made")
@@ -73,6 +76,16 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
         if champion is None:
             return PlanOutcome(None, "no model is champion yet: titler train, then titler promote")
         return _open(lake, settings, release, champion, previous)
+
+
+def _report_empty_warehouse(lake: Lake, settings: Settings) -> None:
+    """Says so if the lake has a current release, which the warehouse does not show."""
+    with suppress(LakeError):  # there is no pointer to a current release
+        if (current := current_release_id(lake)) is not None:
+            say(
+                f"    the warehouse {settings.warehouse_name} shows no release, although the lake has the "
+                f"current release {current}. To write it to the warehouse again: titler rollback {current}"
+            )
 
 
 def _open(

@@ -180,7 +180,7 @@ def test_no_similar_issues_are_wanted(environment: dict[str, str]) -> None:
     assert value["neighbours"] == {"ordering": "3", "issues": [], "problem": None}
 
 
-def test_another_release_with_a_damaged_record_is_left_out(copied_settings: Settings) -> None:
+def test_another_release_with_a_damaged_record_is_named_as_damaged(copied_settings: Settings) -> None:
     lake = Lake(copied_settings.lake.root)
     current = require_current(lake)
     shutil.copytree(lake.path(current.file("")), lake.path("releases/damaged"))
@@ -188,3 +188,4 @@ def test_another_release_with_a_damaged_record_is_left_out(copied_settings: Sett
     environment = {"TITLER_LAKE__ROOT": lake.root}
     value = json.loads(titler("explain", NO_BODY, "--json", environment=environment).stdout)
     assert [each["id"] for each in value["releases"]] == [current.name]
+    assert [each["id"] for each in value["damaged_releases"]] == ["damaged"]

@@ -22,6 +22,7 @@ VALUE: dict[str, Any] = {
     "openings": [{"day": "2015-01-03", "counts": True}],
     "release": RELEASE,
     "releases": [UNPUBLISHED, RELEASE],
+    "damaged_releases": [{"id": "r3", "problem": "The file /lake/releases/r3/plan.json is damaged."}],
     "model": {
         "name": "m",
         "version": "3",
@@ -96,6 +97,7 @@ def test_each_section_has_short_lines(capsys: pytest.CaptureFixture[str]) -> Non
         "release",
         "    20150104T031200Z (current)",
         "    other releases with this issue: 20150105T031200Z (not published)",
+        "    release r3 was not read: The file /lake/releases/r3/plan.json is damaged.",
         "model",
         "    m, version 3, variant copy",
         "    MLflow run abc",

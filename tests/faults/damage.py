@@ -9,41 +9,50 @@ answer before the damage:
     right      the same answer
     says so    another answer, which names the damaged file
     refused    one clear error, with an exit code
+    unseen     another answer of DuckDB alone, which does not check Parquet files; `titler verify` says so
     WRONG      another answer, without any word about the damage
     FAULT      a traceback, or the message that this is a bug in Titler
     CRASH      a signal ended the process
 
 The sample has the same number of damages of each kind of file, as far as COUNT allows. With the same seed, it
-is the same.
+is the same. Ctrl-C ends the run and prints the table so far.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import random
 import re
 import shutil
-import signal
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import titler_in_process
+from tests.faults.readers import (
+    QUERIES,
+    WRITERS,
+    Answer,
+    Question,
+    answer,
+    import_for_readers,
+    readers,
+    run_query,
+    run_titler,
+)
 
-OUTCOMES = ("right", "says so", "refused", "WRONG", "FAULT", "CRASH")
+OUTCOMES = ("right", "says so", "refused", "unseen", "WRONG", "FAULT", "CRASH")
 CHANGED_IN_PLACE = ("*.db", "*.duckdb", "*.sqlite")
 """Files that a command changes in place, so that a copy of the lake must not share them."""
 NOT_DAMAGED = re.compile(
     r"^(leases|drafts|unused|days/changed|airflow|alerts|mlflow|\.aside)/|\.lock$|-journal$|-wal$"
 )
 """Files without content that a reader relies on."""
-_VARIABLE = re.compile(r'"(age_hours|stale|seconds)": [^,\n]+')
 _ID = re.compile(r"day=[^/]+|[^/=]+=[^/]+|[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{12}|\d{8}T\d{6}Z|m-[0-9a-f]{32}")
 
 
@@ -58,24 +67,6 @@ class Damage:
     def kind(self) -> str:
         """The kind of file: its path without days, names and digests."""
         return _ID.sub("*", self.path)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command printed, and how it ended. `code` is negative if a signal ended the process."""
-
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def value(self) -> str:
-        """The output without values that change with the time."""
-        return _VARIABLE.sub("", self.output)
-
-
-Reader = Callable[[], None]
-"""Prints an answer on standard output, and ends with `SystemExit`."""
 
 
 def damage_file(root: Path, damage: Damage, dice: random.Random) -> bool:
@@ -167,60 +158,6 @@ def copy_lake(source: Path, target: Path) -> None:
             shutil.copy2(path, copy)
 
 
-IMPORTED_BY_READERS = (
-    "duckdb",
-    "pyarrow.dataset",
-    "pipeline.index.segmented_index",
-    "pipeline.networks.in_numpy.implementations",
-    "pipeline.predictor.loading",
-    "pipeline.releases.publication",
-    "pipeline.serving.explain",
-    "pipeline.serving.queries",
-    "pipeline.serving.report.stored_report",
-    "pipeline.serving.status",
-    "pipeline.stages.plan",
-    "pipeline.stages.publish",
-    "pipeline.warehouse.duckdb",
-    "rich.table",
-)
-
-
-def import_for_readers() -> None:
-    """Imports what most readers need, before their processes are forked."""
-    for name in IMPORTED_BY_READERS:
-        importlib.import_module(name)
-
-
-def answer(read: Reader, limit: int = 120) -> Answer:
-    """Runs a reader in a process of its own, so that a crash is seen and nothing is left in memory."""
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
-            os.dup2(output.fileno(), 1)
-            os.dup2(errors.fileno(), 2)
-            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")  # pytest has replaced them
-            signal.alarm(limit)
-            code = 70
-            try:
-                read()
-                code = 0
-            except SystemExit as ended:
-                code = ended.code if isinstance(ended.code, int) else 1
-            except BaseException as error:
-                print(f"Traceback: {type(error).__name__}: {error}", file=sys.stderr)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-        _, status = os.waitpid(child, 0)
-        output.seek(0)
-        errors.seek(0)
-        code = os.waitstatus_to_exitcode(status)
-        return Answer(
-            code, output.read().decode("utf-8", "replace"), errors.read().decode("utf-8", "replace")
-        )
-
-
 def classify(before: Answer, after: Answer, path: str) -> str:
     """Says how a reader answered after a damage, as the table shows it."""
     if after.code < 0:
@@ -233,69 +170,18 @@ def classify(before: Answer, after: Answer, path: str) -> str:
         return "right"
     words = after.output + after.errors
     names = {path, str(Path(path).parent)} - {"."}
+    owner = Path(path).parts[1] if path.startswith(("models/", "releases/")) else ""
+    if owner and "damaged" in words and "damaged" not in before.output + before.errors:
+        names.add(owner)
     return "says so" if any(name in words for name in names) else "WRONG"
 
 
-def run_titler(arguments: str) -> Reader:
-    """A reader that runs `titler ARGUMENTS`."""
-
-    def read() -> None:
-        done = titler_in_process.titler(*arguments.split("|"))
-        sys.stdout.write(done.stdout)
-        sys.stderr.write(done.stderr)
-        raise SystemExit(done.returncode)
-
-    return read
-
-
-def run_query(warehouse: Path, sql: str) -> Reader:
-    """A reader that asks DuckDB alone, as an analyst does."""
-
-    def read() -> None:
-        import duckdb
-
-        try:
-            with duckdb.connect(str(warehouse), read_only=True) as connection:
-                print(json.dumps(connection.sql(sql).fetchall(), default=str))
-        except duckdb.Error as error:
-            print(f"{type(error).__name__}: {str(error).splitlines()[0]}", file=sys.stderr)
-            raise SystemExit(1) from None
-
-    return read
-
-
-@dataclass(frozen=True)
-class Question:
-    """The issue and the releases that the readers ask about."""
-
-    url: str
-    earlier_release: str
-
-
-def readers(root: Path, question: Question, out: Path) -> dict[str, Reader]:
-    """The readers by name. The last ones write to the lake."""
-    warehouse = root / "warehouse.duckdb"
-    text = "similar|The program crashes with a segmentation fault when the configuration file is empty|--json"
-    return {
-        "status": run_titler("status|--json"),
-        "releases": run_titler("releases|--json"),
-        "title": run_titler(
-            "title|The program crashes when the configuration file is empty and no log|--json"
-        ),
-        "similar text": run_titler(text),
-        "similar url": run_titler(f"similar|{question.url}|--json"),
-        "explain": run_titler(f"explain|{question.url}|--json"),
-        "query titles": run_query(warehouse, "SELECT COUNT(*), SUM(HASH(COLUMNS(*))) FROM title_predictions"),
-        "query similar": run_query(warehouse, "SELECT COUNT(*), SUM(HASH(COLUMNS(*))) FROM similar_issues"),
-        "verify": run_titler("verify|--json"),
-        "report": run_titler(f"report|--out|{out}"),
-        "plan": run_titler("plan"),
-        "rollback": run_titler(f"rollback|{question.earlier_release}"),
-    }
-
-
-WRITERS = ("plan", "rollback")
-"""The readers that write to the lake, which run last, on a copy of their own."""
+def outcomes_of(before: Mapping[str, Answer], after: Mapping[str, Answer], path: str) -> dict[str, str]:
+    """Classifies the answers of all readers after a damage of the file `path`."""
+    outcomes = {name: classify(before[name], said, path) for name, said in after.items()}
+    if outcomes.get("verify") == "refused":
+        outcomes |= {name: "unseen" for name in QUERIES if outcomes.get(name) == "WRONG"}
+    return outcomes
 
 
 def ask(
@@ -349,7 +235,7 @@ def report(
         print(f"{kind:{width}}  {'  '.join(f'{table[kind][name] or chr(183):>7}' for name in OUTCOMES)}")
     total = sum(table.values(), Counter())
     print(f"{f'{len(results)} damages':{width}}  {'  '.join(f'{total[name]:>7}' for name in OUTCOMES)}")
-    shown = OUTCOMES[3:] if not verbose else OUTCOMES[1:]
+    shown = OUTCOMES[4:] if not verbose else OUTCOMES[1:]
     for damage, outcomes, answers in results:
         for name, outcome in outcomes.items():
             if outcome in shown:
@@ -379,10 +265,12 @@ def main() -> None:
             if said.code:
                 print(f"without damage, {name} ends with {said.code}: {said.errors}")
         results = []
-        for damage in draw(base, options.count, options.seed, options.only):
-            answers = ask(base, lake, question, names, damage, options.seed)
-            if answers is not None:
-                outcomes = {name: classify(before[name], said, damage.path) for name, said in answers.items()}
+        with suppress(KeyboardInterrupt):  # the table then shows the damages so far
+            for damage in draw(base, options.count, options.seed, options.only):
+                answers = ask(base, lake, question, names, damage, options.seed)
+                if answers is None:
+                    continue
+                outcomes = outcomes_of(before, answers, damage.path)
                 results.append((damage, outcomes, answers))
                 bad = [f"{name}: {outcome}" for name, outcome in outcomes.items() if outcome != "right"]
                 print(f"{len(results)} {damage.what} {damage.path}: {', '.join(bad)}", file=sys.stderr)

@@ -42,9 +42,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import system_calls
-from tests.faults.damage import Answer, Damage, answer, damage_file
+from tests.faults.damage import Damage, damage_file
 from tests.faults.fault_kinds import KINDS, Fault, all_faults, answer_fault, disturbed, places_of
 from tests.faults.places import FOLDER, NIGHT, PLACES, command, has_servers, opened
+from tests.faults.readers import Answer, answer
 from tests.faults.undisturbed_night import Reference, digest, make_reference, see
 from tests.support.tables import differences
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.lake.batches import Lake
-from tests.faults.damage import Answer, Reader, answer, run_titler
 from tests.faults.night import SMALL, VERBS
+from tests.faults.readers import Answer, Reader, answer, run_titler
 from tests.support import emulator, stores
 from tests.support.answer_faults import AnswerFault
 from tests.support.emulator import PROJECT
@@ -165,12 +165,20 @@ def _on_bigquery(folder: Path, settings: dict[str, str]) -> Iterator[Place]:
 
     from pipeline.settings import load
     from pipeline.warehouse.bigquery.client import connect
+    from pipeline.warehouse.bigquery.lease import TABLE_NAMES
 
     program = emulator.program()
     assert program is not None, stores.MISSING
     running = ExitStack()
     proxies: list[emulator.Proxy] = []
     faults = ExitStack()
+
+    def expire_leases() -> None:
+        # A command that gets no answers cannot release its leases. BigQuery deletes them after minutes, but
+        # the emulator never does.
+        client = connect(load().warehouse)
+        for table in TABLE_NAMES.values():
+            client.delete_table(f"{PROJECT}.{DATASET}.{table}", not_found_ok=True)
 
     def restart() -> None:
         running.close()
@@ -189,6 +197,8 @@ def _on_bigquery(folder: Path, settings: dict[str, str]) -> Iterator[Place]:
     def let_fail(fault: AnswerFault | None) -> None:
         faults.close()
         if fault is not None:
+            if fault.lasts or fault.what == "slow":  # other answers may be too slow, too
+                faults.callback(checked, expire_leases)  # once the proxy answers again
             faults.enter_context(proxies[0].intervene(emulator.failing(fault)))
 
     settings |= {

@@ -16,9 +16,9 @@ import duckdb
 from pipeline.lake.batches import Lake
 from pipeline.settings import load
 from tests.faults import system_calls
-from tests.faults.damage import Reader, import_for_readers, run_titler
 from tests.faults.night import PREPARED, RELEASE_IN_VIEWS, content, make_old
 from tests.faults.places import BIGQUERY, DATASET, FOLDER, Place, checked, command, move_into_bucket
+from tests.faults.readers import Reader, import_for_readers, run_titler
 from tests.support.tables import Content, without_volatile
 
 COMPARED_VIEWS = ("releases", "title_predictions", "similar_issues")

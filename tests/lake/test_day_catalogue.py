@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,16 @@ def test_a_damaged_page_is_an_error_and_not_a_catalogue_without_its_days(lake: L
     another_machine = Lake(lake.root, LocalCache(str(tmp_path / "another cache")))
     with pytest.raises(LakeError, match="is damaged: its SHA-256"):
         update(another_machine)
+
+
+def test_another_range_of_ids_than_that_of_the_page_is_damage(lake: Lake) -> None:
+    ingest(lake, TWO, (3, 9), (1, 9))
+    catalogue = update(lake).catalogue
+    catalogue.check_ids(lake)
+    (page,) = catalogue.ids.values()
+    damaged = replace(catalogue, ids={"2015-01": replace(page, first=2)})
+    with pytest.raises(LakeError, match=r"has the ids 2 to 3\. The page has the ids 1 to 3\.\nDelete this"):
+        damaged.check_ids(lake)
 
 
 DAYS = ("2013-06-01", "2014-12-30", "2014-12-31", "2015-01-01", "2015-01-02", "2015-02-01")

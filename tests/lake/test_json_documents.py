@@ -107,6 +107,14 @@ def test_an_object_stays_one_when_it_is_copied_or_sent_to_another_process() -> N
     )
 
 
+@pytest.mark.parametrize("time", ["2015-01)04T03:12:00+00:00", "2015-01-04T03:12:00", "yesterday"])
+def test_a_manifest_whose_time_cannot_be_read_is_damaged(lake: Lake, time: str) -> None:
+    batch = lake.draft("tokens_v1", {"day": "2015-01-01"}).commit()
+    lake.put_json(f"{batch.folder}/manifest.json", {**asdict(batch), "created_at": time})
+    with pytest.raises(LakeError, match=r"manifest\.json is damaged: `created_at` is "):
+        lake.manifest(batch.folder)
+
+
 class Facts(KnownKeys):
     model: str
     neighbours: int = ABSENT

@@ -150,6 +150,13 @@ def test_the_error_about_a_missing_table_names_the_verb_that_adds_it(lake, kind,
         pinned.members[table]
 
 
+def test_the_plan_of_another_release_is_damage(lake):
+    Pinned(lake, "releases", "a").open([], {})
+    lake.put("releases/b/plan.json", lake.get("releases/a/plan.json"))
+    with pytest.raises(LakeError, match=r"is the plan of the release a\. Expected that of b\.\nRestore it"):
+        Pinned(lake, "releases", "b").is_open()
+
+
 def test_a_release_that_was_not_created_has_no_members(lake):
     with pytest.raises(UsageError, match="No release is named x"):
         Pinned(lake, "releases", "x").members["embeddings_v1"]

@@ -16,9 +16,11 @@ from pipeline.lake.day_catalogue import update_catalogue
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.plan import PinnedDay
 from pipeline.releases.current import point_to
+from pipeline.releases.records import RECORD
 from pipeline.serving.explain_openings import IssueName, Openings
 from pipeline.settings import Settings
 from tests.stages.literal_issues import SubwordLake, issue, issues
+from tests.support.release_records import release_record
 
 CRASH = issue(1, "It crashes", "On start", "rust-lang/rust")
 OTHER = issue(2, "It hangs", "On exit", "golang/go")
@@ -92,15 +94,21 @@ def test_only_the_days_in_the_list_of_ids_are_read(tmp_path: Path) -> None:
     assert openings(small.lake, "1", of) == [("2015-01-02", CRASH["issue_url"], True)]
 
 
-def test_every_release_that_has_the_issue_is_listed(lake: Lake) -> None:
+def test_every_release_that_has_the_issue_or_cannot_be_read_is_listed(lake: Lake) -> None:
     first, second = ingest(lake, "2015-01-01", CRASH), ingest(lake, "2015-01-02", OTHER)
     release(lake, "a", first)
     release(lake, "b", second)
     current = release(lake, "c", first, second)
     release(lake, "damaged", first)
     lake.put("releases/damaged/plan.json", b"{")
-    others = Openings(lake, Settings(), IssueName.parse("1")).other_releases(current, 1)
+    release(lake, "published", first).notes[RECORD] = release_record("published", "2015-01-03T03:12:00+00:00")
+    lake.delete("releases/published/plan.json")
+    others, problems = Openings(lake, Settings(), IssueName.parse("1")).other_releases(current, 1)
     assert [other.name for other in others] == ["a"]
+    assert {name: problem.partition(", ")[0].partition(" (")[0] for name, problem in problems.items()} == {
+        "damaged": f"The file {lake.root}/releases/damaged/plan.json is damaged: it is not valid JSON",
+        "published": f"The file {lake.root}/releases/published/plan.json is missing",
+    }
 
 
 def test_an_issue_of_an_older_release_leads_to_that_release(lake: Lake) -> None:

@@ -15,6 +15,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import EmbeddingNetwork
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
+from pipeline.releases.current import point_to
 from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.records import RECORD
 from pipeline.settings import Index, LakeSettings, Release, Settings, Similar
@@ -95,6 +96,20 @@ def test_a_release_records_the_champion_the_settings_and_the_batches_of_each_day
     assert [day.day for day in release.plan.days] == [ONE, TWO]
     assert release.members.folders(ISSUES.name) == [batch.folder for batch in batches]
     assert release.members.folders(SOURCE_HEALTH.name) == [day.health for day in release.plan.days]
+
+
+def test_a_warehouse_without_the_current_release_is_named(
+    nights: Nights, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nights.add_day(ONE, CRASH)
+    nights.plan("r")
+    point_to(nights.lake, "r")
+    nights.plan("s")
+    warehouse = nights.settings.warehouse_name
+    assert capsys.readouterr().out.splitlines() == [
+        f"    the warehouse {warehouse} shows no release, although the lake has the current release r. To "
+        "write it to the warehouse again: titler rollback r"
+    ]
 
 
 def test_a_release_records_the_embedding_network_that_its_model_took_from_another_model(

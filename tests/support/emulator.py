@@ -14,7 +14,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,6 +42,7 @@ CORRECTIONS = {
     "parameterValue": "a FLOAT64 parameter sent as a JSON number is ignored: it is sent on as a string",
     "arrayValues": "an array of dates is taken for one of strings: it becomes a literal in the statement",
     "CREATE OR REPLACE VIEW": "a list of columns with descriptions is refused: it is left out",
+    "PUT": "an upload that the client repeats is loaded twice; BigQuery responds as to the first one",
     "Location": "the upload address is the emulator's: it is replaced by the proxy's",
 }
 
@@ -147,6 +148,8 @@ class Proxy:
         self.authorizations: set[str] = set()
         self._emulator = port
         self._interventions: list[Intervention] = []
+        self._uploads: dict[tuple[str, str], Answer] = {}
+        self._upload_lock = threading.Lock()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -159,6 +162,10 @@ class Proxy:
                 if answer.reset:
                     reset_connection(self)
                     return
+                with suppress(ConnectionError):  # a client does not wait for slow answers
+                    self._send(answer)
+
+            def _send(self, answer: Answer) -> None:
                 self.send_response(answer.status)
                 for name, value in answer.headers:
                     self.send_header(name, value)
@@ -206,7 +213,7 @@ class Proxy:
 
         def ask() -> Answer:
             try:
-                return self._corrected(self._forward(method, path, headers, body))
+                return self._corrected(self._upload_or_forward(method, path, headers, body))
             except ConnectionError as error:  # a client would retry other errors for minutes
                 return Answer.error(400, "invalid", f"The emulator has ended, see emulator.log: {error}")
 
@@ -215,6 +222,18 @@ class Proxy:
             if answer is not None:
                 return answer
         return ask()
+
+    def _upload_or_forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        if method != "PUT":
+            return self._forward(method, path, headers, body)
+        upload = path, headers.get("Content-Range", headers.get("content-range", ""))
+        with self._upload_lock:
+            if upload in self._uploads:
+                return self._uploads[upload]
+            answer = self._forward(method, path, headers, body)
+            if answer.status < 400:
+                self._uploads[upload] = answer
+            return answer
 
     def _forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         body = _without_columns_of_views(_with_corrected_parameters(body))

@@ -23,7 +23,7 @@ from pipeline.lake.day_catalogue import Catalogue
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.members import MANIFEST_PAGE, MEMBER_TABLES
-from pipeline.lake.pages import read_page_files, read_pages
+from pipeline.lake.pages import read_pages
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.completeness import check_complete
 from pipeline.releases.index_figures import INDEX_FIGURES
@@ -101,7 +101,7 @@ class NeededBatches:
                 self._add(folder, name)
         for pages in catalogue.manifests.values():
             attempt(partial(read_pages, lake, list(pages.values()), MANIFEST_PAGE), name)
-        attempt(lambda: read_page_files(lake, [ids.page for ids in catalogue.ids.values()]), name)
+        attempt(lambda: catalogue.check_ids(lake), name)
 
     def _add_subject(self, subject: Pinned) -> None:
         name, attempt = _name(subject), self._findings.attempt

@@ -95,7 +95,7 @@ class Server:
         releases = Path(self.settings.lake.root) / "releases"
         shutil.copytree(releases / current, releases / name)
         for file, changed in (
-            ("plan.json", change),
+            ("plan.json", lambda text: change(text.replace(current, name))),
             ("release.json", lambda text: text.replace(current, name)),
         ):
             path = releases / name / file
