@@ -19,6 +19,7 @@ from tests.stages.test_extract import comment_row
 from tests.stages.test_extract_file import SETTINGS, filler, lines
 
 SALT = "00" * 16
+TIME = "2015-01-04T00:00:00+00:00"
 LIST = ForgottenList(SALT)
 
 
@@ -55,7 +56,7 @@ def test_rows_of_a_forgotten_repository_are_left_out_of_a_file(tmp_path: Path) -
     lake = Lake(str(tmp_path / "lake"))
     path = lines(tmp_path / "f.jsonl", *filler(40))
     hashes = {"repo": [LIST.hash_of("repo", "o/r7")]}
-    LIST.store(lake, Forgetting("a", "repo", "why", "me", "2015-01-04", hashes, "2015-01-04"))
+    LIST.store(lake, Forgetting("a", "repo", "why", "me", TIME, hashes, TIME))
     manifest, _ = extract_file.run(lake, SETTINGS, path)
     repos = lake.read(manifest, ISSUES, ["repo"]).column("repo").to_pylist()
     assert len(repos) == 39
