@@ -27,6 +27,7 @@ from pipeline.lake.work_folder import WorkFolder
 from pipeline.networks.shape import Ids
 from pipeline.networks.shortlist import most_frequent_units
 from pipeline.networks.variants import variant_of
+from pipeline.predictor.loading import in_faster_library
 from pipeline.predictor.predictor import Predictor
 from pipeline.progress import say
 from pipeline.provenance import revision
@@ -231,7 +232,7 @@ def _predictor(
     )
     precision = settings["abstain_precision"]
     issues = _calibration_issues(inputs, limited=not precision)
-    predictions = predict_held_out(predictor, [issue.body for issue in issues])
+    predictions = predict_held_out(in_faster_library(predictor), [issue.body for issue in issues])
     confidences, rouge = predictions.confidences_and_rouge([issue.title.lower() for issue in issues])
     titled = [
         issue for issue, title in zip(issues, predictions.decoded_titles, strict=True) if title

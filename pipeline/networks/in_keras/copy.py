@@ -112,16 +112,27 @@ class Copy(keras.Model):
     def get_config(self) -> dict[str, Any]:
         return dict(self.config)
 
-    def build_from_config(self, config: Any) -> None:
-        """Creates the weights by calling the model on arrays of zeros.
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the weights, in the order in which a call would create them. The seed of the initial
+        weights thus gives the same weights as in earlier versions, which called the model.
 
-        Keras stores the shapes of the first call in `config`. They are ignored, because no weight depends on
-        them.
+        Keras may pass the shapes of the inputs. They are ignored, because no weight depends on them.
         """
-        body, title, target = (
-            np.zeros(size, np.int32) for size in ((1, 2), (1, self.config["title_length"] - 1), (1, 1))
-        )
-        self([body, title, target, target[0]])
+        size = self.config["hidden_size"]
+        self.units.build()
+        self.reader.build((None, None, size))
+        if self.rereader is not None:
+            self.rereader.build((None, None, size))
+        self.bridge.build((None, size))
+        self.keys.build((None, None, size))
+        self.writer.build((None, None, size))
+        self.gate.build((None, None, 3 * size))
+        self.combine.build((None, None, 2 * size))
+        self.project.build((None, size))
+        self.built = True
+
+    def build_from_config(self, config: Any) -> None:
+        self.build()
 
     def encode(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
         """Encodes bodies (B, S). Returns a memory for `attend` and the decoder's initial states (B, H)."""
@@ -266,7 +277,7 @@ def build_copy(shape: Shape) -> Copy:
     if shape.layers > 2:
         raise UsageError(f"layers = {shape.layers}, but the encoder of the variant `copy` has 1 or 2 layers.")
     model = Copy(**asdict(shape))
-    model.build_from_config(None)
+    model.build()
     return model
 
 
