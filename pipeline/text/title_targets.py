@@ -33,8 +33,12 @@ _LABELS: Final = frozenset(
     wip draft error crash
     """.split()  # noqa: SIM905
 )
-_BRACKETED: Final = re.compile(r"\s*\[([^\[\]\n]{1,40})\](?!\()[\s:|-]*")
-_BEFORE_COLON: Final = re.compile(r"\s*([\w./+@#*-]{2,60}(?:(?:, ?| |\()[\w./+@#*)-]{1,60}){0,3}): *(?=\S)")
+_EMOJI: Final = r"(?:\s*[\u2300-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]{1,8})?\s*"
+"""Emoji in front of a prefix, such as the one of `🐛 [Bug]`."""
+_BRACKETED: Final = re.compile(_EMOJI + r"\[([^\[\]\n]{1,40})\](?!\()[\s:|-]*")
+_BEFORE_COLON: Final = re.compile(
+    _EMOJI + r"([\w./+@#*-]{2,60}(?:(?:, ?| |\()[\w./+@#*)-]{1,60}){0,3}): *(?=\S)"
+)
 _WORD: Final = re.compile(r"[^\W_]+")
 STOP_WORDS: Final = frozenset(
     """
@@ -112,7 +116,7 @@ def title_target(title: str, body: str) -> str:
             break
         parts = _WORD.findall(prefix[1].lower())
         if not _LABELS.issuperset(parts):
-            is_path = prefix[0].lstrip().startswith("[") or " " not in prefix[1].replace(", ", ",")
+            is_path = prefix.re is _BRACKETED or " " not in prefix[1].replace(", ", ",")
             if words is None:
                 words = set(_WORD.findall(body.lower()))
             if not is_path or words.issuperset(parts):

@@ -18,6 +18,9 @@ from pipeline.text.title_targets import is_learnable, target_ids, title_target
         ("[Bug] x/tools/cmd/godoc: tree hangs", "tree hangs"),
         ("cmd/compile, runtime: tree hangs", "tree hangs"),
         ("[iOS] tree hangs", "tree hangs"),
+        ("🐛 [Bug] the tree hangs", "the tree hangs"),
+        ("⚠️ Bug: the tree hangs", "the tree hangs"),
+        ("🐛 the tree hangs", "🐛 the tree hangs"),  # no prefix
         ("view: tree hangs", "view: tree hangs"),  # the body has the word
         ("[tree view] hangs often", "[tree view] hangs often"),
         ("If it is closed: tree hangs", "If it is closed: tree hangs"),  # no name, a sentence
