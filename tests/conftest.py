@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.lake.batches import Lake
 from pipeline.tracking import configure_mlflow
-from tests.support import quick_tensorflow, stores
+from tests.support import quick_mlflow, quick_tensorflow, stores
 
 TESTS = Path(__file__).resolve().parent
 LONGEST_FILES = (
@@ -45,6 +45,7 @@ LONGEST_FILES = (
 """These run first, so that at the end no worker has a long file left while the others are idle."""
 
 configure_mlflow()
+quick_mlflow.copy_initial_database()
 quick_tensorflow.skip_graph_optimization()
 gc.disable()  # until all tests are collected: hardly anything of what is imported is garbage
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +14,7 @@ from tests.support import lakes
 @pytest.fixture(scope="session")
 def built_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of a lake with a champion and a release of two days. Nothing may write to it."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # all workers share it
-    return lakes.build_once(folder / "built_lake")
+    return lakes.built_by_first_worker(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date
 from pathlib import Path
 
@@ -19,10 +18,7 @@ THIRD_DAY = date(2024, 1, 3)
 @pytest.fixture(scope="session")
 def two_releases(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of a lake whose current release has a day more than the release before."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # all workers share the lake that this one is a copy of
-    built = lakes.build_once(folder / "built_lake")
+    built = lakes.built_by_first_worker(tmp_path_factory)
     settings = lakes.copy_lake(built, tmp_path_factory.mktemp("two releases") / "lake")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(whole_job, "new_id", lambda: "20991231T000000Z")  # not the second of the release before

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from filelock import FileLock
 
 from pipeline import sample
@@ -22,8 +23,13 @@ DAYS = [date(2024, 1, 1), date(2024, 1, 2)]
 """The days of the release. The hour files have two more."""
 
 
-def build_once(folder: Path) -> Settings:
-    """The settings of a lake in `folder`. The first process that calls this builds it, the others wait."""
+def built_by_first_worker(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of a lake that all workers of a test session share. The first one that calls this builds
+    it, the others wait. Tests must not change it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder /= "built_lake"
     settings = small_settings(folder / "hours", folder / "lake", epochs=2)
     with FileLock(f"{folder}.lock"):
         if not (folder / "complete").exists():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from pipeline.settings import Settings
@@ -13,8 +11,5 @@ from tests.support import lakes
 @pytest.fixture(scope="module")
 def copied_lake(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of a copy of a lake with a release of two days."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # all workers share it
-    built = lakes.build_once(folder / "built_lake")
+    built = lakes.built_by_first_worker(tmp_path_factory)
     return lakes.copy_lake(built, tmp_path_factory.mktemp("served") / "lake")
