@@ -7,21 +7,20 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.tracking import registry
+from pipeline.tracking import registry, sqlite_aliases
 
-_open_sqlite = registry.open_sqlite
 _folder = TemporaryDirectory(prefix="titler-mlflow-")
 
 
 def copy_initial_database() -> None:
     """From now on in this process, a new database of MLflow in SQLite is a copy."""
-    registry.open_sqlite = _copy_and_open
+    registry.open_sqlite = _copy_and_open  # type: ignore[attr-defined]  # a name that the module imports
 
 
 def _copy_and_open(path: Path) -> None:
     if not path.exists() and path.parent.is_dir():
         shutil.copyfile(_initial_database(), path)
-    _open_sqlite(path)
+    sqlite_aliases.open_sqlite(path)
 
 
 @cache
