@@ -172,7 +172,7 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
     airflow = LocalAirflow(LAKE / "airflow", environment)
     airflow.stop()  # an earlier demonstration may have been killed and left processes
     shutil.rmtree(DEMO, ignore_errors=True)
-    DEMO.mkdir()
+    DEMO.mkdir(exist_ok=True)  # in the container image, the folder itself cannot be deleted
     if not days:
         _print_step("Generating two days of sample issues, as GH Archive's hour files")
         _run_titler(airflow, "sample", str(SAMPLE), "--days", "2")
