@@ -25,7 +25,7 @@ from typing import Any
 
 from rich.console import Console
 
-from demo_results import print_results
+from demo_results import print_next_command, print_results
 from local_airflow import REPOSITORY, AirflowError, LocalAirflow, exit_on_signals, tail
 
 DEMO = REPOSITORY / "demo"
@@ -197,6 +197,8 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
     _print_step("What is in the lake now")
     _run_titler(airflow, "status")  # of real days it may say that the titles are withheld
     print_results(LAKE)
+    if (REPOSITORY / "Makefile").exists():  # not in the container image, which has no `make up`
+        print_next_command(LAKE)
 
 
 def main() -> int:

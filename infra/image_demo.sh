@@ -2,7 +2,7 @@
 # Runs the demo of `make demo` in a container of titler:latest, as the image's own user and without a network
 # (`make image-demo`): image_demo.sh [OPTION...]
 #
-# The options are those of `docker run`. The container and its lake are deleted at the end.
+# The options are those of `docker run`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . infra/container_engine.sh
@@ -12,4 +12,5 @@ if ! "$runner" image inspect titler:latest >/dev/null 2>&1; then
   echo "$runner has no image titler:latest. Build it: make image" >&2
   exit 1
 fi
-exec "$runner" run --rm --network none --no-healthcheck "$@" titler:latest python infra/demo.py
+"$runner" run --rm --network none --no-healthcheck "$@" titler:latest python infra/demo.py
+echo "The container is deleted, and its lake with it."
