@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,19 +156,19 @@ def _finding(package: str, version: str, advisory: Mapping[str, Any], affected: 
         version=version,
         names=frozenset({advisory["id"], *advisory.get("aliases", [])}),
         fixed_in=str(min(fixes)) if fixes else "",
-        summary=" ".join(text.split())[:120],
+        summary=textwrap.shorten(text, 120, placeholder="..."),
     )
 
 
 def _add(findings: list[Finding], new: Finding) -> None:
-    for index, known in enumerate(findings):
-        if known.package == new.package and known.names & new.names:
-            findings[index] = Finding(
-                package=known.package,
-                version=known.version,
-                names=known.names | new.names,
-                fixed_in=known.fixed_in or new.fixed_in,
-                summary=known.summary or new.summary,
+    """Adds a finding, or merges it with an earlier one about the same vulnerability."""
+    for index, earlier in enumerate(findings):
+        if earlier.package == new.package and earlier.names & new.names:
+            findings[index] = replace(
+                earlier,
+                names=earlier.names | new.names,
+                fixed_in=earlier.fixed_in or new.fixed_in,
+                summary=earlier.summary or new.summary,
             )
             return
     findings.append(new)
