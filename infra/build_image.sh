@@ -19,6 +19,7 @@ esac
 shift
 
 builder=$(find_builder)
+# --format: images in OCI's format have no health check. --layers: reuses the steps of an earlier build, as Docker does.
 case "$builder" in
   docker) build=(docker build) ;;
   buildah) build=(buildah build --format docker --layers) ;;

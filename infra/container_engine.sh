@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Source this to find the program that builds images or runs containers. Docker comes first, if its engine
-# answers. buildah and podman need no engine, and each sees the images of the other. For Docker they store
-# images in its format: the format of OCI has no health checks.
+# answers. buildah and podman need no engine, and each sees the images of the other.
 
 docker_answers() {
   command -v docker >/dev/null && docker version >/dev/null 2>&1
