@@ -2,12 +2,13 @@
 
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
+LOCKS := requirements.lock infra/gpu.lock infra/bootstrap.lock
 SBOM := .venv/bin/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible
 
-.PHONY: help install hooks emulators postgres lint docs demo up server test test-all lock sbom clean
+.PHONY: help install hooks emulators postgres lint docs demo up server image base-image image-demo test test-all lock sbom audit clean
 
 help:  ## lists the targets (the default)
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 install:  ## sets up .venv from requirements.lock; quick if nothing has changed
 	@infra/install.sh
@@ -39,6 +40,15 @@ server:  ## starts both for a team, in Docker containers, with PostgreSQL, an ob
 	@infra/compose_env.py
 	docker compose --file infra/compose.yaml up --build --detach --wait
 
+image:  ## builds titler:latest with Docker or buildah; GPU=1: titler-gpu:latest; BASE=titler-base:bookworm; OPTIONS="--secret ...": see infra/README.md
+	@infra/build_image.sh $(if $(GPU),gpu,cpu) $(if $(BASE),--build-arg BASE=$(BASE)) $(OPTIONS)
+
+base-image:  ## makes titler-base:bookworm from Debian's packages, for `make image` without a container registry; needs root and mmdebstrap
+	@infra/base_image.sh
+
+image-demo:  ## runs the demo in a container of titler:latest, with Docker or podman; OPTIONS="...": options of `docker run`
+	@infra/image_demo.sh $(OPTIONS)
+
 # mypy needs one core and the tests cannot always use both, so they run at the same time.
 test: install  ## checks style and types, and runs all tests that need neither root nor a server
 	.venv/bin/ruff check $(PYTHON_FILES)
@@ -59,6 +69,10 @@ sbom: install  ## writes build/sbom.json and build/sbom-gpu.json, the packages o
 	@mkdir -p build
 	$(SBOM) infra/image.txt --output-file build/sbom.json
 	$(SBOM) infra/image-gpu.txt --output-file build/sbom-gpu.json
+
+# --strict: without it, pip-audit passes if PyPI answers about no package.
+audit: install  ## asks PyPI for known vulnerabilities of all locked packages; ADVISORIES=FILE: looks into a snapshot instead, without a network
+	$(if $(ADVISORIES),.venv/bin/python infra/audit_locks.py "$(ADVISORIES)" $(LOCKS),.venv/bin/uv tool run --from pip-audit==2.10.1 pip-audit --strict --require-hashes --disable-pip $(LOCKS:%=--requirement %))
 
 clean:  ## removes .venv, the demo, build output and caches; keeps ./lake
 	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

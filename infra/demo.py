@@ -25,7 +25,7 @@ from typing import Any
 
 from rich.console import Console
 
-from demo_results import print_results
+from demo_results import print_next_command, print_results
 from local_airflow import REPOSITORY, AirflowError, LocalAirflow, exit_on_signals, tail
 
 DEMO = REPOSITORY / "demo"
@@ -172,7 +172,7 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
     airflow = LocalAirflow(LAKE / "airflow", environment)
     airflow.stop()  # an earlier demonstration may have been killed and left processes
     shutil.rmtree(DEMO, ignore_errors=True)
-    DEMO.mkdir()
+    DEMO.mkdir(exist_ok=True)  # in the container image, the folder itself cannot be deleted
     if not days:
         _print_step("Generating two days of sample issues, as GH Archive's hour files")
         _run_titler(airflow, "sample", str(SAMPLE), "--days", "2")
@@ -197,6 +197,8 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
     _print_step("What is in the lake now")
     _run_titler(airflow, "status")  # of real days it may say that the titles are withheld
     print_results(LAKE)
+    if (REPOSITORY / "Makefile").exists():  # not in the container image, which has no `make up`
+        print_next_command(LAKE)
 
 
 def main() -> int:

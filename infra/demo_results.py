@@ -44,10 +44,7 @@ WHERE list = 'repository'
 
 def print_results(lake: Path) -> None:
     """Prints five titles, three issues with their suggested duplicates, an issue without one, and the paths
-    of all data.
-
-    Then prints how to open the pages of Airflow and MLflow.
-    """
+    of all data."""
     with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as warehouse:
         titles = warehouse.execute(TITLES).fetchall()
         suggestions = warehouse.execute(SUGGESTIONS).fetchall()
@@ -77,8 +74,12 @@ def print_results(lake: Path) -> None:
     print(f"""
 Lake:       {lake}
 Warehouse:  {lake}/warehouse.duckdb
-MLflow:     sqlite:///{lake}/mlflow.db
+MLflow:     sqlite:///{lake}/mlflow.db""")
 
+
+def print_next_command(lake: Path) -> None:
+    """Prints how to open the pages of Airflow and MLflow."""
+    print(f"""
 To look at the pages of Airflow and MLflow, type this; Ctrl-C stops both:
     TITLER_LAKE__ROOT={shlex.quote(str(lake))} make up""")
 

@@ -31,3 +31,7 @@ export VIRTUAL_ENV=$folder UV_LINK_MODE=${UV_LINK_MODE:-copy}
 # Editable, so that `titler` finds the folder sql/ next to pipeline/, and the DAGs find both.
 "$tools/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
 "$tools/bin/uv" pip uninstall --quiet uv # `uv pip sync` does not remove uv itself
+# Nothing reads these in an image: the headers of TensorFlow, for building extensions, and tests of the packages.
+packages=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+rm -rf "$packages/tensorflow/include"
+find "$packages" -type d -name tests -prune -exec rm -r {} +

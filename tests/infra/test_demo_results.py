@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from demo_results import print_results
+from demo_results import print_next_command, print_results
 
 
 @pytest.fixture
@@ -72,12 +72,18 @@ def test_it_says_for_how_many_issues_a_duplicate_is_suggested(capsys, lake):
     assert "\nA duplicate is suggested for 1 of 2 issues\n" in printed(capsys, lake)
 
 
-def test_it_says_where_everything_lies_and_how_to_open_the_pages(capsys, lake):
+def test_it_says_where_everything_lies(capsys, lake):
     lines = printed(capsys, lake).splitlines()
-    assert lines[-6:] == [
+    assert lines[-3:] == [
         f"Lake:       {lake}",
         f"Warehouse:  {lake}/warehouse.duckdb",
         f"MLflow:     sqlite:///{lake}/mlflow.db",
+    ]
+
+
+def test_the_command_that_opens_the_pages_names_the_lake(capsys, lake):
+    print_next_command(lake)
+    assert capsys.readouterr().out.splitlines() == [
         "",
         "To look at the pages of Airflow and MLflow, type this; Ctrl-C stops both:",
         f"    TITLER_LAKE__ROOT={lake} make up",

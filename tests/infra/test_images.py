@@ -84,7 +84,8 @@ def test_secrets_and_a_lake_never_enter_a_build():
 @pytest.mark.parametrize("path", [CPU, GPU], ids=lambda path: path.name)
 def test_pythons_version_is_one_that_setup_allows(path):
     bases = {line.split()[1] for line in instructions(path) if line.startswith("FROM ")}
-    assert bases == {"python:3.11-slim-bookworm"}
+    assert bases == {"${BASE}"}
+    assert "ARG BASE=python:3.11-slim-bookworm" in instructions(path)
     assert 'python_requires=">=3.11,<3.13"' in (ROOT / "setup.py").read_text()
 
 
@@ -105,10 +106,14 @@ def test_both_differ_in_nothing_but_what_they_are_for():
             if not line.startswith(("LABEL", "ENV", "COPY infra/boot"))
         ]
 
-    only_in_one = set(common(CPU)) ^ set(common(GPU))
-    assert only_in_one == {
-        "RUN ln -s /opt/titler/infra/entrypoints/entrypoint.sh /entrypoint"
-    }  # for probes: the GPU's image runs a task alone
+    only_in_one = set(common(CPU)) - set(common(GPU))
+    assert sorted(only_in_one) == [  # the GPU's image runs a task alone: no probes, and no demo
+        "COPY infra/demo.py infra/demo_results.py infra/local_airflow.py infra/",
+        *(line for line in instructions(CPU) if "/opt/titler/demo" in line),
+        "RUN ln -s /opt/titler/infra/entrypoints/entrypoint.sh /entrypoint",
+    ]
+    only_in_other = set(common(GPU)) - set(common(CPU))
+    assert sorted(only_in_other) == [line for line in instructions(GPU) if "--uid 50000" in line]
 
 
 def test_a_driver_that_gke_mounts_is_found():
@@ -170,6 +175,38 @@ def test_an_image_of_another_kind_is_refused():
     )
     assert refused.returncode == 2
     assert refused.stderr.startswith("install_image.sh: found 'tpu', expected cpu or gpu")
+
+
+def test_settings_of_a_private_index_are_files_of_one_command():
+    """As build arguments or variables, they would stay in the image's history."""
+    for path in (CPU, GPU):
+        (install,) = [
+            line for line in instructions(path) if "install_image.sh" in line and line.startswith("RUN")
+        ]
+        assert re.findall(r"type=secret,id=([^,]+),", install) == [
+            "pip.conf",
+            "uv.toml",
+            "ca-certificates.crt",
+        ]
+        names = [line.split()[1].split("=")[0] for line in instructions(path) if line.startswith("ARG ")]
+        assert names == ["BASE", "REVISION"]
+
+
+def test_without_a_program_that_builds_images_the_error_says_what_to_install(tmp_path):
+    for name in ("bash", "dirname"):
+        (tmp_path / name).symlink_to(f"/usr/bin/{name}")
+    refused = subprocess.run(
+        ["/usr/bin/bash", INFRA / "build_image.sh", "cpu"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines() == [
+        "Nothing that builds images was found. Expected Docker with a running engine, or buildah.",
+        "On Debian: apt-get install buildah crun",
+    ]
 
 
 def test_hadolint_finds_nothing():
