@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
 from pipeline.source import hour_files
+from pipeline.stages import collect
 from tests.support.unpacked_lake import UnpackedLake, unpack
 from tests.upgrade.write_lake import BODY
 
@@ -37,8 +39,16 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> UnpackedLake:
 
 @pytest.fixture
 def titler(old: UnpackedLake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Titler:
-    """Returns a function that runs a verb on the old lake and returns what the verb printed."""
+    """Returns a function that runs a verb on the old lake and returns what the verb printed.
+
+    For `collect`, it is an hour after the last release was planned. Today, all models that are not used
+    would be old enough to be removed.
+    """
     monkeypatch.setenv("TITLER_ALERTS__STALE_AFTER_HOURS", "0")
+    lake = Lake(str(old.folder / "lake"))
+    planned = Pinned(lake, "releases", pinned_names(lake, "releases")[-1]).opened_at
+    soon = datetime.fromisoformat(planned) + timedelta(hours=1)
+    monkeypatch.setattr(collect, "run", partial(collect.run, current_time=soon))
 
     def run(command: str, *arguments: str, settings: str = "settings.toml") -> str:
         options = ["--settings", str(old.folder / settings)]
