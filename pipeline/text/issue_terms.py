@@ -88,7 +88,7 @@ class IssueTerms:
     @staticmethod
     def concatenate(blocks: Sequence[IssueTerms]) -> IssueTerms:
         """Concatenates several objects of this class, in order. Without blocks, the result has no issues."""
-        blocks = [issue_terms([], []), *blocks]
+        blocks = [_NO_ISSUES, *blocks]
         starts = np.cumsum([0, *(block.offsets[-1] for block in blocks[:-1])])
         offsets = [block.offsets[1:] + start for block, start in zip(blocks, starts, strict=True)]
         return IssueTerms(
@@ -334,3 +334,6 @@ def stem(word: str) -> str:
 
 def _single_consonant(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "sl" else word
+
+
+_NO_ISSUES: Final = issue_terms([], [])
