@@ -22,8 +22,11 @@ Numbers = npt.NDArray[np.int64]
 _LARGEST: Final = 127
 _ROUNDING: Final = 4e-6
 """Largest error of a cosine in single precision, apart from the 8 bits."""
-VECTORS_TOGETHER: Final = 1024
-"""Number of vectors that are converted to single precision together, so that they stay in a core's cache."""
+QUERIES_TOGETHER: Final = 8
+"""Largest number of queries in a matrix product."""
+PAIRS_TOGETHER: Final = 1024
+"""Largest number of results of a matrix product. OpenBLAS multiplies matrices that are so small without
+copying them first. And their vectors in single precision stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,19 @@ class CoarseVectors:
 
     def _cosines(self, unit_queries: Vectors, items: Numbers) -> Vectors:
         """Returns approximate cosines, shape (queries, items)."""
-        rows, transposed = rows_of(items), np.ascontiguousarray(unit_queries.T)
-        cosines = np.empty((len(items), len(unit_queries)), np.float32)
-        block = np.empty((VECTORS_TOGETHER, self.numbers.shape[1]), np.float32)
-        for start in range(0, len(items), VECTORS_TOGETHER):
-            own = slice(start, min(start + VECTORS_TOGETHER, len(items)))
+        rows, size = rows_of(items), self.numbers.shape[1]
+        cosines = np.empty((len(unit_queries), len(items)), np.float32)
+        together = PAIRS_TOGETHER // min(len(unit_queries), QUERIES_TOGETHER)
+        block = np.empty((together, size), np.float32)
+        for start in range(0, len(items), together):
+            own = slice(start, min(start + together, len(items)))
             numbers = block[: own.stop - own.start]
             numbers[...] = self.numbers[_slice_of(rows, own)]
-            np.matmul(numbers, transposed, out=cosines[own])
-        cosines *= self.scales[rows][:, None]
-        return np.ascontiguousarray(cosines.T)
+            for first in range(0, len(unit_queries), QUERIES_TOGETHER):
+                queries = slice(first, first + QUERIES_TOGETHER)
+                np.matmul(unit_queries[queries], numbers.T, out=cosines[queries, own])
+        cosines *= self.scales[rows]
+        return cosines
 
 
 def _slice_of(rows: Rows, own: slice) -> Rows:

@@ -10,7 +10,6 @@ import numpy as np
 from pipeline.index.comparison import TEXTS, Listed
 from pipeline.index.queries import Hits
 from pipeline.index.segment import Segment
-from pipeline.index.segment_search import hit_rows
 
 REASONS = ("probability", "title_overlap", "age_days", "similar_text", "group_size", "terms")
 """The keys of a row that say how probable a duplicate is, and why."""
@@ -38,7 +37,11 @@ def rows_with_reasons(name: str, segments: Sequence[Segment], listed: Listed) ->
 
 def rows_with_distances(segments: Sequence[Segment], hits: Hits, columns: list[str]) -> list[dict[str, Any]]:
     """Returns some columns of segments_v1 and the key `distance`, one row per entry of `hits`."""
-    return hit_rows(segments, hits, columns).append_column("distance", [hits.distances]).to_pylist()
+    entries = zip(hits.segments.tolist(), hits.items.tolist(), hits.distances.tolist(), strict=True)
+    return [
+        {**segments[position].row(item, columns), "distance": distance}
+        for position, item, distance in entries
+    ]
 
 
 def rows_without_reasons(

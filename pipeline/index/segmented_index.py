@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, lru_cache
 from typing import Any
@@ -58,6 +58,7 @@ class QueryIssue:
     opened, in microseconds since 1970.
 
     An issue of the index has an id, a repository and a source day. `terms` is None if its segment has none.
+    `words` are those of a text, by term.
     """
 
     vector: Vectors
@@ -66,6 +67,7 @@ class QueryIssue:
     issue_id: int = 0
     repo: str | None = None
     day: str | None = None
+    words: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ GROUP_CANDIDATES = 10
 they would take the places of other candidates."""
 EVERYWHERE_CANDIDATES = 3
 """Number of issues of all repositories that are compared with a query, per issue of its list."""
+_ITEM_BITS = 40
+"""Number of bits for an item in a number that stands for a segment and an item."""
 NOTHING_STORED: Mapping[int, float] = MappingProxyType({})
 
 
@@ -224,13 +226,13 @@ def _slices(hits: Hits, queries: int) -> list[slice]:
 def _terms_of_hits(segments: Sequence[Segment], hits: Hits) -> tuple[IssueTerms, Numbers]:
     """Returns the terms of the issues of some hits, and the position of each hit's issue among them. The
     terms of each issue are read only once."""
-    rows, parts, read = np.empty(len(hits), np.int64), [], 0
-    for position in np.unique(hits.segments).tolist():
-        own = np.flatnonzero(hits.segments == position)
-        items, inverse = np.unique(hits.items[own], return_inverse=True)
-        parts.append(take_terms(segments[position].terms, items))
-        rows[own] = inverse + read
-        read += len(items)
+    issues, rows = np.unique(hits.segments << _ITEM_BITS | hits.items, return_inverse=True)
+    positions, items = issues >> _ITEM_BITS, issues & (1 << _ITEM_BITS) - 1
+    starts = np.flatnonzero(np.diff(positions, prepend=-1)).tolist()
+    parts = [
+        take_terms(segments[int(positions[start])].terms, items[start:end])
+        for start, end in pairwise([*starts, len(items)])
+    ]
     return IssueTerms.concatenate(parts), rows
 
 

@@ -209,7 +209,7 @@ def similar_to(
         neighbours,
         query.since,
     )
-    words = _words(release, query_issue, query)
+    words = _words(release, query_issue)
     limit = settings.index.near_duplicate_distance or release.facts["near_duplicate_distance"]
     return [
         _result_row(row, limit, settings.similar.min_probability, words)
@@ -236,10 +236,10 @@ def _result_row(
     }
 
 
-def _words(release: Pinned, query_issue: QueryIssue, query: SimilarQuery) -> dict[int, str]:
+def _words(release: Pinned, query_issue: QueryIssue) -> Mapping[int, str]:
     """Returns the words of the query, by term."""
     if query_issue.day is None:
-        return term_words(*query.title_and_body)
+        return query_issue.words
     days = release.plan.days
     day = days[bisect_left(days, query_issue.day, key=lambda each: each.day)]
     (row,) = issue_rows(release.lake, release.issues(day), query_issue.issue_id, ["title", "body"])
@@ -260,4 +260,9 @@ def text_query(opened: OpenRelease, query: SimilarQuery) -> QueryIssue:
     vectors = predictor.embed_vectors(body_ids, title_ids if query.title is not None else None)
     title, body = query.title_and_body
     last_day = date.fromisoformat(opened.release.plan.days[-1].day)
-    return QueryIssue(vectors[0], issue_terms([title], [body]), midnight(last_day + timedelta(days=1)))
+    return QueryIssue(
+        vectors[0],
+        issue_terms([title], [body]),
+        midnight(last_day + timedelta(days=1)),
+        words=term_words(title, body),
+    )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -30,6 +33,10 @@ SIMILAR_COLUMNS = (
     "similar_text",
     "group_size",
 )
+
+ROW_GROUPS_REMEMBERED, LARGEST_REMEMBERED = 16, 4 * 2**20
+"""Number of row groups whose columns stay in memory, and the largest size of such a row group, in bytes. Many
+requests are about issues of the same few days."""
 
 
 def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict[str, Any]:
@@ -92,17 +99,26 @@ def issue_rows(
     Reads only the row groups that may have the issue. Raises LakeError if a file is missing or damaged."""
     rows: list[dict[str, Any]] = []
     for file in batch.files:
-        stored = pq.ParquetFile(lake.local_file(batch, file.name), memory_map=True)
+        path = lake.local_file(batch, file.name)
+        stored = pq.ParquetFile(path, memory_map=True)
         names = stored.schema_arrow.names if columns is None else columns
         for group in range(stored.num_row_groups):
-            limits = stored.metadata.row_group(group).column(stored.schema_arrow.names.index("issue_id"))
+            metadata = stored.metadata.row_group(group)
+            limits = metadata.column(stored.schema_arrow.names.index("issue_id"))
             if limits.is_stats_set and not limits.statistics.min <= issue_id <= limits.statistics.max:
                 continue
-            ids = stored.read_row_group(group, ["issue_id"], use_threads=False).column(0)
-            places = pc.indices_nonzero(pc.equal(ids, issue_id))
+            is_small = metadata.total_byte_size <= LARGEST_REMEMBERED
+            read = _row_group if is_small else _row_group.__wrapped__
+            places = pc.indices_nonzero(pc.equal(read(path, group, ("issue_id",)).column(0), issue_id))
             if len(places):
-                rows += stored.read_row_group(group, list(names), use_threads=False).take(places).to_pylist()
+                rows += read(path, group, tuple(names)).take(places).to_pylist()
     return rows
+
+
+@lru_cache(ROW_GROUPS_REMEMBERED)
+def _row_group(path: Path, group: int, columns: tuple[str, ...]) -> pa.Table:
+    """Returns some columns of a row group. The file of a batch never changes."""
+    return pq.ParquetFile(path, memory_map=True).read_row_group(group, list(columns), use_threads=False)
 
 
 def _of_day(release: Pinned, table: str, day: str) -> Manifest:

@@ -88,7 +88,7 @@ class IssueTerms:
     @staticmethod
     def concatenate(blocks: Sequence[IssueTerms]) -> IssueTerms:
         """Concatenates several objects of this class, in order. Without blocks, the result has no issues."""
-        blocks = [issue_terms([], []), *blocks]
+        blocks = [_NO_ISSUES, *blocks]
         starts = np.cumsum([0, *(block.offsets[-1] for block in blocks[:-1])])
         offsets = [block.offsets[1:] + start for block, start in zip(blocks, starts, strict=True)]
         return IssueTerms(
@@ -189,7 +189,7 @@ def term_words(title: str | None, body: str | None) -> dict[int, str]:
     """
     words: dict[int, str] = {}
     for text, is_title in ((_title_text(title or ""), True), (_body_text(body or ""), False)):
-        for word in _WORD.findall(text):
+        for word in dict.fromkeys(_WORD.findall(text)):
             for subword in _parts_of_word(word):
                 for term, _, shown in _terms_of_word(subword, is_title):
                     words.setdefault(term, shown)
@@ -225,6 +225,7 @@ _LABEL: Final = re.compile(
 _SHORTCODE: Final = re.compile(r":[a-z][a-z0-9_]{1,30}:")
 
 
+@lru_cache(maxsize=1)  # wanted for the terms, for the words, and to recognise a program's report
 def _title_text(title: str) -> str:
     """Returns a title without its prefixes, such as `[Bug]:`, unless nothing else would be left."""
     text = whole = _SHORTCODE.sub(" ", plain_title(title))
@@ -334,3 +335,6 @@ def stem(word: str) -> str:
 
 def _single_consonant(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "sl" else word
+
+
+_NO_ISSUES: Final = issue_terms([], [])

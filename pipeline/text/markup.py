@@ -16,10 +16,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from pipeline.text.code_lines import LETTER_OR_DIGIT, with_short_code, without_frames
-from pipeline.text.problem_first import author_lines, problem_first
+from pipeline.text.problem_first import author_lines
 
 JOINER: Final = "\u2060"
 """U+2060 WORD JOINER. `prepare` inserts it where a word such as camelCase is split without a blank. If the
@@ -59,9 +60,12 @@ def prepare_body(text: str, preparation: int) -> str:
     """Prepares the body of an issue for subwords: removes markup and shortens machine output.
 
     There are two ways to prepare a body. `preparation` is the number of one of them: ORIGINAL_PREPARATION, or
-    PROBLEM_FIRST, which also moves the problem to the front.
+    PROBLEM_FIRST, which also moves the problem to the front. If PROBLEM_FIRST would leave no line of the
+    author, it keeps all lines in order.
     """
-    return prepare(text) if preparation == ORIGINAL_PREPARATION else _plain_words(problem_first(_lines(text)))
+    if preparation == ORIGINAL_PREPARATION:
+        return prepare(text)
+    return _plain_words(_author_lines(text) or _lines(text))
 
 
 def author_text(body: str) -> str:
@@ -70,7 +74,12 @@ def author_text(body: str) -> str:
     Code and logs are shortened. Letter case and numbers are kept. Returns "" if the author wrote nothing into
     the issue template.
     """
-    return _without_markup("\n".join(without_frames(author_lines(_lines(body)))))
+    return _without_markup("\n".join(without_frames(_author_lines(body))))
+
+
+@lru_cache(maxsize=1)  # a query's ids and its terms are both made from them
+def _author_lines(body: str) -> list[str]:
+    return author_lines(_lines(body))
 
 
 def plain_title(title: str) -> str:

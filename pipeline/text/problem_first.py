@@ -1,11 +1,10 @@
 """Moves the lines about an issue's problem to the front, and removes the lines of its issue template.
 
-    problem_first(["### Version", "1.2", "### What happened?", "It hangs"]) -> ["It hangs"]
+    author_lines(["### Version", "1.2", "### What happened?", "It hangs"]) -> ["It hangs"]
 
 `template_headings` and `template_lines` recognise the lines of a template. A line that they do not recognise
 is kept, but it may move to the end. A section is the lines below a heading. The lines of a section stay in
-order, and so do several sections about the same subject. If no line of an issue would be left, all its lines
-are kept in order.
+order, and so do several sections about the same subject.
 """
 
 from __future__ import annotations
@@ -52,16 +51,11 @@ _Line = tuple[str, bool]
 """A line, and whether it is a line of a code block."""
 
 
-def problem_first(lines: Sequence[str]) -> list[str]:
+def author_lines(lines: Sequence[str]) -> list[str]:
     """Returns the lines of an issue without its issue template. The lines about the problem come first.
 
-    Code and logs are shortened. If no line of the author would be left, all lines are returned in order.
+    Code and logs are shortened. Returns no line if the author wrote nothing into the template.
     """
-    return author_lines(lines) or list(lines)
-
-
-def author_lines(lines: Sequence[str]) -> list[str]:
-    """Returns the same as `problem_first`, but no line if the author wrote nothing into the template."""
     sections: dict[Section, list[str]] = {section: [] for section in Section}
     problem, environment = Section.PROBLEM, Section.ENVIRONMENT  # quicker in the loop
     section, is_marked = problem, False

@@ -47,6 +47,7 @@ def test_rows_are_read_by_position_in_any_order_and_more_than_once(tmp_path: Pat
         {"issue_id": item, "title": f"t{item}"} for item in items.tolist()
     ]
     assert large.rows(items[:0], ["title"]).to_pylist() == []
+    assert large.row(count - 1, ["issue_id", "title"]) == {"issue_id": count - 1, "title": f"t{count - 1}"}
 
 
 def test_only_a_segment_with_settings_for_annoy_has_an_annoy_index(tmp_path: Path) -> None:
