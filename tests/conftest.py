@@ -21,7 +21,6 @@ TESTS = Path(__file__).resolve().parent
 LONGEST_FILES = (
     "infra/test_compose.py",
     "dags/test_backfill.py",
-    "dags/test_on_bigquery.py",
     "test_docs.py",
     "warehouse/test_contract.py",
     "infra/test_up.py",

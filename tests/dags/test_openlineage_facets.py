@@ -1,7 +1,7 @@
 """What OpenLineage is told of a task, by the provider's own code: what the task's command wrote down, and
 nothing unless someone listens.
 
-The three DAGs' own events are in test_on_bigquery.py.
+The three DAGs' own events are in tests/infra/test_compose.py.
 """
 
 from __future__ import annotations

@@ -265,6 +265,24 @@ class Server:
             time.sleep(PAUSE)
         raise ComposeError(f"{dag} is not done: {states}")
 
+    def task_states(self, dag: str) -> dict[str, str]:
+        """The states of the tasks of a DAG's only run, by task, in the order of their start."""
+        path = f"dags/{dag}/dagRuns/~/taskInstances?order_by=start_date"
+        return {task["task_id"]: task["state"] for task in self.call_airflow(path)["task_instances"]}
+
+    def dump_databases(self) -> str:
+        """PostgreSQL's databases, those of Airflow and MLflow, as SQL."""
+        programs, environment = postgres.programs(), self.environment("postgres")
+        assert programs is not None, postgres.MISSING
+        done = subprocess.run(
+            [programs / "pg_dumpall", "--host", self.hosts["postgres"], "--username", "postgres"],
+            env={**environment, "PGPASSWORD": environment["POSTGRES_PASSWORD"]},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
     def _failure(self, dag: str) -> str:
         tasks = self.call_airflow(f"dags/{dag}/dagRuns/~/taskInstances?state=failed&limit=1")[
             "task_instances"

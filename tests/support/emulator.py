@@ -30,7 +30,7 @@ PROJECT = "titler-test"
 SOURCE_PROJECT = "githubarchive"
 UNCOLLECTED = {"GOGC": "off", "GOMEMLIMIT": "6GiB"}
 """Go's garbage collector is off up to the limit: it frees memory that the emulator's analyser still uses, and
-after table functions, queries fail or the emulator crashes. tests/dags/test_on_bigquery.py, the longest,
+after table functions, queries fail or the emulator crashes. tests/infra/test_compose.py, the longest,
 reaches 5 GB.
 """
 PATIENCE = 60  # seconds for the emulator to start
