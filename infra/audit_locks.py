@@ -14,6 +14,7 @@ import re
 import sys
 import textwrap
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,10 +49,9 @@ def locked_versions(lock: Path) -> dict[str, str]:
     """
     try:
         text = lock.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SnapshotError(
-            f"{lock}: {error.strerror}. Expected a lock, such as requirements.lock"
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text"
+        raise SnapshotError(f"{lock}: {reason}. Expected a lock, such as requirements.lock") from error
     versions: dict[str, str] = {
         canonicalize_name(name): version for name, version in LOCKED_PACKAGE.findall(text)
     }
@@ -73,16 +73,17 @@ def read_advisories(snapshot: Path) -> Iterator[dict[str, Any]]:
 
 
 def _json_files(snapshot: Path) -> Iterator[tuple[str, bytes]]:
-    if snapshot.is_dir():
-        for path in sorted(snapshot.rglob("*.json")):
-            yield str(path.relative_to(snapshot)), path.read_bytes()
-        return
     try:
+        if snapshot.is_dir():
+            for path in sorted(snapshot.rglob("*.json")):
+                yield str(path.relative_to(snapshot)), path.read_bytes()
+            return
         with zipfile.ZipFile(snapshot) as archive:
             for name in archive.namelist():
                 if name.endswith(".json"):
                     yield name, archive.read(name)
-    except (OSError, zipfile.BadZipFile) as error:
+    # RuntimeError: the zip file is encrypted
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise SnapshotError(f"{snapshot}: {error}. Expected a folder or a zip file of advisories") from error
 
 
@@ -110,23 +111,26 @@ def is_affected(version: str, affected: Mapping[str, Any]) -> bool:
     if any(_parse(listed) == installed for listed in affected.get("versions", [])):
         return True
     return any(
-        _in_range(installed, events["events"])
+        _in_range(installed, events.get("events", []))
         for events in affected.get("ranges", [])
-        if events["type"] == "ECOSYSTEM"
+        if events.get("type") == "ECOSYSTEM"
     )
 
 
 def _in_range(installed: Version, events: Sequence[Mapping[str, str]]) -> bool:
-    """OSV's rule: of the events up to the installed version, the last one decides."""
-    decisions: list[tuple[Version, bool]] = []
+    """OSV's rule: of the events up to the installed version, the last one decides.
+
+    Of several events at one version, `last_affected` is the last one, because the version itself is affected.
+    """
+    decisions: list[tuple[Version, int, bool]] = []
     for event in events:
         if "introduced" in event:
-            decisions.append((_parse(event["introduced"]) or FIRST_VERSION, True))
+            decisions.append((_parse(event["introduced"]) or FIRST_VERSION, 1, True))
         elif (fixed := _parse(event.get("fixed", ""))) is not None and fixed <= installed:
-            decisions.append((fixed, False))
+            decisions.append((fixed, 0, False))
         elif (last := _parse(event.get("last_affected", ""))) is not None and last < installed:
-            decisions.append((last, False))
-    return max((decision for decision in decisions if decision[0] <= installed), default=(None, False))[1]
+            decisions.append((last, 2, False))
+    return max((decision for decision in decisions if decision[0] <= installed), default=(None, 0, False))[2]
 
 
 def _parse(version: str) -> Version | None:
@@ -146,8 +150,8 @@ def _finding(package: str, version: str, advisory: Mapping[str, Any], affected: 
     fixes = {
         fixed
         for events in affected.get("ranges", [])
-        if events["type"] == "ECOSYSTEM"
-        for event in events["events"]
+        if events.get("type") == "ECOSYSTEM"
+        for event in events.get("events", [])
         if (fixed := _parse(event.get("fixed", ""))) is not None and fixed > Version(version)
     }
     text = advisory.get("summary") or advisory.get("details") or ""

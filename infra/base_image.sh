@@ -14,7 +14,8 @@ if ! command -v mmdebstrap >/dev/null; then
 fi
 builder=$(find_builder)
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+container=
+trap 'rm -rf "$folder"; [ -z "$container" ] || buildah rm "$container" >/dev/null' EXIT
 
 # Manual pages and translations are left out, as in the image `python`, and apt stores no caches. Licences stay.
 # The name and the name server of this machine do not belong in an image.
@@ -37,7 +38,7 @@ case "$builder" in
     container=$(buildah from scratch)
     buildah add --quiet "$container" "$folder/base.tar" /
     buildah config --cmd python3 "$container"
-    buildah commit --quiet --format docker --rm "$container" "$name"
+    buildah commit --quiet --format docker "$container" "$name"
     ;;
 esac
 "$builder" images "$name"

@@ -171,8 +171,9 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
     days = [one_day] if one_day else days_in(hours) if hours else []
     airflow = LocalAirflow(LAKE / "airflow", environment)
     airflow.stop()  # an earlier demonstration may have been killed and left processes
-    shutil.rmtree(DEMO, ignore_errors=True)
-    DEMO.mkdir(exist_ok=True)  # in the container image, the folder itself cannot be deleted
+    DEMO.mkdir(exist_ok=True)
+    for path in DEMO.iterdir():  # in the container image, the folder itself cannot be deleted
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     if not days:
         _print_step("Generating two days of sample issues, as GH Archive's hour files")
         _run_titler(airflow, "sample", str(SAMPLE), "--days", "2")

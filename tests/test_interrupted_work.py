@@ -35,8 +35,11 @@ from tests.support import lakes
 from tests.support.tables import Content, differences
 
 ROOT = Path(__file__).resolve().parents[1]
-NIGHT = {verb: VERBS[verb] for verb in ("plan", "release", "embed", "predict", "index", "publish")}
-NIGHT = {"extract": ["extract", "--day", "2024-01-03"], "clean": ["clean", "--day", "2024-01-03"], **NIGHT}
+NIGHT = {
+    "extract": ["extract", "--day", "2024-01-03"],
+    "clean": ["clean", "--day", "2024-01-03"],
+    **{verb: VERBS[verb] for verb in ("plan", "release", "embed", "predict", "index", "publish")},
+}
 """The commands that publish release r2 of another day, with the model that there is."""
 
 

@@ -25,8 +25,8 @@ _ROUNDING: Final = 4e-6
 QUERIES_TOGETHER: Final = 8
 """Largest number of queries in a matrix product."""
 PAIRS_TOGETHER: Final = 1024
-"""Largest number of results of a matrix product. OpenBLAS multiplies matrices that are so small without
-copying them first. And their vectors in single precision stay in a core's cache."""
+"""Largest number of results of a matrix product. OpenBLAS multiplies such small matrices without copying them
+first, and their vectors in single precision stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class CoarseVectors:
         """Returns approximate cosines, shape (queries, items)."""
         rows, size = rows_of(items), self.numbers.shape[1]
         cosines = np.empty((len(unit_queries), len(items)), np.float32)
-        together = PAIRS_TOGETHER // min(len(unit_queries), QUERIES_TOGETHER)
+        together = PAIRS_TOGETHER // max(1, min(len(unit_queries), QUERIES_TOGETHER))
         block = np.empty((together, size), np.float32)
         for start in range(0, len(items), together):
             own = slice(start, min(start + together, len(items)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,11 @@ SIMILAR_COLUMNS = (
     "group_size",
 )
 
-ROW_GROUPS_REMEMBERED, LARGEST_REMEMBERED = 16, 4 * 2**20
-"""Number of row groups whose columns stay in memory, and the largest size of such a row group, in bytes. Many
-requests are about issues of the same few days."""
+TABLES_REMEMBERED, LARGEST_REMEMBERED = 16, 4 * 2**20
+"""Number of tables that stay in memory, each with some columns of a row group, and the largest size of such
+a table in bytes. Many requests are about issues of the same few days."""
+_remembered: dict[tuple[Path, int, tuple[str, ...]], pa.Table] = {}
+"""The tables by file, row group and columns. The one that was read last is the last one."""
 
 
 def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict[str, Any]:
@@ -103,22 +104,29 @@ def issue_rows(
         stored = pq.ParquetFile(path, memory_map=True)
         names = stored.schema_arrow.names if columns is None else columns
         for group in range(stored.num_row_groups):
-            metadata = stored.metadata.row_group(group)
-            limits = metadata.column(stored.schema_arrow.names.index("issue_id"))
+            limits = stored.metadata.row_group(group).column(stored.schema_arrow.names.index("issue_id"))
             if limits.is_stats_set and not limits.statistics.min <= issue_id <= limits.statistics.max:
                 continue
-            is_small = metadata.total_byte_size <= LARGEST_REMEMBERED
-            read = _row_group if is_small else _row_group.__wrapped__
-            places = pc.indices_nonzero(pc.equal(read(path, group, ("issue_id",)).column(0), issue_id))
+            ids = _row_group(path, group, ("issue_id",)).column(0)
+            places = pc.indices_nonzero(pc.equal(ids, issue_id))
             if len(places):
-                rows += read(path, group, tuple(names)).take(places).to_pylist()
+                rows += _row_group(path, group, tuple(names)).take(places).to_pylist()
     return rows
 
 
-@lru_cache(ROW_GROUPS_REMEMBERED)
 def _row_group(path: Path, group: int, columns: tuple[str, ...]) -> pa.Table:
-    """Returns some columns of a row group. The file of a batch never changes."""
-    return pq.ParquetFile(path, memory_map=True).read_row_group(group, list(columns), use_threads=False)
+    """Returns some columns of a row group. Remembers them if they are small: a file of a batch never
+    changes."""
+    key = (path, group, columns)
+    table = _remembered.pop(key, None)
+    if table is None:
+        parquet = pq.ParquetFile(path, memory_map=True)
+        table = parquet.read_row_group(group, list(columns), use_threads=False)
+    if table.nbytes <= LARGEST_REMEMBERED:
+        if len(_remembered) >= TABLES_REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+        _remembered[key] = table
+    return table
 
 
 def _of_day(release: Pinned, table: str, day: str) -> Manifest:

@@ -33,11 +33,12 @@ _LABELS: Final = frozenset(
     wip draft error crash
     """.split()  # noqa: SIM905
 )
-_EMOJI: Final = r"(?:\s*[\u2300-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]{1,8})?\s*"
-"""Emoji in front of a prefix, such as the one of `🐛 [Bug]`."""
-_BRACKETED: Final = re.compile(_EMOJI + r"\[([^\[\]\n]{1,40})\](?!\()[\s:|-]*")
+_EMOJI: Final = r"\u203c\u2049\u2122\u2139\u2300-\u2bff\ufe0f\u200d\U0001f000-\U0001faff"
+_LEADING_EMOJI: Final = rf"\s*(?:[{_EMOJI}][{_EMOJI}\s]{{0,11}})?"
+"""Emoji in front of a prefix, such as the one of `🐛 [Bug]`, with the blanks around them."""
+_BRACKETED: Final = re.compile(_LEADING_EMOJI + r"\[([^\[\]\n]{1,40})\](?!\()[\s:|-]*")
 _BEFORE_COLON: Final = re.compile(
-    _EMOJI + r"([\w./+@#*-]{2,60}(?:(?:, ?| |\()[\w./+@#*)-]{1,60}){0,3}): *(?=\S)"
+    _LEADING_EMOJI + r"([\w./+@#*-]{2,60}(?:(?:, ?| |\()[\w./+@#*)-]{1,60}){0,3}): *(?=\S)"
 )
 _WORD: Final = re.compile(r"[^\W_]+")
 STOP_WORDS: Final = frozenset(

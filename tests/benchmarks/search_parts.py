@@ -4,7 +4,8 @@
 
 LAKE is a folder with a published release, as for `serve.py`. The queries are issues of the release's last
 days: as drafts, and by their addresses. A figure is the mean of all queries, in the fastest of several
-rounds. Other programs still make it slower, because they share caches and memory with this one.
+rounds, when everything that a worker remembers of their words, lines and days is in its memory. Other
+programs still make it slower, because they share caches and memory with this one.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def print_parts(opened: OpenRelease, texts: Sequence[dict[str, str]], rounds: in
     hits = candidates(opened, issues, 1)
 
     def compare() -> None:
-        for draft, issue, own in zip(drafts, issues, hits, strict=True):
-            similar_to(opened, draft, issue, NEIGHBOURS, own)
+        for draft, issue, candidate_hits in zip(drafts, issues, hits, strict=True):
+            similar_to(opened, draft, issue, NEIGHBOURS, candidate_hits)
 
     print("| part | CPU ms |")
     print("|---|---:|")
@@ -81,8 +82,10 @@ def print_parts(opened: OpenRelease, texts: Sequence[dict[str, str]], rounds: in
         part = f"its candidates in all repositories, {together} searched together"
         print_time(part, partial(candidates, opened, issues, together), count, rounds)
     print_time("the comparison with its candidates", compare, count, rounds)
-    own = [SimilarQuery(text["body"], text["title"], text["repo"]) for text in texts]
-    print_time("a draft in its repository, all of it", partial(answer, opened, own, 1), count, rounds)
+    in_repository = [SimilarQuery(text["body"], text["title"], text["repo"]) for text in texts]
+    print_time(
+        "a draft in its repository, all of it", partial(answer, opened, in_repository, 1), count, rounds
+    )
     by_address = [SimilarQuery(text["issue_url"]) for text in texts]
     for together in (TOGETHER[0], TOGETHER[-1]):
         part = f"an issue by its address, all of it, {together} searched together"

@@ -64,6 +64,12 @@ def test_a_range_begins_and_ends_as_its_events_say(version, affected):
     assert is_affected(version, {"ranges": [{"type": "ECOSYSTEM", "events": events}]}) is affected
 
 
+@pytest.mark.parametrize(("version", "affected"), [("1.0", True), ("1.1", False)])
+def test_a_range_can_be_one_version(version, affected):
+    events = [{"introduced": "1.0"}, {"last_affected": "1.0"}]
+    assert is_affected(version, {"ranges": [{"type": "ECOSYSTEM", "events": events}]}) is affected
+
+
 def test_versions_are_compared_as_pypi_compares_them():
     assert find_vulnerabilities({"aiohttp": "3.10"}, [advisory()]) == []
     assert is_affected("1.0", {"versions": ["1.0.0"]})
@@ -141,3 +147,15 @@ def test_a_snapshot_that_cannot_be_read_never_counts_as_no_findings(tmp_path, co
     assert refused.returncode == 2
     assert message in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_damaged_zip_file_or_lock_never_counts_as_affected(tmp_path):
+    snapshot, lock = tmp_path / "all.zip", tmp_path / "lock"
+    with zipfile.ZipFile(snapshot, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("PYSEC-2024-26.json", json.dumps(advisory()))
+    whole = snapshot.read_bytes()
+    snapshot.write_bytes(whole[:60] + bytes(20) + whole[80:])
+    assert run(snapshot, "requirements.lock").returncode == 2
+    snapshot.write_bytes(whole)
+    lock.write_bytes(b"aiohttp==\xff")
+    assert run(snapshot, lock).returncode == 2

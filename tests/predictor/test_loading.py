@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.lake.batches import Lake
-from pipeline.networks.in_keras import Shape, build
-from pipeline.predictor.loading import has_accelerator, load_predictor
+from pipeline.networks.in_keras import Network, Shape, build
+from pipeline.predictor.loading import has_accelerator, in_faster_library, load_predictor
 from pipeline.predictor.predictor import LightPredictor, Predictor
 from tests.predictor.small_predictors import SUBWORDS, word_predictor
 
@@ -37,10 +37,23 @@ def stored(predictor: Predictor, folder: Path) -> tuple[Lake, str]:
     return lake, draft.commit().folder
 
 
+def copy_network() -> Network:
+    size = SUBWORDS.body.size
+    return build("copy", Shape(size, size, 8, 8, embedding_size=6, hidden_size=6), seed=1)
+
+
+@pytest.mark.skipif(has_accelerator(), reason="this machine has an accelerator, which Keras uses")
+def test_without_an_accelerator_a_predictor_of_copy_computes_in_numpy_and_one_of_gru_stays_in_keras() -> None:
+    subwords, words = Predictor("m1", copy_network(), SUBWORDS, "titler", 0.2, 16), word_predictor()
+    in_numpy = in_faster_library(subwords)
+    assert isinstance(in_numpy, LightPredictor)
+    assert (in_numpy.name, in_numpy.abstain_below) == ("m1", 0.2)
+    assert in_faster_library(words) is words
+
+
 @pytest.mark.skipif(has_accelerator(), reason="this machine has an accelerator, which Keras uses")
 def test_without_an_accelerator_copy_is_loaded_in_numpy_and_gru_in_keras(tmp_path: Path) -> None:
-    size = SUBWORDS.body.size
-    copy = build("copy", Shape(size, size, 8, 8, embedding_size=6, hidden_size=6), seed=1)
+    copy = copy_network()
     folders = (tmp_path / "copy", tmp_path / "gru")
     for folder in folders:
         (folder / "m1").mkdir(parents=True)

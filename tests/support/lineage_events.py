@@ -11,10 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LineageEvents:
-    """The events in `file`. `addresses` are short names of addresses `NAMESPACE NAME`, by how these begin."""
+    """The events in `file`. `short_names` replaces the beginning of an address `NAMESPACE NAME`."""
 
     file: Path
-    addresses: Mapping[str, str]
+    short_names: Mapping[str, str]
 
     def of_kind(self, kind: str) -> dict[str, dict[str, Any]]:
         """The events of a kind, such as COMPLETE, by task, such as titler_ingest.extract; oldest first."""
@@ -27,9 +27,9 @@ class LineageEvents:
         }
 
     def name(self, dataset: Mapping[str, Any]) -> str:
-        """A dataset's namespace and name, with the beginning replaced as `addresses` says."""
+        """A dataset's namespace and name, with the beginning replaced as `short_names` says."""
         full_name = f"{dataset['namespace']} {dataset['name']}"
-        for beginning, short_name in self.addresses.items():
+        for beginning, short_name in self.short_names.items():
             if full_name.startswith(beginning):
                 return short_name + full_name.removeprefix(beginning)
         return full_name

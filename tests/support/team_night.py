@@ -85,13 +85,13 @@ def team_night(home: Path, account: Path, emulator: Emulator) -> Iterator[TeamNi
         "TITLER_WAREHOUSE__ENDPOINT": emulator.endpoint,
         "TITLER_WAREHOUSE__STORAGE_ENDPOINT": emulator.storage_endpoint,
     }
-    more = {
+    extra_environment = {
         **SMALL_NIGHT,
         **bigquery,
         "TITLER_LAKE__CACHE": str(home / "cache"),
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
     }
-    with Server(home, more) as server, store_credentials(server):
+    with Server(home, extra_environment) as server, store_credentials(server):
         of_tasks = {
             name: value for name, value in server.environment(TASKS).items() if name.startswith("TITLER_")
         }

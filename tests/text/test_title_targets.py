@@ -20,6 +20,8 @@ from pipeline.text.title_targets import is_learnable, target_ids, title_target
         ("[iOS] tree hangs", "tree hangs"),
         ("🐛 [Bug] the tree hangs", "the tree hangs"),
         ("⚠️ Bug: the tree hangs", "the tree hangs"),
+        ("🐛 🔥 [Bug] the tree hangs", "the tree hangs"),
+        ("‼️ Bug: the tree hangs", "the tree hangs"),
         ("🐛 the tree hangs", "🐛 the tree hangs"),  # no prefix
         ("view: tree hangs", "view: tree hangs"),  # the body has the word
         ("[tree view] hangs often", "[tree view] hangs often"),

@@ -43,6 +43,35 @@ def decoder_log_probabilities(network: Network, bodies: np.ndarray, title: list[
     return np.stack(logs, axis=1)
 
 
+def test_a_seed_gives_the_weights_of_earlier_versions() -> None:
+    matrices = {
+        weight.path: float(np.ravel(weight)[0])
+        for weight in build("copy", SHAPE, seed=1).model.trainable_variables
+        if weight.ndim == 2 and not weight.path.endswith("bias")
+    }
+    assert matrices == pytest.approx(
+        {
+            "copy/units/embeddings": -0.0241,
+            "copy/reader/forward_half/gru_cell/kernel": -0.1748,
+            "copy/reader/forward_half/gru_cell/recurrent_kernel": -0.1338,
+            "copy/reader/backward_half/gru_cell/kernel": -0.0597,
+            "copy/reader/backward_half/gru_cell/recurrent_kernel": 0.2875,
+            "copy/rereader/forward_upper_half/gru_cell/kernel": 0.2473,
+            "copy/rereader/forward_upper_half/gru_cell/recurrent_kernel": -0.107,
+            "copy/rereader/backward_upper_half/gru_cell/kernel": -0.2142,
+            "copy/rereader/backward_upper_half/gru_cell/recurrent_kernel": -0.1117,
+            "copy/bridge/kernel": -0.1317,
+            "copy/writer/gru_cell/kernel": 0.2462,
+            "copy/writer/gru_cell/recurrent_kernel": 0.1075,
+            "copy/keys/kernel": -0.1131,
+            "copy/combine/kernel": -0.2321,
+            "copy/project/kernel": -0.3708,
+            "copy/gate/kernel": 0.0966,
+        },
+        abs=1e-4,
+    )
+
+
 def test_the_probabilities_of_all_units_add_up_to_one(random_network: Network) -> None:
     (logs,) = decoder_log_probabilities(random_network, bodies(1), [START, 7, 5])
     assert np.exp(logs).sum(axis=1).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
