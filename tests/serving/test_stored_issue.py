@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.contracts import ISSUES
@@ -33,7 +34,7 @@ def read(lake: Lake, batch: Manifest, issue_id: int) -> list[dict[str, str]]:
 def test_an_issue_is_read_again_from_memory(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = committed(lake, "2024-01-01", "a", "b")
     assert read(lake, batch, 2) == [{"title": "t2", "body": "b"}]
-    monkeypatch.setattr(stored_issue.pq.ParquetFile, "read_row_group", None)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", None)
     assert (read(lake, batch, 2), read(lake, batch, 1)) == (
         [{"title": "t2", "body": "b"}],
         [{"title": "t1", "body": "a"}],
