@@ -389,8 +389,8 @@ def real_issues(count: int) -> tuple[list[str], list[str]]:
     return [rows[number]["body"][:2000] for number in order], [rows[number]["title"] for number in order]
 
 
-def test_real_issues_get_the_same_titles(tmp_path: Path) -> None:
-    texts, titles = real_issues(400)
+def test_800_real_issues_get_the_same_titles(tmp_path: Path) -> None:
+    texts, titles = real_issues(800)
     tokenize = tokenizer("titler")
     body_tokens, title_tokens = tokenize(texts), tokenize(titles)
     body = Vocabulary.fit(Counts.of(body_tokens), 2000, 40, "pre", start_end=False)
@@ -405,7 +405,7 @@ def test_real_issues_get_the_same_titles(tmp_path: Path) -> None:
     def batches(last: int):
         return iter([(ids[0][row : row + 32], ids[1][row : row + 32]) for row in range(0, last, 32)])
 
-    fit(network, lambda _: batches(400), lambda _: batches(64), epochs=7, learning_rate=0.01, patience=7,
+    fit(network, lambda _: batches(800), lambda _: batches(64), epochs=7, learning_rate=0.01, patience=7,
         checkpoint=CheckpointFolder(tmp_path / "checkpoint"), on_epoch=lambda _: None, seed=1)  # fmt: skip
     predictor = Predictor("m1", network, vocabularies, "titler", 0.0, 512)
     predictor.save(tmp_path)
