@@ -24,6 +24,7 @@ RUNTIME = [
     "markupsafe",  # HTML that is escaped already, in the page of `titler report`
     "matplotlib",
     "mlflow==3.17.*",
+    "numkong",  # matrix products of vectors with 8 bits per number
     "numpy",
     "opentelemetry-exporter-otlp-proto-http",  # metrics and traces, if telemetry.otlp_endpoint is set
     "opentelemetry-sdk",

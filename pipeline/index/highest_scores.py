@@ -15,10 +15,11 @@ SCORES_PER_GROUP = 64
 
 
 def highest_scores(
-    scores: Scores, count: int, tie: float, bounds: Scores | None = None
+    scores: Scores, count: int, tie: float | Scores, bounds: Scores | None = None
 ) -> tuple[Numbers, Numbers, Scores]:
-    """Finds the scores that are at least the `count`-th highest score of their row minus `tie`. Returns their
-    rows and their columns, sorted by row and then column. Scores of -inf are left out.
+    """Finds the scores that are at least the `count`-th highest score of their row minus `tie`, which is one
+    number or one per row. Returns their rows and their columns, sorted by row and then column. Scores of -inf
+    are left out.
 
     If `bounds` (rows,) are given, scores below the bound of their row minus `tie` are left out, too. Finite
     bounds make the search faster.
@@ -33,14 +34,19 @@ def highest_scores(
     positions = np.flatnonzero(scores >= lowest[:, None])
     rows, columns = np.divmod(positions, width)
     values = scores.reshape(-1)[positions]
-    falling = np.lexsort((-values, rows))
-    starts = np.searchsorted(rows, np.arange(height))
-    ends = np.append(starts[1:], len(rows))
-    has_enough = ends - starts >= count
-    last = np.full(height, -np.inf, dtype=np.float32)
-    last[has_enough] = values[falling[starts[has_enough] + count - 1]]
+    last = nth_highest(rows, values, height, count)
     is_kept = values >= _lowest(last, tie)[rows]
     return rows[is_kept], columns[is_kept], last
+
+
+def nth_highest(rows: Numbers, values: Scores, height: int, count: int) -> Scores:
+    """Returns the `count`-th highest of the values of each of `height` rows, or -inf if a row has fewer.
+    `rows` has the row of each value, in ascending order."""
+    starts = np.searchsorted(rows, np.arange(height + 1))
+    last = np.full(height, -np.inf, dtype=np.float32)
+    for row in np.flatnonzero(np.diff(starts) >= count).tolist():
+        last[row] = np.partition(values[starts[row] : starts[row + 1]], -count)[-count]
+    return last
 
 
 def _lower_bounds(scores: Scores, count: int) -> Scores:
@@ -55,7 +61,7 @@ def _lower_bounds(scores: Scores, count: int) -> Scores:
     return bounds
 
 
-def _lowest(scores: Scores, tie: float) -> Scores:
+def _lowest(scores: Scores, tie: float | Scores) -> Scores:
     """Returns the lowest scores that count as equal to `scores`. They are finite numbers."""
-    lowest: Scores = np.maximum(scores - np.float32(tie), np.finfo(np.float32).min)
+    lowest: Scores = np.maximum(scores - np.asarray(tie, np.float32), np.finfo(np.float32).min)
     return lowest

@@ -1,7 +1,7 @@
 """A copy of the vectors that a search in all repositories compares one by one, kept in memory by a server.
 
-These are the vectors of all segments without an Annoy index, and those of the few recent issues of a segment
-whose other issues are too old to be searched. All of them are compared in one pass, with 8 bits per number.
+These are the vectors of all segments without an Annoy index, and the recent vectors of the latest segments
+with one. All of them are compared in one pass, with 8 bits per number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.index.coarse_vectors import CoarseVectors
 from pipeline.index.queries import Queries
 from pipeline.index.segment import Numbers, Segment
-from pipeline.index.unit_vectors import Vectors, lengths_of
+from pipeline.index.unit_vectors import Vectors, rows_of
 
 
 @dataclass(frozen=True)
@@ -33,33 +33,35 @@ class RecentVectors:
     coarse: CoarseVectors
 
     @classmethod
-    def of(cls, segments: Sequence[Segment], opened_since: int, exact_items: int) -> RecentVectors | None:
-        """Reads the vectors. A segment with an Annoy index has a part if at most `exact_items` of its items
-        were opened at `opened_since` or later. Returns None if no segment has a part. Raises LakeError if a
-        file is damaged."""
+    def of(cls, segments: Sequence[Segment], opened_since: int, most_items: int) -> RecentVectors | None:
+        """Reads the vectors: those of all segments without an Annoy index, then, from the last segment to the
+        first, those of each segment with one that were opened at `opened_since` or later. A segment with an
+        Annoy index is left out if there would be more than `most_items` vectors with it.
+
+        Returns None if there are no vectors. Raises LakeError if a file is damaged."""
         parts = {
             position: np.arange(segment.items)
             for position, segment in enumerate(segments)
             if segment.items and not segment.has_annoy
         }
-        complete = len(parts)
-        for position, segment in enumerate(segments):
-            if segment.has_annoy and segment.first_created_at < opened_since <= segment.last_created_at:
+        count = sum(map(len, parts.values()))
+        for position, segment in reversed(list(enumerate(segments))):
+            if segment.has_annoy and opened_since <= segment.last_created_at:
                 items = np.flatnonzero(segment.created_at >= opened_since)
-                if len(items) <= exact_items:
+                if count + len(items) <= most_items:
                     parts[position] = items
+                    count += len(items)
         if not parts:
             return None
-        vectors = (
-            segments[position].vectors if place < complete else segments[position].vectors[items]
-            for place, (position, items) in enumerate(parts.items())
-        )
+        incomplete = [position for position, items in parts.items() if len(items) < segments[position].items]
+        for position in incomplete:
+            parts[position] = parts.pop(position)
         return cls(
             opened_since,
             parts,
-            complete,
+            len(parts) - len(incomplete),
             np.concatenate([segments[position].created_at[items] for position, items in parts.items()]),
-            CoarseVectors.joined([CoarseVectors.of(own, lengths_of(own)) for own in vectors]),
+            CoarseVectors.of(segments[position].vectors[rows_of(items)] for position, items in parts.items()),
         )
 
     def segments_for(self, opened_since: int | None) -> list[int]:
@@ -76,9 +78,9 @@ class RecentVectors:
         `queries` must not have ages, and `unit_queries` have the length 1."""
         positions = self.segments_for(queries.opened_since)
         ends = np.cumsum([0, *(len(self.parts[position]) for position in positions)])
-        allowed = np.arange(ends[-1])
+        allowed = np.arange(len(self.created_at)) < ends[-1]
         if queries.opened_since is not None:
-            allowed = allowed[self.created_at[: ends[-1]] >= queries.opened_since]
+            allowed &= self.created_at >= queries.opened_since
         rows, numbers = self.coarse.possibly_nearest(unit_queries, allowed, neighbours)
         segments = np.searchsorted(ends, numbers, side="right") - 1
         pairs = []

@@ -109,12 +109,11 @@ class SegmentedIndex:
         self._recent: RecentVectors | None = None
         self._repository_named = lru_cache(NAMES_REMEMBERED)(self._find_name)
 
-    def prepare_for_many_queries(self) -> None:
+    def prepare_for_many_queries(self, most_items: int) -> None:
         """Keeps a copy of the vectors in memory that a search in all repositories compares one by one, with
-        one byte per number. Raises LakeError if a file is damaged."""
-        self._recent = RecentVectors.of(
-            self._segments, self._months_before(), self._settings.index.exact_items
-        )
+        one byte per number. If there are more than `most_items`, Annoy searches the earlier ones. Raises
+        LakeError if a file is damaged."""
+        self._recent = RecentVectors.of(self._segments, self._months_before(), most_items)
 
     def find(self, url: str) -> QueryIssue:
         """Returns the issue with this URL, in any letter case. Raises UsageError if the issue is not in the

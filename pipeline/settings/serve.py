@@ -50,3 +50,10 @@ class Serve(Section):
         gt=0,
         description="time between two checks whether another release has become current",
     )
+    compared_issues: int = Field(
+        default=1_000_000,
+        ge=0,
+        description="if a draft is compared with all repositories, largest number of issues with which each "
+        "process compares it one by one. Older ones are searched with Annoy, which can miss some. An issue "
+        "takes about 350 bytes of each process",
+    )

@@ -1,16 +1,18 @@
 """Coarse vectors leave out only items that are not among the nearest."""
 
-import numpy as np
+from __future__ import annotations
 
-from pipeline.index.coarse_vectors import CoarseVectors
+import numpy as np
+import pytest
+
+from pipeline.index import coarse_vectors
+from pipeline.index.coarse_vectors import CoarseVectors, Rounded
 from pipeline.index.queries import Vectors
-from pipeline.index.unit_vectors import lengths_of
 from tests.index.literal_segments import random_vectors
 
 SIZE = 16
 VECTORS = random_vectors(2000, SIZE)
-ITEMS = np.arange(len(VECTORS))
-COARSE = CoarseVectors.of(VECTORS, lengths_of(VECTORS))
+ALL = np.ones(len(VECTORS), dtype=bool)
 
 
 def unit_queries(count: int) -> Vectors:
@@ -23,25 +25,44 @@ def cosines(query: Vectors) -> Vectors:
     return stored @ query / np.linalg.norm(stored, axis=1)
 
 
-def test_a_cosine_is_wrong_by_at_most_the_error() -> None:
-    units = VECTORS.astype(np.float64) / np.linalg.norm(VECTORS.astype(np.float64), axis=1, keepdims=True)
-    coarse = COARSE.numbers * COARSE.scales[:, None].astype(np.float64)
-    assert np.linalg.norm(units - coarse, axis=1).max() <= COARSE.error < 0.02
+@pytest.fixture(params=[32_768, 700, 100], ids="{} items per block".format)
+def coarse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> CoarseVectors:
+    monkeypatch.setattr(coarse_vectors, "ITEMS_PER_BLOCK", request.param)
+    return CoarseVectors.of([VECTORS[:50], VECTORS[50:1800], VECTORS[1800:]])
 
 
-def test_the_nearest_items_are_never_left_out_and_most_others_are() -> None:
-    queries = unit_queries(50)
-    rows, items = COARSE.possibly_nearest(queries, ITEMS, 10)
-    for number, query in enumerate(queries):
+def test_a_rounded_vector_is_as_far_from_the_vector_as_its_error_says() -> None:
+    units = unit_queries(100)
+    numbers, scales, errors = Rounded.of(units)
+    distances = np.linalg.norm(numbers * scales[:, None].astype(np.float64) - units, axis=1)
+    assert errors.tolist() == pytest.approx(distances.tolist(), rel=1e-4)
+    assert distances.max() < 0.02
+
+
+@pytest.mark.parametrize("queries", [1, 50])
+def test_the_nearest_items_are_never_left_out_and_most_others_are(
+    coarse: CoarseVectors, queries: int
+) -> None:
+    units = unit_queries(queries)
+    rows, items = coarse.possibly_nearest(units, ALL, 10)
+    for number, query in enumerate(units):
         nearest = np.argsort(-cosines(query))[:10]
         possible = items[rows == number]
         assert set(nearest.tolist()) <= set(possible.tolist())
         assert len(possible) < 100
 
 
-def test_only_the_given_items_are_searched() -> None:
-    every_third = ITEMS[::3]
-    _, possible = COARSE.possibly_nearest(unit_queries(1), every_third, 5)
-    assert set(possible.tolist()) <= set(every_third.tolist())
-    rows, few = COARSE.possibly_nearest(unit_queries(2), every_third[:2], 5)
-    assert (rows.tolist(), few.tolist()) == ([0, 0, 1, 1], [0, 3, 0, 3])
+def test_of_nearly_equal_items_none_is_left_out() -> None:
+    vectors = np.ones((500, SIZE)) + random_vectors(500, SIZE) / 1000
+    coarse = CoarseVectors.of([vectors.astype(np.float16)])
+    _, items = coarse.possibly_nearest(unit_queries(1), np.ones(500, dtype=bool), 10)
+    assert len(items) == 500
+
+
+def test_only_allowed_items_are_found(coarse: CoarseVectors) -> None:
+    every_third = np.arange(len(VECTORS)) % 3 == 0
+    _, possible = coarse.possibly_nearest(unit_queries(1), every_third, 5)
+    assert set(possible.tolist()) <= set(np.flatnonzero(every_third).tolist())
+    two = np.isin(np.arange(len(VECTORS)), [7, 1900])
+    rows, few = coarse.possibly_nearest(unit_queries(2), two, 5)
+    assert (rows.tolist(), few.tolist()) == ([0, 0, 1, 1], [7, 1900, 7, 1900])

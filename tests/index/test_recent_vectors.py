@@ -15,8 +15,8 @@ from pipeline.settings import Index
 from tests.index.literal_segments import ANNOY, random_vectors, row, segment
 
 SIZE = 16
-EXACT_ITEMS = 100
-SETTINGS = Index(exact_items=EXACT_ITEMS)
+EVERYTHING = 30 * 28
+EXACT = Index(exact_items=EVERYTHING)
 DAYS = {day: midnight(date(2015, 1, day)) for day in (1, 5, 9, 10, 21, 28)}
 
 
@@ -32,31 +32,41 @@ def segments(tmp_path_factory: pytest.TempPathFactory) -> list[Segment]:
     return opened
 
 
-def recent_since(segments: list[Segment], day: int) -> RecentVectors:
-    recent = RecentVectors.of(segments, DAYS[day], EXACT_ITEMS)
+def recent_since(segments: list[Segment], day: int, most_items: int) -> RecentVectors:
+    recent = RecentVectors.of(segments, DAYS[day], most_items)
     assert recent is not None
     return recent
 
 
-def test_a_segment_with_an_annoy_index_has_a_part_if_few_of_its_issues_are_recent(
-    segments: list[Segment],
+@pytest.mark.parametrize(
+    ("day", "most_items", "parts"),
+    [
+        (1, 840, {2: 120, 3: 120, 0: 300, 1: 300}),
+        (1, 839, {2: 120, 3: 120, 1: 300}),
+        (1, 0, {2: 120, 3: 120}),
+        (9, 840, {2: 120, 3: 120, 1: 300, 0: 60}),
+        (9, 300, {2: 120, 3: 120, 0: 60}),
+        (21, 840, {2: 120, 3: 120}),
+    ],
+)
+def test_segments_with_an_annoy_index_are_compared_up_to_a_number_of_issues(
+    segments: list[Segment], day: int, most_items: int, parts: dict[int, int]
 ) -> None:
-    sizes = {
-        day: [len(items) for items in recent_since(segments, day).parts.values()] for day in (1, 5, 9, 21)
-    }
-    assert sizes == {1: [120, 120], 5: [120, 120], 9: [120, 120, 60], 21: [120, 120]}
+    recent = recent_since(segments, day, most_items)
+    assert {position: len(items) for position, items in recent.parts.items()} == parts
 
 
 @pytest.mark.parametrize("recent_day", [1, 9, 28])
 @pytest.mark.parametrize("searched_day", [None, 1, 5, 9, 10, 28])
-@pytest.mark.parametrize("queries", [1, 3])
-def test_the_same_issues_are_found(
-    segments: list[Segment], recent_day: int, searched_day: int | None, queries: int
+@pytest.mark.parametrize("queries", [1, 17])
+@pytest.mark.parametrize("most_items", [0, 400, EVERYTHING])
+def test_the_nearest_issues_are_found(
+    segments: list[Segment], recent_day: int, searched_day: int | None, queries: int, most_items: int
 ) -> None:
     vectors = random_vectors(queries, SIZE, seed=2).astype(np.float32)
     query = Queries(vectors, DAYS[searched_day] if searched_day else None)
-    expected = search(segments, query, 5, SETTINGS)
-    hits = search(segments, query, 5, SETTINGS, recent_since(segments, recent_day))
+    expected = search(segments, query, 5, EXACT)
+    hits = search(segments, query, 5, EXACT, recent_since(segments, recent_day, most_items))
     assert hits.queries.tolist() == expected.queries.tolist()
     assert hits.segments.tolist() == expected.segments.tolist()
     assert hits.items.tolist() == expected.items.tolist()
@@ -66,10 +76,10 @@ def test_the_same_issues_are_found(
 def test_of_thousands_of_equal_issues_the_oldest_are_found(tmp_path: Path) -> None:
     rows = [row(number, hour=number // 100) for number in range(2200)]
     segments = [segment(tmp_path / "a", rows, np.ones((len(rows), SIZE)))]
-    recent = RecentVectors.of(segments, DAYS[1], EXACT_ITEMS)
-    hits = search(segments, Queries(np.ones((1, SIZE), np.float32)), 3, SETTINGS, recent)
+    recent = RecentVectors.of(segments, DAYS[1], EVERYTHING)
+    hits = search(segments, Queries(np.ones((1, SIZE), np.float32)), 3, EXACT, recent)
     assert hits.items.tolist() == [0, 1, 2]
 
 
-def test_an_index_whose_segments_all_have_an_annoy_index_needs_no_copy(segments: list[Segment]) -> None:
-    assert RecentVectors.of(segments[:1], DAYS[1], EXACT_ITEMS) is None
+def test_an_index_with_large_segments_only_has_no_copy_if_none_is_wanted(segments: list[Segment]) -> None:
+    assert RecentVectors.of(segments[:1], DAYS[1], 0) is None

@@ -21,7 +21,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.printed_text import configure_logging
 from pipeline.serving.http.tasks import Reply, Task, replies_to
 from pipeline.serving.queries import OpenRelease
-from pipeline.settings import Settings
+from pipeline.settings import Serve, Settings
 from pipeline.threads import use_one_thread
 
 OPENING_TIMEOUT = 900
@@ -45,8 +45,12 @@ class Worker:
 
     def __init__(self, lake: Lake, settings: Settings, release_id: str) -> None:
         self.release_id = release_id
-        # Settings that were read from a file cannot be pickled. A query needs only these sections, no secret.
-        sections = Settings.model_construct(index=settings.index, similar=settings.similar)
+        # Settings that were read from a file cannot be pickled. A query needs only these, and no secret.
+        sections = Settings.model_construct(
+            index=settings.index,
+            similar=settings.similar,
+            serve=Serve(compared_issues=settings.serve.compared_issues),
+        )
         context = multiprocessing.get_context("spawn")
         self._connection, other_end = context.Pipe()
         self._process = context.Process(
@@ -125,7 +129,7 @@ def open_completely(release: Pinned, settings: Settings) -> OpenRelease:
             release.lake.local_copy(segment)
     opened.predictor.predict(["It crashes when I open the settings."])
     if isinstance(opened.index, SegmentedIndex):
-        opened.index.prepare_for_many_queries()
+        opened.index.prepare_for_many_queries(settings.serve.compared_issues)
     _ = release.plan
     for table in (TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name):
         _ = table in release.members and release.members[table]
