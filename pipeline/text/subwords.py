@@ -42,8 +42,8 @@ MAX_TRAINING_ISSUES: Final = 100_000
 merges that split texts into as few units (within 0.1%). All texts are in memory and take about 65 MB."""
 MAX_UNIT_BYTES: Final = 16
 """Maximum length of a unit in bytes. Longer units would be phrases of issue templates."""
-CACHED_WORDS: Final = 200_000
-"""Maximum number of words whose ids are cached, in about 60 MB. Workers encode the same words many times."""
+CACHED_WORDS: Final = 50_000
+"""Maximum number of words whose ids are cached, in about 15 MB. Workers encode the same words many times."""
 
 _WORDS: Final = re.compile(
     rf"\n| ?[^\W\d_]{{1,32}}| ?\d{{1,8}}| ?(?:[^\w\s{JOINER}]|_){{1,8}}"
