@@ -17,7 +17,7 @@ LAYERS = [  # from top to bottom; what stands on one line does not import each o
     "lake networks",
     "contracts",
     "settings",
-    "errors progress usage telemetry provenance decompression threads",
+    "errors progress usage telemetry provenance decompression threads eight_bits",
     "printed_text",
 ]
 HOMES = {  # library -> the folders or modules of pipeline/ that may import it
@@ -39,6 +39,7 @@ HOMES = {  # library -> the folders or modules of pipeline/ that may import it
     "sqlglot": "warehouse",
     "google": "warehouse/bigquery",
     "annoy": "index",
+    "numkong": "eight_bits",
     "ktext": "text",
     "textacy": "text",
     "tokenizers": "text",

@@ -1,27 +1,26 @@
 """Leaves out the items that are certainly not among the nearest of a query.
 
-A copy of the vectors is kept in memory, with 8 bits per number, and so are the queries. NumKong multiplies
-such vectors with the processor's instructions for 8 bits, several times as fast as the stored vectors. The
-cosines are wrong by at most a known error, so an item is left out only if enough others are nearer whatever
-the errors are. The remaining items are few, and are compared exactly.
+A copy of the vectors is kept in memory, with 8 bits per number. It is compared with queries that are rounded
+in the same way, several times as fast as the stored vectors. The cosines are wrong by at most a known error,
+so an item is left out only if enough others are nearer whatever the errors are. The remaining items are few,
+and are compared exactly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
-import numkong
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.eight_bits import Rounded, RoundedRows
 from pipeline.index.highest_scores import highest_scores, nth_highest
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.unit_vectors import VECTORS_PER_BLOCK, Vectors, lengths_of, unit_vectors
 
 Numbers = npt.NDArray[np.int64]
-_LARGEST: Final = 127
 _ROUNDING: Final = 4e-6
 """Largest error of a cosine in single precision, apart from the 8 bits."""
 ITEMS_PER_BLOCK: Final = 32_768
@@ -30,53 +29,26 @@ QUERIES_TOGETHER: Final = 16
 """Largest number of queries in a matrix product."""
 
 
-class Rounded(NamedTuple):
-    """Unit vectors with 8 bits per number: `numbers` (n, size) times `scales` (n,). `errors` (n,) are the
-    distances from the unit vectors."""
-
-    numbers: npt.NDArray[np.int8]
-    scales: Vectors
-    errors: Vectors
-
-    @classmethod
-    def of(cls, units: Vectors) -> Rounded:
-        """Rounds vectors of the length 1, shape (n, size)."""
-        scales = np.abs(units).max(axis=1) / np.float32(_LARGEST)
-        rounded = np.rint(units / scales[:, None])
-        errors = np.linalg.norm(units - rounded * scales[:, None], axis=1)
-        return cls(rounded.astype(np.int8), scales, errors)
-
-    def part(self, own: slice) -> Rounded:
-        """Returns some of the vectors."""
-        return Rounded(self.numbers[own], self.scales[own], self.errors[own])
-
-
-class _Block(NamedTuple):
-    """Vectors of successive items, in the order in which NumKong reads them, and their scales."""
-
-    vectors: numkong.PackedMatrix
-    scales: Vectors
-
-
 @dataclass(frozen=True)
 class CoarseVectors:
     """The rounded unit vectors of n items, in blocks of ITEMS_PER_BLOCK. The last block may be smaller.
     `error` is the largest distance of a rounded vector from the item's unit vector."""
 
-    blocks: tuple[_Block, ...]
+    blocks: tuple[RoundedRows, ...]
     error: float
 
     @classmethod
     def of(cls, matrices: Iterable[EmbeddingMatrix]) -> CoarseVectors:
         """Returns the coarse vectors of all rows of some matrices, shape (items, size), in order."""
         blocks, error = [], 0.0
-        for numbers, scales, errors in _in_blocks(map(Rounded.of, _unit_vectors_of(matrices))):
-            blocks.append(_Block(numkong.dots_pack(numbers), scales))
-            error = max(error, float(errors.max()))
+        for units in _in_blocks(_unit_vectors_of(matrices)):
+            rounded = Rounded.of(units)
+            error = max(error, float(rounded.errors(units).max()))
+            blocks.append(RoundedRows(rounded))
         return cls(tuple(blocks), error)
 
     def __len__(self) -> int:
-        return sum(len(block.scales) for block in self.blocks)
+        return sum(map(len, self.blocks))
 
     def possibly_nearest(
         self, unit_queries: Vectors, allowed: npt.NDArray[np.bool_], count: int
@@ -99,20 +71,20 @@ class CoarseVectors:
         """Returns the pairs of a few queries, of which the first has the number `first`."""
         queries = Rounded.of(unit_queries)
         # A query q and an item b are rounded to q' and b'. Then |q b - q' b'| <= |b - b'| + |q - q'| |b'|.
-        errors = self.error + queries.errors * np.float32(1 + self.error) + np.float32(_ROUNDING)
+        errors = (
+            self.error + queries.errors(unit_queries) * np.float32(1 + self.error) + np.float32(_ROUNDING)
+        )
         ties = 2 * errors / queries.scales
         height, width = len(unit_queries), min(ITEMS_PER_BLOCK, len(allowed))
         scores, bounds = np.empty((height, width), np.float32), np.full(height, -np.inf, np.float32)
         found, start = [], 0
         for block in self.blocks:
-            own = slice(start, start + len(block.scales))
+            own = slice(start, start + len(block))
             start = own.stop
             if not allowed[own].any():
                 continue
-            products = np.asarray(numkong.dots_packed(queries.numbers, block.vectors))
-            scores[:, products.shape[1] :] = -np.inf
-            scores_of_block = scores[:, : products.shape[1]]
-            np.multiply(products, block.scales, out=scores_of_block, dtype=np.float32, casting="unsafe")
+            scores_of_block = block.products(queries.numbers, out=scores[:, : len(block)])
+            scores[:, len(block) :] = -np.inf
             if not allowed[own].all():
                 scores_of_block[:, ~allowed[own]] = -np.inf
             rows, columns, last = highest_scores(scores, count, ties, bounds)
@@ -132,22 +104,17 @@ def _unit_vectors_of(matrices: Iterable[EmbeddingMatrix]) -> Iterator[Vectors]:
             yield unit_vectors(vectors, lengths_of(vectors))
 
 
-def _in_blocks(parts: Iterable[Rounded]) -> Iterator[Rounded]:
-    """Joins and divides the parts, so that each has ITEMS_PER_BLOCK items, except the last."""
-    waiting: list[Rounded] = []
-    items = 0
+def _in_blocks(parts: Iterable[Vectors]) -> Iterator[Vectors]:
+    """Joins and divides the parts, so that each has ITEMS_PER_BLOCK rows, except the last."""
+    waiting: list[Vectors] = []
+    rows = 0
     for part in parts:
         waiting.append(part)
-        items += len(part.scales)
-        while items >= ITEMS_PER_BLOCK:
-            joined = _joined(waiting)
-            yield joined.part(slice(0, ITEMS_PER_BLOCK))
-            waiting = [joined.part(slice(ITEMS_PER_BLOCK, None))]
-            items -= ITEMS_PER_BLOCK
-    if items:
-        yield _joined(waiting)
-
-
-def _joined(parts: list[Rounded]) -> Rounded:
-    numbers, scales, errors = zip(*parts, strict=True)
-    return Rounded(np.concatenate(numbers), np.concatenate(scales), np.concatenate(errors))
+        rows += len(part)
+        while rows >= ITEMS_PER_BLOCK:
+            joined = np.concatenate(waiting)
+            yield joined[:ITEMS_PER_BLOCK]
+            waiting = [joined[ITEMS_PER_BLOCK:]]
+            rows -= ITEMS_PER_BLOCK
+    if rows:
+        yield np.concatenate(waiting)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.index import coarse_vectors
-from pipeline.index.coarse_vectors import CoarseVectors, Rounded
+from pipeline.index.coarse_vectors import CoarseVectors
 from pipeline.index.queries import Vectors
 from tests.index.literal_segments import random_vectors
 
@@ -29,14 +29,6 @@ def cosines(query: Vectors) -> Vectors:
 def coarse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> CoarseVectors:
     monkeypatch.setattr(coarse_vectors, "ITEMS_PER_BLOCK", request.param)
     return CoarseVectors.of([VECTORS[:50], VECTORS[50:1800], VECTORS[1800:]])
-
-
-def test_a_rounded_vector_is_as_far_from_the_vector_as_its_error_says() -> None:
-    units = unit_queries(100)
-    numbers, scales, errors = Rounded.of(units)
-    distances = np.linalg.norm(numbers * scales[:, None].astype(np.float64) - units, axis=1)
-    assert errors.tolist() == pytest.approx(distances.tolist(), rel=1e-4)
-    assert distances.max() < 0.02
 
 
 @pytest.mark.parametrize("queries", [1, 50])
