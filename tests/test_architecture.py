@@ -193,5 +193,5 @@ def test_no_module_lies_loose_in_the_package_unless_it_is_shared_by_all():
     loose = {path.stem for path in PIPELINE.glob("*.py")} - {"__init__"}
     assert loose == {
         *("alerts", "decompression", "errors", "printed_text"),
-        *("progress", "provenance", "telemetry", "threads", "usage"),
+        *("progress", "eight_bits", "provenance", "telemetry", "threads", "usage"),
     }

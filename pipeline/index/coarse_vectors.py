@@ -47,9 +47,6 @@ class CoarseVectors:
             blocks.append(RoundedRows(rounded))
         return cls(tuple(blocks), error)
 
-    def __len__(self) -> int:
-        return sum(map(len, self.blocks))
-
     def possibly_nearest(
         self, unit_queries: Vectors, allowed: npt.NDArray[np.bool_], count: int
     ) -> tuple[Numbers, Numbers]:
