@@ -20,7 +20,7 @@ API = "https://api.github.com"
 
 @dataclass
 class Issue:
-    """A sample issue, as it is after the events so far. `comments` is the number of comments so far."""
+    """The state of a sample issue after its latest event. `comments` is its number of comments."""
 
     id: int
     number: int
