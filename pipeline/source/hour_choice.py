@@ -131,7 +131,7 @@ class HourChoice:
         """One message per base that could not be reached, or that did not deliver some of its files."""
         counts = Counter(rank for rank, _ in self._left_out)
         return [
-            error.message + (f" (and {counts[rank] - 1} more of its files)" if counts[rank] > 1 else "")
+            error.message + (f" (and {counts[rank] - 1} more files)" if counts[rank] > 1 else "")
             for rank, error in sorted(self.unreachable.items())
         ]
 

@@ -43,8 +43,8 @@ def build_network(inputs: TrainingInputs) -> Network | PretrainedNetwork:
 
 
 def origin(network: Network | PretrainedNetwork) -> dict[str, str]:
-    """Returns where the preset of the network comes from, as parameters of the run in MLflow. Empty if the
-    network has no preset."""
+    """Returns the source of the network's preset, as parameters of the run in MLflow. Returns an empty dict
+    if the network has no preset."""
     facts = getattr(network, "origin", None)
     if facts is None:
         return {}
