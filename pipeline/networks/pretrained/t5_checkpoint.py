@@ -88,7 +88,7 @@ def _backbone_arguments(config: Mapping[str, Any], folder: Path) -> dict[str, An
         "num_layers": config["num_layers"],
         "num_heads": config["num_heads"],
         "hidden_dim": config["d_model"],
-        "intermediate_dim": config["d_f"],
+        "intermediate_dim": config["d_ff"],
         "key_value_dim": config["d_kv"],
         "dropout": config.get("dropout_rate", 0.1),
         "activation": gelu_tanh if gated else "relu",
