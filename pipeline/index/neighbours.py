@@ -3,10 +3,10 @@
 The neighbours are stored in a batch of similar_issues_v2 per day. The key of this batch contains everything
 that the neighbours depend on:
 
-- the embeddings and the duplicate openings of the day, and of the days of the release in the
-  `similar.recompute_days` days before it
-- the number of neighbours per list, the distance of near-duplicates, and how many months the search of all
-  repositories looks back
+- the embeddings and the duplicate openings (issues that an earlier day already has) of the day and of the
+  `similar.recompute_days` days before it, as far as they are in the release
+- the number of neighbours per list, the distance of near-duplicates, and the number of months that the search
+  of all repositories goes back
 - the version of the ordering (the weights that give a pair of issues its probability), and the version of the
   terms (the words) that it compares
 

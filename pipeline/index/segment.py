@@ -270,8 +270,11 @@ class Segment:
         except (ValueError, OSError) as error:
             raise _damaged(path, str(error)) from None
         if array.dtype != kind or array.shape != shape:
-            actual = f"it has the shape {array.shape} and the type {array.dtype}"
-            raise _damaged(path, f"{actual}, expected {shape} and {np.dtype(kind)}")
+            raise _damaged(
+                path,
+                f"it has the shape {array.shape} and the type {array.dtype}, expected {shape} and "
+                f"{np.dtype(kind)}",
+            )
         return array.view(np.ndarray)  # the same memory, but np.memmap takes many times longer to index
 
     def _read(self, read: Callable[[], pa.Table]) -> pa.Table:

@@ -225,10 +225,9 @@ class SegmentedIndex:
         """Returns the rows of the requested lists of similar issues. The list of a repository comes first.
 
         In each list, the most probable issue comes first. `hits` are the candidates for the list of all
-        repositories that `hits_everywhere` returned. If `hits` is None, they are searched here.
-
-        An issue of the index is compared with newer issues, too. The probabilities of older issues in its
-        repository are the same as in its stored list.
+        repositories that `hits_everywhere` returned. If `hits` is None, they are searched here. An issue of
+        the index is compared with newer issues, too. The probabilities of older issues in its repository are
+        the same as in its stored list.
 
         A row is a dict with the keys `list`, `issue_url`, `title`, `distance` (angular, 0 to 2),
         `probability`, `title_overlap`, `age_days`, `similar_text`, `group_size` and `terms` (the terms that

@@ -82,7 +82,7 @@ def write(
     `planted.json` describes only the last call.
 
     Raises UsageError if `days` is less than 1, or if `issues_per_day` is not between 60 and 10,000. Also
-    raises UsageError if `directory` is a file, or contains a file for the hour that must be missing.
+    raises UsageError if `directory` is a file, or already contains a file of the hour that must have none.
     """
     _check_size(days, issues_per_day)
     random = Random(f"{seed}/{first_day}")

@@ -1,4 +1,4 @@
-"""Decides which issues of the sample report a recurring problem."""
+"""Chooses some issues of the sample, and rewrites them as reports of a recurring problem."""
 
 from __future__ import annotations
 

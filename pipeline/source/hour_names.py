@@ -79,5 +79,5 @@ def is_hour_file(name: str) -> bool:
 
 
 def is_day_folder(name: str) -> bool:
-    """Returns whether `name` may be a folder of one day, or of a year of such folders."""
+    """Returns whether `name` may be a folder with hour files: the folder of a day, or of a year."""
     return _DAY_FOLDER.fullmatch(name) is not None

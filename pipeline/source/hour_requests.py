@@ -1,5 +1,7 @@
-"""Sends requests to the bases of hour files. A request that fails is sent again, because most errors of a web
-server last only for seconds."""
+"""Sends requests for hour files to a web server, a bucket or a folder. Requests that fail are sent again.
+
+Most errors of a web server last only for seconds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Part of the stage `extract`: reads the hour files of a day, from one base or from several."""
+"""Part of the stage `extract`: reads the hour files of a day, from one or several bases.
+
+A base is a folder or an address that has hour files.
+"""
 
 from __future__ import annotations
 

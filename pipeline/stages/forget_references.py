@@ -46,7 +46,7 @@ class References:
 
     @property
     def lake(self) -> Lake:
-        """The lake."""
+        """The lake whose references are updated."""
         return self.rewriting.lake
 
     def rewrite(self, replaced: Sequence[Manifest]) -> None:

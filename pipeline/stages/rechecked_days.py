@@ -39,8 +39,8 @@ class UnusedExtraction:
     - `made_with`: a fingerprint of the other parameters of the extraction, such as its query.
     - `events_per_hour`: the number of events of each hour (0 to 23) in these files.
     - `still_available`: how much data the source still has, such as "23 of the 24 hours".
-    - `of_rechecks`: whether the record counts only when an earlier day is checked again. Then the day is
-      extracted again if the user requests it.
+    - `of_rechecks`: if true, the record only prevents further checks of the day. If the user requests the day
+      itself, it is extracted again.
     """
 
     batch_id: str

@@ -2,8 +2,8 @@
 
 The batches of the lake are ids of the model's vocabularies. A title network that reads texts (the variant
 `pretrained`) gets the texts of these ids, which its own tokenizer splits. The ids of subwords spell the
-prepared text, so nothing but line breaks is lost. A model of this variant therefore reads the same vectors_v1
-as a model of the variant `copy`, and every later stage works as for any other model.
+prepared text, so only line breaks are lost. A model of this variant therefore reads the same vectors_v1 as a
+model of the variant `copy`, and every later stage works as for any other model.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def origin(network: Network | PretrainedNetwork) -> dict[str, str]:
 
 
 def title_batches(network: Network | PretrainedNetwork, vocabularies: Vocabularies, data: Data) -> Data:
-    """Returns the batches `data`, which are ids of the vocabularies, as ids that the title network reads."""
+    """Converts the batches `data` from ids of the vocabularies to ids that the title network reads."""
     token_ids: Any = getattr(network, "token_ids", None)
     if token_ids is None:
         return data

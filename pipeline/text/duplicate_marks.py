@@ -43,7 +43,8 @@ class IssueReference(NamedTuple):
 
 
 def find_mark(body: str, repo: str, number: int) -> IssueReference | None:
-    """Returns the issue of which a comment calls the commented issue a duplicate, or None.
+    """If a comment calls the commented issue a duplicate of another issue, returns the other issue, else
+    None.
 
     `body` is the text of the comment, in Markdown. `repo` (owner/name) and `number` are those of the
     commented issue. A reference without a repository is to an issue of `repo`.

@@ -179,7 +179,7 @@ class ContrastiveTraining:
 
 
 def take_table(model: Any, rows: Floats) -> None:
-    """Copies the table of another model into `model`, which then need not train its own.
+    """Copies the embedding table of another model into `model`, so that `model` need not train one.
 
     `rows` (V, size) are the rows of the table.
     """
