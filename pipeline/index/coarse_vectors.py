@@ -1,8 +1,8 @@
-"""Makes an exact search faster: leaves out items that are certainly not among the nearest of a query.
+"""Leaves out the items that are certainly not among the nearest of a query.
 
-A copy of the vectors is kept in memory, with 8 bits per number. Comparing the copies is several times as fast
-as comparing the stored vectors. The cosine of a copy is wrong by at most `error`. So an item is left out only
-if enough other items are nearer even with the largest errors. The few remaining items are compared exactly.
+A copy of the vectors is kept in memory, with 8 bits per number. It is compared several times as fast as the
+stored vectors. The cosines are wrong by at most `error`, so an item is left out only if enough others are
+nearer whatever the errors are. The remaining items are few, and are compared exactly.
 """
 
 from __future__ import annotations
@@ -31,11 +31,8 @@ first, and their vectors in single precision stay in a core's cache."""
 
 @dataclass(frozen=True)
 class CoarseVectors:
-    """Copies of the unit vectors of n items, with 8 bits per number.
-
-    The copies are `numbers` (n, size) times `scales` (n,). `error` is the largest distance between a copy and
-    the item's unit vector. So it is also the largest error of a cosine.
-    """
+    """The unit vectors of n items: `numbers` (n, size) times `scales` (n,). `error` is the largest distance
+    of such a vector from the item's unit vector, and so the largest error of a cosine."""
 
     numbers: npt.NDArray[np.int8]
     scales: Vectors
@@ -43,7 +40,7 @@ class CoarseVectors:
 
     @classmethod
     def of(cls, vectors: EmbeddingMatrix, lengths: Lengths) -> CoarseVectors:
-        """Returns the 8-bit copies of n `vectors` (n, size), whose Euclidean lengths are `lengths` (n,)."""
+        """Returns the coarse vectors of some vectors, shape (n, size), with these lengths."""
         numbers, scales = np.empty(vectors.shape, np.int8), np.empty(len(vectors), np.float32)
         error = 0.0
         for start in range(0, len(vectors), VECTORS_PER_BLOCK):
@@ -65,11 +62,8 @@ class CoarseVectors:
         )
 
     def possibly_nearest(self, unit_queries: Vectors, items: Numbers, count: int) -> tuple[Numbers, Numbers]:
-        """Returns all pairs of a query and an item that may be among the query's `count` nearest items.
-
-        The pairs are two arrays: the positions of the queries, and the items. `unit_queries` (queries, size)
-        are vectors of length 1. Only the items in `items` are compared.
-        """
+        """Returns pairs of a query and an item that may be among the query's `count` nearest: positions of
+        queries, and items. `unit_queries` (queries, size) have the length 1."""
         if len(items) <= count:
             return np.repeat(np.arange(len(unit_queries)), len(items)), np.tile(items, len(unit_queries))
         rows, columns, _ = highest_scores(self._cosines(unit_queries, items), count, 2 * self.error)

@@ -17,17 +17,14 @@ SCORES_PER_GROUP = 64
 def highest_scores(
     scores: Scores, count: int, tie: float, bounds: Scores | None = None
 ) -> tuple[Numbers, Numbers, Scores]:
-    """Finds the `count` highest scores of each row, and the scores that are nearly as high as the last of
-    these.
+    """Finds the scores that are at least the `count`-th highest score of their row minus `tie`. Returns their
+    rows and their columns, sorted by row and then column. Scores of -inf are left out.
 
-    "Nearly" means that they are lower by at most `tie`. Returns the rows and the columns of the scores,
-    sorted by row and then column. Scores of -inf are left out.
+    If `bounds` (rows,) are given, scores below the bound of their row minus `tie` are left out, too. Finite
+    bounds make the search faster.
 
-    If `bounds` (rows,) are given, scores that are lower than the bound of their row by more than `tie` are
-    left out, too. Finite bounds make the search faster.
-
-    Also returns the `count`-th highest score of each row, shape (rows,). It is -inf if fewer than `count`
-    scores of the row remain. A row must have more than `count` scores.
+    Also returns the `count`-th highest score of each row, shape (rows,). It is -inf if a row has fewer than
+    `count` such scores. A row must have more than `count` scores.
     """
     height, width = scores.shape
     if bounds is None or not np.isfinite(bounds).all():

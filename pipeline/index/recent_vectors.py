@@ -1,8 +1,7 @@
-"""Keeps copies of vectors in a server's memory, so that a search in all repositories is faster.
+"""A copy of the vectors that a search in all repositories compares one by one, kept in memory by a server.
 
-The copies have 8 bits per number and are compared in one pass. Two kinds of vectors are copied: all vectors
-of the segments without an Annoy index, and the vectors of recent issues in segments in which only a few
-issues are recent enough to be searched.
+These are the vectors of all segments without an Annoy index, and those of the few recent issues of a segment
+whose other issues are too old to be searched. All of them are compared in one pass, with 8 bits per number.
 """
 
 from __future__ import annotations
@@ -20,12 +19,11 @@ from pipeline.index.unit_vectors import Vectors, lengths_of
 
 @dataclass(frozen=True)
 class RecentVectors:
-    """Copies of the vectors of several segments.
+    """Vectors of several segments. `parts` has the items of each segment, by the segment's position in the
+    index. The segments of which all items are kept come first.
 
-    `parts` maps the position of a segment in the index to the items of the segment that are copied. The first
-    `complete` segments in `parts` are copied completely. Of the other segments, only the items that were
-    opened at `opened_since` (microseconds since 1970) or later are copied. `created_at` has the time of each
-    item.
+    `complete` is their number. Of the other segments, the items are kept that were opened at
+    `opened_since` or later, in microseconds since 1970. `created_at` has the time of each item.
     """
 
     opened_since: int
@@ -36,11 +34,9 @@ class RecentVectors:
 
     @classmethod
     def of(cls, segments: Sequence[Segment], opened_since: int, exact_items: int) -> RecentVectors | None:
-        """Reads the vectors of the segments and copies them. Returns None if there are none to copy.
-
-        The recent items of a segment with an Annoy index are copied if at most `exact_items` items were
-        opened at `opened_since` or later. Raises LakeError if a file is damaged.
-        """
+        """Reads the vectors. A segment with an Annoy index has a part if at most `exact_items` of its items
+        were opened at `opened_since` or later. Returns None if no segment has a part. Raises LakeError if a
+        file is damaged."""
         parts = {
             position: np.arange(segment.items)
             for position, segment in enumerate(segments)
@@ -67,22 +63,17 @@ class RecentVectors:
         )
 
     def segments_for(self, opened_since: int | None) -> list[int]:
-        """Returns the positions of the segments that queries with this `opened_since` need not search
-        themselves.
-
-        For these segments, `candidates` finds all issues that the queries allow.
-        """
+        """Returns the positions of the segments for which `candidates` finds all allowed items of queries
+        that have this `opened_since`."""
         is_later = opened_since is not None and opened_since >= self.opened_since
         return list(self.parts)[: None if is_later else self.complete]
 
     def candidates(
         self, queries: Queries, unit_queries: Vectors, neighbours: int
     ) -> list[tuple[int, Numbers, Numbers]]:
-        """Returns, for each segment of `segments_for`, its position and pairs of a query and an item.
-
-        The pairs include the `neighbours` nearest allowed items of each query, of all these segments
-        together. `queries` must not have ages, and `unit_queries` are their vectors with length 1.
-        """
+        """Returns, for each segment of `segments_for`, its position, and pairs of a query and an item. The
+        pairs include the `neighbours` nearest allowed items of each query, of all these segments together.
+        `queries` must not have ages, and `unit_queries` have the length 1."""
         positions = self.segments_for(queries.opened_since)
         ends = np.cumsum([0, *(len(self.parts[position]) for position in positions)])
         allowed = np.arange(ends[-1])

@@ -112,11 +112,8 @@ class SegmentedIndex:
         self._repository_named = lru_cache(NAMES_REMEMBERED)(self._find_name)
 
     def prepare_for_many_queries(self) -> None:
-        """Copies vectors into memory, so that searches in all repositories are faster.
-
-        These are the vectors that such a search compares one by one. They need one byte per number. Raises
-        LakeError if a file is damaged.
-        """
+        """Keeps a copy of the vectors in memory that a search in all repositories compares one by one, with
+        one byte per number. Raises LakeError if a file is damaged."""
         self._recent = RecentVectors.of(
             self._segments, self._months_before(), self._settings.index.exact_items
         )
