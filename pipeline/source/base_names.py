@@ -39,9 +39,10 @@ def base_names(bases: Sequence[HourBase]) -> list[str]:
 
 
 def name_bases(files: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Returns identities of hour files (`ChosenFile.identity`) in which each base is given by its name.
+    """Returns identities of hour files (`ChosenFile.identity`), with the base of each file given by its name.
 
-    Earlier versions of Titler stored the whole path of a local folder.
+    A base is the folder or address that has the file. Earlier versions of Titler stored the whole path of a
+    local folder.
     """
     return [[*file[:3], *map(base_name, file[3:])] for file in files]
 

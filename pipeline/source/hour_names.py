@@ -46,7 +46,8 @@ def name_forms(day: date) -> list[NameForm]:
 
 
 def names_of(form: NameForm, day: date, hour: int) -> list[str]:
-    """Returns the names of an hour file: with the hour as it is, and with the hour in two digits."""
+    """Returns the possible names of an hour file: with an hour such as `7`, and with the same hour as
+    `07`."""
     prefix = f"{form.folder}{day}-" if form.has_day else form.folder
     return [f"{prefix}{digits}{form.ending}" for digits in dict.fromkeys((f"{hour}", f"{hour:02}"))]
 

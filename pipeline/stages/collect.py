@@ -190,7 +190,8 @@ class RetainedBatches:
 
     @classmethod
     def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> RetainedBatches:
-        """Returns what these releases and models need, and what the next release needs."""
+        """Returns the batches and pages that these releases and models need, and those that the next release
+        needs."""
         catalogue = Catalogue.read(lake) or Catalogue.empty()
         references = [_references(subject) for subject in subjects]
         return cls(

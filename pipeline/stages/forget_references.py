@@ -50,7 +50,10 @@ class References:
         return self.rewriting.lake
 
     def rewrite(self, replaced: Sequence[Manifest]) -> None:
-        """Makes everything refer to the new batches instead of the `replaced` ones."""
+        """Updates all pointers, pages and documents, so that they refer to the new batches.
+
+        `replaced` are the batches that have a new batch.
+        """
         self._pages()
         for kind in ("models", "releases"):
             for name in pinned_names(self.lake, kind):
