@@ -42,9 +42,10 @@ class TaughtTitles:
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Keys, Ids]]) -> TaughtTitles:
-        """Joins several `parts` into one object. A part is a pair: the keys of bodies, and their titles.
+        """Combines several `parts` into one TaughtTitles.
 
-        A key is a hash of a body's ids. If several titles have the same key, the first title is used.
+        A part is a pair of arrays: the keys of m bodies (m,), and the ids of the teacher's titles for these
+        bodies (m, title length). If several titles have the same key, the first title is used.
         """
         keys, first = np.unique(np.concatenate([keys for keys, _ in parts]), return_index=True)
         return cls(keys, np.concatenate([titles for _, titles in parts])[first])

@@ -30,12 +30,12 @@ SHUFFLE_BUFFER = 100_000
 def read_rows(
     lake: Lake, manifests: Sequence[Manifest], plan: Plan, subset: Subset, lengths: tuple[int, int]
 ) -> Iterator[Rows]:
-    """Yields three arrays for each Parquet file: bodies, titles and repositories of the issues to read.
+    """Yields the trainable issues of a subset (training, validation or test): three arrays per Parquet file.
 
-    These are the trainable issues in one subset of the split (training, validation or test). An issue that is
-    in several days is read only for its earliest day. `manifests` are the manifests of the batches to read,
-    from the table vectors_v1. Bodies and titles are arrays of ids; a repository is a number. `lengths` are
-    the numbers of ids per body and per title. Raises LakeError if a file is missing or damaged.
+    The arrays are the ids of the bodies, the ids of the titles, and a number for each issue's repository. If
+    an issue is in the data of several days, only its earliest day counts. `manifests` describe the stored
+    batches of the table vectors_v1 to read. `lengths` are the numbers of ids per body and per title. Raises
+    LakeError if a file is missing or damaged.
     """
     for manifest, file in lake.parts(manifests):
         table = lake.read_part(manifest, file)
@@ -57,12 +57,12 @@ class TrainingBatches:
 
     A training batch is a pair (bodies, titles) of arrays of ids, with one row per issue. It has `batch_size`
     issues; the last training batch may have fewer. Without a seed, the issues keep their order. With a seed,
-    each epoch reads the stored batches in a different order, and shuffles the issues in groups of at least
+    each epoch reads the files of the days in a different order, and shuffles the issues in groups of at least
     SHUFFLE_BUFFER. The same seed and epoch give the same training batches. If `run_length` is over 1,
     shuffling keeps issues of a repository together in runs of that length.
 
-    The function `targets`, if there is one, gets bodies and their authors' titles. It returns the titles to
-    learn, and a boolean mask. In the subset `train`, issues whose mask is false are left out.
+    The optional function `targets` takes bodies and their authors' titles. It returns the titles to learn,
+    and a boolean mask. Issues whose mask is false are left out of the subset `train`.
     """
 
     def __init__(

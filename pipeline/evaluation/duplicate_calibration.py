@@ -1,9 +1,11 @@
-"""Fits a curve that corrects a regression's log odds, so that they also hold for other repositories.
+"""Calibrates the log odds that two issues are duplicates, so that they also hold for new repositories.
 
-Two curves are fitted. Platt's method (1999) gives a straight line. Isotonic regression (Zadrozny and Elkan
-2002) gives a staircase, whose steps are joined by straight lines, so that different log odds stay different.
-The curve with the lower Brier score is chosen. It is measured on repositories that the curve was not fitted
-to.
+A logistic regression computes the log odds. A curve then corrects them. Two curves are fitted, and the one
+with the lower Brier score is chosen. Each curve's score is measured on repositories that the curve was not
+fitted to.
+
+Platt's method (1999) gives a straight line. Isotonic regression (Zadrozny and Elkan 2002) gives a step
+function. Its steps are joined by straight lines, so that different log odds stay different.
 """
 
 from __future__ import annotations
@@ -25,20 +27,22 @@ SMALLEST_RISE = 1e-4
 
 @dataclass(frozen=True)
 class LogOddsCurve:
-    """A curve from the regression's log odds to the corrected log odds: points that are joined by straight
-    lines. Both coordinates are ascending. There are at least two points. Outside the points, the line
-    continues with slope 1."""
+    """A curve from the log odds of a regression to the corrected log odds.
+
+    The curve has at least two points, joined by straight lines. Both coordinates are ascending. Before the
+    first point and after the last point, the curve continues with slope 1.
+    """
 
     method: Method
     points: tuple[tuple[float, float], ...]
 
     def __call__(self, log_odds: Floats) -> Floats:
-        """Returns the corrected values of n log odds, (n,)."""
+        """Returns the corrected values of n log odds, shape (n,)."""
         return on_curve(log_odds, self.points)
 
 
 def on_curve(log_odds: Floats, points: Sequence[tuple[float, float]]) -> Floats:
-    """Returns the corrected values of n log odds, (n,). `points` are the points of a LogOddsCurve."""
+    """Returns the corrected values of n log odds, shape (n,). `points` are the points of a LogOddsCurve."""
     raw, calibrated = np.array(points).T
     inside = np.clip(log_odds, raw[0], raw[-1])
     result: Floats = np.interp(inside, raw, calibrated) + (log_odds - inside)
@@ -52,12 +56,18 @@ def choose_curve(
     folds: npt.NDArray[np.int64],
     judged: Bools,
 ) -> tuple[LogOddsCurve, dict[Method, float]]:
-    """Returns the better curve, fitted to all pairs, and the Brier score of each method.
+    """Fits a curve with each method. Returns the better curve, and the Brier scores of both methods.
 
-    The arguments have one value per pair: its log odds, whether it is `marked`, how many pairs it stands for
-    (`weights`), the number of its fold, and whether it counts for the Brier scores (`judged`). Pairs of one
-    repository must be in one fold. The Brier score of a pair is computed with a curve that was fitted to the
-    other folds.
+    Each argument has one value per pair of issues:
+
+    - `log_odds`: the log odds that the pair is a pair of duplicates.
+    - `marked`: whether somebody marked the pair as duplicates.
+    - `weights`: how many pairs this pair stands for.
+    - `folds`: the number of the pair's fold. Pairs of one repository must be in one fold.
+    - `judged`: whether the pair counts for the Brier scores.
+
+    The curve with the lower Brier score is better. For the Brier scores, the pairs of a fold get their
+    probabilities from a curve that was fitted to the other folds. The returned curve is fitted to all pairs.
     """
     brier_scores: dict[Method, float] = {}
     for method, fit in FITS.items():
@@ -72,15 +82,18 @@ def choose_curve(
 
 
 def brier_score(probabilities: Floats, marked: Bools, weights: Floats) -> float:
-    """Returns the weighted mean of the squared difference of probability and outcome (Brier 1950)."""
+    """Returns the Brier score: the weighted mean squared error of the probabilities (Brier 1950).
+
+    The true value of a pair is 1 if it is `marked`, and 0 otherwise. Without pairs, the score is 0.
+    """
     return float(np.average((probabilities - marked) ** 2, weights=weights)) if len(marked) else 0.0
 
 
 def reliability(probabilities: Floats, marked: Bools, weights: Floats) -> list[dict[str, Any]]:
-    """Returns the reliability curve: one row per bin of the probability that has pairs.
+    """Sorts pairs of issues into bins by their probability. Returns one row per bin that is not empty.
 
-    A row has the ends of the bin (`low`, `high`), how many pairs it has (`pairs`, a sum of weights, rounded),
-    their mean `probability`, and the share of them that are `marked`.
+    A row has the limits of the bin (`low` and `high`), the number of its `pairs` (the rounded sum of their
+    weights), their mean `probability`, and the share of them that are `marked` as duplicates.
     """
     rows = []
     bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
@@ -99,17 +112,19 @@ def reliability(probabilities: Floats, marked: Bools, weights: Floats) -> list[d
 
 
 def calibration_error(curve: Sequence[Mapping[str, Any]]) -> float:
-    """Returns the expected calibration error (Naeini 2015): the mean over the bins of a reliability curve,
-    weighted by their pairs, of the absolute difference between the probability and the share of marked
-    pairs."""
+    """Returns the expected calibration error (Naeini 2015) of a curve that `reliability` returned.
+
+    The error of a bin is the absolute difference between its mean probability and its share of marked pairs.
+    The result is the mean error of the bins, weighted by their numbers of pairs.
+    """
     pairs = sum(row["pairs"] for row in curve)
     errors = (row["pairs"] * abs(row["probability"] - row["marked"]) for row in curve)
     return float(sum(errors) / pairs) if pairs else 0.0
 
 
 def _fit_platt(log_odds: Floats, marked: Bools, weights: Floats) -> LogOddsCurve:
-    """Returns Platt's curve. If a class is missing or the slope is not positive, the log odds stay as they
-    are."""
+    """Returns Platt's curve. If all pairs are of one class, or if the slope is not positive, returns a curve
+    that does not change the log odds."""
     slope, intercept = 1.0, 0.0
     if marked.any() and not marked.all():
         from sklearn.linear_model import LogisticRegression
@@ -123,9 +138,12 @@ def _fit_platt(log_odds: Floats, marked: Bools, weights: Floats) -> LogOddsCurve
 
 
 def _fit_isotonic(log_odds: Floats, marked: Bools, weights: Floats) -> LogOddsCurve:
-    """Returns the curve of isotonic regression. Each step becomes a point at its mean log odds. Its share of
-    marks is estimated after adding half a marked and half an unmarked pair (Krichevsky and Trofimov 1981), so
-    that no probability is 0 or 1. If there are fewer than two steps, returns Platt's curve."""
+    """Returns the curve of isotonic regression. If it has fewer than two steps, returns Platt's curve.
+
+    Each step becomes a point at the mean log odds of its pairs. To estimate the step's share of marked pairs,
+    half a marked and half an unmarked pair are added (Krichevsky and Trofimov 1981), so that no probability
+    is 0 or 1.
+    """
     from sklearn.isotonic import IsotonicRegression
 
     steps = IsotonicRegression(out_of_bounds="clip").fit_transform(log_odds, marked, sample_weight=weights)

@@ -1,4 +1,4 @@
-"""The figures of a model's evaluation, as they are stored with the model."""
+"""Describes the file evaluation.json, in which the figures of a model's evaluation are stored."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class _RetrievalKeys(KnownKeys):
 
 
 class _FigureKeys(KnownKeys):
-    """What a promotion reads of the figures. Only models that were compared with a champion have the keys
-    with a default."""
+    """The figures that a promotion reads. Only models that were compared with a champion have the keys that
+    have a default."""
 
     issues: NonNegativeInt
     rougeL: float  # noqa: N815  # the key's name
@@ -32,4 +32,5 @@ EVALUATION = Note(
     "the figures of an evaluation",
     delete_and_run("titler evaluate NAME"),
 )
-"""The note with a model's figures: the file evaluation.json beside its plan."""
+"""Describes the file evaluation.json, which has the figures of a model's evaluation. The file is in the
+folder of the model's plan."""

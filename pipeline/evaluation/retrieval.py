@@ -1,9 +1,9 @@
 """Measures how well embeddings find similar issues.
 
-Nobody has labelled which validation issues are similar, but the body that belongs to a title is known. So
-each issue's title is a query, and the right answer is the issue's own body. A title is embedded as the
-command `titler similar TEXT` embeds a text. Then the bodies of all issues are ordered by their similarity to
-the title. The measure is the rank of the title's own body.
+Nobody has labelled which validation issues are similar, but it is known which body belongs to a title. So
+each issue's title is a query, and the right answer is the body of the same issue. The titles are embedded in
+the same way as TEXT in the command `titler similar TEXT`. The bodies of all issues are ranked by their
+similarity to a title. The measure is the rank of the right body.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ def score_ranks(ranks: Ranks) -> RetrievalScores:
     """Returns the scores of n queries, given the rank of each query's answer.
 
     The scores are the shares of queries whose answer has a rank of at most 1, 5 and 10, and the mean
-    reciprocal rank. `ranks` (n,) has the rank of each query's own answer among all answers. Ranks count from
-    1.
+    reciprocal rank. `ranks` (n,) has the rank of each query's right answer among all answers, counted from 1.
     """
     first, five, ten = (float(np.mean(ranks <= limit)) for limit in (1, 5, 10))
     return RetrievalScores(first, five, ten, mrr=float(np.mean(1 / ranks)))
@@ -92,11 +91,11 @@ def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str
 
 
 def _ranks(count: int, similarity: Callable[[slice], npt.NDArray[Any]]) -> Ranks:
-    """Returns the rank of each query's own answer among all answers, shape (count,).
+    """Returns the rank of each query's right answer among all answers, shape (count,).
 
-    Answer i belongs to query i. Ties take the worst rank. The function `similarity` gets a slice of the
-    queries and returns their similarities to all answers, (queries, answers). To limit the memory, a slice
-    has at most QUERIES_PER_BLOCK queries.
+    Answer i is the right answer to query i. Ties take the worst rank. The function `similarity` gets a slice
+    of the queries and returns their similarities to all answers, (queries, answers). To limit the memory, a
+    slice has at most QUERIES_PER_BLOCK queries.
     """
     ranks = np.zeros(count, np.int64)
     for start in range(0, count, QUERIES_PER_BLOCK):

@@ -28,7 +28,7 @@ ALWAYS_ABSTAIN = 2.0
 class ConfidenceBin:
     """Figures of the titles in one bin of a histogram of confidences.
 
-    The bin has the titles whose confidence is at least `low` and below `high`. The last bin includes the
+    The bin contains the titles whose confidence is at least `low` and below `high`. The last bin includes the
     confidence 1.
     """
 

@@ -1,4 +1,4 @@
-"""Scores predicted titles against those that the authors wrote."""
+"""Scores predicted titles by comparing them with the authors' titles."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Scores:
 
     ROUGE is F1 with Porter stemming, averaged over the titles (Lin 2004, google-research's rouge-score). BLEU
     is computed over the whole list (Papineni 2002, sacreBLEU with its 13a tokenizer). Both are 0 to 100 and
-    ignore case. An empty title means that the model abstained, and has ROUGE 0. ROUGE reads only digits and
-    the letters a to z. If the reference contains none of these, the title has ROUGE 0, too.
+    ignore case. An empty title means that the model abstained. Its ROUGE is 0. ROUGE reads only digits and
+    the letters a to z. If the reference contains none of these characters, the title's ROUGE is 0, too.
     """
 
     rouge1: float

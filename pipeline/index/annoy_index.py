@@ -57,7 +57,8 @@ class Index:
         return np.asarray(self._index.get_item_vector(item), dtype=np.float32)
 
     def nearest(self, vector: Vectors, neighbours: int, search_k: int = -1) -> list[tuple[int, float]]:
-        """Returns (item, angular distance) of the `neighbours` items nearest to `vector`, nearest first.
+        """Returns the `neighbours` items nearest to `vector`, nearest first, as pairs (item, angular
+        distance).
 
         The angular distance is sqrt(2 (1 - cosine)), from 0 to 2. The search is approximate. A higher
         `search_k` makes the search slower and more exact; -1 stands for Annoy's default.

@@ -1,7 +1,7 @@
-"""Compares a query with candidates, and chooses its list of similar issues from them.
+"""Compares an issue or text (the query) with candidates, and chooses the list of similar issues from them.
 
-Issues with the same or nearly the same text form a group, and a list has only the most probable issue of a
-group. So the reports that a robot opens every night do not take the places of other issues.
+Issues with the same or nearly the same text form a group. A list has only the most probable issue of a group,
+so that the reports that a robot opens every night do not take the places of other issues.
 """
 
 from __future__ import annotations
@@ -46,13 +46,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Listed:
-    """The lists of similar issues of one or several queries, one after another. Within a list, the most
-    probable issue comes first.
+    """The lists of similar issues of one or several queries, one after another.
 
-    Each array has one value per listed issue. `segments` and `items` say where the issue is stored.
-    `ages_in_days` is how much older it is than its query. `texts` are numbers like OWN_TEXT. `group_sizes`
-    count the candidates of the same group. `terms` (n, WORDS_SHOWN) are terms that both issues contain, the
-    most telling first. Unused places are 0.
+    Within a list, the most probable issue comes first. Each array has one value per listed issue:
+
+    - `segments` and `items`: where the issue is stored.
+    - `ages_in_days`: how many days it was opened before its query.
+    - `texts`: what its body contains, as one of the numbers OWN_TEXT, SAME_TEXT, NO_TEXT and AUTOMATED.
+    - `group_sizes`: how many candidates are in its group of equal texts.
+    - `terms` (n, WORDS_SHOWN): terms that the issue and its query have in common, the rarest first. Unused
+      places are 0.
     """
 
     segments: Numbers
@@ -80,12 +83,12 @@ class Listed:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A query, and n candidates for its list.
+    """An issue or text (the query), and n candidates for its list of similar issues.
 
     `words` compares words. `query` is the query's position in `words.queries`, and `positions` are the
-    candidates' positions in `words.issues`. `candidates` has the terms of the candidates. `body_hash` is the
-    hash of the query's body. `opened_at` is the time of the query, and `created_at` are the times of the
-    candidates, in microseconds since 1970.
+    positions of the candidates in `words.issues`. `candidates` has the terms of the candidates. `body_hash`
+    is the hash of the query's body. `opened_at` is the time at which the query was opened, and `created_at`
+    are the times of the candidates, in microseconds since 1970.
     """
 
     words: RepositoryWords
@@ -102,7 +105,7 @@ class Comparison:
 
     @property
     def ages_in_days(self) -> Floats:
-        """How much older each candidate is than the query, in days. Negative if it is younger."""
+        """How many days each candidate was opened before the query. Negative if it was opened later."""
         return (self.opened_at - self.created_at) / MICROSECONDS_PER_DAY
 
     def features(self) -> npt.NDArray[np.float32]:
@@ -116,9 +119,11 @@ class Comparison:
         )
 
     def chosen(self, features: npt.NDArray[np.float32], probabilities: Floats, count: int) -> Listed:
-        """Returns the query's list: up to `count` candidates, the most probable first. Of several candidates
-        with equal or nearly equal texts, only the first is listed. Of equally probable candidates, the
-        nearest comes first, then the oldest."""
+        """Returns the query's list: up to `count` candidates, the most probable first.
+
+        Of several candidates with equal or nearly equal texts, only the first is listed. Of equally probable
+        candidates, the nearest comes first, and of equally near candidates, the oldest.
+        """
         order = np.lexsort((self.issue_ids, self.created_at, -self.cosines, -probabilities))
         _, first, group_sizes = np.unique(
             text_groups(self.candidates, self._has_template_body)[order],
@@ -144,8 +149,9 @@ class Comparison:
         )
 
     def _originals(self, candidates: Numbers) -> Numbers:
-        """Returns, for each of some candidates, the place of the first candidate of which it is a near copy,
-        or its own place. The terms of a template's body do not count."""
+        """Returns, for each of some candidates, the place of the first candidate with nearly the same text,
+        or the candidate's own place if there is none. The terms in the body of an unfilled template do not
+        count."""
         terms = take_terms(self.candidates, candidates)
         rows = np.repeat(np.arange(len(candidates)), np.diff(terms.offsets))
         counted = ~self._has_template_body[candidates][rows] | (terms.kinds & IN_TITLE > 0)
@@ -165,9 +171,9 @@ class Comparison:
         return originals
 
     def _common_terms(self, candidates: Numbers) -> npt.NDArray[np.uint32]:
-        """Returns the terms that the query and each of some candidates have in common, (candidates,
-        WORDS_SHOWN). The terms with the largest weights come first. Unused places are 0. Terms without
-        weight, because too many issues have them, are left out."""
+        """Returns the terms that the query has in common with each of some candidates, (candidates,
+        WORDS_SHOWN). The terms with the largest weights come first. Terms that occur in too many issues have
+        no weight and are left out. Unused places are 0."""
         first, end = self.words.queries.offsets[self.query : self.query + 2]
         own = self.words.queries.terms[first:end]
         if not len(own):
@@ -196,18 +202,21 @@ class Comparison:
 
 
 def probabilities_of(ordering: Ordering, features: npt.NDArray[np.float32]) -> Floats:
-    """Returns, for each candidate, the probability that a maintainer would call it a duplicate of the
-    query."""
+    """Returns the probability of each candidate: that a maintainer would call it a duplicate of the query."""
     return ordering.probabilities(features).round(DECIMALS)
 
 
 def text_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Returns a number per issue, equal for issues with the same text.
+    """Returns a number per issue. Issues with the same text have the same number.
 
-    Two issues have the same text if they have the same body. If the body is short, the titles must be the
-    same, too. If the body is only a template's, the titles alone decide. Programs' reports have the same text
-    if their titles differ only in identifiers, such as versions and dates. `has_template_body` says whether
-    an issue has a template's body.
+    Issues have the same text if they have the same body. There are three exceptions:
+
+    - If the body is short, the terms of the titles must be the same, too.
+    - If the body is empty or only a template, the terms of the titles decide.
+    - Reports that programs open have the same text if their titles differ only in identifiers, such as
+      versions and dates.
+
+    `has_template_body` says which issues have only a template as their body.
     """
     groups = issues.body_hashes.copy()
     by_terms = (groups == 0) | has_template_body | issues.automated | _has_short_body(issues)

@@ -1,8 +1,8 @@
-"""Finds the pairs of issues of a repository that a maintainer might call duplicates, as rows of
-duplicate_pairs_v1.
+"""Finds pairs of issues that a maintainer might call duplicates. They are rows of duplicate_pairs_v1.
 
-The view `duplicate_clusters` makes clusters of these pairs. A pair is stored with the day of its newer issue,
-so a nightly run stores the pairs of the new issues and changes no other pairs.
+Both issues of a pair are in the same repository. The view `duplicate_clusters` groups the pairs into
+clusters. A pair is stored with the day of its newer issue. So a nightly run stores the pairs of the new
+issues and does not change earlier pairs.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ the setting."""
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of a newer and an older issue. `queries` has the position of the newer issue among the queries.
-    `segments` and `items` say where the older issue is stored."""
+    """Pairs of a newer and an older issue, with their probabilities.
+
+    `queries` has the position of the newer issue among the queries. `segments` and `items` say where the
+    older issue is stored.
+    """
 
     queries: Numbers
     segments: Numbers
@@ -49,12 +52,12 @@ class Pairs:
 
 
 def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mapping[int, float]) -> Pairs:
-    """Returns the probable pairs of one issue, sorted by the age of the older issue, the oldest first.
-    `query` is the issue's position among the queries. `probabilities` maps the ids of older issues of the
-    same repository to the probabilities of the pairs.
+    """Returns the pairs of one issue whose probability is at least PAIR_PROBABILITY.
 
-    Automated reports are left out, because similar reports need not be about the same problem. The repository
-    must have terms.
+    The pair with the oldest issue comes first. `query` is the issue's position among the queries.
+    `probabilities` maps the ids of older issues in the same repository to the probabilities of the pairs.
+    Reports that programs open are left out, because similar reports need not be about the same problem.
+    `repository` must have terms.
     """
     assert repository.terms is not None
     probable = {id_: value for id_, value in probabilities.items() if value >= PAIR_PROBABILITY}
@@ -67,8 +70,11 @@ def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mappi
 
 
 def pair_rows(issues: pa.Table, segments: Sequence[Segment], pairs: Pairs) -> pa.Table:
-    """Returns the rows of duplicate_pairs_v1 for some pairs, with the source day of the newer issue in the
-    column `day`. `issues` has the columns that `read_items` returns."""
+    """Returns the rows of duplicate_pairs_v1 for some pairs.
+
+    The source day of the newer issue is in the additional column `day`. `issues` has the columns that
+    `read_items` returns.
+    """
     own = issues.take(pa.array(pairs.queries))
     hits = Hits(pairs.queries, pairs.segments, pairs.items, np.zeros(len(pairs)))
     similar = hit_rows(segments, hits, ["issue_id", "issue_url", "title", "day"])

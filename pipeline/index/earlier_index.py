@@ -1,8 +1,8 @@
-"""Reads the index of a release that Titler 0.1 made, so that such a release still answers.
+"""Reads the index of a release that Titler 0.1 made, so that such a release can still be searched.
 
-Titler 0.1 stored one Annoy file per release, with all of its issues, in the table `index`: issues.ann has the
-vectors, and ids.parquet the issue of each item. Nothing writes this form any more. The next release of the
-lake has segments.
+Titler 0.1 stored all issues of a release in one Annoy file, in the table `index`: issues.ann has the vectors,
+and ids.parquet has the issue of each item. This version of Titler does not write such an index: the next
+release will have segments.
 """
 
 from __future__ import annotations
@@ -54,15 +54,18 @@ class EarlierIndex:
         return QueryIssue(self._index.vector(int(matches[-1])), None, 0, row["issue_id"], row["repo"])
 
     def repository(self, name: str) -> str:
-        """Raises UsageError: this index cannot be searched by repository."""
+        """Always raises UsageError, because this index cannot be searched by repository."""
         raise self._cannot("by repository", "--repo")
 
     def similar(
         self, query_issue: QueryIssue, search_request: Search, hits: Hits | None = None
     ) -> list[dict[str, Any]]:
-        """Returns the list of all repositories, like `SegmentedIndex.similar`: by distance, and without
-        reasons. An issue has no other list, and `hits` must be None. Raises UsageError if only the list of a
-        repository is wanted, or only issues since a day: the index does not have the times of its issues."""
+        """Returns the most similar issues of all repositories, the nearest first.
+
+        The rows are those of `SegmentedIndex.similar`, without probabilities and reasons. `hits` must be
+        None. Raises UsageError if the request needs only one repository, or only issues since a day: the
+        index does not have the times of its issues.
+        """
         if not search_request.everywhere:
             raise self._cannot("by repository", "--same-repo")
         if search_request.since is not None:

@@ -27,8 +27,10 @@ ITEMS_PER_BLOCK = 8192
 def export_index(
     release: Pinned, settings: Index, folder: Path, first: date | None, last: date | None
 ) -> int:
-    """Writes the issues of a release into `folder`: their vectors into the Annoy index issues.ann (angular),
-    and one row per item, in the order of the items, into ids.parquet. Returns the number of items.
+    """Writes the index of a release into `folder`, in two files. Returns the number of issues.
+
+    issues.ann is an Annoy index of the issues' vectors, with the metric `angular`. ids.parquet has one row
+    per item of issues.ann, in the same order.
 
     Only issues of the source days from `first` to `last` are written, both included. None means no limit on
     that side. Raises UsageError if there are no such issues, if the release has no index yet, or if Titler
@@ -47,7 +49,7 @@ def export_index(
     count = sum(len(items) for items in selected)
     if not count:
         raise UsageError(
-            f"Release {release.name} has no issue in its index of these source days.",
+            f"The index of release {release.name} has no issue of these source days.",
             "Give other days. To list all days of the lake: titler status",
         )
     _make(folder)

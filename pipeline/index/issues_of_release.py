@@ -1,4 +1,4 @@
-"""Finds the repository of an issue that is not in the index, and says what a release does not have."""
+"""Finds the repository of an issue that is not in the index, and makes the errors for missing issues."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pipeline.lake.pinned import Pinned
 
 
 def repository_of(url: str) -> str:
-    """Returns the repository of an issue's URL: OWNER/NAME. Returns the URL if it has another form."""
+    """Returns the repository (OWNER/NAME) in the URL of an issue. Returns the URL itself if it has another
+    form."""
     path = url.split("/", 3)[-1].rpartition("/issues/")[0]
     return path or url
 
@@ -36,8 +37,8 @@ def unknown_repository(release: Pinned, repo: str) -> UsageError:
 
 
 def missing_issue(release: Pinned, url: str) -> UsageError:
-    """Returns the error for an issue that is not in the index of a release. It says whether the release has
-    the issue."""
+    """Returns the error for an issue that is not in the index of a release. The error says whether the issue
+    is in the release."""
     if repository_in_release(release, url) is not None:
         return UsageError(
             f"The text of {url} contains no word of the model's vocabulary, so no similar issues can be "

@@ -1,4 +1,4 @@
-"""The rows of a list of similar issues, as an answer has them."""
+"""Makes the rows of a list of similar issues, as they are returned to a user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ SHOWN = ["issue_url", "title"]
 
 
 def rows_with_reasons(name: str, segments: Sequence[Segment], listed: Listed) -> list[dict[str, Any]]:
-    """Returns the rows of the list `name`, with the keys that `SegmentedIndex.similar` describes."""
+    """Returns the rows of the list `name`, each with the probability of a duplicate and the reasons for it.
+
+    `name` is "repository" or "everywhere". `SegmentedIndex.similar` describes the keys of a row.
+    """
     hits = Hits(np.zeros(len(listed), np.int64), listed.segments, listed.items, listed.distances)
     reasons = zip(
         listed.probabilities.tolist(),
@@ -36,7 +39,7 @@ def rows_with_reasons(name: str, segments: Sequence[Segment], listed: Listed) ->
 
 
 def rows_with_distances(segments: Sequence[Segment], hits: Hits, columns: list[str]) -> list[dict[str, Any]]:
-    """Returns some columns of segments_v1 and the key `distance`, one row per entry of `hits`."""
+    """Returns one row per entry of `hits`: some columns of segments_v1, and the key `distance`."""
     entries = zip(hits.segments.tolist(), hits.items.tolist(), hits.distances.tolist(), strict=True)
     return [
         {**segments[position].row(item, columns), "distance": distance}
@@ -47,9 +50,11 @@ def rows_with_distances(segments: Sequence[Segment], hits: Hits, columns: list[s
 def rows_without_reasons(
     name: str, rows: list[dict[str, Any]], own_id: int, count: int
 ) -> list[dict[str, Any]]:
-    """Returns the first `count` rows of the list `name`, without the issue `own_id` itself. The rows have the
-    keys that `SegmentedIndex.similar` describes. `rows` have the keys `issue_id`, `issue_url`, `title` and
-    `distance`."""
+    """Returns the first `count` rows of the list `name`, for an index that has no probabilities.
+
+    `SegmentedIndex.similar` describes the keys of a row. `rows` have the keys `issue_id`, `issue_url`,
+    `title` and `distance`. The row of the issue `own_id` itself is left out.
+    """
     similar_rows = [row for row in rows if row["issue_id"] != own_id][:count]
     return [{"list": name, **_without_id(row), **dict.fromkeys(REASONS)} for row in similar_rows]
 

@@ -1,13 +1,14 @@
-"""Measures how well the published similar issues agree with duplicate marks, the comments in which somebody
-calls an issue a duplicate of another one.
+"""Measures how well the published lists of similar issues agree with duplicate marks.
 
-A mark of two issues of one repository is a pair: a newer issue, and the older issue that it repeats. A
-release publishes, for the newer issue, a list of similar issues of its own repository. The older issue should
-have a high rank in this list. The published rows are measured, so nothing is searched again, and only the
-lists and marks of the measured months are read. The older issue of a pair may be much older than these
-months. So segments of earlier months are read, too, until every older issue is found. Only the issues'
-addresses are read from them, and only of repositories that have such a pair. If the index lacks an older
-issue, all segments are read.
+A duplicate mark is a comment in which somebody calls an issue a duplicate of another one. If both issues are
+in one repository, the mark gives a pair: a newer issue, and the older issue that it repeats. For the newer
+issue, a release publishes a list of similar issues in the same repository. The older issue should have a high
+rank in this list.
+
+The published lists are measured, so nothing is searched again. Only the lists and the marks of the measured
+months are read. But the older issue of a pair may have been opened before these months. So earlier segments
+are read, too, the newest first, until every older issue is found. Only the addresses of issues in the pairs'
+repositories are read from them.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ ListTables = Iterable[pa.Table]
 
 
 class MarkedPair(NamedTuple):
-    """Two issues of a repository that somebody called duplicates, by their numbers."""
+    """The numbers of two issues of a repository that somebody called duplicates."""
 
     repo: str
     newer: int
@@ -55,11 +56,11 @@ class MarkedPair(NamedTuple):
 
 
 def marked_pairs(marks: Iterable[pa.Table]) -> list[MarkedPair]:
-    """Returns the pairs that `marks` name, sorted and without repetitions. Marks of two repositories are left
-    out.
+    """Returns the pairs of issues in duplicate marks, sorted and without repetitions.
 
-    `marks` are rows of duplicate_marks_v1 with at least MARK_COLUMNS. Marks that bots made are left out: they
-    say which issues a program found similar, but the programs are to be measured against people.
+    `marks` are rows of duplicate_marks_v1 with at least MARK_COLUMNS. Two kinds of marks are left out: marks
+    about issues of two repositories, and marks that bots made. A bot's mark says which issues another program
+    found similar, but the lists are to be compared with people's decisions.
     """
     pairs = set()
     for table in marks:
@@ -72,9 +73,11 @@ def marked_pairs(marks: Iterable[pa.Table]) -> list[MarkedPair]:
 
 
 def sample_repositories(pairs: Sequence[MarkedPair], limit: int = MAX_PAIRS) -> list[MarkedPair]:
-    """Returns all pairs of some repositories, sorted. Repositories are added until they have at least `limit`
-    pairs together. If there are fewer pairs, all are returned. Which repositories are chosen depends on their
-    names only."""
+    """Returns all pairs of some repositories, sorted.
+
+    Repositories are added until their pairs are at least `limit`. If there are fewer pairs in total, all are
+    returned. The order in which repositories are added depends only on their names.
+    """
     sampled: list[MarkedPair] = []
     by_repo = defaultdict(list)
     for pair in pairs:
@@ -88,20 +91,23 @@ def sample_repositories(pairs: Sequence[MarkedPair], limit: int = MAX_PAIRS) -> 
 
 @dataclass(frozen=True)
 class StoredPair:
-    """The addresses of the issues of a marked pair. `older_url` is None if the index does not have the older
-    issue."""
+    """The addresses of two issues that somebody called duplicates.
+
+    `older_url` is None if the older issue is not in the index.
+    """
 
     newer_url: str
     older_url: str | None
 
 
 def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair], first_day: int) -> list[StoredPair]:
-    """Returns the pairs whose newer issue is in the index and was opened on the source day `first_day` (days
-    since 1970) or later. `segments` are all segments of the index, in order. Raises LakeError if a file is
-    damaged.
+    """Returns the marked pairs whose newer issue is recent and in the index, with the issues' addresses.
 
-    The newer issues are looked up only in segments that have such days. The older issues are also looked up
-    in the earlier segments, the newest segment first, until all are found.
+    An issue is recent if it was opened on the source day `first_day` (days since 1970) or later. `segments`
+    are all segments of the index, in order. Raises LakeError if a file is damaged.
+
+    The newer issues are looked up only in the segments that have recent days. The older issues are also
+    looked up in the earlier segments, the newest segment first, until all are found.
     """
     recent = [segment for segment in segments if segment.last_source_day >= first_day]
     earlier = [segment for segment in segments if segment.last_source_day < first_day]
@@ -124,8 +130,8 @@ def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair], first_d
 
 
 def _stored_issues(segment: Segment, numbers: Set[_Number]) -> dict[_Number, tuple[str, int]]:
-    """Returns the address and the source day of each of the issues `numbers` that the segment has. Reads all
-    their repositories at once."""
+    """Finds issues in a segment. Returns the address and the source day of each issue of `numbers` that the
+    segment has. The issues of all repositories are read at once."""
     repos = sorted({repo for repo, _ in numbers})
     slices = sorted(segment.of_repositories(pa.array(repos, pa.string())).items())
     if not slices:
@@ -149,12 +155,13 @@ def measure_release(
 ) -> dict[str, Any] | None:
     """Returns the figures of `score_pairs` for a release, or None if no marked pair can be measured.
 
-    If any of the measured lists has a learned ordering, only the repositories from which no ordering is
-    learned (`is_held_out`) are measured. The figure `repositories` is then `held out`, otherwise `all`.
-
-    A mark of the release counts if its newer issue was opened in the month of the release's last day, or in
-    the `months` months before it. `segments` are all segments of the release, and `neighbours` its batches of
+    A mark counts if its newer issue was opened in the month of the release's last day, or in the `months`
+    months before it. `segments` are all segments of the release, and `neighbours` are its batches of
     similar_issues_v2.
+
+    Some lists may be ordered by weights that were learned from marks. Then only the repositories for which
+    `is_held_out` is true are measured: nothing was learned from these. The figure `repositories` says which
+    repositories were measured: `held out` or `all`.
     """
     lake, days = release.lake, release.plan.days
     if DUPLICATE_MARKS.name not in release.members or not days:
@@ -173,8 +180,11 @@ def measure_release(
 
 
 def read_columns(lake: Lake, batches: Iterable[Manifest], columns: list[str]) -> Iterator[pa.Table]:
-    """Yields some columns of each file of some batches. If the lake is a bucket, a file is fetched once;
-    later runs read it from `lake.cache`. Raises LakeError if a file is damaged."""
+    """Yields the columns `columns` of each file of the batches.
+
+    If the lake is a bucket, a file is downloaded only once, into `lake.cache`. Raises LakeError if a file is
+    damaged.
+    """
     for batch in batches:
         for file in batch.files:
             if file.rows:
@@ -195,15 +205,16 @@ def score_pairs(
     `pairs` are the marked pairs whose newer issues were opened on the days of `lists`. The result has these
     keys:
 
-    - `pairs`: number of pairs; `pairs_without_older`: number of further pairs, which no search can find,
-      because their older issue is not in the index
+    - `pairs`: number of pairs whose issues are both in the index
+    - `pairs_without_older`: number of pairs whose older issue is not in the index, so that no search can find
+      it
     - `recall_at_1`, `recall_at_5`, `recall_at_10`: share of the pairs whose older issue is among the first 1,
       5 or 10 of the newer issue's list of its own repository
-    - `suggested`: number of suggestions (listed issues with at least `min_probability`) for all issues of
-      these days in the repositories that have a pair; `suggested_marked`: number of suggestions that are
-      marked as duplicates
+    - `suggested`: number of suggestions (listed issues with a probability of at least `min_probability`), in
+      all lists of the repositories that have a pair
+    - `suggested_marked`: number of suggestions that are marked as duplicates
     - `precision`: `suggested_marked` divided by `suggested`; None if nothing is suggested. It is a lower
-      bound, because marks come late, and many duplicates are never marked
+      bound, because many duplicates are marked late or never
     """
     complete = [pair for pair in pairs if pair.older_url is not None]
     if not complete:

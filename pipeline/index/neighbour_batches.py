@@ -1,7 +1,7 @@
-"""Makes the batches of similar_issues_v2 and duplicate_pairs_v1 of the days of a release.
+"""Makes a day's batches of similar_issues_v2 and duplicate_pairs_v1, for the days of a release.
 
-A day is divided into shards of consecutive issues: most days are one shard. A Dask task searches the
-neighbours of several small days, or of one shard of a large day.
+A day's issues are divided into shards, in order. Most days have only one shard. A Dask task searches the
+neighbours of the issues of one shard of a large day, or of several small days.
 """
 
 from __future__ import annotations
@@ -40,8 +40,12 @@ ISSUES_WORTH_A_CLUSTER = 10_000
 
 @dataclass(frozen=True)
 class Shard:
-    """Consecutive issues of a day: those with the number `number`, from 0, of `shards` parts of equal size.
-    Its rows are one file of each of the day's two batches, which are `similar` and `pairs`."""
+    """Consecutive issues of a day: one of `shards` parts of equal size. `number` is the number of the part,
+    from 0.
+
+    The rows of a shard are written to one file in each of the day's two batches. `similar` and `pairs` have
+    the finished files of these batches.
+    """
 
     day: NeighbourDay
     number: int
@@ -56,11 +60,12 @@ class Shard:
 
     @property
     def issue_count(self) -> int:
-        """The number of its issues, which may be one less."""
+        """The approximate number of issues of the shard: the true number may be smaller by one."""
         return -(-self.day.day.issue_count // self.shards)
 
     def rows_of_day(self, issues: int) -> slice:
-        """Returns which of the `issues` issues of the day are those of the shard."""
+        """Returns the positions of the shard's issues among the day's issues. `issues` is the number of the
+        day's issues."""
         bounds = np.linspace(0, issues, self.shards + 1).astype(int).tolist()
         return slice(bounds[self.number], bounds[self.number + 1])
 
@@ -74,7 +79,7 @@ class ShardFiles:
 
 
 class DayDrafts:
-    """The two batches of a day that are being made."""
+    """The drafts of a day's two batches: similar_issues_v2 and duplicate_pairs_v1."""
 
     def __init__(self, lake: Lake, day: NeighbourDay, owner: str) -> None:
         """`owner` is the model that trained the embedding network."""
@@ -87,7 +92,8 @@ class DayDrafts:
         self.shards = [Shard(day, number, count, *finished) for number in range(count)]
 
     def add(self, files: ShardFiles) -> tuple[Manifest, Manifest] | None:
-        """Adds the files of a shard. Returns the manifests of the two batches if they are complete now."""
+        """Adds the files of a shard. If the two batches are now complete, commits them and returns their
+        manifests."""
         self.similar.files.append(files.similar.file)
         self.pairs.files.append(files.pairs.file)
         if len(self.similar.files) < len(self.shards):
@@ -108,14 +114,16 @@ def make_neighbours(
     settings: Settings,
     ordering: Ordering = DEFAULT_ORDERING,
 ) -> list[tuple[Manifest, Manifest]]:
-    """Finds the neighbours of the issues of some days. Returns the new batches of similar_issues_v2 and of
-    duplicate_pairs_v1 of each day, in the order of the days.
+    """Finds the neighbours (similar older issues) of the issues of some days, and stores them.
 
-    `owner` is the model that trained the embedding network, `size` the length of a vector, and `segments` are
-    all segments of the release. `ordering` is the one whose version is in the parameters of the days.
+    Returns two new batches per day, in the order of the days: one of similar_issues_v2 and one of
+    duplicate_pairs_v1. `owner` is the model that trained the embedding network. `size` is the length of a
+    vector. `segments` are all segments of the release. `ordering` must have the version that is in the
+    parameters of the days.
 
-    The batches of a day are committed as soon as its shards are searched. So a killed worker loses the tasks
-    in flight, and a killed command loses these and the shards of small days that were not committed yet.
+    The batches of a day are committed as soon as its shards are searched. If a worker is killed, only the
+    tasks that were running are lost. If the command is killed, the finished shards of small days that were
+    not yet committed are lost, too.
     """
     drafts = lake.for_each(lambda day: DayDrafts(lake, day, owner), days)
     tasks = group_shards([shard for draft in drafts for shard in draft.shards])
@@ -145,8 +153,11 @@ def make_neighbours(
 
 
 def group_shards(shards: Sequence[Shard]) -> list[tuple[Shard, ...]]:
-    """Groups shards into tasks. Days of one shard are searched together if they are of one month, so that
-    they look back equally far. A shard of a large day is a task of its own."""
+    """Groups shards into tasks. A shard of a large day is a task of its own.
+
+    Days with only one shard are searched together if they are in the same month: for these, the search of all
+    repositories begins at the same date.
+    """
     groups: list[tuple[Shard, ...]] = []
     for (_, is_small), of_month in groupby(shards, key=lambda each: (each.day.day.day[:7], each.shards == 1)):
         group: list[Shard] = []
@@ -169,8 +180,11 @@ def search_shards(
     settings: Index,
     ordering: Ordering,
 ) -> list[ShardFiles]:
-    """Finds the neighbours of the issues of some shards of one month, and writes their files. Takes the files
-    of a large day's shard that an interrupted command has finished."""
+    """Finds the neighbours (similar older issues) of the issues in some shards, and writes their files.
+
+    The shards are of one month. If an interrupted command has already finished the files of a large day's
+    shard, these are used.
+    """
     if finished := _finished_files(shards):
         return finished
     items = [_read_shard(shard, lake, size) for shard in shards]
@@ -198,8 +212,8 @@ def _read_shard(shard: Shard, lake: Lake, size: int) -> tuple[pa.Table, Embeddin
 
 
 def _finished_files(shards: Sequence[Shard]) -> list[ShardFiles] | None:
-    """Returns the files of a large day's shard if both were finished, otherwise None. There are no records of
-    small days."""
+    """Returns the files of a large day's shard if both are finished. Otherwise returns None, and always for
+    small days, whose finished files are not recorded."""
     (shard, *further_shards) = shards
     if further_shards or shard.shards == 1:
         return None
@@ -208,7 +222,7 @@ def _finished_files(shards: Sequence[Shard]) -> list[ShardFiles] | None:
 
 
 def _write(lake: Lake, shard: Shard, batch: FinishedParts, rows: pa.Table, contract: Table) -> FinishedPart:
-    """Writes the file of a shard. `rows` are those of several days."""
+    """Writes the rows of a shard to its file. `rows` may have rows of several days."""
     own = rows.filter(pc.equal(rows.column("day"), date.fromisoformat(shard.day.day.day)))
     file = lake.write_table(batch.folder, shard.file, own.drop_columns("day"), contract)
     finished_part = FinishedPart(file, {})

@@ -1,5 +1,8 @@
-"""Finds the similar older issues of the issues of some days: two lists per issue, as rows of
-similar_issues_v2. Also finds the probable duplicates of the issues."""
+"""Finds the similar older issues of each issue of some days, and its probable duplicates.
+
+Each issue gets two lists: one from its repository, and one from all repositories. The lists are rows of
+similar_issues_v2.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,13 @@ REPOSITORIES_PER_BLOCK = 64
 
 @dataclass(frozen=True)
 class Lists:
-    """The lists of some issues. `listed` has the similar issues of all lists. For each similar issue,
-    `queries` has the position of the issue to whose list it belongs, `names` says which of the two lists this
-    is, and `ranks` has its rank in the list, from 1. `pairs` are the issues with their probable duplicates.
-    Some of these may not be in the lists."""
+    """The lists of similar issues of some issues, and their probable duplicates.
+
+    `listed` has the similar issues of all lists. Three arrays have one value per similar issue: `queries` is
+    the position of the issue to whose list it belongs, `names` is the name of the list ("repository" or
+    "everywhere"), and `ranks` is the rank in the list, from 1. `pairs` are the probable duplicates. Some of
+    them may not be in the lists.
+    """
 
     queries: Numbers
     names: pa.Array
@@ -61,11 +67,11 @@ def find_lists(
     settings: Index,
     ordering: Ordering = DEFAULT_ORDERING,
 ) -> Lists:
-    """Finds the lists of some issues, with up to `count` older issues each.
+    """Finds the two lists of similar older issues of each issue. A list has up to `count` issues.
 
-    `issues` have the columns of `read_items`, and `vectors` are (issues, size). All of them are in the
-    segments too. The list of all repositories has only issues that were opened since `opened_since`
-    (microseconds since 1970).
+    `issues` have the columns that `read_items` returns, and `vectors` (issues, size) are their embeddings.
+    All of these issues must be in the segments, too. The list of all repositories has only issues that were
+    opened at `opened_since` (microseconds since 1970) or later.
     """
     ages = Ages(
         microseconds(issues.column("created_at")),
@@ -105,8 +111,8 @@ def find_lists(
 
 @dataclass(frozen=True)
 class _InRepository:
-    """What the search of an issue's own repository gave: the issue's terms, its list, the probabilities of
-    candidates by issue id, and its pairs."""
+    """The result of searching an issue's repository: the issue's terms, its list, the probabilities of the
+    candidates by issue id, and its probable duplicates (`pairs`)."""
 
     query: int
     terms: IssueTerms
@@ -123,9 +129,9 @@ def _in_repositories(
     count: int,
     ordering: Ordering,
 ) -> Iterator[_InRepository]:
-    """Yields the list of each issue from its own repository, repository by repository. `hits` are the
-    candidates of the list of all repositories. Of these candidates, those in the issue's repository get their
-    probabilities here."""
+    """Yields each issue's list from its repository, one repository after another. `hits` are the candidates
+    for the list of all repositories. The yielded `probabilities` are only those of candidates in `hits` that
+    are in the issue's repository."""
     assert queries.ages is not None
     names = repos.combine_chunks().dictionary_encode()
     slices = find_repositories(segments, names.dictionary.to_pylist())
@@ -200,10 +206,11 @@ def _joined(lists: Sequence[Sequence[Listed]], pairs: Pairs) -> Lists:
 def neighbour_rows(
     issues: pa.Table, segments: Sequence[Segment], lists: Lists, near_duplicate_distance: float
 ) -> pa.Table:
-    """Returns the rows of similar_issues_v2 for some lists, with the source day in the column `day`. `lists`
-    are the lists of `issues`, which has the columns that `read_items` returns, with bodies.
+    """Returns the rows of similar_issues_v2 for the lists of some issues.
 
-    A neighbour is marked as a near-duplicate if its angular distance is below `near_duplicate_distance`.
+    The source day of an issue is in the additional column `day`. `issues` has the columns that `read_items`
+    returns, with bodies. A similar issue is marked as a near-duplicate if its angular distance is below
+    `near_duplicate_distance`.
     """
     listed = lists.listed
     own = issues.take(pa.array(lists.queries))
@@ -233,8 +240,8 @@ def neighbour_rows(
 
 
 def _words_in_common(issues: pa.Table, lists: Lists) -> list[str]:
-    """Returns the words that each similar issue has in common with its issue, in the form that they have in
-    the issue."""
+    """Returns, for each similar issue, the words that it has in common with the issue to whose list it
+    belongs. The words have the form that they have in this issue."""
     titles, bodies = (issues.column(name).to_pylist() for name in ("title", "body"))
     texts, words, latest = [], dict[int, str](), -1
     for query, terms in zip(lists.queries.tolist(), lists.listed.terms.tolist(), strict=True):

@@ -1,24 +1,25 @@
-"""What the neighbours of the issues of a release depend on. Neighbours are the most similar older issues.
+"""Determines what the neighbours (the most similar older issues) of a day's issues depend on.
 
-The key of a day's batch of similar_issues_v2 says what the neighbours of the day's issues depend on:
+The neighbours are stored in a batch of similar_issues_v2 per day. The key of this batch contains everything
+that the neighbours depend on:
 
-- the embeddings and the duplicate openings of the day, and of those of the last `similar.recompute_days` days
-  before it that are in the release
-- the number of neighbours per list, the distance of near-duplicates, and how many months the search of all
-  repositories looks back
-- the versions of the ordering, which estimates the probabilities, and of the terms, which it compares
+- the embeddings and the duplicate openings (issues that an earlier day already has) of the day and of the
+  `similar.recompute_days` days before it, as far as they are in the release
+- the number of neighbours per list, the distance of near-duplicates, and the number of months that the search
+  of all repositories goes back
+- the version of the ordering (the weights that give a pair of issues its probability), and the version of the
+  terms (the words) that it compares
 
-A day keeps its ordering if another ordering is learned later. It gets the new ordering when it is searched
-again for another reason, or when a new version of Titler changes what an ordering compares.
+If a new ordering is learned later, a day keeps its earlier ordering. The day gets the new ordering when it is
+searched again for another reason, or when a new version of Titler changes the features of a pair.
 
-The key does not contain `similar.min_probability`: whether a neighbour is suggested is decided when it is
-shown.
+The key does not contain `similar.min_probability`: this setting is used only when neighbours are shown.
 
-The search also finds issues of earlier days, as the release has them when the batch is made. If such a day is
-ingested later or again, the batch stays as it is. Its figures say how many days and issues were searched. One
-pair of figures counts the months that the search of all repositories covers. The other pair counts all
-earlier days, which the search of the issue's own repository covers. With these figures, a release can count
-the days whose search covered other issues than the release has.
+The search also covers issues of earlier days. If an earlier day is ingested later or again, the batch does
+not change. So the figures of the batch record how many days and issues were searched. Two figures count the
+months that the search of all repositories covers. Two other figures count all earlier days, which the search
+of an issue's repository covers. With these figures, a release can count the days that were searched before an
+earlier day changed.
 """
 
 from __future__ import annotations
@@ -49,9 +50,12 @@ own repository covered all of them."""
 
 @dataclass(frozen=True)
 class SearchParameters:
-    """What the neighbours of a release depend on, besides its issues: the number of `neighbours` per issue,
-    the angular distance below which an issue is a near-duplicate, the number of months that the search looks
-    back, and the version of the ordering."""
+    """The parameters of the search for neighbours (similar older issues).
+
+    `neighbours` is the number of neighbours per list. An issue is a near-duplicate if its angular distance is
+    below `near_duplicate_distance`. `months` says how many months the search of all repositories goes back.
+    `ordering` is the version of the ordering, which gives a pair of issues its probability.
+    """
 
     neighbours: int
     near_duplicate_distance: float
@@ -61,8 +65,11 @@ class SearchParameters:
 
 @dataclass(frozen=True)
 class NeighbourDay:
-    """A day whose neighbours a release needs. `inputs` and `parameters` form the key of the day's batch of
-    similar_issues_v2, and `figures` say how many earlier days and issues are searched."""
+    """A day whose neighbours (similar older issues) a release needs.
+
+    `inputs` and `parameters` form the key of the day's batch of similar_issues_v2. `figures` say how many
+    earlier days and issues are searched.
+    """
 
     day: IndexedDay
     inputs: tuple[str, ...]
@@ -75,7 +82,7 @@ class NeighbourDay:
         return {**self.parameters, "pair_probability": PAIR_PROBABILITY}
 
     def with_ordering(self, version: str) -> NeighbourDay:
-        """Returns the same day, with neighbours in another order."""
+        """Returns the same day, but its neighbours will be ordered by the ordering with this version."""
         return replace(self, parameters={**self.parameters, "ordering": version})
 
     def partition(self, owner: str) -> dict[str, str]:
@@ -89,8 +96,12 @@ def plan_neighbours(
     recompute_days: int,
     earlier_orderings: Mapping[str, str] = MappingProxyType({}),
 ) -> list[NeighbourDay]:
-    """Returns what the neighbours of each day depend on. `days` are all days of the release, in order.
-    `earlier_orderings` maps each day that keeps an earlier ordering to the version of this ordering."""
+    """Returns the days of a release with the keys of their batches: what the neighbours of each day depend
+    on.
+
+    `days` are all days of the release, in order. `earlier_orderings` maps each day that keeps an earlier
+    ordering to the version of this ordering.
+    """
     names = [day.day for day in days]
     ordinals = np.array([date.fromisoformat(name).toordinal() for name in names], dtype=np.int64)
     window_starts = np.searchsorted(ordinals, ordinals - recompute_days)
@@ -126,16 +137,21 @@ def plan_neighbours(
 
 
 def earlier_orderings(batches: Iterable[Manifest]) -> dict[str, str]:
-    """Maps each day to the version of the ordering of its batch. Leaves out versions that this version of
-    Titler cannot use, because the features of pairs or the default weights have changed since. `batches` are
-    the batches of the previous release."""
+    """Returns a dict from each day to the version of the ordering with which its neighbours were ordered.
+
+    `batches` are the batches of the previous release. Days are left out if this version of Titler cannot use
+    their ordering, because the features of a pair or the default weights have changed since.
+    """
     versions = {batch.day: str(batch.parameters.get("ordering")) for batch in batches}
     return {day: version for day, version in versions.items() if is_of_this_version(version)}
 
 
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:
-    """Returns the number of days whose neighbours were searched among other issues than the release has. If a
-    batch lacks a figure, because an earlier version of Titler made it, this figure is not compared."""
+    """Returns the number of days whose neighbours were searched when an earlier day had other issues.
+
+    `manifests` are the batches of the days. A batch of an earlier version of Titler may lack a figure; then
+    this figure is not compared.
+    """
     return sum(
         any(manifest.figures.get(name, value) != value for name, value in day.figures.items())
         for day, manifest in zip(days, manifests, strict=True)

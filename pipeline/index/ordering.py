@@ -1,11 +1,11 @@
-"""The features of a pair of issues, and the probability that a maintainer would call them duplicates.
+"""Computes the features of a pair of issues, and the probability that a maintainer would call it duplicates.
 
-`RepositoryWords.best` finds candidates by their words. A search by vectors finds further candidates.
-`pair_features` compares an issue with its candidates, and `Ordering` turns the features into probabilities,
-by which the candidates are ordered.
+`RepositoryWords.best` finds candidates by their words, and a search by vectors finds other candidates.
+`pair_features` compares an issue with its candidates. `Ordering` computes probabilities from the features,
+and the candidates are ordered by these.
 
-Every feature is bounded and relative to the issue itself, so that the same weights work for another
-repository and another network. docs/quality.md has the scores, and the command that fits the weights.
+Every feature is bounded and relative to the issue itself. So the same weights work for another repository and
+another network. docs/quality.md has the scores, and the command that fits the weights.
 """
 
 from __future__ import annotations
@@ -77,11 +77,12 @@ def pair_features(
     cosines: NDArray[np.float32],
     ages_in_days: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Returns the features (len(items), len(FEATURES)) of an issue with each of its candidates.
+    """Returns the features (len(items), len(FEATURES)) of the pairs of an issue and each of its candidates.
 
-    `query` is a position in `words.queries`, and `items` are positions in `words.issues`. `ages_in_days` says
-    how much older each item is; NaN if that is unknown. The features of an item also depend on the other
-    items: on the highest cosine, and on the six highest BM25 scores.
+    `query` is the issue's position in `words.queries`, and `items` are the candidates' positions in
+    `words.issues`. `cosines` are those of the candidates. `ages_in_days` says how many days each candidate is
+    older; NaN if this is unknown. The features of a candidate also depend on the other candidates: on their
+    highest cosine, and on their six highest BM25 scores.
     """
     shared = _Shared(words, query, items)
     bm25 = shared.bm25() / shared.own_bm25()
@@ -209,8 +210,8 @@ class _Shared:
         return added / heaviest
 
     def same_body(self) -> NDArray[np.bool_]:
-        """Returns whether each item has the same body as the query. Templates that nobody filled in do not
-        count, and neither do items without content."""
+        """Returns whether each item has the same body as the query. Unfilled templates and items with hardly
+        any text do not count."""
         body = self.words.queries.body_hashes[self.query]
         is_same_body = (self.words.issues.body_hashes[self.items] == body) & (body != 0)
         is_template = self.words.has_template_body[self.items]
@@ -220,7 +221,11 @@ class _Shared:
 
 @dataclass(frozen=True)
 class Ordering:
-    """A logistic regression over the features of a pair, and a calibration of its log odds."""
+    """Weights and a calibration that give a pair of issues its probability. Similar issues are ordered by it.
+
+    The weights are those of a logistic regression over the features of the pair. The calibration corrects the
+    log odds of the regression.
+    """
 
     version: str
     """changes whenever the features or the weights change, so that stored probabilities are computed again"""
@@ -236,7 +241,7 @@ class Ordering:
         if len(self.weights) != len(FEATURES):
             raise TitlerError(
                 f"An ordering has {len(self.weights)} weights, but a pair has {len(FEATURES)} features.",
-                "Fit the ordering with this version of Titler.",
+                "Learn the ordering again with this version of Titler: titler learn-ordering",
             )
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -266,13 +271,13 @@ class Ordering:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Ordering:
-        """Returns the ordering that `to_json` wrote. Raises TitlerError if it has weights for other
-        features."""
+        """Returns the ordering from the object that `to_json` returned. Raises TitlerError if its weights are
+        for other features."""
         weights = values["weights"]
         if set(weights) != set(FEATURES):
             raise TitlerError(
                 f"An ordering has weights for {', '.join(sorted(weights))}; expected {', '.join(FEATURES)}.",
-                "Fit the ordering with this version of Titler.",
+                "Learn the ordering again with this version of Titler: titler learn-ordering",
             )
         return cls(
             str(values["version"]),

@@ -1,9 +1,9 @@
-"""Pairs of issues from which an ordering is learned, and on which it is tested.
+"""Collects the examples with which an ordering is learned and tested: pairs of issues of one repository.
 
-The newer issues of the pairs are all issues that somebody called a duplicate in a comment, and a sample of
-the other issues, because the probabilities must be right for all issues. Each newer issue is compared with
-its candidates in its repository, as in a release. A candidate is a positive example if it is marked as the
-newer issue's duplicate.
+An ordering gives a pair of issues the probability that they are duplicates. A pair has a newer issue and one
+of its candidates, which are searched as for a release. A pair is a positive example if somebody marked the
+issues as duplicates. The newer issues are all issues that somebody called a duplicate in a comment, and a
+sample of the other issues, because the probabilities must be right for all issues.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Floats = npt.NDArray[np.float64]
 
 
 def is_held_out(repo: str) -> bool:
-    """Returns whether a repository is held out: no ordering is learned from it, and no title model is trained
-    on it."""
+    """Returns whether a repository is held out, so that neither orderings nor title models are trained on
+    it."""
     return subset_of(repo) != "train"
 
 
@@ -44,7 +44,8 @@ def is_held_out(repo: str) -> bool:
 class Examples:
     """n pairs of a newer issue and a candidate, and the m newer issues.
 
-    - `features` (n, len(FEATURES)), and `marked` (n,): whether somebody marked the pair
+    - `features` (n, len(FEATURES)): the features of each pair
+    - `marked` (n,): whether somebody marked the pair as duplicates
     - `issues` (n,): the position of each pair's newer issue among the m newer issues, ascending
     - `repos` (m,): the repository of each newer issue
     - `weights` (m,): how many issues of its repository a newer issue stands for
@@ -61,11 +62,12 @@ class Examples:
 
     @property
     def pairs(self) -> int:
-        """The number of marked pairs."""
+        """The number of marked pairs, including those whose older issue is not among the candidates."""
         return int(self.duplicates.sum())
 
     def of_issues(self, chosen: Bools) -> Examples:
-        """Returns the examples of some of the newer issues. `chosen` (m,) says which."""
+        """Returns only the examples whose newer issue is chosen. `chosen` (m,) has a boolean per newer
+        issue."""
         own = chosen[self.issues]
         numbers = np.cumsum(chosen) - 1
         return Examples(
@@ -105,10 +107,10 @@ class Examples:
 def collect_examples(
     segments: Sequence[Segment], pairs: Sequence[MarkedPair], first_source_day: int
 ) -> Examples:
-    """Returns the examples of all repositories in which both issues of at least one pair are in the index.
+    """Returns the examples of all repositories that have a marked pair with both issues in the index.
 
-    Issues without a mark are used only if they are of the source day `first_source_day` (days since 1970) or
-    later. This is the first day with marks.
+    Issues without a mark are used only if their source day is `first_source_day` (days since 1970) or later.
+    This is the first day with marks.
     """
     of_repository: dict[str, list[MarkedPair]] = {}
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""Fits the weights of an ordering to pairs of issues that somebody called duplicates."""
+"""Fits the weights that give a pair of issues its probability of being duplicates (an ordering)."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def fit_ordering(
     marked: npt.NDArray[np.bool_],
     weights: npt.NDArray[np.float64] | None = None,
 ) -> Ordering:
-    """Returns the logistic regression that makes the marks most likely, within the limits of AT_MOST.
+    """Fits a logistic regression to marked and unmarked pairs. Its weights are within the limits of AT_MOST.
 
     `features` (n, len(FEATURES)) are the features of n pairs. `marked` (n,) says whether each pair is marked.
     `weights` (n,) says how many pairs each pair stands for; the default is one. The limits fix the sign of
     each weight: a feature can only raise the probability, or only lower it. So the weights are also plausible
-    for other repositories, and correlated features do not get weights that cancel each other. The loss per
-    marked pair has a quadratic penalty.
+    for other repositories, and correlated features do not get weights that cancel each other. A quadratic
+    penalty on the weights is added to the loss per marked pair.
     """
     from scipy.optimize import minimize
 

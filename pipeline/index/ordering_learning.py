@@ -1,4 +1,4 @@
-"""Learns an ordering: its weights, and the calibration of its probabilities."""
+"""Learns an ordering: the weights that give a pair of issues its probability, and their calibration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class LearnedOrdering:
-    """An ordering, the method of its calibration, and the Brier score of each method."""
+    """A learned ordering, the method that calibrates it, and the Brier score of each calibration method."""
 
     ordering: Ordering
     method: Method
@@ -27,11 +27,10 @@ class LearnedOrdering:
 
 
 def learn_ordering(examples: Examples) -> LearnedOrdering:
-    """Learns an ordering from pairs of at least two repositories.
+    """Learns an ordering (weights and their calibration) from pairs of at least two repositories.
 
-    The calibration is fitted to log odds from weights that were not fitted to the repository of the pair: the
-    repositories are divided into FOLDS parts, and the log odds of each part are computed with weights that
-    were fitted to the other parts.
+    The calibration is fitted by cross-validation: the repositories are divided into FOLDS parts, and the log
+    odds of the pairs in a part are computed with weights that were fitted to the other parts.
     """
     weights = examples.weights[examples.issues]
     folds = repository_folds(examples)[examples.issues]
@@ -47,9 +46,11 @@ def learn_ordering(examples: Examples) -> LearnedOrdering:
 
 
 def repository_folds(examples: Examples) -> Numbers:
-    """Returns the number of each newer issue's fold, (m,). All issues of a repository are in one fold.
-    Beginning with the repositories that have the most pairs, each repository is put into the fold with the
-    fewest pairs so far."""
+    """Divides the newer issues into FOLDS parts (folds). Returns the number of each issue's fold, shape (m,).
+
+    All issues of a repository are in one fold. The repository with the most marked pairs is assigned first.
+    Each repository is assigned to the fold that has the fewest marked pairs so far.
+    """
     names, numbers = np.unique(examples.repos.astype(str), return_inverse=True)
     pairs = np.bincount(numbers, weights=examples.duplicates)
     fold_of, filled = np.zeros(len(names), np.int64), np.zeros(FOLDS)

@@ -1,4 +1,7 @@
-"""Scores an ordering on pairs of issues that somebody called duplicates, and compares two orderings."""
+"""Scores an ordering on pairs of issues that somebody called duplicates, and compares two orderings.
+
+An ordering gives a pair of issues its probability of being duplicates.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,12 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class OrderingScores:
-    """Scores of an ordering. `recall_at_1`, `recall_at_5`, `recall_at_10` and `mrr` (mean reciprocal rank)
-    are computed from the ranks of the older issues of the marked pairs. The other scores cover all issues,
-    with and without a mark. A pair without a mark counts as no duplicate."""
+    """Scores of an ordering, which gives a pair of issues its probability of being duplicates.
+
+    `recall_at_1`, `recall_at_5`, `recall_at_10` and `mrr` (mean reciprocal rank) are computed from the ranks
+    of the older issues of the marked pairs. The other scores are computed from the pairs of all issues, with
+    and without a mark. A pair without a mark counts as not a duplicate.
+    """
 
     recall_at_1: float
     recall_at_5: float
@@ -51,9 +57,11 @@ class OrderingScores:
 
 
 def score_ordering(ordering: Ordering, examples: Examples, min_probability: float) -> OrderingScores:
-    """Returns the scores of an ordering on some examples. At least one pair of the examples must be marked. A
-    pair is suggested if its probability is at least `min_probability`, and if it is among the first LISTED
-    pairs of its newer issue."""
+    """Returns the scores of an ordering on `examples`, of which at least one pair must be marked.
+
+    A pair is suggested if its probability is at least `min_probability`, and if it is among the LISTED most
+    probable pairs of its newer issue.
+    """
     probabilities = ordering.probabilities(examples.features)
     weights = examples.weights[examples.issues]
     places = _places(probabilities, examples.issues)
@@ -77,8 +85,9 @@ def best_candidates(ordering: Ordering, examples: Examples) -> Bools:
 
 
 def gain_interval(ordering: Ordering, baseline: Ordering, examples: Examples) -> tuple[float, float, float]:
-    """Compares the mean reciprocal rank of an ordering with that of the ordering `baseline`. Returns the
-    difference, and the lower and the upper end of its 95% interval.
+    """Returns by how much the mean reciprocal rank of `ordering` is higher than that of `baseline`.
+
+    The result is the difference, and the lower and the upper end of its 95% confidence interval.
 
     The interval comes from a bootstrap over repositories (Efron 1979, percentiles). The pairs of one
     repository resemble each other, so they are drawn together.

@@ -1,5 +1,4 @@
-"""The inputs and results of a search in the index: queries, the issues that they are compared with, and
-hits."""
+"""Queries of a search in the index, the issues that they are compared with, and the hits that are found."""
 
 from __future__ import annotations
 
@@ -19,9 +18,11 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Items(Protocol):
-    """Issues that are compared with a query: the issues of a segment or of a repository. `lengths` returns
-    the Euclidean lengths of some vectors. Times are microseconds since 1970, and source days are days since
-    1970."""
+    """The issues of a segment or of a repository, which are compared with queries.
+
+    Times are microseconds since 1970, and source days are days since 1970. `lengths` returns the Euclidean
+    lengths of the vectors in some rows.
+    """
 
     @property
     def vectors(self) -> EmbeddingMatrix: ...
@@ -42,16 +43,18 @@ class Items(Protocol):
 
 @dataclass(frozen=True)
 class Ages:
-    """When each query was opened. Each array has one value per query. An issue is older than a query if it
-    was opened earlier, or at the same time with a smaller id. `created_at` are microseconds since 1970,
-    `source_days` days since 1970."""
+    """When each query was opened: three arrays with one value per query.
+
+    `created_at` are microseconds since 1970, and `source_days` are days since 1970. An issue is older than a
+    query if it was opened earlier, or at the same time with a smaller id.
+    """
 
     created_at: Numbers
     issue_ids: Numbers
     source_days: Numbers
 
     def take(self, rows: Numbers) -> Ages:
-        """Returns the ages of the queries at the positions `rows`."""
+        """Returns the ages of only the queries at the positions `rows`."""
         return Ages(self.created_at[rows], self.issue_ids[rows], self.source_days[rows])
 
 
@@ -72,12 +75,14 @@ class Queries:
         return len(self.vectors)
 
     def take(self, rows: Numbers) -> Queries:
-        """Returns the queries at the positions `rows`."""
+        """Returns only the queries at the positions `rows`."""
         return Queries(self.vectors[rows], self.opened_since, self.ages.take(rows) if self.ages else None)
 
     def allowed(self, rows: Numbers, stored: Items, items: Numbers) -> npt.NDArray[np.bool_]:
-        """Returns, for each pair of a query and an item, whether the item is allowed for the query. `rows`
-        are the positions of the queries, and `items` are the positions of the items in `stored`."""
+        """Returns, for each pair of a query and an item, whether the item meets the conditions of the query.
+
+        `rows` are the positions of the queries, and `items` are the positions of the items in `stored`.
+        """
         times = stored.created_at[items]
         is_allowed = np.ones(len(items), dtype=bool)
         if self.opened_since is not None:
@@ -113,8 +118,7 @@ class Hits:
         return np.arange(len(self.queries)) - starts
 
     def of_queries(self, first: int, end: int) -> Hits:
-        """Returns the entries of the queries `first` to `end` - 1. In the result, these queries are numbered
-        from 0."""
+        """Returns the entries of the queries `first` to `end` - 1, whose numbers then begin at 0."""
         start, stop = np.searchsorted(self.queries, (first, end)).tolist()
         own = slice(start, stop)
         return Hits(self.queries[own] - first, self.segments[own], self.items[own], self.distances[own])
@@ -125,8 +129,8 @@ class Hits:
 
     @classmethod
     def joined(cls, blocks: Sequence[Hits]) -> Hits:
-        """Concatenates several objects of this class. The queries of a block must have higher numbers than
-        the queries of earlier blocks."""
+        """Concatenates several objects of this class. The numbers of the queries must ascend from block to
+        block."""
         names = [field.name for field in fields(cls)]
         return cls(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
 

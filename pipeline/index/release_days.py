@@ -1,4 +1,4 @@
-"""The source days of a release as the index reads them: their issues and their embeddings."""
+"""Reads the issues and the embeddings of a release's source days, from which the index is built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class IndexedDay:
     """A source day of a release, with the batches that the index is made from.
 
     `issues` is the day's batch of issues_v1, and `embeddings` is its batch of embeddings_v1. `superseded` are
-    the ids of the day's duplicate openings, which are left out.
+    the ids of issues that an earlier day already has (duplicate openings). They are left out.
     """
 
     day: str
@@ -60,12 +60,12 @@ def read_items(
     *,
     with_bodies: bool = False,
 ) -> tuple[pa.Table, EmbeddingMatrix]:
-    """Returns the items of some days: a table with one row per issue, and the vectors (items, size).
+    """Returns the issues of some days: a table with one row per issue, and their vectors (issues, size).
 
     The table has the columns ITEM_COLUMNS and `day`, and `body` if `with_bodies` is true. Duplicate openings
-    are left out. Issues with a zero vector are also left out, because the model's vocabulary contains none of
-    their words. If there are several groups of repositories, only the issues of the group with the number
-    `group` are returned.
+    (issues that an earlier day has already) are left out. Issues with a zero vector are also left out: the
+    model's vocabulary contains none of their words. If the repositories are divided into several `groups`,
+    only the issues of the group with the number `group` are returned.
     """
     columns = [*ITEM_COLUMNS, "body"] if with_bodies else ITEM_COLUMNS
     tables, matrices = [], []
@@ -84,7 +84,8 @@ def read_items(
 
 
 def repository_group(repo: str, groups: int) -> int:
-    """Returns the number of the group, from 0, that a repository belongs to. It depends on the name only."""
+    """Returns the number of the group, from 0, that a repository belongs to. It depends only on the
+    repository's name."""
     return zlib.crc32(repo.encode()) % groups
 
 

@@ -27,8 +27,8 @@ Slices = Sequence[tuple[int, range]]
 class RepositoryItems:
     """The n issues of a repository, in the order in which they were opened: by source day, time and id.
 
-    `segments` and `items` say where an issue is stored. `vectors` are (n, size). `terms` is None if a segment
-    of an earlier version of Titler has some of the issues.
+    `segments` and `items` say where each issue is stored. `vectors` are (n, size). `terms` is None if some of
+    the issues are in a segment that an earlier version of Titler made.
     """
 
     segments: Numbers
@@ -43,7 +43,7 @@ class RepositoryItems:
         return len(self.issue_ids)
 
     def until(self, source_day: int) -> RepositoryItems:
-        """Returns the issues up to the end of a source day, which is a number of days since 1970."""
+        """Returns only the issues up to the end of the source day `source_day` (days since 1970)."""
         end = int(np.searchsorted(self.source_days, source_day, side="right"))
         return RepositoryItems(
             self.segments[:end],
@@ -97,8 +97,11 @@ class RepositoryItems:
 
 
 def find_repositories(segments: Sequence[Segment], repos: Sequence[str]) -> Mapping[str, Slices]:
-    """Returns where the issues of each repository are stored. Reads the list of repositories of each segment
-    once. Leaves out repositories without issues."""
+    """Returns where the issues of each repository are stored: pairs of a segment's position and a range of
+    items.
+
+    The list of repositories of each segment is read only once. Repositories without issues are left out.
+    """
     names, slices = pa.array(repos, pa.string()), dict[str, list[tuple[int, range]]]()
     for position, segment in enumerate(segments):
         for repo, items in segment.of_repositories(names).items():
@@ -107,7 +110,8 @@ def find_repositories(segments: Sequence[Segment], repos: Sequence[str]) -> Mapp
 
 
 def read_repository(segments: Sequence[Segment], slices: Slices) -> RepositoryItems:
-    """Reads the issues of a repository. There must be some. Raises LakeError if a file is damaged."""
+    """Reads the issues of a repository, which must have at least one. Raises LakeError if a file is
+    damaged."""
     of_segments = [(segments[position], slice(items.start, items.stop)) for position, items in slices]
     source_days, created_at, issue_ids = (
         np.concatenate([getattr(segment, name)[own] for segment, own in of_segments])

@@ -1,9 +1,9 @@
 """Searches the issues of a repository by words, with BM25.
 
-Source: Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond". Three things
-differ. A term in a title counts as several occurrences. A query's term counts more if it is in the query's
-title. The weight of a term is its inverse document frequency to the power RARITY_POWER, because the terms
-that duplicates share are rare.
+Source: Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond". There are three
+differences. A term in a title counts as several occurrences. A term of the query counts more if it is in the
+query's title. The weight of a term is its inverse document frequency to the power RARITY_POWER, because the
+terms that duplicates share are rare.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ bits."""
 
 
 class RepositoryWords:
-    """The words of the queries, and the issues of a repository in which they occur.
+    """The terms (words) of some queries, and where they occur in the issues of a repository.
 
-    `issues` are sorted by age. The frequencies of words are counted over them and the issues of `background`.
-    The constructor makes one pass over the terms of the issues. Its remaining time is proportional to the
+    `issues` are sorted by age. The frequencies of terms are counted in `issues` and in `background`. The
+    constructor makes one pass over the terms of the issues. The rest of its time is proportional to the
     number of occurrences of the queries' terms.
     """
 
@@ -73,8 +73,11 @@ class RepositoryWords:
         return self._buckets.of(terms) + self._background.buckets.of(terms)
 
     def weights(self, query: int) -> NDArray[np.float64]:
-        """Returns the weight of each term of a query. The weight is 0 if the term is too common, or if it is
-        only in the body and the body is a template."""
+        """Returns the weight of each term of a query.
+
+        The weight is 0 if the term is too common, or if the query's body is only a template and the term is
+        not in the title.
+        """
         first, end = self.queries.offsets[query : query + 2]
         weights: NDArray[np.float64] = self._weights[self._columns[first:end]]
         if self._query_has_template_body[query]:
@@ -82,10 +85,10 @@ class RepositoryWords:
         return weights
 
     def weights_of_issues(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the weight of some terms of the issues, given their places in `issues.terms`.
+        """Returns the weight of some terms of the issues, given the places of the terms in `issues.terms`.
 
-        The frequency is counted for all terms whose hashes have the same last bits together, so that nothing
-        has to be sorted. Few terms share these bits with another term that is not rare.
+        Terms whose hashes end in the same bits are counted together, so that nothing has to be sorted. Few
+        terms share these bits with another term that is not rare.
         """
         frequency = self._bucket_sizes(self.issues.terms[places])
         weights: NDArray[np.float64] = np.where(frequency > self._max_frequency, 0.0, self._rarity(frequency))
@@ -100,12 +103,11 @@ class RepositoryWords:
     def best(
         self, query: int, older_count: int, count: int, is_eligible: NDArray[np.bool_] | None = None
     ) -> NDArray[np.int64]:
-        """Returns the positions of the issues with the highest BM25 scores among the first `older_count`
-        issues.
+        """Returns the positions of the issues with the highest BM25 scores, the best first.
 
-        Returns at most `count` positions, the best first. Leaves out issues that share no word with the
-        query, and issues for which `is_eligible` is false. Of issues with the same score, the older ones come
-        first.
+        Only the first `older_count` issues are searched. At most `count` positions are returned. Issues that
+        share no term with the query are left out, and so are issues for which `is_eligible` is false. Of
+        issues with the same score, the older ones come first.
         """
         first, end = self.queries.offsets[query : query + 2]
         in_title = self.queries.kinds[first:end] & IN_TITLE > 0
@@ -179,11 +181,10 @@ class RepositoryWords:
 def saturation(
     counts: NDArray[np.uint8], kinds: NDArray[np.uint8], lengths: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """Returns BM25's factor for the number of occurrences of each term, from 0 to K1 + 1. More occurrences
-    raise it less and less.
+    """Returns the factor by which BM25 multiplies the weight of each term, from 0 to K1 + 1.
 
-    `lengths` has, for each term, the number of distinct terms of its issue, divided by the average over all
-    issues.
+    The factor rises with the number of occurrences of the term, but less and less. `lengths` has, for each
+    term, the number of distinct terms of its issue, divided by the mean over all issues.
     """
     occurrences = counts + np.float32(OCCURRENCES_OF_TITLE) * (kinds & IN_TITLE)
     return (occurrences * (K1 + 1) / (occurrences + K1 * (1 - B + B * lengths))).astype(np.float32)

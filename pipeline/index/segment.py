@@ -107,8 +107,8 @@ class Segment:
     """A segment that is open for reading. Every file is opened when it is first used, and the arrays are
     memory-mapped, so opening a segment costs nothing.
 
-    `figures` are those of the segment's manifest. `path_of` returns the local path of a file of the segment.
-    `read_row_group` is the method `row_group`, or a cache of its results.
+    `figures` are the figures in the segment's manifest. `path_of` returns the local path of a file of the
+    segment. `read_row_group` is the method `row_group`, or a version of it that caches the results.
     """
 
     def __init__(
@@ -142,8 +142,8 @@ class Segment:
     def lengths(self, rows: Rows) -> Lengths:
         """Returns the Euclidean lengths of the vectors in some rows. Raises LakeError if the file is damaged.
 
-        The lengths of all vectors are computed once, except in a segment with an Annoy index. There, few
-        vectors are compared one by one, and to read the others would take much longer.
+        The lengths of all vectors are computed once and stored. A segment with an Annoy index is an
+        exception: few of its vectors are compared one by one, and reading all others would take much longer.
         """
         return lengths_of(self.vectors[rows]) if self.has_annoy else self._all_lengths[rows]
 
@@ -176,8 +176,8 @@ class Segment:
             raise _damaged(path, str(error)) from None
 
     def unmap(self) -> None:
-        """Gives back the memory of the largest files. They are opened again when they are used again. Arrays
-        that were taken before stay valid, and keep their file mapped."""
+        """Frees the memory of the largest files, which are opened again at their next use. Arrays that were
+        returned earlier stay valid, and keep their file mapped."""
         for name in ("vectors", "annoy", "terms"):
             self.__dict__.pop(name, None)
 
@@ -188,7 +188,7 @@ class Segment:
 
     @cached_property
     def terms(self) -> IssueTerms:
-        """The terms of each issue. Raises LakeError if a file is damaged. There must be terms."""
+        """The terms of each issue. `has_terms` must be true. Raises LakeError if a file is damaged."""
         return read_terms(self._array, self.items, self._term_count or 0)
 
     def rows(self, items: Numbers, columns: list[str]) -> pa.Table:
@@ -207,8 +207,8 @@ class Segment:
         return table if (np.diff(groups) >= 0).all() else table.take(pa.array(np.argsort(order)))
 
     def row(self, item: int, columns: Sequence[str]) -> dict[str, Any]:
-        """Returns one row of items.parquet. For a few rows, this takes less time than `rows`. Raises
-        LakeError if the file is damaged."""
+        """Returns one row of items.parquet. For a few rows, this is faster than `rows`. Raises LakeError if
+        the file is damaged."""
         number, place = divmod(item, ROWS_PER_ROW_GROUP)
         table = self._read_row_group(self, number, tuple(columns))
         return {name: table.column(name)[place].as_py() for name in columns}
@@ -231,8 +231,8 @@ class Segment:
         return range(first, first + count)
 
     def of_repositories(self, repos: pa.Array) -> dict[int, range]:
-        """Returns the items of some repositories, the oldest first: a range per position in `repos`. Leaves
-        out repositories without items. Raises LakeError if the file is damaged."""
+        """Returns a dict from positions in `repos` to the range of items of the repository, the oldest first.
+        Repositories without items are left out. Raises LakeError if the file is damaged."""
         rows = pc.index_in(repos, value_set=self._repositories.column("repo"))
         positions = np.flatnonzero(rows.is_valid().to_numpy(zero_copy_only=False)).tolist()
         stored = self._repositories.take(rows.drop_null())
@@ -243,8 +243,8 @@ class Segment:
         }
 
     def repository_named(self, name: str) -> str | None:
-        """Returns the repository of this segment whose name is `name` in any letter case, as it is stored.
-        Returns None if there is none. Raises LakeError if the file is damaged."""
+        """Returns the exact name of the repository that is called `name` in any letter case. Returns None if
+        the segment does not have it. Raises LakeError if the file is damaged."""
         repos = self._repositories.column("repo")
         row = pc.index(pc.utf8_lower(repos), name.lower()).as_py()
         return None if row < 0 else str(repos[row].as_py())
@@ -270,8 +270,11 @@ class Segment:
         except (ValueError, OSError) as error:
             raise _damaged(path, str(error)) from None
         if array.dtype != kind or array.shape != shape:
-            actual = f"it has the shape {array.shape} and the type {array.dtype}"
-            raise _damaged(path, f"{actual}, expected {shape} and {np.dtype(kind)}")
+            raise _damaged(
+                path,
+                f"it has the shape {array.shape} and the type {array.dtype}, expected {shape} and "
+                f"{np.dtype(kind)}",
+            )
         return array.view(np.ndarray)  # the same memory, but np.memmap takes many times longer to index
 
     def _read(self, read: Callable[[], pa.Table]) -> pa.Table:
@@ -282,7 +285,7 @@ class Segment:
 
 
 def unmap_all(segments: Iterable[Segment]) -> None:
-    """Gives back the memory of the largest files of some segments."""
+    """Frees the memory of the largest files of some segments."""
     for segment in segments:
         segment.unmap()
 
@@ -290,8 +293,8 @@ def unmap_all(segments: Iterable[Segment]) -> None:
 def segment_figures(
     items: pa.Table, size: int, terms: IssueTerms, annoy: Mapping[str, int] | None
 ) -> dict[str, Any]:
-    """Returns the figures of a segment's manifest, except for its recall. `items` are its items, `terms` has
-    their terms, and `annoy` the settings of its Annoy index, or None."""
+    """Returns the figures for a segment's manifest, except for the recall. `terms` has the terms of the
+    items. `annoy` has the settings of the Annoy index, or is None if there is no Annoy index."""
     created_at = microseconds(items.column("created_at"))
     return {
         "items": len(items),

@@ -25,11 +25,11 @@ from pipeline.text.issue_terms import IssueTerms, issue_terms
 
 @dataclass(frozen=True)
 class SegmentToBuild:
-    """A segment to build. `earlier` is the previous release's segment with the same partition (such as the
-    same month), or None.
+    """A segment to build. `earlier` is the previous release's segment of the same period and repositories, or
+    None.
 
-    Most days of the segment are usually in the earlier segment already. Their items are taken from there, so
-    a nightly run reads only the files of the new day, and not those of the whole month.
+    Usually the earlier segment already has most days of the new segment. Their items are copied from the
+    earlier segment. So a nightly run reads only the files of the new day, and not those of the whole month.
     """
 
     plan: SegmentPlan
@@ -39,9 +39,9 @@ class SegmentToBuild:
 def build_segment(segment: SegmentToBuild, lake: Lake, owner: str, size: int, settings: Index) -> Manifest:
     """Builds a segment from the embeddings of its days, measures its recall, and writes it into the lake.
 
-    `owner` is the model that trained the embedding network, and `size` the length of a vector. The number of
-    rows of the batch is that of items.parquet. The files have the same bytes with and without an earlier
-    segment.
+    `owner` is the model that trained the embedding network, and `size` is the length of a vector. Only the
+    rows of items.parquet are counted as rows of the batch. The files have the same bytes with and without an
+    earlier segment.
     """
     return store_segment(segment.plan, *_items(segment, lake, size), lake, owner, settings)
 
@@ -55,7 +55,7 @@ def store_segment(
     owner: str,
     settings: Index,
 ) -> Manifest:
-    """Writes a segment of these items, their vectors (items, size) and their terms into the lake."""
+    """Writes a segment into the lake: its items, their vectors (items, size) and their terms."""
     size = vectors.shape[1]
     figures = segment_figures(items, size, terms, plan.annoy)
     draft = lake.draft(SEGMENTS.name, plan.partition(owner), plan.inputs, plan.parameters)
@@ -93,9 +93,9 @@ def _items(segment: SegmentToBuild, lake: Lake, size: int) -> tuple[pa.Table, Em
 
 
 def _days_in(earlier: Manifest, days: Sequence[IndexedDay]) -> list[IndexedDay]:
-    """Returns the days among `days` whose items can be taken from an earlier segment: the segment was made
-    from the same batches of the day, without the same duplicate openings. If its terms are of another
-    version, no day can be taken from it."""
+    """Returns the days whose items can be copied from an earlier segment. The segment must have been built
+    from the same batches of the day, and must leave out the same duplicate openings. If another version of
+    Titler split its issues into terms, no day can be copied."""
     if earlier.parameters.get("terms") != TERMS_VERSION:
         return []
     inputs = set(zip(earlier.inputs[::2], earlier.inputs[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""Decides which days of a release form which segment of its index.
+"""Divides the issues of a release into the segments of its index.
 
 A segment has the issues of one month. The segments of a closed year are merged into fewer and larger ones, so
 that the number of segments stays small. A year is closed if the release has a day of a later year: from then
@@ -24,8 +24,9 @@ class SegmentPlan:
     """A segment that a release needs.
 
     `period` is a month (2015-01) or a year (2015). If the period has several segments, each has the issues of
-    one group of repositories: the group with the number `group`, from 0, of `groups`. `settings` are the
-    settings of the Annoy index. They are None if the segment is small enough to be searched exactly.
+    one group of repositories: `groups` is the number of groups, and `group` is the number of this one, from
+    0. `annoy` has the settings of the Annoy index, or is None if the segment is small enough to be searched
+    exactly.
     """
 
     period: str
@@ -56,10 +57,10 @@ class SegmentPlan:
 
 
 def plan_segments(days: Sequence[IndexedDay], settings: Index) -> list[SegmentPlan]:
-    """Returns the segments that a release of these days needs, in the order of their periods.
+    """Returns the segments that a release with these days needs, in the order of their periods.
 
-    A closed year is merged if this gives it fewer segments. This is not so if its months have about
-    `index.segment_items` issues or more.
+    The months of a closed year are merged if the year then has fewer segments. If each month has about
+    `index.segment_items` issues or more, merging does not reduce the number of segments.
     """
     segments: list[SegmentPlan] = []
     for year, days_of_year in groupby(days, key=lambda day: day.day[:4]):

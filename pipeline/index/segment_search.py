@@ -1,9 +1,10 @@
 """Finds the nearest issues in several segments of the index.
 
-Every segment gives candidates: a small one by comparing all vectors with all queries in matrix products, a
-large one by its Annoy index. Then the distances of all candidates are computed again in double precision, one
-pair at a time, so that a distance does not depend on the segment or on the block that the pair was in. The
-candidates of all segments are merged by this distance. Of equally distant issues, the oldest comes first.
+First, candidates are searched in every segment. In a small segment, all vectors are compared with all queries
+in matrix products. In a large segment, the Annoy index is searched. Then the distances of all candidates are
+computed again in double precision, one pair at a time. So a distance does not depend on the segment or on the
+block that the pair was in. The candidates of all segments are merged by this distance. Of equally distant
+issues, the oldest comes first.
 """
 
 from __future__ import annotations
@@ -57,10 +58,12 @@ def search(
     recent: RecentVectors | None = None,
     one_at_a_time: bool = False,
 ) -> Hits:
-    """Returns up to `neighbours` nearest allowed issues of each query, from all segments together.
+    """Returns the `neighbours` nearest issues of each query in all segments, among those that the query
+    allows.
 
-    A segment with an Annoy index is searched with it, unless at most `index.exact_items` of its issues are
-    allowed. Then these are compared one by one. `recent` makes this faster for few queries without ages.
+    In a segment with an Annoy index, this index is searched. If at most `index.exact_items` of the segment's
+    issues are allowed, they are compared one by one instead. `recent` has copies of vectors that make this
+    faster for a few queries without ages.
 
     Many queries read most of every file. If `one_at_a_time` is true, the files of a segment are unmapped
     before the next segment is searched, so that the memory does not grow with the number of segments.
@@ -107,8 +110,11 @@ def search_exactly(
     is_eligible: npt.NDArray[np.bool_] | None = None,
     cosines: Vectors | None = None,
 ) -> Hits:
-    """Returns up to `neighbours` nearest allowed issues of each query. Compares all of `items` for which
-    `is_eligible` is true. `cosines` is the result of `cosines_with`, if it is known already."""
+    """Returns the `neighbours` nearest of `items` for each query, among those that the query allows.
+
+    All items for which `is_eligible` is true are compared. `cosines` is the result of `cosines_with`, if the
+    caller has computed it already.
+    """
     bounds = np.full(len(queries), -np.inf, np.float32)
     allowed = _allowed(items, queries, range(len(items.issue_ids)))
     if is_eligible is not None:
@@ -118,7 +124,7 @@ def search_exactly(
 
 
 def cosines_with(items: Items, queries: Queries) -> Vectors:
-    """Returns the cosine of each query and each item in single precision, shape (queries, items)."""
+    """Returns the cosine between each query and each item in single precision, shape (queries, items)."""
     return _cosines(_unit(queries.vectors), items, np.arange(len(items.issue_ids)), None)
 
 
@@ -338,8 +344,8 @@ def _merged(compared: Sequence[_Compared], neighbours: int) -> Hits:
 
 
 def exact_cosines(segment: Items, items: Numbers, queries: Queries, rows: Numbers) -> npt.NDArray[np.float64]:
-    """Returns the cosine of each pair of an item and a query, in double precision. `rows` are positions of
-    queries."""
+    """Returns the cosine between the two vectors of each pair, in double precision, shape (n,). A pair is an
+    item (`items`) and the position of a query (`rows`)."""
     cosines = np.empty(len(items))
     for start in range(0, len(items), PAIRS_PER_BLOCK):
         block = slice(start, start + PAIRS_PER_BLOCK)

@@ -1,8 +1,8 @@
 """Stores and reads the terms of a segment's issues.
 
-There are only two files, so that few requests are sent. One file has a record per term. The other file has a
-record per item, and one more record at the end. The items are sorted by repository, so the terms of a
-repository are consecutive.
+There are only two files, so that few requests are needed to read them from a bucket. One file has a record
+per term. The other file has a record per item (issue), and one more record at the end. The items are sorted
+by repository, so the terms of a repository are consecutive.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ def write_terms(folder: Path, terms: IssueTerms) -> None:
 def read_terms(
     array: Callable[[str, npt.DTypeLike, tuple[int, ...]], npt.NDArray[Any]], items: int, total: int
 ) -> IssueTerms:
-    """Returns the terms of a segment with `items` issues, which have `total` terms. `array` opens a file, and
-    raises LakeError if it does not have the type and the shape."""
+    """Returns the terms of a segment. `items` is its number of issues, and `total` is their number of terms.
+
+    The function `array` opens a file with a given type and shape. It raises LakeError if the file has another
+    type or shape.
+    """
     of_terms, of_items = array(TERMS_FILE, _TERM, (total,)), array(ITEM_TERMS_FILE, _ITEM, (items + 1,))
     return IssueTerms(
         of_items["offsets"],

@@ -1,4 +1,4 @@
-"""The index of a release: its segments, opened for questions about single issues and texts."""
+"""Opens the index of a release, and searches it for issues that are similar to an issue or a text."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ read."""
 
 @dataclass(frozen=True)
 class QueryIssue:
-    """The issue or text whose similar issues are wanted: its vector (size,), its terms, and when it was
-    opened, in microseconds since 1970.
+    """The issue or text for which similar issues are searched.
 
-    An issue of the index has an id, a repository and a source day. `terms` is None if its segment has none.
-    `words` are those of a text, by term.
+    `vector` (size,) is its embedding, and `opened_at` is when it was opened, in microseconds since 1970. Only
+    an issue of the index has an id, a repository and a source day. `terms` are its terms (words), or None if
+    its segment has no terms. `words` maps the terms of a text to its words.
     """
 
     vector: Vectors
@@ -72,9 +72,11 @@ class QueryIssue:
 
 @dataclass(frozen=True)
 class Search:
-    """Which lists are wanted: the list of the repository `repo`, unless it is None, and the list of all
-    repositories, if `everywhere` is true. A list has up to `count` issues, which were opened on the day
-    `since` or later.
+    """Says which lists of similar issues are searched, and how long they are.
+
+    If `repo` is not None, one list has issues of this repository. If `everywhere` is true, one list has
+    issues of all repositories. A list has up to `count` issues, which were opened on the day `since` or
+    later.
 
     Without `since`, the list of a repository covers its whole history, and the list of all repositories
     covers the last `similar.months` months before the release's last day.
@@ -87,10 +89,10 @@ class Search:
 
 
 class SegmentedIndex:
-    """The segments of a release. `segments` are opened when a query needs them.
+    """The index of a release, which consists of segments. Segments are opened when a query needs them.
 
     `groups` has a pair for each segment: the number of its group of repositories, and the number of groups.
-    `ordering` estimates the probabilities.
+    `ordering` gives a pair of issues its probability.
     """
 
     def __init__(
@@ -138,9 +140,11 @@ class SegmentedIndex:
         return None
 
     def find_in_index(self, url: str) -> QueryIssue | None:
-        """Returns the latest issue with this URL, in any letter case, or None if the index does not have it
-        in the repository that the URL names. Unlike `find`, it reads only what the index has of this
-        repository."""
+        """Returns the latest issue with this URL, in any letter case.
+
+        Searches only the repository that the URL names. Returns None if this repository does not have the
+        issue in the index. Unlike `find`, it does not search the release for renamed repositories.
+        """
         named = repository_of(url)
         issue = self._find(url, named)
         if issue is None and (stored := self._repository_named(named)) not in (None, named):
@@ -148,8 +152,11 @@ class SegmentedIndex:
         return issue
 
     def older_in_repository(self, query_issue: QueryIssue) -> Comparison | None:
-        """Returns the comparison of an issue of the index with the older candidates of its repository, as the
-        stage `index` makes it for the stored list. Returns None if the index has no terms."""
+        """Compares an issue of the index with older candidates from its repository.
+
+        The result is the same as when the stage `index` made the stored list. Returns None if the index has
+        no terms.
+        """
         assert query_issue.repo is not None
         segments = self._segments_of(query_issue.repo)
         if query_issue.terms is None or not all(segment.has_terms for segment in segments):
@@ -160,8 +167,9 @@ class SegmentedIndex:
         self, query_issue: QueryIssue, repository: RepositoryItems, prepared: PreparedRepository
     ) -> dict[int, float]:
         """Returns the probabilities of the older candidates of an issue of the index, by their ids. They are
-        those of the stored lists, which compare words with those of the older issues only. Empty for a
-        text. `repository` has the issues of its repository, and `prepared` belongs to all of them."""
+        the same as in the stored lists, for which words are counted only in older issues. Returns an empty
+        dict for a text. `repository` has the issues of its repository, and `prepared` was computed for all of
+        them."""
         if query_issue.day is None:
             return {}
         comparison = _compare_older(query_issue, repository, prepared)
@@ -169,8 +177,8 @@ class SegmentedIndex:
         return dict(zip(comparison.issue_ids.tolist(), probabilities.tolist(), strict=True))
 
     def repository(self, name: str) -> str:
-        """Returns the repository with this name, in any letter case, as the index has it. Raises UsageError
-        if the index has none of its issues."""
+        """Returns the exact name of the repository that is called `name` in any letter case. Raises
+        UsageError if the index has no issue of this repository."""
         if any(segment.of_repository(name) for segment in self._segments_of(name)):
             return name
         stored = self._repository_named(name)
@@ -179,8 +187,9 @@ class SegmentedIndex:
         return stored
 
     def _find_name(self, name: str) -> str | None:
-        """Returns the latest repository with this name in any letter case, or None. Searches all segments,
-        because the segments of a repository can only be chosen by its exact name."""
+        """Returns the exact name of the latest repository that is called `name` in any letter case, or None.
+        Searches all segments, because only the exact name of a repository says which segments have its
+        issues."""
         names = (segment.repository_named(name) for segment in reversed(self._segments))
         return next((stored for stored in names if stored is not None), None)
 
@@ -194,10 +203,11 @@ class SegmentedIndex:
         return None
 
     def hits_everywhere(self, query_issues: Sequence[QueryIssue], count: int) -> Sequence[Hits | None]:
-        """Returns the candidates of each issue or text for a list of `count` issues of all repositories.
+        """Returns, for each issue or text, the candidates for a list of `count` issues from all repositories.
 
-        They are those that `similar` finds for the issue alone. Together, a search costs less time per issue.
-        They are None if the index has no terms: then `similar` needs other candidates.
+        The candidates can be passed to `similar`, which would search for the same ones. Searching for several
+        issues together takes less time per issue. If the index has no terms, returns None for each issue,
+        because `similar` then needs other candidates.
         """
         if not self._has_terms:
             return [None] * len(query_issues)
@@ -208,12 +218,12 @@ class SegmentedIndex:
     def similar(
         self, query_issue: QueryIssue, search_request: Search, hits: Hits | None = None
     ) -> list[dict[str, Any]]:
-        """Returns the requested lists of similar issues. The list of a repository comes first. In each list,
-        the most probable issue comes first. `hits` are the candidates that `hits_everywhere` found. They are
-        searched if `hits` is None.
+        """Returns the rows of the requested lists of similar issues. The list of a repository comes first.
 
-        An issue of the index is compared with newer issues, too. Older issues of its repository have the
-        probabilities that its stored list has.
+        In each list, the most probable issue comes first. `hits` are the candidates for the list of all
+        repositories that `hits_everywhere` returned. If `hits` is None, they are searched here. An issue of
+        the index is compared with newer issues, too. The probabilities of older issues in its repository are
+        the same as in its stored list.
 
         A row is a dict with the keys `list`, `issue_url`, `title`, `distance` (angular, 0 to 2),
         `probability`, `title_overlap`, `age_days`, `similar_text`, `group_size` and `terms` (the terms that
@@ -267,7 +277,7 @@ class SegmentedIndex:
         return rows
 
     def _nearest(self, query_issue: QueryIssue, search_request: Search) -> list[dict[str, Any]]:
-        """Returns the lists without terms, by distance only."""
+        """Returns the requested lists of an index that has no terms, ordered only by distance."""
         vector, rows = query_issue.vector[None, :], []
         if search_request.repo:
             segments = self._segments_of(search_request.repo)
@@ -340,8 +350,8 @@ def _query_issue(segment: Segment, item: int, repo: str) -> QueryIssue:
 def _compare_older(
     query_issue: QueryIssue, repository: RepositoryItems, prepared: PreparedRepository | None = None
 ) -> Comparison:
-    """Returns the comparison of an issue of the index, which has terms, with the older candidates among the
-    issues of its repository. `prepared` belongs to all issues of the repository."""
+    """Compares an issue of the index with older candidates from its repository. The issue must have terms.
+    `prepared` was computed for all issues of the repository."""
     assert query_issue.terms is not None
     assert query_issue.day is not None
     day = int(np.datetime64(query_issue.day, "D").astype(np.int64))

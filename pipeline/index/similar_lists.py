@@ -1,8 +1,9 @@
-"""Finds two lists of similar issues: one from a single repository, and one from all repositories.
+"""Finds two lists of similar issues for an issue or text: one from its repository, and one from all
+repositories.
 
 The candidates of the first list are the nearest issues by vector and the nearest issues by words, among all
 issues of the repository. The candidates of the second list are the nearest issues by vector, among the issues
-of the last months. `Comparison` chooses the issues of a list from its candidates.
+of the last months. The class `Comparison` chooses the issues of a list from its candidates.
 """
 
 from __future__ import annotations
@@ -41,8 +42,11 @@ NOTHING_STORED: Mapping[int, float] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class QueryBatch:
-    """n issues or texts whose lists are wanted: their vectors, their terms, the times when they were opened
-    (in microseconds since 1970), and their ids, which are 0 for texts."""
+    """n issues or texts for which similar issues are searched.
+
+    They are described by their vectors (`queries`), their terms (words), the times when they were opened (in
+    microseconds since 1970), and their ids, which are 0 for texts.
+    """
 
     queries: Queries
     terms: IssueTerms
@@ -50,7 +54,7 @@ class QueryBatch:
     issue_ids: Numbers
 
     def take(self, rows: Numbers) -> QueryBatch:
-        """Returns the issues and texts at the positions `rows`."""
+        """Returns only the issues and texts at the positions `rows`."""
         return QueryBatch(
             self.queries.take(rows),
             take_terms(self.terms, rows),
@@ -64,9 +68,11 @@ class QueryBatch:
 
 @dataclass(frozen=True)
 class PreparedRepository:
-    """What a search in a repository computes for some queries before it chooses candidates: the words of the
-    queries in its issues, and whether each issue may be a candidate. `cosines` (queries, issues) are None if
-    they are not known yet."""
+    """What is computed once for some queries before candidates are searched in a repository.
+
+    `words` says where the words of the queries occur in the repository's issues. `is_eligible` says whether
+    each issue may be a candidate. `cosines` (queries, issues) is None if the cosines are not computed yet.
+    """
 
     words: RepositoryWords
     is_eligible: npt.NDArray[np.bool_]
@@ -76,7 +82,8 @@ class PreparedRepository:
     def of(
         cls, repository: RepositoryItems, queries: IssueTerms, cosines: Vectors | None = None
     ) -> PreparedRepository:
-        """Prepares a search for queries with these terms. The repository must have terms."""
+        """Prepares a search in `repository` for queries with the terms `queries`. The repository must have
+        terms."""
         assert repository.terms is not None
         words = RepositoryWords(repository.terms, queries)
         return cls(words, _first_of_groups(repository.terms, words.has_template_body), cosines)
@@ -90,9 +97,12 @@ def lists_in_repository(
     stored: Mapping[int, float] = NOTHING_STORED,
     prepared: PreparedRepository | None = None,
 ) -> Iterator[tuple[Listed, Mapping[int, float]]]:
-    """Yields two values for each query: its list from the repository, with up to `count` issues, and a dict
-    from the issue id to the probability of all its candidates. The repository must have terms. `stored` are
-    probabilities by issue id that are taken instead of computed ones. `prepared` is computed if it is None.
+    """Yields, for each query, its list of similar issues from a repository, and the candidates'
+    probabilities.
+
+    The list has up to `count` issues. The probabilities are a dict from the issue id to the probability of
+    each candidate. If `stored` has a probability for an issue id, it is used instead of a computed one.
+    `prepared` is computed if it is None. The repository must have terms.
     """
     for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count), prepared):
         features = comparison.features()
@@ -108,9 +118,11 @@ def compare_in_repository(
     candidates: int = CANDIDATES,
     prepared: PreparedRepository | None = None,
 ) -> Iterator[Comparison]:
-    """Yields each query with its candidates in a repository: up to `candidates` issues that are found by
-    vector, and as many that are found by words. The repository must have terms. `prepared` is computed if it
-    is None."""
+    """Yields the comparison of each query with its candidates in a repository.
+
+    Up to `candidates` issues are found by vector, and up to as many by words. `prepared` is computed if it is
+    None. The repository must have terms.
+    """
     assert repository.terms is not None
     older_only = query_batch.queries.ages is not None
     older_counts = (
@@ -139,7 +151,8 @@ def compare_in_repository(
 
 
 def _first_of_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Returns whether each issue of a repository is one of the first GROUP_CANDIDATES with its text."""
+    """Returns, for each issue of a repository, whether it is one of the oldest GROUP_CANDIDATES issues with
+    the same text."""
     groups = text_groups(issues, has_template_body)
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=~groups[order][:1]))
@@ -179,14 +192,15 @@ def lists_everywhere(
     count: int,
     ordering: Ordering,
 ) -> Iterator[Listed]:
-    """Yields the list of each query from all repositories. The `hits` of a query are its candidates; the list
-    has up to `count` of them.
+    """Yields, for each query, its list of up to `count` similar issues from all repositories.
 
-    The frequency of a word is counted over the candidates of all queries and the issues of `background`. The
-    candidates of one query would not be enough, because most of them contain the words of the query's
-    subject. `own_probabilities` has, for each query, a dict from the issue id to the probability of its
-    candidates in its own repository. These probabilities are preferred, because they compare words with those
-    of the whole repository. The segments must have terms.
+    The candidates of a query are its `hits`. The frequency of a word is counted in the candidates of all
+    queries and in the issues of `background`. The candidates of one query would not be enough, because most
+    of them contain the words of the query's subject.
+
+    `own_probabilities` has a dict per query: from issue id to probability, for candidates in the query's
+    repository. These probabilities are used instead of computed ones, because words were counted in the whole
+    repository for them. The segments must have terms.
     """
     terms, rows = _terms_of_hits(segments, hits)
     created_at, issue_ids = times_and_ids(segments, hits)
@@ -224,7 +238,7 @@ def _slices(hits: Hits, queries: int) -> list[slice]:
 
 
 def _terms_of_hits(segments: Sequence[Segment], hits: Hits) -> tuple[IssueTerms, Numbers]:
-    """Returns the terms of the issues of some hits, and the position of each hit's issue among them. The
+    """Returns the terms of the issues in `hits`, and the position of each hit's issue among these issues. The
     terms of each issue are read only once."""
     issues, rows = np.unique(hits.segments << _ITEM_BITS | hits.items, return_inverse=True)
     positions, items = issues >> _ITEM_BITS, issues & (1 << _ITEM_BITS) - 1
@@ -237,8 +251,7 @@ def _terms_of_hits(segments: Sequence[Segment], hits: Hits) -> tuple[IssueTerms,
 
 
 def times_and_ids(segments: Sequence[Segment], hits: Hits) -> tuple[Numbers, Numbers]:
-    """Returns the times when the issues of some hits were opened (in microseconds since 1970), and their
-    ids."""
+    """Returns the times when the issues in `hits` were opened (in microseconds since 1970), and their ids."""
     created_at, issue_ids = (np.empty(len(hits), np.int64) for _ in range(2))
     for position in np.unique(hits.segments).tolist():
         own = np.flatnonzero(hits.segments == position)

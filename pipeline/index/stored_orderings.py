@@ -1,7 +1,7 @@
-"""The orderings that were learned from duplicate marks, as they are stored in the lake.
+"""Stores orderings in the lake. An ordering has the weights that give a pair of issues its probability.
 
-    ROOT/orderings/VERSION.json    an ordering; it never changes ROOT/orderings/current.json names the
-    ordering of new releases; without this file, they use the default
+    ROOT/orderings/VERSION.json    an ordering that was learned from duplicate marks; it never changes
+    ROOT/orderings/current.json    names the ordering of new releases; if missing, they use the default
 
 The version of an ordering begins with the version of the default ordering that it was compared with. If a
 later version of Titler changes the features of a pair or the default weights, it does not use orderings that
@@ -33,9 +33,12 @@ POINTER = "orderings/current.json"
 
 @dataclass(frozen=True)
 class StoredOrdering:
-    """An ordering with its origin. `weights` maps the name of each feature to its weight. `calibration` has
-    the points of the curve of an `Ordering`. `figures` say what the ordering was learned from and how good it
-    is, and `mlflow_run` is the id of its run in MLflow."""
+    """An ordering (the weights that give a pair of issues its probability), as it is stored in the lake.
+
+    `weights` maps the name of each feature to its weight. `calibration` has the points of the calibration
+    curve. `figures` say what the ordering was learned from and how good it is. `mlflow_run` is the id of the
+    MLflow run that recorded the training.
+    """
 
     version: Name
     weights: dict[str, float]
@@ -46,13 +49,14 @@ class StoredOrdering:
 
     @property
     def ordering(self) -> Ordering:
-        """The ordering itself. Raises TitlerError if it has weights for other features."""
+        """The ordering, ready to compute probabilities. Raises TitlerError if it has weights for other
+        features."""
         return Ordering.from_json(asdict(self))
 
 
 @dataclass(frozen=True)
 class OrderingPointer:
-    """The content of the file that names the ordering of new releases."""
+    """The content of current.json, which names the ordering that new releases use."""
 
     version: Name
 
@@ -71,57 +75,67 @@ POINTER_DOCUMENT: Document[OrderingPointer] = Document(
 
 
 def named(ordering: Ordering) -> Ordering:
-    """Returns the ordering with its version, which depends on its weights and its calibration."""
+    """Returns the ordering with a version that is computed from its weights and its calibration."""
     content = json.dumps({**ordering.to_json(), "version": ""}, sort_keys=True).encode()
     return replace(ordering, version=f"{LEARNED}{hashlib.sha256(content).hexdigest()[:12]}")
 
 
 def is_of_this_version(version: str) -> bool:
-    """Returns whether this version of Titler can use an ordering: it is the default ordering, or it was
-    learned with the same features and terms."""
+    """Returns whether this version of Titler can use the ordering with the version `version`.
+
+    It can use the default ordering, and orderings that were learned with the same features and terms.
+    """
     return version == DEFAULT_ORDERING.version or is_learned(version)
 
 
 def is_learned(version: str) -> bool:
-    """Returns whether an ordering was learned with this version of Titler. The default ordering was not
-    learned."""
+    """Returns whether the ordering with the version `version` was learned, by this version of Titler.
+
+    The default ordering was not learned.
+    """
     return version.startswith(LEARNED)
 
 
 def store_ordering(lake: Lake, ordering: Ordering, figures: Mapping[str, Any], mlflow_run: str) -> None:
-    """Stores an ordering, unless it is stored already."""
+    """Stores an ordering (the weights that give a pair of issues its probability), unless it is already
+    stored."""
     if stored_ordering(lake, ordering.version) is None:
         value = {**ordering.to_json(), "figures": dict(figures), "mlflow_run": mlflow_run}
         lake.put_json(_file(ordering.version), value)
 
 
 def stored_ordering(lake: Lake, version: str) -> StoredOrdering | None:
-    """Returns a stored ordering, or None if there is none. Raises LakeError if its file is damaged: a part of
-    its version is the digest of its content."""
+    """Returns the ordering with the version `version`, or None if it is not stored.
+
+    Raises LakeError if its file is damaged. The version contains the digest of the file's content.
+    """
     stored = lake.get_json(_file(version), ORDERING_DOCUMENT)
     is_known = stored is not None and is_learned(version) and set(stored.weights) == set(FEATURES)
     if stored is not None and is_known and named(stored.ordering).version != version:
         raise LakeError(
-            f"The file {lake.path(_file(version))} is damaged: its content does not belong to its name.",
+            f"The file {lake.path(_file(version))} is damaged: its content does not match its name.",
             f"Restore it from a backup, or delete it and {lake.path(POINTER)}, then run: {_ANEW}",
         )
     return stored
 
 
 def use_ordering(lake: Lake, version: str) -> None:
-    """Makes new releases use a stored ordering."""
+    """Makes new releases use the stored ordering with the version `version`."""
     lake.put_json(POINTER, {"version": version})
 
 
 def use_default_ordering(lake: Lake) -> None:
-    """Makes new releases use the default ordering."""
+    """Makes new releases use the default ordering, which was not learned from this lake's data."""
     lake.delete(POINTER)
 
 
 def ordering_in_use(lake: Lake) -> str | None:
-    """Returns the version of the learned ordering that new releases use. Returns None if they use the default
-    ordering, because none was learned, or because another version of Titler learned it. Raises LakeError if a
-    file is damaged or missing."""
+    """Returns the version of the learned ordering that new releases use. Returns None if they use the
+    default.
+
+    They use the default ordering if no ordering was learned, or if another version of Titler learned it.
+    Raises LakeError if a file is damaged or missing.
+    """
     pointer = lake.get_json(POINTER, POINTER_DOCUMENT)
     if pointer is None or not is_of_this_version(pointer.version):
         return None
@@ -129,16 +143,21 @@ def ordering_in_use(lake: Lake) -> str | None:
 
 
 def ordering_of_release(release: Pinned) -> Ordering:
-    """Returns the ordering of a release. This is the default ordering if the release names no ordering, or
-    names one that another version of Titler learned. Raises LakeError if the ordering's file is damaged or
-    missing."""
+    """Returns the ordering of a release, which gives a pair of issues its probability.
+
+    This is the default ordering if the release names no ordering, or names one that another version of Titler
+    learned. Raises LakeError if the ordering's file is damaged or missing.
+    """
     stored = stored_ordering_of_release(release)
     return DEFAULT_ORDERING if stored is None else stored.ordering
 
 
 def ordering_of_version(lake: Lake, version: str) -> Ordering | None:
-    """Returns the ordering with this version, or None if it is not stored, or if another version of Titler
-    learned it. Raises LakeError if its file is damaged."""
+    """Returns the ordering with the version `version`. Returns None if it cannot be used.
+
+    It cannot be used if it is not stored, or if another version of Titler learned it. Raises LakeError if its
+    file is damaged.
+    """
     if version == DEFAULT_ORDERING.version:
         return DEFAULT_ORDERING
     stored = stored_ordering(lake, version) if is_learned(version) else None
@@ -146,8 +165,11 @@ def ordering_of_version(lake: Lake, version: str) -> Ordering | None:
 
 
 def stored_ordering_of_release(release: Pinned) -> StoredOrdering | None:
-    """Returns the learned ordering of a release, with its origin. Returns None if the release has the default
-    ordering. Raises LakeError like `ordering_of_release`."""
+    """Returns the learned ordering of a release with its figures, or None if the release has the default
+    ordering.
+
+    Raises LakeError in the same cases as `ordering_of_release`.
+    """
     version = release.facts.get(ORDERING)
     return _require(release.lake, version) if version and is_of_this_version(version) else None
 

@@ -1,8 +1,8 @@
 """Counts how many issues contain a term.
 
-A term is a hash of 32 bits. Its last 20 bits are the number of its bucket. The terms of a bucket are counted
-together where a count for each term would need a sort of all terms. Few terms share a bucket with another
-term that is not rare.
+A term is a hash of 32 bits. Its last 20 bits are the number of its bucket. To count each term separately, all
+terms would have to be sorted. So the terms of a bucket are counted together where possible. Few terms share a
+bucket with another term that is not rare.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ time for more."""
 
 
 class BucketCounts:
-    """How many of some terms are in each bucket. `terms` (n,) are the terms of issues. No issue has a term
-    twice, so the number of terms is the number of issues."""
+    """Counts how many terms are in each bucket.
+
+    `terms` (n,) are the terms of issues. No issue has a term twice, so a count of terms is also a count of
+    issues.
+    """
 
     def __init__(self, terms: NDArray[np.uint32], is_small: bool | None = None) -> None:
         is_small = len(terms) <= _MAX_SORTED if is_small is None else is_small
@@ -32,7 +35,7 @@ class BucketCounts:
         self._sorted = np.sort(buckets) if is_small else buckets[:0]
 
     def of(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Returns the count of the bucket of each term."""
+        """Returns, for each term, the number of terms in the same bucket."""
         buckets = terms & _BUCKET
         if self._table is not None:
             return self._table[buckets]
@@ -41,8 +44,10 @@ class BucketCounts:
 
 
 class Background:
-    """Issues over which the frequencies of terms are counted, but which are not compared with a query. Many
-    searches can share them, and their terms are counted once."""
+    """Issues in which the frequencies of terms are counted, but which are not compared with a query.
+
+    Many searches can share a background. Its terms are counted only once.
+    """
 
     def __init__(self, issues: IssueTerms) -> None:
         self.body_hashes = issues.body_hashes
@@ -54,7 +59,7 @@ class Background:
 
     @property
     def total(self) -> int:
-        """Number of terms of all issues together."""
+        """The sum of the numbers of distinct terms of all issues."""
         return len(self._terms)
 
     def frequencies(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Converts stored vectors, which have half precision, to unit vectors in single precision.
 
-The bits of a number in half precision are those of a number in single precision, in other places, except that
-the exponent is smaller by 112. So a vector is converted exactly with three integer operations, and the factor
-2^112 is part of the division by the length. NumPy's own conversion takes twice as long.
+A number in half precision has the same fields of bits as in single precision, at other positions, but its
+exponent is smaller by 112. So three integer operations convert a vector exactly, except for the factor 2^112,
+which is included in the division by the length. NumPy's conversion takes twice as long.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ def lengths_of(vectors: EmbeddingMatrix) -> Lengths:
 
 
 def rows_of(items: npt.NDArray[np.int64]) -> Rows:
-    """Returns positions that are in order and not empty as a slice if they are consecutive. Then an array is
-    not copied if it is indexed with them."""
+    """Returns a slice for consecutive positions, and other positions unchanged.
+
+    An array that is indexed with a slice is not copied. There must be at least one position.
+    """
     is_consecutive = items[-1] - items[0] == len(items) - 1 and bool(np.all(np.diff(items) == 1))
     return slice(items[0], items[-1] + 1) if is_consecutive else items
 

@@ -122,7 +122,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Description:
-    """The content of shape.json: what must be known to build a stored network and to predict titles with
+    """The content of shape.json: the facts that are needed to load a network and to predict titles with
     it."""
 
     variant: str
@@ -170,7 +170,6 @@ def _checked_shortlist(ids: list[int], vocabulary: int) -> Ids:
     is_ascending = shortlist.ndim == 1 and (np.diff(shortlist) > 0).all()
     if not is_ascending or shortlist[:2].tolist() != [PAD, UNKNOWN] or shortlist[-1] >= vocabulary:
         raise ValueError(
-            f"the shortlist must have ascending ids from 0 to {vocabulary - 1}, the first two {PAD} and "
-            f"{UNKNOWN}"
+            f"the shortlist must be ascending ids below {vocabulary}, and begin with {PAD} and {UNKNOWN}"
         )
     return shortlist

@@ -33,8 +33,9 @@ class InferenceDay:
     """A source day whose issues a model is to be run on.
 
     `vectors` is the day's batch with the inputs of the model. `read` returns the rows of a file of this
-    batch. `partition`, `inputs` and `parameters` form the key of the batch that the results are written to.
-    If `kept_batch` is not None, the day keeps this batch, and no batch is written.
+    batch. `partition`, `inputs` and `parameters` form the key of the batch to which the results are written.
+    If `kept_batch` is not None, this existing batch has the day's results: the model is not run, and nothing
+    is written.
     """
 
     vectors: Manifest
@@ -52,9 +53,9 @@ class Inference:
     `infer(rows, predictor)` returns the rows to write, one per input row. The figures in a day's manifest are
     the sums of `count(rows)` over the day's files.
 
-    A file of more than `rows_per_part` rows is split: each part is a task and a file of its own. If there are
-    more than `rows_worth_a_cluster` rows, a local Dask cluster saves time. `verb` is the label of the
-    progress bar.
+    A file of more than `rows_per_part` rows is split. A task processes one part, and writes it to a separate
+    file. If there are more than `rows_worth_a_cluster` rows, a local Dask cluster is started. `verb` is the
+    label of the progress bar.
     """
 
     verb: str
@@ -68,10 +69,10 @@ class Inference:
 def infer_days(
     lake: Lake, compute: Compute, release: Pinned, days: Sequence[InferenceDay], inference: Inference
 ) -> Outcome:
-    """Returns one batch per day, and records the batches as members of the release.
+    """Runs the model on each day's issues. Returns one batch per day, and records it in the release.
 
     An existing batch with the same key is reused. A day's batch is committed as soon as all its files are
-    written. `make_batches` says what is lost if a process is killed.
+    written. `make_batches` describes what is lost if a process is killed.
 
     A local cluster is not started on a machine with an accelerator, because its processes would compete for
     the memory of the accelerator.
@@ -108,7 +109,7 @@ def infer_days(
 
 @dataclass(frozen=True)
 class _Slice:
-    """Some consecutive rows of a file of a day: those from `start` on, at most `rows` of them."""
+    """Consecutive rows of a day's file: at most `rows` rows, from row `start` on."""
 
     read: Callable[[File], pa.Table]
     file: File
@@ -117,7 +118,7 @@ class _Slice:
 
 
 def _parts(day: InferenceDay, rows_per_part: int) -> tuple[Part, ...]:
-    """Returns the parts of a day. Sorted by name, they have the rows in the order of the day's files."""
+    """Returns the parts of a day. The names of the parts sort in the order of the day's rows."""
     parts = []
     for file in day.vectors.files:
         if file.rows <= rows_per_part:

@@ -1,5 +1,5 @@
-"""Explains the title that a model predicts for one issue: what the model reads of the body, which titles it
-considers, what it copies, and why it gives no title."""
+"""Explains the title that a model predicts for one issue: which part of the body the model reads, which
+titles it considers, which words it copies, and why it gives no title."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadText:
-    """What a model reads of a body. `units` says what is counted: words or subwords.
+    """The part of a body that a model reads, and the rest. `units` says what is counted: words or subwords.
 
-    `prepared` is the number of units of the body after cleaning, and `window` the largest number that the
-    model reads. `text` is what it reads, and `not_read` the rest, which is empty if the body fits.
-    `unknown_words` are the words of `text` that are not in the vocabulary; subwords are never unknown.
+    `prepared` is the number of units in the cleaned body. `window` is the largest number of units that the
+    model reads. `text` is the part that it reads. `not_read` is the rest, which is empty if the body is short
+    enough. `unknown_words` are the words of `text` that are not in the vocabulary; subwords are never
+    unknown.
     """
 
     units: str
@@ -37,9 +38,12 @@ class ReadText:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A title that the beam search finished. The beam search chooses the one with the highest
-    `log_probability`: the mean natural logarithm of the probabilities of its tokens. `ids` are those tokens,
-    without _end_ and padding."""
+    """A complete title that the beam search found for a body.
+
+    `log_probability` is the mean natural logarithm of the probabilities of the title's tokens. The candidate
+    with the highest `log_probability` becomes the title. `ids` are the ids of the tokens, without `_end_` and
+    padding.
+    """
 
     title: str
     log_probability: float
@@ -53,15 +57,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class CopiedUnit:
-    """A unit (subword) of a title, and which share of its probability is that of being copied from the body,
-    0 to 1. The rest is that of being written from the vocabulary."""
+    """A unit (subword) of a title.
+
+    The network can copy a unit from the body, or generate it from the vocabulary. `copied` is the share of
+    the unit's probability that comes from copying, 0 to 1.
+    """
 
     unit: str
     copied: float
 
 
 def read_text(model: Model, body: str) -> ReadText:
-    """Returns what the model reads of a body, which is given as its author wrote it."""
+    """Returns the part of a body that the model reads, and the rest. `body` is the author's text."""
     vocabulary = model.vocabularies.body
     if isinstance(vocabulary, SubwordVocabulary):
         ids = list(next(vocabulary.encoding.encode(vocabulary.prepared([body]))))
@@ -84,9 +91,11 @@ def read_text(model: Model, body: str) -> ReadText:
 
 
 def candidates(model: Model, body_ids: Ids) -> list[Candidate]:
-    """Returns the titles that the beam search of one body finishes, the best one first. `body_ids` are (1,
-    body_length). Different ids may spell the same title; then the best one counts. Returns an empty list if
-    the model's network runs in Keras only."""
+    """Returns the complete titles that the beam search finds for one body, the most probable first.
+
+    `body_ids` (1, body_length) are the ids of the body. If different ids spell the same title, only the most
+    probable ones count. Returns an empty list if the model's network runs in Keras only.
+    """
     if variant_of(model.network.variant).reads_texts:
         return []
     network, title = cast("LightNetwork", model.network), model.vocabularies.title
@@ -98,8 +107,10 @@ def candidates(model: Model, body_ids: Ids) -> list[Candidate]:
 
 
 def copied_units(model: Model, body_ids: Ids, title: Candidate) -> list[CopiedUnit] | None:
-    """Returns the units of a title of one body (1, body_length). Returns None if the model's network cannot
-    copy."""
+    """Returns the units of a title, each with the share of its probability that comes from copying.
+
+    `body_ids` (1, body_length) are the ids of the body. Returns None if the model's network cannot copy.
+    """
     vocabulary = model.vocabularies.title
     network = cast("LightNetwork", model.network)
     shares = network.copied_shares(body_ids, title.ids, vocabulary.start)
@@ -112,16 +123,19 @@ def copied_units(model: Model, body_ids: Ids, title: Candidate) -> list[CopiedUn
 
 
 def _text_of_unit(vocabulary: SubwordVocabulary, number: int) -> str:
-    """Returns the text of a unit, with the blank in front of it. Of a unit that is a part of a character,
-    returns the replacement character."""
+    """Returns the text of a unit, including a blank in front of it. Returns the replacement character for a
+    unit that is only a part of a character."""
     return vocabulary.encoding.units[number - FIRST_UNIT].encode("latin-1").decode("utf-8", "replace")
 
 
 def abstention_reasons(
     model: Model, body: str | None, confidence: float, probability: float | None
 ) -> dict[str, str]:
-    """Returns why a model gives no title for a body: an explanation per reason. Returns an empty dict if it
-    gives one. `confidence` and `probability` are those of the title that it would give."""
+    """Returns the reasons why a model abstains (gives no title) for a body, each with an explanation.
+
+    Returns an empty dict if the model gives a title. `confidence` and `probability` belong to the title that
+    the network wrote, even if the model does not give it.
+    """
     limits = (model.abstain_below, model.abstain_probability)
     vocabulary = model.vocabularies.body
     if not (body or "").strip():
@@ -144,5 +158,6 @@ def abstention_reasons(
 
 
 def has_only_template(body: str | None) -> bool:
-    """Returns whether a body has text, but none of its author's: only that of an issue template."""
+    """Returns whether a body contains nothing but the text of an issue template. An empty body does not
+    count."""
     return bool((body or "").strip()) and not author_text(body or "").replace(JOINER, "").strip()

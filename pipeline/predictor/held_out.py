@@ -40,9 +40,9 @@ class HeldOutIssue:
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
     """Yields the issues on which a model is evaluated, day by day.
 
-    These are the trainable issues in the validation subset of the split, of all days in the model's plan. An
-    issue that is in several days is yielded only for its earliest day. Raises LakeError if a file is missing
-    or damaged.
+    These are the trainable issues in the validation subset of the split, from all days in the model's plan.
+    If an issue is in the data of several days, only its earliest day counts. Raises LakeError if a file is
+    missing or damaged.
     """
     plan = model.plan
     for day in plan.days:
@@ -105,7 +105,7 @@ def predict_held_out(predictor: Model, bodies: Sequence[str]) -> HeldOutPredicti
 
 
 def embed_queries(predictor: Model, texts: Sequence[str]) -> Floats:
-    """Embeds n texts as the command `titler similar TEXT` does. Returns their embeddings (n, size).
+    """Returns the embeddings of n texts, (n, size), computed in the same way as by `titler similar TEXT`.
 
     An embedding is all zeros if the vocabulary contains no word of the text.
     """

@@ -19,7 +19,7 @@ processors, such as Intel's NPU, which Keras does not use."""
 
 
 def load_predictor(lake: Lake, folder: str) -> Model:
-    """Loads a predictor for many issues. `folder` is the folder of its batch in the lake.
+    """Loads a predictor for many issues. `folder` is the folder of the predictor's batch in the lake.
 
     The predictor computes in NumPy or in Keras, whichever is faster. Raises LakeError if a file is missing or
     damaged.
@@ -41,9 +41,10 @@ def load_faster(directory: Path) -> Model:
 
 
 def in_faster_library(predictor: Predictor) -> Model:
-    """Returns a predictor with the same predictions that is fast for many issues.
+    """Returns the predictor in the library that is faster for many issues: NumPy or Keras.
 
-    It computes in NumPy if `load_faster` would choose NumPy. Otherwise it is `predictor` itself.
+    If NumPy is faster (see `load_faster`), converts `predictor` to NumPy, with the same predictions.
+    Otherwise returns `predictor` itself.
     """
     if not _is_faster_in_numpy(predictor.network.variant):
         return predictor
@@ -53,10 +54,10 @@ def in_faster_library(predictor: Predictor) -> Model:
 
 
 def load_light_predictor(lake: Lake, folder: str) -> Model:
-    """Loads a predictor for a few issues. `folder` is the folder of its batch in the lake.
+    """Loads a predictor for a few issues. `folder` is the folder of the predictor's batch in the lake.
 
-    The predictor computes in NumPy, which is ready at once; Keras takes seconds to import. Both give the same
-    predictions. Raises LakeError if a file is missing or damaged.
+    The predictor computes in NumPy, which is ready at once, unless its variant needs Keras, which takes
+    seconds to import. Both give the same predictions. Raises LakeError if a file is missing or damaged.
     """
     path = lake.local_copy(lake.manifest(folder))
     return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)

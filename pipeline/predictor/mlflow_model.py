@@ -52,11 +52,11 @@ class TitlerModel(PythonModel):
 
 
 def bodies_of(model_input: pd.DataFrame) -> list[str | None]:
-    """Returns the bodies in the table that MLflow made of a request. None stands for a missing body.
+    """Returns the bodies in a request, which MLflow has converted to a table. None stands for a missing body.
 
-    MLflow passes only the first column of a table on, because the model's signature has one column without a
-    name. Raises MlflowException, which MLflow's server answers with the status 400, if this is not the column
-    `body`, or if a value is neither text nor null.
+    MLflow passes on only the first column of a table, because the model's signature has one column without a
+    name. Raises MlflowException if this is not the column `body`, or if a value is neither text nor null.
+    MLflow's server then responds with the status 400.
     """
     columns = [name for name in model_input.columns if name in (COLUMN, NO_NAME)]
     if not columns:

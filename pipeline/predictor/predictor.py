@@ -111,10 +111,10 @@ class Model:
         if of_network != of_vocabularies:
             raise LakeError(
                 f"Model {self.name}: its vocabularies do not fit its network. The vocabulary of bodies has "
-                f"{body.size} ids, and bodies are padded to {body.length} ids; the network expects "
-                f"{of_network[0]} and {of_network[2]}. The vocabulary of titles has {title.size} ids, and "
-                f"titles are padded to {title.length} ids; the network expects {of_network[1]} and "
-                f"{of_network[3]}.",
+                f"{body.size} ids (expected {shape.body_vocabulary}) and pads bodies to {body.length} ids "
+                f"(expected {shape.body_length}). The vocabulary of titles has {title.size} ids (expected "
+                f"{shape.title_vocabulary}) and pads titles to {title.length} ids (expected "
+                f"{shape.title_length}).",
                 REPLACE_OR_RETRAIN,
             )
 
@@ -158,7 +158,7 @@ class Model:
         )
 
     def has_known_words(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns whether each of n issues has a word of the vocabulary in its embedded text, as booleans
+        """Returns, for each of n issues, whether the vocabulary contains a word of the embedded text, shape
         (n,).
 
         The embedded text is the body, and also the title if the property `reads_titles` is true. `body_ids`
@@ -220,7 +220,8 @@ class Predictor(Model):
         """Writes the predictor to the folder `directory`.
 
         The files are network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and
-        predictor.json. A title network that reads texts has files of its own, with its tokenizer.
+        predictor.json. Networks that read texts instead of ids (pre-trained networks) have other files,
+        including a tokenizer.
         """
         if variant_of(self.network.variant).reads_texts:
             cast("PretrainedNetwork", self.network).save(directory)

@@ -55,8 +55,8 @@ OPENED_TWICE_PER_DAY = 3  # issues per day that get a second `opened` event
 
 @dataclass(frozen=True)
 class DuplicateCandidate:
-    """A problem about which a second issue may be written. `repo`, `voice` (style of writing) and `url` are
-    those of the first issue."""
+    """A problem that a later issue, a near-duplicate, may repeat. `repo`, `voice` (style of writing) and
+    `url` describe the first issue about the problem."""
 
     problem: Problem
     repo: Repository
@@ -66,14 +66,18 @@ class DuplicateCandidate:
 
 @dataclass
 class Calendar:
-    """Generates the events of a sample, one day after another. An issue may have further events on a later
-    day.
+    """Generates the events of a sample, one day after another.
 
-    There is no event in the hour that begins at `missing`. `duplicate_comments` writes the comments about
-    duplicates, and `recurring_reports` writes reports of problems that several people have. Five attributes
-    list the URLs of generated issues: `duplicates` has pairs (newer URL, older URL), `marks` has (newer URL,
-    older URL, who marked it), `opened_twice` and `opened_again_next_day` have URLs, and `by_form` maps the
-    form of an issue, such as "null body", to URLs.
+    An issue can have events on several days. There is no event in the hour that begins at `missing`.
+    `duplicate_comments` writes the comments about duplicates, and `recurring_reports` writes reports of
+    problems that several people have.
+
+    These attributes list the URLs of generated issues:
+
+    - `duplicates`: pairs (newer URL, older URL).
+    - `marks`: (newer URL, older URL, who marked the newer issue as a duplicate).
+    - `opened_twice` and `opened_again_next_day`: the issues that have two `opened` events.
+    - `by_form`: maps the form of an issue, such as "null body", to URLs.
     """
 
     random: Random

@@ -1,7 +1,7 @@
-"""Writes the comments of the sample that are about duplicates: marks, which call an issue a duplicate of
-another one, and mere mentions, which do not.
+"""Writes sample comments that mention other issues.
 
-Both replace the text of a comment that the sample has anyway.
+A mark says that an issue is a duplicate of another issue. A mention only names another issue. Both replace
+the texts of comments that the sample would have anyway.
 """
 
 from __future__ import annotations
@@ -47,15 +47,18 @@ BOT_MENTIONS = (
 
 @dataclass
 class DuplicateComments:
-    """Rewrites comments. `marks` maps the address of each comment that became a mark to the URL of the
-    commented issue, the URL of the older issue, and the kind of person who wrote the comment."""
+    """Rewrites comments as marks and mentions.
+
+    `marks` maps the address of each mark to a tuple: the URL of the commented issue, the URL of the older
+    issue, and the kind of person who wrote the comment.
+    """
 
     random: Random
     world: World
     marks: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
     def rewrite(self, event: Event, issue: Issue, older_of: Mapping[str, str]) -> Event:
-        """Returns the event of a comment on `issue`, perhaps with another text and author.
+        """Returns the event of a comment on `issue`, sometimes rewritten as a mark or a mention.
 
         `older_of` maps the URL of each near-duplicate to the URL of the older issue.
         """

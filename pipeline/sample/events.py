@@ -20,7 +20,7 @@ API = "https://api.github.com"
 
 @dataclass
 class Issue:
-    """A sample issue, as it is after the events so far. `comments` is the number of comments so far."""
+    """The state of a sample issue after its latest event. `comments` is its number of comments."""
 
     id: int
     number: int
@@ -117,7 +117,7 @@ def issue_object(issue: Issue, moment: datetime, closed: bool = False) -> Payloa
 
 
 def issue_event(action: str, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event that an issue was opened, closed or reopened. `action` is one of these three
+    """Returns the event of an issue that is opened, closed or reopened. `action` is one of these three
     words."""
     payload = {"action": action, "issue": issue_object(issue, moment, closed=action == "closed")}
     return Event(moment, "IssuesEvent", actor, issue.repo, payload)
@@ -129,7 +129,7 @@ def comment_text(random: Random) -> str:
 
 
 def comment_event(random: Random, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event that somebody commented on an issue. As on GitHub, the event's payload contains the
+    """Returns the event of a comment on an issue. As on GitHub, the event's payload also contains the
     issue."""
     issue.comments += 1
     comment_id = random.randrange(10**9, 2 * 10**9)
@@ -179,8 +179,8 @@ def push(random: Random, repo: Repository, actor: Actor) -> Payload:
 
 
 def pull_request(random: Random, repo: Repository, actor: Actor, number: int, moment: datetime) -> Payload:
-    """Generates the payload of the event that opens a pull request. Its action is "opened", as for an
-    issue."""
+    """Generates the payload of the event of an opened pull request. The payload's action is "opened", as for
+    an issue."""
     return {
         "action": "opened",
         "number": number,

@@ -10,7 +10,7 @@ Titler finds. Its keys:
 - `days`: the days, as YYYY-MM-DD
 - `duplicates`: near-duplicates, and further reports of a recurring problem, as (newer URL, older URL)
 - `marks`: comments that call a near-duplicate a duplicate, as (newer URL, older URL, who says so: member,
-  author, bot or other). Further comments only mention an issue
+  author, bot or other). Comments that only mention an issue are not listed
 - `missing_hours`, `malformed_hours`: hours without a file or with malformed lines, such as "2024-01-01-13"
 - `malformed_lines`: the number of malformed lines
 - `opened_twice`: URLs of issues with two opened events, the second with another title
@@ -82,7 +82,7 @@ def write(
     `planted.json` describes only the last call.
 
     Raises UsageError if `days` is less than 1, or if `issues_per_day` is not between 60 and 10,000. Also
-    raises UsageError if `directory` is a file, or contains a file for the hour that must be missing.
+    raises UsageError if `directory` is a file, or already contains a file of the hour that must have none.
     """
     _check_size(days, issues_per_day)
     random = Random(f"{seed}/{first_day}")
@@ -162,7 +162,7 @@ def _prepare(directory: Path, missing: Path) -> None:
         )
     if missing.exists():
         raise UsageError(
-            f"{missing} exists, but the sample must lack the file of this hour.",
+            f"{missing} exists, but a sample must have no file of this hour.",
             "Give an empty folder, or remove the file.",
         )
     directory.mkdir(parents=True, exist_ok=True)

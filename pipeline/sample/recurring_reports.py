@@ -1,4 +1,4 @@
-"""Decides which issues of the sample report a recurring problem."""
+"""Chooses some issues of the sample, and rewrites them as reports of a recurring problem."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPORT_SHARE = 0.8
 class RecurringReports:
     """Rewrites some issues of a sample, so that they report a recurring problem.
 
-    `random` is used for nothing else, so that all other issues are the same as in a sample without recurring
+    No other class uses the same `random`. So all other issues are the same as in a sample without recurring
     reports.
     """
 
@@ -44,8 +44,11 @@ class RecurringReports:
             )
 
     def rewrite(self, issue: Issue) -> tuple[Issue, str | None]:
-        """Returns the issue, perhaps as a report of a recurring problem. If it is not the first report of the
-        problem, also returns the URL of the first."""
+        """Returns the issue, sometimes rewritten as a report of a recurring problem.
+
+        The second value is the URL of the first report of the problem. It is None if the issue is this first
+        report, or is not a report.
+        """
         name = issue.repo.name
         if name not in self._reports or self.random.random() >= REPORT_SHARE:
             return issue, None

@@ -1,7 +1,8 @@
-"""Names of the bases of hour files, as rows and batches have them.
+"""Names bases (the folders and addresses from which hour files are read) in rows and in batches.
 
-A base on a web server or in a bucket is named by its address. A local folder is named by its last part,
-because folders are moved and mounted elsewhere: the same files must give the same rows and the same batches.
+A base on a web server or in a bucket is named by its address. A local folder is named by the last part of its
+path, because a folder may be moved or mounted elsewhere. So the same files give the same rows and the same
+batches.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pipeline.settings import HourBase, public_address
 
 
 def base_name(base: str) -> str:
-    """Returns the name of a base. Of an address, user, password and query are left out."""
+    """Returns the name of a base of hour files: its address without user, password and query, or the last
+    part of a local folder's path."""
     protocol, separator, path = base.partition("://")
     if separator and protocol != "file":
         return str(public_address(base)).rstrip("/")
@@ -24,8 +26,10 @@ def base_name(base: str) -> str:
 
 
 def base_names(bases: Sequence[HourBase]) -> list[str]:
-    """Returns the names of several bases, in the same order. If two local folders have the same last part,
-    the second is named like `hours (2)`."""
+    """Returns the names of several bases of hour files, in the same order.
+
+    If two local folders have the same last part, the second is named like `hours (2)`.
+    """
     names: list[str] = []
     for base in bases:
         name = base_name(base.base)
@@ -35,11 +39,14 @@ def base_names(bases: Sequence[HourBase]) -> list[str]:
 
 
 def name_bases(files: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Returns identities of hour files (`ChosenFile.identity`) with the names of their bases. An earlier
-    version of Titler stored the path of a local folder."""
+    """Returns identities of hour files (`ChosenFile.identity`), with the base of each file given by its name.
+
+    A base is the folder or address that has the file. Earlier versions of Titler stored the whole path of a
+    local folder.
+    """
     return [[*file[:3], *map(base_name, file[3:])] for file in files]
 
 
 def with_base_names(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the parameters of a batch of issues with the names of the bases."""
+    """Returns the parameters of a batch of issues, in which each base of hour files is given by its name."""
     return {**parameters, "hours": name_bases(parameters["hours"])} if "hours" in parameters else parameters

@@ -61,15 +61,18 @@ the gap are too old for a comparison."""
 
 @dataclass(frozen=True)
 class DayCounts:
-    """The counts of a source day: hours with events (of 24), well-formed events of all types, malformed
-    lines, and new issues.
+    """What was counted in a source day.
 
-    - `malformed_issues`: the malformed lines that open an issue.
+    - `hours_found`: the number of hours with events, of 24.
+    - `events`: the number of well-formed events of all types.
+    - `malformed`: the number of malformed lines.
+    - `issues`: the number of new issues.
+    - `malformed_issues`: the number of malformed lines that open an issue.
     - `hours_unreadable`: the hours that have a file from which no event could be read.
-    - `events_per_hour`: the well-formed events of the hours 0 to 23 (UTC). Empty if they were not counted,
-      because an earlier version of Titler extracted the day.
-    - `late_hours_missing`: the hours that may have late events of the day but were not read, counted from the
-      start of the day: 24 is the first hour of the next day.
+    - `events_per_hour`: the numbers of well-formed events in the hours 0 to 23 (UTC). Empty if an earlier
+      version of Titler extracted the day, which did not count them.
+    - `late_hours_missing`: the hours that may have late events of the day but were not read. They are counted
+      from the start of the day: 24 is the first hour of the next day.
     - `unreachable_bases`: the names of the bases of hour files that were needed but could not be read.
     """
 
@@ -100,8 +103,8 @@ class UsualCounts:
     """The numbers of events and of issues that are usual for a day: medians over earlier days.
 
     `compared_with` says which earlier days: "weekday" means days of the same weekday, and "month" means the
-    28 days before. `events_per_hour` has the medians for the hours 0 to 23. It is empty if too few of these
-    days have counts per hour.
+    28 days before. `events_per_hour` has the medians for the hours 0 to 23. It is empty if events were
+    counted per hour on too few of these days.
     """
 
     events: int
@@ -129,11 +132,11 @@ class Judgement:
 
 
 def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Judgement:
-    """Returns the verdict on `day`. `counts` are its numbers of hours, events, malformed lines and issues.
+    """Returns the verdict on a source day. `counts` says what was counted in the day.
 
-    `history` maps days to their verdicts and their numbers of events and issues; only days before `day` are
-    used. An hour is found if at least one event was read from it. The verdicts are checked in the following
-    order. The first that applies is returned, with its reasons:
+    `history` has the earlier days; only days before `day` are used. An hour is found if at least one event
+    was read from it. The verdicts are checked in this order, and the first that applies is returned with its
+    reasons:
 
     - `missing`: no hour was found.
     - `collapsed`: the events or the issues are at most a tenth of their usual count, or at least 9/10 of the
@@ -143,7 +146,7 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
       issues are malformed.
     - `complete`: none of these.
 
-    A day that is not complete also has the bases that could not be read among its reasons.
+    If the day is not complete, its reasons also name the bases of hour files that could not be read.
     """
     usual = usual_counts(day, history)
     unreadable = tuple(_unreadable_hours(counts))
@@ -169,8 +172,8 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
 
     If at least 3 complete days of the same weekday are known, returns the medians of the latest 8 of them.
     Otherwise returns the medians of the complete days among the 28 earlier days, if there are at least 7.
-    Days with another verdict are skipped, so the 28 days can reach further back. So even after a long
-    collapse, low counts do not become usual.
+    Days with another verdict are skipped and do not count among the 28 days. So low counts do not become
+    usual, even if the days collapse for weeks.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:
@@ -237,8 +240,10 @@ def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -
 
 
 def is_thin(events: int, usual_events: int) -> bool:
-    """Returns whether an hour has at most a tenth of its usual events. False if so few events are usual that
-    chance can cause such a drop."""
+    """Returns whether the events of an hour are at most a tenth of their usual number.
+
+    Returns False if the usual number is so small that such a drop can be chance.
+    """
     return usual_events >= MIN_USUAL_PER_HOUR and events / usual_events <= MAX_COLLAPSED_SHARE
 
 

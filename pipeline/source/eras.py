@@ -14,7 +14,8 @@ from datetime import date
 
 @dataclass(frozen=True)
 class Era:
-    """A period in which GH Archive's days are alike. `last` is None for the present era."""
+    """A period in which GH Archive's data has the same form. `last` is its last day, or None for the present
+    era."""
 
     name: str
     first: date

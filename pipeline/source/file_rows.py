@@ -44,12 +44,12 @@ _QUOTES = (
 def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
     """Yields each row of a file, as a dict of the row's values by column.
 
-    A row may lack some of `columns`. A text file's rows have other columns as well; only `columns` are read
-    from a Parquet file. A Parquet file is read ROWS_IN_MEMORY rows at a time, and JSON lines, CSV and TSV
-    line by line. A JSON array or a compressed Parquet file is read into memory as a whole.
+    A row may lack some of `columns`. Rows of a text file can have other columns as well. From a Parquet file,
+    only `columns` are read. A Parquet file is read ROWS_IN_MEMORY rows at a time. JSON lines, CSV and TSV are
+    read line by line. A JSON array or a compressed Parquet file is read into memory as a whole.
 
-    Raises UsageError if the file does not have the format of its ending. The error names the line. Raises
-    OSError if the file cannot be read.
+    Raises UsageError if the content does not have the format that the ending of the file's name stands for.
+    The error names the line. Raises OSError if the file cannot be read.
     """
     endings = [ending.lower() for ending in path.suffixes]
     if endings and endings[-1] in _COMPRESSIONS:

@@ -1,14 +1,15 @@
-"""Chooses, for each hour of a source day, the base of hour files that the hour is taken from.
+"""Chooses, for each hour of a source day, the base from which the hour's events are read.
 
-Bases are in order of preference. An hour is first taken from the first base that has a file of it. If that
-file has no event, or at most a tenth of the usual ones, the hour is also read from the next base that has a
-file, and so on. Then the hour counts as taken from the base that has the most events of the hour. Issues and
-comments that only another of these bases has are kept as well.
+A base is a folder or an address that has hour files. Bases are in order of preference. An hour is first read
+from the first base that has a file of it. If this file has no event, or at most a tenth of the usual number
+of events, the hour is also read from the next base that has a file of it, and so on. The hour then counts as
+taken from the base with the most events of the hour. Issues and comments that are only in another of these
+bases are kept as well.
 
-In a base of the kind `crawl-time`, an event may be in the file of a later hour than its own. So the files of
-the following hours are read, too. Some of these hours belong to the next day.
+In a base of the kind `crawl-time`, an event may be in the file of a later hour. So the files of the following
+hours are read, too. Some of these hours belong to the next day.
 
-A file that a web server does not deliver is left out, so that its hour is taken from the next base.
+If a web server does not deliver a file, the hour is read from the next base.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class ChosenFile:
-    """An hour file to read. `rank` is the number of its base, 0 for the preferred base. `base` is the name of
-    its base.
+    """An hour file to read.
 
-    `hours` are the hours of the day (UTC) whose events are read from the file; None means all its events.
-    `number` counts the file's hour from the start of the source day: 24 is the first hour of the next day.
+    `rank` is the number of its base (the folder or address that has the file): 0 is the preferred base.
+    `base` is the name of the base. `hours` are the hours of the day (UTC) whose events are read from the
+    file; None means that all events are read. `number` counts the hour of the file from the start of the
+    source day: 24 is the first hour of the next day.
     """
 
     rank: int
@@ -46,31 +48,39 @@ class ChosenFile:
 
     @property
     def label(self) -> str:
-        """The name under which the file's events are counted: the name of the file, after the name of its
-        base if this is not the preferred base or the file is of the next day."""
+        """The name under which the events of this file are counted.
+
+        It is the file's name if the file is in the preferred base and of the same day. Otherwise it is the
+        name of the base and the file's name.
+        """
         if self.rank or self.number >= HOURS_PER_DAY:
             return f"{self.base}/{self.file.name}"
         return self.file.path.rsplit("/", 1)[-1]
 
     @property
     def identity(self) -> list[Any]:
-        """Values that change when the file changes. They do not include the base if it is the preferred base
-        and of the kind `gharchive`, so that they equal those in batches of earlier versions."""
+        """Values that change when the file changes: hour, size, stamp and base.
+
+        The base is left out if it is the preferred base and of the kind `gharchive`, as in batches of earlier
+        versions of Titler.
+        """
         identity = [self.number, self.file.size, self.file.stamp]
         return identity if not self.rank and self.hours is None else [*identity, self.base]
 
 
 class HourChoice:
-    """The bases from which the hours of a source day are read.
+    """The bases (folders and addresses with hour files) from which the hours of a source day are read.
 
-    The files of a base are listed only when they are needed. A base that cannot be reached or has no hour
-    files is treated as a base without files of the day. `unreachable` maps its rank to its first error. A
-    file that cannot be read, because its server does not answer, is left out, and its error is in
-    `unreachable`, too.
+    The files of a base are listed only when they are needed. A base that cannot be reached, or that has no
+    hour files, is treated as a base without files of the day. A file that cannot be read, because its server
+    does not answer, is left out. `unreachable` maps the rank of a base to the first error of the base or of
+    its files.
 
-    Raises SourceError if no base can be reached. Also raises it if the preferred base cannot be reached and
-    no other base has a file of the day, or if the preferred base gives no answer about an hour and no other
-    base has the hour.
+    Raises SourceError in these cases:
+
+    - No base can be reached.
+    - The preferred base cannot be reached, and no other base has a file of the day.
+    - The preferred base does not say whether it has an hour, and no other base has the hour.
     """
 
     def __init__(self, source: Source, day: date) -> None:
@@ -89,16 +99,20 @@ class HourChoice:
         self.check_preferred([hour for hour, ranks in self._ranks.items() if ranks])
 
     def leave_out(self, file: ChosenFile, error: SourceError) -> None:
-        """Leaves out a file that could not be downloaded. The next call of `add` for its hour adds the next
-        base."""
+        """Leaves out a file that could not be downloaded.
+
+        The next call of `add` with the hour of this file then adds the next base for it.
+        """
         self._fail(file.rank, file.number, error)
         ranks = self._ranks.get(file.number, [])
         if file.rank in ranks:
             ranks.remove(file.rank)
 
     def check_preferred(self, hours: Collection[int]) -> None:
-        """Raises the error of a file of the preferred base that was left out, unless another base has its
-        hour. `hours` are the hours of the day that have events, or a file that may have some."""
+        """Raises SourceError if a file of the preferred base was left out and its hour is not in `hours`.
+
+        `hours` are the hours of the day that another base supplies: those that have events, or a file.
+        """
         for (rank, number), error in sorted(self._left_out.items(), key=lambda item: item[0]):
             if rank == 0 and number not in hours:
                 raise error
@@ -109,7 +123,7 @@ class HourChoice:
 
     @property
     def unreachable_names(self) -> list[str]:
-        """The names of the bases in `unreachable`."""
+        """The names of the bases that have an error in `unreachable`."""
         return [self.names[rank] for rank in sorted(self.unreachable)]
 
     @property
@@ -117,13 +131,15 @@ class HourChoice:
         """One message per base that could not be reached, or that did not deliver some of its files."""
         counts = Counter(rank for rank, _ in self._left_out)
         return [
-            error.message + (f" (and {counts[rank] - 1} more of its files)" if counts[rank] > 1 else "")
+            error.message + (f" (and {counts[rank] - 1} more files)" if counts[rank] > 1 else "")
             for rank, error in sorted(self.unreachable.items())
         ]
 
     def add(self, hours: Iterable[int]) -> bool:
-        """Adds one more base for each of these hours: the next base that has a file of the hour. Returns
-        whether there is such a base for any of the hours."""
+        """Adds one more base for each of these hours: the next base that has a file of the hour.
+
+        Returns whether there was a next base for at least one of the hours.
+        """
         added = False
         for hour in hours:
             ranks = self._ranks[hour]
@@ -157,8 +173,9 @@ class HourChoice:
 
     @property
     def late_hours_missing(self) -> list[int]:
-        """The hours whose files are missing, although they may contain late events of the day, because their
-        base is of the kind crawl-time. They are counted from the start of the day."""
+        """The hours without a file in a base of the kind `crawl-time`, although this file could have late
+        events of the day. They are counted from the start of the day: 24 is the first hour of the next
+        day."""
         missing: set[int] = set()
         for rank in range(len(self.bases)):
             if self._is_crawled(rank):
@@ -167,10 +184,10 @@ class HourChoice:
         return sorted(missing)
 
     def taken_from(self, events: Mapping[str, int], crawled: Mapping[str, Mapping[int, int]]) -> list[Hour]:
-        """Returns from which base each hour of the day is taken, and with how many events.
+        """Returns, for each hour of the day, the file that it is taken from and its number of events.
 
-        `events` has the number of events of each file, by its label. `crawled` has the number of events in
-        the bases of the kind crawl-time, by base and hour.
+        `events` maps the label of each file to its number of events. `crawled` has the numbers of events in
+        the bases of the kind `crawl-time`, by base and hour.
         """
         by_hour = {(file.rank, file.number): file for file in self.files}
         hours = []
@@ -252,10 +269,11 @@ class Hour:
 
 
 def needs_another_base(hours: Sequence[int], usual_per_hour: Sequence[int]) -> list[int]:
-    """Returns the hours without an event, and the hours with at most a tenth of the usual events.
+    """Returns the hours that must also be read from another base: those with too few events.
 
-    `hours` has the numbers of events of the hours 0 to 23, and `usual_per_hour` has the usual numbers. It is
-    empty if these are not known.
+    These are the hours without an event, and the hours with at most a tenth of the usual events. `hours` has
+    the numbers of events in the hours 0 to 23. `usual_per_hour` has the usual numbers, or is empty if they
+    are not known.
     """
     return [
         hour

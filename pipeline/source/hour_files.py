@@ -71,7 +71,7 @@ class SourceDay:
 
     `other_names` are files in the same folder that appear to be of the day, but do not have valid names of
     hour files. They are not read. `other_names` is empty for a web server, which does not list its files.
-    `failed` has the errors of the hours about which a web server gave no answer. These hours are among
+    `failed` maps each hour about which a web server gave no answer to the error. These hours are in
     `missing`, too.
     """
 
@@ -88,7 +88,7 @@ def find_hours(base: str, day: date, hours: Collection[int] = HOURS) -> SourceDa
 
     Raises SourceError if `base` is an address of another kind, does not exist, cannot be reached, or has no
     hour file of any day. On a web server, only the files of `day` are looked for, and it is no error if there
-    are none. If a web server answers only about some hours, the others are `failed`.
+    are none. If a web server gives no answer about some hours, their errors are in `failed`.
     """
     filesystem, root = open_address(base)
     root, base = root.rstrip("/"), str(public_address(base))  # errors must not name a password
@@ -213,8 +213,8 @@ def _check_any_answer(infos: Mapping[int, Any], failed: Mapping[int, SourceError
 
 
 def fetch(files: Sequence[HourFile], folder: Path) -> list[Path | SourceError]:
-    """Downloads hour files of one base to `folder`. Returns their paths, in the same order. The result for a
-    file that cannot be downloaded completely is the error.
+    """Downloads hour files to `folder`. Returns the path of each file, in the same order. If a file cannot be
+    downloaded completely, its error is returned instead of a path.
 
     Local hour files are not copied; their own paths are returned.
     """

@@ -22,7 +22,7 @@ _DAY_FOLDER = re.compile(r"\d{4}(?:-\d{2}-\d{2})?")
 
 class NameForm(NamedTuple):
     """A way to name hour files. `folder` is the day's folder, with a slash at its end, or empty. `has_day`
-    says whether the file's own name has the day, and `ending` is one of ENDINGS."""
+    says whether the name of the file, without the folder, has the day. `ending` is one of ENDINGS."""
 
     folder: str
     has_day: bool
@@ -40,13 +40,14 @@ def day_folders(day: date) -> tuple[str, str]:
 
 
 def name_forms(day: date) -> list[NameForm]:
-    """Returns all ways to name the hour files of a day. GH Archive's is the first."""
+    """Returns all ways to name the hour files of a day. The first one is GH Archive's."""
     places = [("", True), *((folder, has_day) for folder in day_folders(day) for has_day in (True, False))]
     return [NameForm(folder, has_day, ending) for folder, has_day in places for ending in ENDINGS]
 
 
 def names_of(form: NameForm, day: date, hour: int) -> list[str]:
-    """Returns the names of an hour file: with the hour as it is, and with the hour in two digits."""
+    """Returns the possible names of an hour file: with an hour such as `7`, and with the same hour as
+    `07`."""
     prefix = f"{form.folder}{day}-" if form.has_day else form.folder
     return [f"{prefix}{digits}{form.ending}" for digits in dict.fromkeys((f"{hour}", f"{hour:02}"))]
 
@@ -54,7 +55,7 @@ def names_of(form: NameForm, day: date, hour: int) -> list[str]:
 def choose_names(names: Iterable[str], day: date) -> dict[int, str]:
     """Maps each hour of `day` that has a file in `names` to the file's name. Names are relative to the base.
 
-    If an hour has several files, the first form of `name_forms` counts.
+    If an hour has several files, the one whose form comes first in `name_forms` is chosen.
     """
     existing = set(names)
     chosen: dict[int, str] = {}
@@ -79,5 +80,5 @@ def is_hour_file(name: str) -> bool:
 
 
 def is_day_folder(name: str) -> bool:
-    """Returns whether `name` may be a folder of one day, or of a year of such folders."""
+    """Returns whether `name` may be a folder with hour files: the folder of a day, or of a year."""
     return _DAY_FOLDER.fullmatch(name) is not None

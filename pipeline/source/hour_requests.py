@@ -1,5 +1,7 @@
-"""Sends requests to the bases of hour files. A request that fails is sent again, because most errors of a web
-server last only for seconds."""
+"""Sends requests for hour files to a web server, a bucket or a folder. Requests that fail are sent again.
+
+Most errors of a web server last only for seconds.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,11 @@ Result = TypeVar("Result")
 
 
 def open_address(address: str, *, for_download: bool = False) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Returns the file system of a base or of an hour file, and the path in it. A web server has more time to
-    send something if the file system is used `for_download`.
+    """Returns the fsspec file system for the address of an hour file, or of a folder of hour files, and the
+    path in this file system. A web server gets more time to respond if `for_download` is true.
 
-    Raises SourceError if the address is of another kind than `source.hours` may have."""
+    Raises SourceError if the setting `source.hours` does not allow this kind of address.
+    """
     protocol, separator, _ = address.partition("://")
     try:
         if separator and protocol not in _PROTOCOLS:
@@ -62,8 +65,8 @@ def _web_options(for_download: bool) -> dict[str, Any]:
 def request_all(request: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | SourceError]:
     """Calls `request` for each item, CONNECTIONS of them at a time. Returns the results in the same order.
 
-    If `request` raises SourceError, the item is requested again with all others that failed, after each of
-    PAUSES. If the last attempt fails as well, the error is the result.
+    If `request` raises SourceError for some items, they are requested again after each of PAUSES. If the last
+    attempt fails as well, the result of the item is the error.
     """
     results: dict[int, Result | SourceError] = {}
 

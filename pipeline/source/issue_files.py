@@ -1,8 +1,8 @@
 """Reads a user's file of issues: rows with a title, a body and optional columns.
 
-`pipeline.source.file_rows` lists the formats. There are two typical files. One is the data set of Hamel
-Husain's article of 2018: a CSV file with the columns issue_url, issue_title and body. The other has issues
-from GitHub's API, as one JSON object per line.
+`pipeline.source.file_rows` lists the formats. Two kinds of file are typical. One is the data set of Hamel
+Husain's article of 2018: a CSV file with the columns issue_url, issue_title and body. The other is a file of
+issues from GitHub's API, with one JSON object per line.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class FileIssue:
 
     @property
     def repo(self) -> str:
-        """The repository as owner/name, from the row's column `repo` or from the issue's address. The text is
-        empty if the repository is unknown."""
+        """The repository as owner/name, from the row's column `repo` or from the issue's address. It is an
+        empty string if the repository is unknown."""
         if isinstance(repo := self.columns.get("repo"), str) and repo:
             return repo
         match = GITHUB_URL.match(self.url)

@@ -47,8 +47,9 @@ def word_pattern(characters_per_word: int) -> str:
 
 
 def thresholds(text: Text) -> dict[str, Any]:
-    """Returns the limits on the length of titles and bodies, by name: the settings `text.min_*` and
-    `text.max_*`, and WORD, the regular expression of a word.
+    """Returns the limits on the lengths of titles and bodies, by name.
+
+    These are the settings `text.min_*` and `text.max_*`. The item WORD is the regular expression of a word.
 
     The parameters of the query `sql/extract_issues.sql` have the same names.
     """
@@ -62,8 +63,8 @@ def thresholds(text: Text) -> dict[str, Any]:
 
 
 def without_word(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters without the regular expression of a word, as in batches of earlier versions of
-    Titler."""
+    """Returns a batch's parameters without the regular expression of a word, which earlier versions of Titler
+    did not store."""
     return {name: value for name, value in parameters.items() if name != WORD}
 
 
@@ -80,8 +81,8 @@ def _compiled(word: str) -> re.Pattern[str]:
 
 
 def is_trainable(title: str, body: str | None, limits: Mapping[str, Any]) -> bool:
-    """Returns whether an issue is trainable, as `sql/extract_issues.sql` decides it. `limits` is the return
-    value of `thresholds`."""
+    """Returns whether an issue is trainable, by the same rules as `sql/extract_issues.sql`. `limits` is the
+    return value of `thresholds`."""
     return (
         body is not None
         and len(title) <= limits["max_title_characters"]

@@ -28,8 +28,7 @@ HOUR_LINEAGE = ("hour_sources", "hour_digests")
 
 
 class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
-    """Maps the date of each judged day to its verdict (how complete it is) and its numbers of events and
-    issues.
+    """Maps each judged day to its verdict (how complete it is) and its numbers of events and issues.
 
     It contains the judged days in the lake, and the days that were added with `add`.
     """
@@ -98,12 +97,12 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
 
 
 def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
-    """Computes the verdicts again from the first changed day on, oldest day first. Returns the days whose
-    stored row changed. `changes` are the marks of the days that have changed since the last plan.
+    """Judges again every day from the first changed day on. Returns the days whose stored row changed.
 
-    A verdict depends on the earlier days that are in the lake when it is made, and a backfill may extract
-    days in any order. This function makes the verdicts independent of that order. Days before the first day
-    that has changed since the last plan keep their verdicts.
+    `changes` describes the days whose batches have changed since the last plan was made.
+
+    A verdict depends on the earlier days that are in the lake when the day is judged, and a backfill may
+    extract days in any order. This function makes the verdicts independent of that order.
     """
     health = CurrentHealth(lake, changes)
     history, judged_again = VerdictHistory(health), []

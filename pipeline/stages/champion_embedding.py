@@ -32,15 +32,17 @@ REASON = "new_embedding_because"
 
 @dataclass(frozen=True)
 class EmbeddingChoice:
-    """The embedding network that a new model takes from the champion. `network` is None if the model trains
-    its own; `reason` then says why."""
+    """Says which embedding network a new model takes from the champion.
+
+    `network` is None if the model trains its own embedding network. `reason` then says why.
+    """
 
     network: EmbeddingNetwork | None
     reason: str = ""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The entries about this choice for the plan of the new model."""
+        """The entries in the plan of the new model that record this choice."""
         if self.network is not None:
             return self.network.fact
         return {REASON: self.reason} if self.reason else {}
@@ -51,11 +53,11 @@ def choose_embedding(
 ) -> EmbeddingChoice:
     """Decides whether a new model takes the champion's embedding network or trains its own.
 
-    `network` and `text` are the settings `model.*` and `text.*` of the new model. It takes the champion's
-    network under two conditions: `model.embedding` is "champion", and training would give a network of the
-    same kind: a bag of units. The kind also includes the sizes, the text preparation and the settings of the
-    vocabularies. If the champion itself took its embedding network from an older model, the new model takes
-    it from that older model.
+    `network` and `text` are the settings `model.*` and `text.*` of the new model. The new model takes the
+    champion's network if `model.embedding` is "champion", and if training would give a network of the same
+    kind. The kind is the same if both networks are bags of units with the same sizes, the same text
+    preparation and the same settings of the vocabularies. If the champion itself took its embedding network
+    from an older model, the new model takes it from that older model.
     """
     if not variant_of(network["variant"]).pretrains_contrastively:
         return EmbeddingChoice(None)  # the title network computes the embedding

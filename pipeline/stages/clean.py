@@ -53,8 +53,11 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 
 def rechecked_batches(lake: Lake, settings: Settings, days: Sequence[str]) -> list[Manifest]:
-    """Returns the issues of the `source.recheck_days` days before `days` that `extract` has extracted again
-    since the last plan."""
+    """Returns the batches of issues of earlier days that `extract` has checked and extracted again since the
+    last plan.
+
+    The earlier days are the `source.recheck_days` days before the first of `days`.
+    """
     if not days:
         return []
     first = date.fromisoformat(min(days))
@@ -66,8 +69,11 @@ def rechecked_batches(lake: Lake, settings: Settings, days: Sequence[str]) -> li
 
 
 def clean_batches(lake: Lake, settings: Settings, batches: Sequence[Manifest]) -> Outcome:
-    """Splits the issues of several batches of the table issues_v1 into tokens. Returns one batch of the table
-    tokens_v1 for each of them. Its partition has the same name, such as `day=2015-01-01`."""
+    """Splits the issues in batches of the table issues_v1 into tokens. Returns one batch of tokens_v1 per
+    batch.
+
+    A batch of tokens is in the same partition as its batch of issues, such as `day=2015-01-01`.
+    """
     engine = settings.text.engine
     derivations = [
         Derivation(issues, issues.partition, (issues.digest,), {"engine": engine}) for issues in batches

@@ -111,8 +111,8 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
 
     Raises TitlerError while `titler forget` runs, or after it was interrupted.
 
-    Holds the lock for planning all the time, so no other process can plan a release. Holds the lock for
-    publishing only while it removes releases, and while it deletes rows of the warehouse.
+    Holds the plan lock all the time, so that no other process can plan a release. Holds the publish lock only
+    while it removes releases, and while it deletes rows from the warehouse.
     """
     collected = lake.get_json(COLLECTED, COLLECTED_DOCUMENT)
     clock_time = current_time or datetime.now(UTC)
@@ -172,8 +172,12 @@ def _record_time(lake: Lake, clock_time: datetime) -> None:
 
 @dataclass(frozen=True)
 class RetainedBatches:
-    """What must not be removed: the folders of the batches that kept releases and models refer to, the
-    folders of the batches in the catalogue of days, and the names of the pages of all these."""
+    """The batches and pages that must not be removed.
+
+    - `referenced`: the folders of the batches that kept releases and models refer to.
+    - `catalogued`: the folders of the batches in the catalogue of days.
+    - `pages`: the names of the pages of the kept releases and models, and of the catalogue.
+    """
 
     referenced: frozenset[str]
     catalogued: frozenset[str]
@@ -181,12 +185,13 @@ class RetainedBatches:
 
     @property
     def folders(self) -> frozenset[str]:
-        """The folders of all these batches."""
+        """The folders of all batches that must not be removed."""
         return self.referenced | self.catalogued
 
     @classmethod
     def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> RetainedBatches:
-        """Returns what must be kept for these releases and models, and for the next release."""
+        """Returns the batches and pages that these releases and models need, and those that the next release
+        needs."""
         catalogue = Catalogue.read(lake) or Catalogue.empty()
         references = [_references(subject) for subject in subjects]
         return cls(

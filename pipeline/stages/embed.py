@@ -30,8 +30,8 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
     """Returns the id and the embedding of each issue. `vectors` has one row per issue, with the padded ids of
     its body and title. If the model's vocabulary contains no word of an issue, the embedding is all zeros.
 
-    Raises TitlerError if an embedding has NaN, or a number that 16 bits cannot hold. Distances to it would
-    mean nothing.
+    Raises TitlerError if an embedding has NaN, or a number that is too large for 16 bits. Distances to such
+    an embedding would be meaningless.
     """
     bodies = list_matrix(vectors.column("body"), predictor.vocabularies.body.length)
     titles = list_matrix(vectors.column("title"), predictor.vocabularies.title.length)
@@ -40,8 +40,8 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
     embeddings[~predictor.has_known_words(bodies, titles)] = 0
     if not np.isfinite(embeddings).all():
         raise TitlerError(
-            f"The network of model {predictor.name} computes embeddings that are not finite numbers below "
-            "65,504.",
+            f"The network of model {predictor.name} computes embeddings whose values are not finite numbers "
+            "below 65,504.",
             "Train another model with a lower model.learning_rate.",
         )
     return pa.table({"issue_id": vectors.column("issue_id"), "embedding": list_column(embeddings)})

@@ -179,7 +179,11 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
             return "time", test, ""
         reasons.append(f"by time {reason}")
     no_test = np.zeros(len(issues), dtype=bool)
-    return "", no_test, "; ".join(reasons) or "neither repositories nor dates to split them by"
+    return (
+        "",
+        no_test,
+        "; ".join(reasons) or "the issues have neither repositories nor dates by which they could be split",
+    )
 
 
 def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> dict[str, Any]:

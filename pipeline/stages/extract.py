@@ -64,14 +64,14 @@ run's other days would be refused, too, so no request is sent to BigQuery for th
 
 
 class RefusedDay(NamedTuple):
-    """A day that was not extracted because the budget does not suffice, and the error that says so."""
+    """A day that was not extracted because the BigQuery budget is too small, and the error that says so."""
 
     day: date
     error: BudgetError
 
 
 class UncheckedDay(NamedTuple):
-    """A day that could not be checked again, and the error that says why. It stays as it is."""
+    """A day that could not be checked again, and the error that says why. Its existing batch stays in use."""
 
     day: date
     error: SourceError
@@ -81,9 +81,9 @@ class ExtractedDay(NamedTuple):
     """The result of extracting one day: its batch of issues, and whether this batch is new.
 
     If the source has lost data of the day since an earlier extraction, the earlier batch is kept. Then
-    `still_available` says what the source still has, such as "23 of the 24 hours". Otherwise it is empty.
-    `unreachable` has the error messages of the bases of hour files that could not be reached, or that did not
-    deliver all files.
+    `still_available` says how much data the source still has, such as "23 of the 24 hours". Otherwise it is
+    empty. `unreachable` has the error messages of the bases of hour files that could not be reached, or that
+    did not deliver all files.
     """
 
     manifest: Manifest
@@ -101,12 +101,12 @@ def extraction_query(settings: Settings) -> warehouse.Query:
 def batch_parameters(
     query: warehouse.Query, day_source: warehouse.SourceTable | HourChoice
 ) -> dict[str, Any]:
-    """Returns the parameters that identify a day's batch of issues: the query, and what the source has of the
+    """Returns the parameters that identify a day's batch of issues: the query, and the source's data of the
     day.
 
-    The source is described by its hour files with their sizes, or by the name and the number of rows of its
-    table. If these parameters change, the day is extracted again. They do not describe files that were read
-    in addition, because an hour had too few events.
+    The data is described by the names and sizes of the hour files, or by the name and the number of rows of
+    the table. If these parameters change, the day is extracted again. If an hour has too few events,
+    additional files are read. These are not among the parameters.
     """
     if isinstance(day_source, warehouse.SourceTable):
         made_of: dict[str, Any] = {"table": day_source.name, "table_rows": day_source.rows}
@@ -233,9 +233,11 @@ def _keeps_current(choice: HourChoice, parameters: Mapping[str, Any], current: M
 def extract_or_refuse(
     request: DayRequest, lake: Lake, settings: Settings, again: bool, run_id: str
 ) -> ExtractedDay | RefusedDay | UncheckedDay:
-    """Extracts the issues of a day as `extract_day` does, unless the budget does not suffice. If the day is
-    only to be checked again, an unreachable source is no error, so that it does not stop the extraction of
-    new days."""
+    """Extracts the issues of a day with `extract_day`, and returns some errors instead of raising them.
+
+    Returns a RefusedDay if the budget is too small. If an earlier day is only checked again and the source
+    cannot be reached, returns an UncheckedDay, so that new days are still extracted.
+    """
     try:
         return extract_day(request, lake, settings, again, run_id)
     except OversizedDayError as error:  # other days may be smaller
@@ -300,10 +302,10 @@ def run(
     includes the batches and rows of those that were extracted again. For the others, only the verdict is
     computed again.
 
-    If the budget for BigQuery suffices only for some of the days, the result has these days and a `refusal`,
-    an error that names the other days. The caller must report the result and then raise this error. Raises
-    BudgetError if the budget suffices for no day. Raises SourceError if the source cannot be reached or does
-    not have GH Archive's format.
+    If the budget for BigQuery is enough for only some of the days, the result has these days and a `refusal`,
+    which is an error that names the other days. The caller must report the result and then raise this error.
+    Raises BudgetError if the budget is not enough for any day. Raises SourceError if the source cannot be
+    reached or does not have GH Archive's format.
     """
     _REFUSALS.pop(warehouse.RUN_ID, None)
     requests = [DayRequest(day) for day in days]
@@ -366,10 +368,10 @@ def _extract_days(
 
 
 def _refusal(refused: Sequence[RefusedDay], days: int, again: bool) -> BudgetError:
-    """Returns the error about the days that were not extracted because the budget does not suffice. It names
-    the days, and the command that continues. With `again`, this is another command, because the same command
-    would extract the finished days once more. Days that need more than a whole budget are named one by one.
-    `days` is the number of all requested days."""
+    """Returns the error about the days that were not extracted because the budget is too small. It names the
+    days, and the command that continues. With `again`, the user must type another command than before,
+    because the same command would extract the finished days once more. Days that need more than a whole
+    budget are named one by one. `days` is the number of all requested days."""
     if days == 1:
         return refused[0].error
     oversized = [day for day in refused if isinstance(day.error, OversizedDayError)]

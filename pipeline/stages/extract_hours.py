@@ -1,4 +1,7 @@
-"""Part of the stage `extract`: reads the hour files of a day, from one base or from several."""
+"""Part of the stage `extract`: reads the hour files of a day, from one or several bases.
+
+A base is a folder or an address that has hour files.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ CONNECTIONS = 4
 
 
 class HoursRead(NamedTuple):
-    """The result of reading a day: the extraction, the figures of its hours for the batch of issues, and the
-    origin of the rows.
+    """The result of reading a day: the extracted issues and comments, figures, and the origin of the rows.
 
-    `source` is the base of hour files or the table in BigQuery that the rows are from. If there are several
-    bases, `bases` has the base of each hour file by its label.
+    `figures` are figures about the day's hours for the manifest of the batch of issues. `source` is the base
+    of hour files, or the table in BigQuery, from which the rows were read. If there are several bases,
+    `bases` maps the label of each hour file to its base.
     """
 
     extraction: warehouse.Extraction
@@ -46,8 +49,10 @@ class HoursRead(NamedTuple):
         return rows.append_column("source", sources)
 
     def without_forgotten(self, matcher: Matcher) -> HoursRead:
-        """Returns the same without the issues and the malformed lines that are about something forgotten. The
-        comments stay, because only the marks that are found in them are stored."""
+        """Returns a copy without the issues and malformed lines that `matcher` recognises as forgotten.
+
+        The comments stay, because they are not stored: only the duplicate marks in them are.
+        """
         extraction = self.extraction
         issues = (
             batch.filter(pa.array(~matcher.mask(pa.Table.from_batches([batch]))))
@@ -76,8 +81,8 @@ def read_hours(
     that has a file of it. Then the day is extracted again, from all of these files. `usual_per_hour` has the
     usual numbers of events of the hours 0 to 23. It is empty if these are not known.
 
-    A file that cannot be downloaded is left out. Raises SourceError if it is of the preferred base and no
-    other base has its hour.
+    A file that cannot be downloaded is left out. Raises SourceError if a file of the preferred base was left
+    out and no other base has its hour.
     """
     paths: dict[str, Path] = {}
     while True:
@@ -95,13 +100,14 @@ def read_hours(
 
 
 def files_read(figures: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[list[Any]]:
-    """Returns the identities of the hour files that a batch of issues was read from. In a batch of an earlier
-    version of Titler, they are only in the parameters."""
+    """Returns the identities of the hour files from which a batch of issues was read. `figures` and
+    `parameters` are those of the batch. In batches of earlier versions of Titler, only the parameters name
+    the files."""
     return list(figures.get("files", parameters.get("hours", ())))
 
 
 def read_table(extraction: warehouse.Extraction, table: str) -> HoursRead:
-    """Returns what was read from a day that was extracted from a BigQuery table."""
+    """Returns the result of reading a day from the BigQuery table `table`."""
     events_per_hour = [extraction.events_per_hour.get(hour, 0) for hour in HOURS]
     figures = {
         **_hours_found(events_per_hour),

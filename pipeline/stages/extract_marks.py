@@ -47,8 +47,10 @@ def find_marks(comments: pa.Table) -> tuple[pa.Table, int]:
 def write_marks(
     lake: Lake, issues: Draft, comments: pa.Table, matcher: Matcher | None = None
 ) -> dict[str, Any]:
-    """Finds the duplicate marks in `comments`, and writes them as a batch, except those about something that
-    `matcher` recognises as forgotten. `issues` is the unfinished batch of the day's issues.
+    """Finds the duplicate marks in `comments`, and writes them as a batch of the table duplicate_marks_v1.
+
+    Marks that `matcher` recognises as forgotten are left out. `issues` is the unfinished batch of the day's
+    issues.
 
     Returns figures for the batch of issues: the folder of the batch of marks (`batch`), the number of marks
     (`marks`), the number of comments that were read (`comments`), and the number of marks that were left out

@@ -1,17 +1,18 @@
-"""Stage `forget`: removes an issue, a repository or an author from everything that the lake has made of it.
+"""Stage `forget`: removes all data about an issue, a repository or an author (the subject).
 
-This is the only stage that changes what is stored already. Its steps:
+This is the only stage that changes stored batches. Its steps:
 
-- add an entry to the list of the forgotten, with salted hashes. From then on, no extraction brings it back,
-  and no other command writes to the lake until the stage has finished
-- write every batch that has rows of it again, without these rows
-- let every pointer, page, plan and list of members name the new batches, in all releases and models
-- publish the current release again, so that the warehouse has the new batches, and delete the rows of the old
+- add an entry with salted hashes of the subject to the list of the forgotten. From then on, no extraction
+  stores the subject again, and no other command writes to the lake until the stage has finished
+- find every batch that has rows about the subject, and write a new batch without these rows
+- make every pointer, page, plan and list of members refer to the new batches, in all releases and models
+- publish the current release again, so that the warehouse has the new batches, and delete the old rows from
+  the warehouse
 - delete the old batches and pages, reports, samples in MLflow, and unfinished work
 - record in the list what was removed and what remains
 
-Every step can be repeated. A command that was interrupted continues when it is typed again.
-docs/forgetting.md says which place holds what.
+Every step can be repeated. To finish an interrupted command, run it again. docs/forgetting.md says which
+place stores which data.
 """
 
 from __future__ import annotations
@@ -61,21 +62,23 @@ STOPS = "reasons why releases were stopped"
 
 @dataclass(frozen=True)
 class Subject:
-    """What a user wants to be forgotten: an issue (its URL or GitHub's id of it), a repository (owner/name)
-    or an author (a login)."""
+    """The issue, repository or author whose data a user wants to remove.
+
+    `value` is the URL of an issue or GitHub's id of it, a repository (owner/name), or the login of an author.
+    """
 
     kind: Literal["issue", "repo", "author"]
     value: str
 
     @property
     def named(self) -> tuple[str, str]:
-        """The kind of the value's hash, and the value in the form that is hashed."""
+        """The kind of hash that recognises the subject, and the text that is hashed."""
         if self.kind != "issue":
             return self.kind, self.value.lower()
         return ("issue", self.value) if self.value.isdecimal() else ("address", address_of(self.value))
 
     def begin(self, forgotten: ForgottenList, because: str) -> Forgetting:
-        """Returns a new entry for the list."""
+        """Returns a new entry about the subject for the list of the forgotten."""
         kind, value = self.named
         return Forgetting(
             id=uuid.uuid4().hex[:12],
@@ -89,7 +92,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class Counted:
-    """What would be removed: the number of rows and of batches by table, and of rows in MLflow's samples."""
+    """The amount of data that would be removed: per table, the number of rows and the number of batches.
+
+    `rows` also counts the rows of sample titles in MLflow. `issues` is the number of issues.
+    """
 
     rows: Mapping[str, int]
     batches: Mapping[str, int]
@@ -97,7 +103,7 @@ class Counted:
 
 
 def count(lake: Lake, settings: Settings, subject: Subject) -> Counted:
-    """Counts what `run` would remove, and changes nothing."""
+    """Counts the rows, batches and issues that `run` would remove. Changes nothing."""
     require_lake(lake)
     forgotten = ForgottenList.read(lake)
     batches = StoredBatches.of(lake)
@@ -113,11 +119,12 @@ def count(lake: Lake, settings: Settings, subject: Subject) -> Counted:
 
 
 def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forgetting:
-    """Forgets a subject. Returns the entry of the list, with what was removed and what remains.
+    """Removes all data about a subject: an issue, a repository or an author.
 
-    Raises UsageError if there is no lake, and TitlerError if another command is writing to it, or if another
-    subject's removal was interrupted. Raises StoppedError if a check refuses the current release without the
-    subject.
+    Returns the subject's entry in the list of the forgotten, which says what was removed and what remains.
+    Raises UsageError if there is no lake. Raises TitlerError if another command is writing to the lake, or if
+    the removal of another subject was interrupted. Raises StoppedError if the current release does not pass
+    the checks without the subject.
     """
     require_lake(lake)
     connection = warehouse.connect(settings, VERB)
@@ -146,8 +153,8 @@ def _remove(
     all_batches: StoredBatches,
     affected: Mapping[str, int],
 ) -> Forgetting:
-    """Removes what the entry stands for. `affected` has the number of forgotten rows of each batch that has
-    any. Returns the finished entry."""
+    """Removes the data that an entry of the list stands for. Returns the finished entry. `affected` maps the
+    folder of each batch that has forgotten rows to their number."""
     matcher, batches = forgotten.matcher_of([forgetting]), all_batches.readable
     forgetting = _with_removed(forgetting, _by_table(affected))
     forgotten = forgotten.store(lake, forgetting)
@@ -183,7 +190,8 @@ def _remove(
 
 
 def require_lake(lake: Lake) -> None:
-    """Raises UsageError if there is no lake. Otherwise a wrong address would create one."""
+    """Raises UsageError if there is no lake at the address. Without this check, a wrong address would create
+    a new lake."""
     if not lake.names(""):
         raise UsageError(
             f"There is no lake at {lake.root}, so nothing can be forgotten or searched in it.",
@@ -192,15 +200,17 @@ def require_lake(lake: Lake) -> None:
 
 
 def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, Forgetting]:
-    """Adds an entry to the list, or returns the entry of an interrupted command. Other commands look at the
-    list after they have taken their lease, so the leases are looked at after the entry was written."""
+    """Adds an entry to the list of the forgotten, or returns the entry of an interrupted command. Other
+    commands take their lease first and then read the list. So this function writes the entry first and then
+    reads the leases."""
     stored = ForgottenList.read(lake)
     new, interrupted = subject.begin(stored, because), stored.unfinished
     if interrupted is not None and not interrupted.is_about(new):
         raise TitlerError(
-            f"An earlier `titler forget --{interrupted.kind}` of {interrupted.begun_at[:16]} UTC, by "
-            f"{interrupted.by}, because {interrupted.because!r}, was interrupted. It must be finished first.",
-            "Run that command again. The lake does not say what it named.",
+            f"The command `titler forget --{interrupted.kind}` that {interrupted.by} started at "
+            f"{interrupted.begun_at[:16]} UTC (reason: {interrupted.because!r}) was interrupted. It must be "
+            "finished first.",
+            f"Run that command again with the same {interrupted.kind}, of which the lake stores only a hash.",
         )
     forgetting = interrupted or new
     forgotten = stored.store(lake, forgetting)
@@ -212,17 +222,18 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
         raise TitlerError(
             f"`titler {first.verb}` has been writing to the lake since {first.began:%Y-%m-%d %H:%M} UTC, or "
             "it was killed. Nothing was forgotten.",
-            "Wait until no other command runs, then run the same command again. If it was killed: run the "
-            "same command again after an hour, and once more ten minutes later.",
+            "Wait until no other command runs, then run `titler forget` again. If the other command was "
+            "killed, run `titler forget` again after an hour, and once more ten minutes later.",
         )
     return forgotten, forgetting
 
 
 @contextmanager
 def _withdrawn_on_error(lake: Lake, forgotten: ForgottenList, forgetting: Forgetting) -> Iterator[None]:
-    """Removes the entry from the list if the `with` block, which only reads, raises a TitlerError, such as
-    that about a damaged batch. Otherwise the commands that make the batch again would be refused. The entry
-    stays if an interrupted command has removed something. Then the error says that the lake is locked."""
+    """Removes the entry from the list if the `with` block raises a TitlerError, for example about a damaged
+    batch. The block only reads. With the entry, the commands that repair the batch would be refused. If an
+    interrupted command has already removed something, the entry stays, and the error says that the lake is
+    locked."""
     try:
         yield
     except TitlerError:
@@ -235,14 +246,15 @@ def _withdrawn_on_error(lake: Lake, forgotten: ForgottenList, forgetting: Forget
 
 @contextmanager
 def unfinished_on_error() -> Iterator[None]:
-    """Adds to a TitlerError of the `with` block that the lake is locked, and until when."""
+    """If the `with` block raises a TitlerError, adds to its hint that the lake is locked, and what unlocks
+    it."""
     try:
         yield
     except TitlerError as error:
         error.hint = (
-            f"{error.hint}\nThe removal has begun and is not finished. Until it is, no other command may "
-            "write to the lake, and `titler status` says so. Then run the same titler forget again: it "
-            "continues."
+            f"{error.hint}\nThe removal has begun and is not finished. Until it is finished, no other "
+            "command may write to the lake, and `titler status` says so. To finish it, run the same "
+            "`titler forget` command again."
         ).lstrip()
         raise
 
@@ -250,8 +262,11 @@ def unfinished_on_error() -> Iterator[None]:
 def with_issues(
     lake: Lake, forgotten: ForgottenList, forgetting: Forgetting, batches: StoredBatches
 ) -> Forgetting:
-    """Returns the entry with the hashes of all issues that belong to it: their ids and addresses. Adds the
-    batches that cannot be read to the damaged ones."""
+    """Returns the entry `forgetting` with the hashes of the ids and addresses of all its issues.
+
+    For example, the entry of a repository gets the issues of the repository. Batches that cannot be read are
+    added to `batches.damaged`.
+    """
     matcher = forgotten.matcher_of([forgetting])
     hashes = {kind: dict.fromkeys(values) for kind, values in forgetting.hashes.items()}
     for batch in batches.manifests:
@@ -271,7 +286,8 @@ def with_issues(
 
 
 def _with_removed(forgetting: Forgetting, counts: Mapping[str, int]) -> Forgetting:
-    """Returns the entry with these numbers of removed rows. An interrupted command may have counted more."""
+    """Returns the entry with these numbers of removed rows, or with the larger numbers of an interrupted
+    command."""
     removed = Counter(forgetting.removed) | Counter(counts)
     return replace(forgetting, removed=dict(removed))
 
@@ -303,8 +319,8 @@ def _delete_unfinished(lake: Lake, folders: Sequence[str]) -> int:
 
 
 def _delete_replaced(lake: Lake, replaced: Sequence[Manifest], old_pages: Iterable[str]) -> None:
-    """Deletes the old batches and pages. A batch is deleted before the batches that it was made from: an
-    interrupted command finds what is left by them."""
+    """Deletes the old batches and pages. A batch is deleted before the batches that it was made from, because
+    a repeated command uses these to find the batches that are left."""
     folders = [batch.folder for batch in reversed(replaced)]
     for folder in folders:
         remove_batch(lake, folder)

@@ -1,12 +1,12 @@
-"""Part of the stage `forget`: finds the batches that contain something forgotten, and writes each of them
-again without it.
+"""Part of the stage `forget`: finds the batches with forgotten rows, and writes new batches without them.
 
-A batch never changes. So a batch that contains something forgotten is replaced by a new batch of the same
-partition. The id of the new batch depends only on the id of the old one and on the entry of the list of the
-forgotten. So a command that was interrupted and is typed again finds the batches that it has already written.
+A forgotten row is about an issue, a repository or an author that `titler forget` removes. A batch never
+changes. So a batch with forgotten rows is replaced by a new batch in the same partition. The id of the new
+batch depends only on the id of the old batch and on the entry in the list of the forgotten. So if an
+interrupted command is run again, it finds the batches that it has already written.
 
-A batch that contains nothing forgotten keeps its files. But its manifest may name the digest of a batch that
-was replaced. Then its manifest is written again, so that the stages still find the batch.
+A batch without forgotten rows keeps its files. But its manifest may contain the digest of a replaced batch.
+Then the manifest is written again with the new digest, so that the stages still find the batch.
 """
 
 from __future__ import annotations
@@ -82,8 +82,12 @@ FORGETTINGS = "forgettings"
 
 @dataclass(frozen=True)
 class StoredBatches:
-    """All batches of the lake, in the order of TABLES_IN_ORDER, the folders without a manifest, which
-    interrupted commands left behind, and the errors about damaged manifests."""
+    """All batches of the lake.
+
+    - `manifests`: the readable manifests, in the order of TABLES_IN_ORDER.
+    - `unfinished`: the folders without a manifest, which interrupted commands left behind.
+    - `damaged`: the error about each damaged batch, by the folder of the batch.
+    """
 
     manifests: tuple[Manifest, ...]
     unfinished: tuple[str, ...]
@@ -91,7 +95,7 @@ class StoredBatches:
 
     @classmethod
     def of(cls, lake: Lake) -> StoredBatches:
-        """Lists all folders of the lake."""
+        """Searches all folders of the lake for batches."""
         manifests: list[Manifest] = []
         unfinished: list[str] = []
         damaged: Damaged = {}
@@ -117,9 +121,11 @@ class StoredBatches:
 
 
 def forgotten_rows(lake: Lake, batches: StoredBatches, matcher: Matcher) -> dict[str, int]:
-    """Returns the number of forgotten rows of each batch that has any, by the folder of the batch. Reads all
-    files of these batches, and of the vocabularies, whose words are counted later. Adds the batches that
-    cannot be read to the damaged ones."""
+    """Returns a dict from the folder of each batch with forgotten rows to the number of these rows.
+
+    Reads all files of these batches, and of the vocabularies, whose words are counted later. Batches that
+    cannot be read are added to `batches.damaged`.
+    """
     counts: dict[str, int] = {}
     for batch in batches.manifests:
         try:
@@ -157,12 +163,12 @@ def _remaining_lines(lake: Lake, batch: Manifest, file: File, matcher: Matcher) 
 
 @dataclass
 class Rewriting:
-    """The batches that are written again.
+    """Writes the new batches that replace the batches with forgotten rows.
 
     `names` maps the folder, the id and the digest of every replaced batch to those of its new batch. `new`
     maps the folder of each replaced batch to the manifest of its new batch. `removed_per_day` has the number
-    of issues that are removed from each day. `damaged` are the folders of batches that cannot be read: what
-    an interrupted command has written there is written again.
+    of issues that are removed from each day. `damaged` are the folders of batches that cannot be read. If an
+    interrupted command wrote one of them, it is written again.
     """
 
     lake: Lake
@@ -174,8 +180,10 @@ class Rewriting:
     removed_per_day: Counter[str] = field(default_factory=Counter)
 
     def run(self, batches: Iterable[Manifest], affected: Mapping[str, int]) -> None:
-        """Writes the new batches, and the manifests that change without their files. `affected` has the
-        number of forgotten rows by folder."""
+        """Writes the new batches, and the changed manifests of batches that keep their files.
+
+        `affected` maps the folder of each batch with forgotten rows to the number of these rows.
+        """
         batches = list(batches)
         replaced = [batch for batch in batches if batch.folder in affected]
         issues = {batch.batch_id for batch in replaced if batch.table == ISSUES.name}
@@ -201,8 +209,10 @@ class Rewriting:
                 _put_manifest(self.lake, batch, renewed)
 
     def renamed(self, value: Any) -> Any:
-        """Returns a JSON value in which every name of a replaced batch is that of the new batch, and without
-        the forgotten issues among the duplicate openings that are to be skipped."""
+        """Returns a JSON value in which each reference to a replaced batch refers to the new batch.
+
+        Forgotten issues are removed from the duplicate openings (key `superseded`).
+        """
         if isinstance(value, str):
             return self.names.get(value, value)
         if isinstance(value, list | tuple):
@@ -218,8 +228,10 @@ class Rewriting:
         return [issue_id for issue_id in issue_ids if not self.matcher.matches("issue", str(issue_id))]
 
     def renewed(self, batch: Manifest) -> Manifest:
-        """Returns the manifest of a batch whose files stay, with the names of the new batches. Returns
-        `batch` itself if nothing changes, also if it was changed before."""
+        """Returns the manifest of a batch that keeps its files, with references to the new batches.
+
+        Returns `batch` itself if nothing changes, for example because it was already changed before.
+        """
         inputs = tuple(self.names.get(digest, digest) for digest in batch.inputs)
         parameters, figures = self.renamed(dict(batch.parameters)), self.renamed(dict(batch.figures))
         if self.forgetting not in figures.get(FORGETTINGS, ()):
@@ -231,8 +243,8 @@ class Rewriting:
         return replace(batch, inputs=inputs, parameters=parameters, figures=figures, key=key)
 
     def _with_smaller_history(self, batch: Manifest, figures: dict[str, Any]) -> dict[str, Any]:
-        """Subtracts the removed issues from the numbers of issues that the search for neighbours covered.
-        Otherwise a release would count the day among those that were searched among other issues."""
+        """Subtracts the removed issues from the numbers of issues in which the neighbours were searched.
+        Otherwise a release would report that the day was searched with other issues than it has."""
         if batch.table not in (SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name):
             return figures
         first = {ALL_ISSUES: "", HISTORY_ISSUES: _first_day(batch.day, batch.parameters.get("months", 0))}
@@ -258,8 +270,8 @@ class Rewriting:
         return hashlib.blake2b(f"{self.forgetting}/{batch.batch_id}".encode(), digest_size=6).hexdigest()
 
     def _replace(self, batch: Manifest) -> Manifest:
-        """Writes the new batch of a batch, unless an interrupted command has written it. Returns its
-        manifest. No pointer names the new batch yet."""
+        """Writes the new batch that replaces `batch`, unless an interrupted command has already written it.
+        Returns the new manifest. No pointer refers to the new batch yet."""
         folder = self.names[batch.folder]
         if folder not in self.damaged and MANIFEST in self.lake.names(folder):
             return self.lake.manifest(folder)
@@ -289,8 +301,8 @@ class Rewriting:
         return draft.finish(figures)
 
     def _rewrite_table(self, batch: Manifest, draft: Draft) -> dict[str, int]:
-        """Writes the files of a batch without the forgotten rows. Returns the counts that its manifest has of
-        its rows."""
+        """Writes the files of a batch without the forgotten rows. Returns the figures of the manifest that
+        count rows."""
         contract = contracts.TABLES[batch.table]
         counts: Counter[str] = Counter()
         for file in batch.files:
@@ -314,8 +326,11 @@ class Rewriting:
 
 
 def close_ranks(rows: pa.Table) -> pa.Table:
-    """Numbers the similar issues of each list from 1 on, in the order of their ranks. `rows` are rows of
-    similar_issues_v2, or of similar_issues_v1, where an issue has one list."""
+    """Renumbers the similar issues of each list from 1, in the order of their ranks.
+
+    After rows were removed, ranks are missing. `rows` are rows of similar_issues_v2, or of similar_issues_v1,
+    in which an issue has only one list.
+    """
     keys = [rows.column("rank").to_numpy()]
     if "list" in rows.column_names:
         keys.append(rows.column("list").combine_chunks().dictionary_encode().indices.to_numpy())
@@ -339,8 +354,8 @@ def _first_day(day: str, months: int) -> str:
 
 
 def _put_manifest(lake: Lake, old: Manifest, new: Manifest) -> None:
-    """Writes a changed manifest. The pointer of its new key comes first: a command that is interrupted in
-    between does the same again."""
+    """Writes a changed manifest. The pointer of the new key is written first. So if the command is
+    interrupted between the two, it does both again."""
     keys = posixpath.join(posixpath.dirname(old.folder), KEYS)
     if old.key != new.key:
         lake.put_json(posixpath.join(keys, f"{new.key}.json"), {"batch_id": new.batch_id})

@@ -1,7 +1,7 @@
-"""Part of the stage `forget`: batches with a missing or damaged file, which cannot be searched.
+"""Part of the stage `forget`: handles batches with a missing or damaged file, which cannot be searched.
 
-Nobody can say whether such a batch contains something forgotten. If the current release or the next one needs
-the batch, it must be made again first. Otherwise `forget` deletes what is left of it.
+Nobody can say whether such a batch has forgotten rows. If the current release or the next one needs the
+batch, it must be repaired first. Otherwise `forget` deletes the rest of the batch.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ Damaged = dict[str, DamagedBatchError]
 
 
 def check_not_needed(lake: Lake, settings: Settings, damaged: Mapping[str, DamagedBatchError]) -> None:
-    """Raises DamagedBatchError if one of these batches is needed by the current release, its model, the
-    champion, the previous champion or the next release. The batches of other releases and models may be
-    deleted: they cannot be read anyway."""
+    """Raises DamagedBatchError if a damaged batch is still needed.
+
+    Needed are the batches of the current release and its model, of the champion, of the previous champion,
+    and of the next release. The batches of other releases and models may be deleted, because they cannot be
+    read anyway.
+    """
     if not damaged:
         return
     models = {version.model for version in open_tracking(settings, lake).champion_and_previous()}

@@ -1,5 +1,7 @@
-"""Part of the stage `forget`: writes a segment of the index, or the index of a release of Titler 0.1, without
-the forgotten issues."""
+"""Part of the stage `forget`: writes index files again, without the forgotten issues.
+
+These are the files of a segment, or of the index of a release of Titler 0.1.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,10 @@ EARLIER_TREES, EARLIER_SEED = 50, 42
 
 
 def rewrite_segment(lake: Lake, segment: Manifest, draft: Draft, matcher: Matcher) -> dict[str, Any]:
-    """Writes the files of a segment without the forgotten issues into `draft`. Returns the figures that
-    change. The recall stays the one that was measured when the segment was built."""
+    """Writes the files of a segment into `draft`, without the forgotten issues. Returns the changed figures.
+
+    The recall is not measured again.
+    """
     opened = Segment.of_batch(lake, segment)
     rows = opened.rows(np.arange(opened.items), SEGMENTS.schema.names)
     keep = ~matcher.mask(rows)
@@ -51,8 +55,10 @@ def rewrite_segment(lake: Lake, segment: Manifest, draft: Draft, matcher: Matche
 
 
 def rewrite_earlier_index(lake: Lake, index: Manifest, draft: Draft, matcher: Matcher) -> dict[str, Any]:
-    """Writes the index of a release of Titler 0.1 without the forgotten issues into `draft`. Returns the
-    figures that change."""
+    """Writes the index of a release of Titler 0.1 into `draft`, without the forgotten issues.
+
+    Returns the changed figures.
+    """
     file = next(file for file in index.files if file.name == EARLIER_ITEMS_FILE)
     rows = lake.read_part(index, file).combine_chunks()
     keep = ~matcher.mask(rows)

@@ -1,4 +1,5 @@
-"""Part of the stage `forget`: the warehouse, reports, trainings, and what remains."""
+"""Part of the stage `forget`: updates the warehouse, reports and trainings, and lists what cannot be
+removed."""
 
 from __future__ import annotations
 
@@ -25,11 +26,13 @@ VERB = "forget"
 
 
 def publish_again(lake: Lake, settings: Settings) -> bool:
-    """Publishes the current release again, with the new batches of all releases. Returns whether the
-    warehouse had other batches. The caller must hold the publish lock.
+    """Publishes the current release again, with the new batches of all releases.
 
-    If a file of another release is missing or damaged, the warehouse leaves out that release until it can be
-    read again, as in every publication. Raises LakeError if a file of the current release is."""
+    Returns False if the warehouse already had these batches, so that nothing was published. The caller must
+    hold the publish lock. If a file of another release is missing or damaged, the warehouse leaves out that
+    release until it can be read again. Raises LakeError if a file of the current release is missing or
+    damaged.
+    """
     name = current_release_id(lake)
     if name is None:
         return False
@@ -50,13 +53,16 @@ def publish_again(lake: Lake, settings: Settings) -> bool:
 
 
 def delete_warehouse_rows(settings: Settings, remaining: Mapping[str, Collection[str]]) -> int:
-    """Deletes the rows of all batches from the warehouse that are not in `remaining`, which maps tables to
-    ids of batches. Returns the number of deleted rows."""
+    """Deletes from the warehouse the rows of all batches that are not in `remaining`.
+
+    `remaining` maps the name of a table to ids of batches. Returns the number of deleted rows.
+    """
     return warehouse.connect(settings, VERB).delete_batches_except(remaining, at_once=True)
 
 
 def delete_reports(lake: Lake) -> int:
-    """Deletes the reports about all releases, which show samples. Returns their number."""
+    """Deletes the reports about all releases, because they show some issues. Returns the number of
+    reports."""
     deleted = 0
     for name in pinned_names(lake, "releases"):
         if REPORT_FILE in lake.names(f"releases/{name}"):
@@ -66,8 +72,11 @@ def delete_reports(lake: Lake) -> int:
 
 
 def delete_unfinished_trainings(lake: Lake, rewriting: Rewriting) -> int:
-    """Deletes the checkpoints of models that were learning from a replaced batch. Such a training begins
-    again. Returns the number of models."""
+    """Deletes the checkpoints of unfinished trainings that read a replaced batch. These trainings begin
+    again.
+
+    Returns the number of models.
+    """
     models = [
         name
         for name in models_of(lake, rewriting)
@@ -79,7 +88,7 @@ def delete_unfinished_trainings(lake: Lake, rewriting: Rewriting) -> int:
 
 
 def models_of(lake: Lake, rewriting: Rewriting) -> list[str]:
-    """Returns the models that were made for days of which a batch was replaced."""
+    """Returns the names of the models whose plan has a replaced batch."""
     new = {batch.folder for batch in rewriting.new.values() if batch.table in (ISSUES.name, TOKENS.name)}
     names = []
     for name in pinned_names(lake, "models"):
@@ -92,18 +101,20 @@ def models_of(lake: Lake, rewriting: Rewriting) -> list[str]:
 def remaining_places(
     lake: Lake, settings: Settings, rewriting: Rewriting, own_words: Mapping[str, int]
 ) -> list[str]:
-    """Says in words what cannot be removed. `own_words` maps models to the number of words of their
-    vocabularies that no other issue has."""
+    """Returns descriptions of the places from which the data cannot be removed, one text per place.
+
+    `own_words` maps models to the number of words in their vocabularies that occur only in forgotten issues.
+    """
     if not rewriting.new:
         return []
     remains = [
-        f"the weights of model {name}, which learned from days with these issues, and the units of its "
-        "vocabularies that other issues share"
+        f"the weights of model {name}, which learned from days with these issues, and the words or subwords "
+        "in its vocabularies that other issues contain, too"
         for name in models_of(lake, rewriting)
     ]
     remains += [
-        f"words that no other issue has, in the vocabularies of model {name}: {number:,}. Train another "
-        "model, then titler collect removes this one"
+        f"words that no other issue contains, in the vocabularies of model {name}: {number:,}. Train another "
+        "model; `titler collect` later removes this one"
         for name, number in own_words.items()
     ]
     marked = any(batch.table == DUPLICATE_MARKS.name for batch in rewriting.new.values())

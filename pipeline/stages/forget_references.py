@@ -1,6 +1,6 @@
-"""Part of the stage `forget`: lets every pointer, page, plan and list of members name the new batches.
+"""Part of the stage `forget`: makes every pointer, page, plan and list of members refer to the new batches.
 
-Every step can be repeated. A command that was interrupted does all of them again.
+Every step can be repeated. An interrupted command repeats all of them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ ANY_JSON: Document[Any] = Document(Any, "a JSON value", page_remedy)
 
 @dataclass
 class References:
-    """What names batches: pointers, pages, and the documents of models and releases.
+    """Updates the references to replaced batches: pointers, pages, and the documents of models and releases.
 
-    `old_pages` are the pages that nothing names any more. `id_pages` maps the name of each page of ids that
-    changed to the new page.
+    `old_pages` are the pages to which nothing refers any more. `id_pages` maps the name of each changed page
+    of ids to the new page.
     """
 
     rewriting: Rewriting
@@ -46,11 +46,14 @@ class References:
 
     @property
     def lake(self) -> Lake:
-        """The lake."""
+        """The lake whose references are updated."""
         return self.rewriting.lake
 
     def rewrite(self, replaced: Sequence[Manifest]) -> None:
-        """Lets everything name the new batches in place of the `replaced` ones."""
+        """Updates all pointers, pages and documents, so that they refer to the new batches.
+
+        `replaced` are the batches that have a new batch.
+        """
         self._pages()
         for kind in ("models", "releases"):
             for name in pinned_names(self.lake, kind):
@@ -62,7 +65,7 @@ class References:
             self._pointers(batch)
 
     def _pages(self) -> None:
-        """Writes the pages that change under new names. The names go into `names` of the rewriting."""
+        """Writes each changed page under a new name, and adds the name to `self.rewriting.names`."""
         for name in self.lake.names(PAGES):
             data = self.lake.get(posixpath.join(PAGES, name))
             if data is None:
@@ -81,7 +84,7 @@ class References:
         return write_page(self.lake, json.dumps(new, ensure_ascii=False).encode(), "json")
 
     def _manifest(self, entry: Any) -> Any:
-        """Returns an entry of a page of manifests as the batch's manifest is now."""
+        """Returns an entry of a page of manifests, updated to the batch's new manifest."""
         data = json.dumps(entry, ensure_ascii=False).encode()
         batch = MANIFEST_DOCUMENT.parse(data, self.lake.root, PAGES)
         new = self.rewriting.new.get(batch.folder) or self.rewriting.renewed(batch)
@@ -97,14 +100,14 @@ class References:
         return page.page
 
     def _documents(self, folder: str) -> None:
-        """Changes the documents of a model or a release."""
+        """Updates the documents of a model or a release."""
         files = [name for name in self.lake.names(folder) if name.endswith(".json")]
         members = [f"members/{name}" for name in self.lake.names(posixpath.join(folder, "members"))]
         for name in (*files, *members):
             self._document(posixpath.join(folder, name))
 
     def _document(self, path: str) -> None:
-        """Changes a document, if it names a replaced batch or page."""
+        """Updates a document if it refers to a replaced batch or page."""
         data = self.lake.get(path)
         if data is None:
             return
@@ -121,7 +124,7 @@ class References:
         return {**value, "ids": ids}
 
     def _pointers(self, batch: Manifest) -> None:
-        """Lets the pointers to a replaced batch name its new batch."""
+        """Makes the pointers to a replaced batch refer to its new batch."""
         partition, new = posixpath.dirname(batch.folder), self.rewriting.new[batch.folder]
         for name in self.lake.names(posixpath.join(partition, KEYS)):
             path = posixpath.join(partition, KEYS, name)
@@ -142,8 +145,10 @@ class References:
 
 
 def recount(lake: Lake) -> None:
-    """Counts the issues of all releases again, for their records and the figures of their indexes. Leaves out
-    a release with a batch that cannot be read any more: it cannot be published again either."""
+    """Counts the issues of all releases again, and updates the numbers in their records and index figures.
+
+    A release with an unreadable batch is left out. It cannot be published again either.
+    """
     for name in pinned_names(lake, "releases"):
         release = Pinned(lake, "releases", name)
         if not release.is_open():  # its plan was damaged and deleted, so nothing can be counted
@@ -189,8 +194,10 @@ def _counts(release: Pinned) -> dict[str, Any]:
 
 
 def delete_stops(lake: Lake, matcher: Matcher) -> int:
-    """Deletes the notes that say why a release was stopped if they name something forgotten, such as the
-    first wrong row. Returns their number."""
+    """Deletes the notes about stopped releases that contain something forgotten. Returns the number of notes.
+
+    Such a note says why the release was stopped, and may quote a row about a forgotten issue.
+    """
     deleted = 0
     for name in pinned_names(lake, "releases"):
         release = Pinned(lake, "releases", name)

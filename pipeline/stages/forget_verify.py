@@ -1,8 +1,8 @@
-"""Searches every file of the lake and every table of the warehouse for something that was forgotten.
+"""Searches every file of the lake and every table of the warehouse for an issue, a repository or an author.
 
-A finding is a row, a line or a document that is about it: its id, its address, or its name in a field of its
-own. A mention is a text of somebody else, or a unit of a vocabulary, in which the name occurs. Mentions stay:
-`titler forget` does not change what other people wrote.
+A finding is a row, a line or a document about this subject: it has its id, its address, or its name in a
+separate field. A mention is a text by somebody else, or a unit of a vocabulary, that contains the name.
+Mentions stay: `titler forget` does not change what other people wrote.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ _NUMBERS = re.compile(rb"(?<![\w.])\d{6,19}(?![\w.])")
 
 @dataclass
 class Searched:
-    """What was searched in one place, such as a table: the number of files and of rows in them, how many
-    findings there are, and how many mentions in other people's texts."""
+    """The result of searching one place, such as a table.
+
+    `files` and `rows` are the numbers of searched files and rows. `findings` are rows, lines or documents
+    about the subject. `mentions` are texts of other people that name it.
+    """
 
     place: str
     files: int = 0
@@ -52,9 +55,12 @@ class Searched:
 
 @dataclass(frozen=True)
 class Search:
-    """What to search for. `matcher` recognises it by its hashes, also where its id is not known any more.
-    `exact` and `mention` are patterns of its address or name in files that are not tables. `text` is a part
-    of every mention, in lower case."""
+    """The patterns that recognise a subject (an issue, a repository or an author).
+
+    `matcher` recognises the subject and its issues by their hashes, even if only the list of the forgotten
+    still knows their ids. `exact` and `mention` recognise its address or name in files that are not tables.
+    `text` is a part of every mention, in lower case.
+    """
 
     matcher: Matcher
     exact: re.Pattern[bytes]
@@ -63,7 +69,8 @@ class Search:
 
     @classmethod
     def of(cls, lake: Lake, subject: Subject) -> Search:
-        """Returns the search for a subject, with the ids and addresses that the list or the lake has."""
+        """Returns the search for a subject and its issues, whose ids and addresses are in the list of the
+        forgotten or in the lake."""
         forgotten = ForgottenList.read(lake)
         new = subject.begin(forgotten, "")
         batches = StoredBatches.of(lake)
@@ -99,9 +106,9 @@ def _patterns(kind: str, value: str) -> tuple[str, str]:
 
 
 def verify(lake: Lake, settings: Settings, subject: Subject) -> list[Searched]:
-    """Searches all places, and returns what was searched and found in each. Changes nothing.
+    """Searches all places for a subject. Returns the result for each place. Changes nothing.
 
-    Raises UsageError if there is no lake: nobody should take this for a lake without the subject.
+    Raises UsageError if there is no lake, so that a wrong address does not look like a successful removal.
     """
     require_lake(lake)
     search = Search.of(lake, subject)

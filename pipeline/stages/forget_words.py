@@ -1,7 +1,7 @@
-"""Part of the stage `forget`: counts the words that a model's vocabulary has only from forgotten issues.
+"""Part of the stage `forget`: counts the words of a model's vocabulary that only forgotten issues contain.
 
-A network's weights belong to the words of its vocabulary, so no word can be taken out of a trained model. The
-user is told how many words there are, and can train another model.
+Each word of a vocabulary belongs to weights of the network. So no word can be removed from a trained model.
+The user is told how many such words there are, and can train another model.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ COLUMNS = ["title", "body"]
 def own_words(
     lake: Lake, batches: Sequence[Manifest], replaced: Sequence[Manifest], matcher: Matcher
 ) -> dict[str, int]:
-    """Returns for each model with a vocabulary of words how many of them no other issue of the lake has.
-    Leaves out models without such words.
+    """Returns, for each model, how many words of its vocabularies occur only in forgotten issues.
 
-    `batches` are all batches of the lake before anything was removed. `replaced` are those of them that have
+    Models without such words, and models whose vocabularies consist of subwords, are left out. `batches` are
+    all batches of the lake before anything was removed. `replaced` are the batches among them that have
     forgotten rows.
     """
     vocabularies = {

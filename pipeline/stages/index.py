@@ -2,10 +2,10 @@
 issues.
 
 The index is a list of segments, each with the issues of a month or of a closed year. A segment is built once
-from embeddings_v1. Later releases use it again, so a nightly run builds only the segment of the current
-month. The stage measures the recall of the whole index: the share of the exact nearest neighbours that a
-search finds. Then it writes the neighbours to similar_issues_v2, and the probable duplicates to
-duplicate_pairs_v1, for the days whose neighbours are not stored yet.
+from embeddings_v1. Later releases reuse it, so a nightly run builds only the segment of the current month.
+The stage measures the recall of the whole index: the share of the exact nearest neighbours that a search
+finds. Then it writes the neighbours to similar_issues_v2, and the probable duplicates to duplicate_pairs_v1,
+for the days whose neighbours are not stored yet.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Stage `learn-ordering`: learns from duplicate marks in which order similar issues are listed, and how
-probable a duplicate is.
+"""Stage `learn-ordering`: learns an ordering of similar issues from duplicate marks.
 
-The marks are those of the current release. They are split by repository: the ordering is learned from some
-repositories and tested on the others. New releases use a learned ordering if it beats the default weights in
-this test, and is not worse than the ordering in use.
+An ordering has the weights that give a pair of issues its probability of being duplicates. Similar issues are
+listed by this probability. The marks are those of the current release. They are split by repository: the
+ordering is learned from some repositories and tested on the others. New releases use a learned ordering if it
+is better than the default weights in this test, and not worse than the ordering in use.
 """
 
 from __future__ import annotations
@@ -49,10 +49,14 @@ clusters would vanish without this limit."""
 
 @dataclass(frozen=True)
 class OrderingOutcome:
-    """The result of learning: the `version` of the ordering and its `figures`. The version is None if there
-    are too few marks. `reason` says why the ordering is not good enough; it is empty if the ordering is good
-    enough. `is_used` says whether new releases use the ordering. This is also so if the same ordering was
-    learned before and was good enough then."""
+    """The result of learning an ordering.
+
+    - `version`: the version of the ordering, or None if there are too few marks.
+    - `reason`: why the ordering is not good enough, or an empty string if it is.
+    - `figures`: the scores of the ordering.
+    - `is_used`: whether new releases use the ordering. This can be true although `reason` is not empty, if
+      the same ordering was learned before and was good enough then.
+    """
 
     version: str | None
     reason: str
@@ -61,18 +65,18 @@ class OrderingOutcome:
 
 
 def run(lake: Lake, settings: Settings, release: Pinned) -> OrderingOutcome:
-    """Learns an ordering from the duplicate marks of a release, stores it and logs it to MLflow. If it is
-    better than the default ordering and not worse than the ordering in use, makes new releases use it.
+    """Learns an ordering from the duplicate marks of a release, stores it and logs it to MLflow.
 
-    Learns nothing if there are fewer than `similar.min_marks` marked pairs to learn from, or if the marks are
-    of too few repositories. Raises UsageError if there are enough marks, but the release is not indexed, and
-    LakeError if a file is damaged.
+    If it is better than the default ordering and not worse than the ordering in use, new releases will use
+    it. Learns nothing if there are fewer than `similar.min_marks` marked pairs to learn from, or if the marks
+    are in too few repositories. Raises UsageError if there are enough marks, but the release has no index
+    yet. Raises LakeError if a file is damaged.
     """
     minimum = settings.similar.min_marks
     pairs, first_day = _marked_pairs(release)
     to_learn_from = sum(not is_held_out(pair.repo) for pair in pairs)
     if to_learn_from < minimum:
-        return OrderingOutcome(None, f"of the marked pairs, {_too_few_pairs(to_learn_from, minimum)}")
+        return OrderingOutcome(None, _too_few_pairs(to_learn_from, "of the marked pairs", minimum))
     opened = [Segment.of_batch(lake, manifest) for manifest in release.members[SEGMENTS.name]]
     examples = collect_examples(opened, sample_repositories(pairs), first_day)
     held_out = np.array([is_held_out(repo) for repo in examples.repos], np.bool_)
@@ -119,20 +123,20 @@ def _sizes(examples: Examples) -> dict[str, int]:
     return {"pairs": examples.pairs, "repositories": repositories, "issues": len(examples.repos)}
 
 
-def _too_few_pairs(pairs: int, minimum: int) -> str:
-    return f"{pairs:,} can be used for learning, and similar.min_marks requires {minimum:,}"
+def _too_few_pairs(pairs: int, which: str, minimum: int) -> str:
+    return f"{pairs:,} {which} can be used for learning, but similar.min_marks requires {minimum:,}"
 
 
 def too_few(learned_from: Examples, tested_on: Examples, minimum: int) -> str:
-    """Returns why nothing can be learned, or an empty string if the marks suffice."""
+    """Returns why nothing can be learned, or an empty string if there are enough marks."""
     learn, test = _sizes(learned_from), _sizes(tested_on)
     if learn["pairs"] < minimum:
-        counted_pairs = "of the marked pairs whose issues are both in the release"
-        return f"{counted_pairs}, {_too_few_pairs(learn['pairs'], minimum)}"
+        which = "of the marked pairs whose issues are both in the release"
+        return _too_few_pairs(learn["pairs"], which, minimum)
     if min(learn["repositories"], test["repositories"]) < MIN_REPOSITORIES:
         return (
-            f"the marks are of {learn['repositories']:,} repositories to learn from and of "
-            f"{test['repositories']:,} to test on, and at least {MIN_REPOSITORIES} of each are needed"
+            f"the marks are in {learn['repositories']:,} repositories to learn from and in "
+            f"{test['repositories']:,} to test on, but at least {MIN_REPOSITORIES} of each are needed"
         )
     return ""
 

@@ -14,10 +14,10 @@ from pipeline.source.trainable import WORD
 def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
     """Checks whether the source has lost data of a day since the day was extracted.
 
-    Returns what the source still has, for example "23 of the 24 hours", or an empty string if no data was
-    lost. Both arguments are results of `batch_parameters`: `stored` describes what the existing batch was
-    made from, and `available` describes what the source has now. If they have different queries or kinds of
-    source, they cannot be compared, and the result is also an empty string.
+    Returns how much data the source still has, for example "23 of the 24 hours", or an empty string if no
+    data was lost. Both arguments are results of `batch_parameters`: `stored` describes the data from which
+    the existing batch was made, and `available` describes the data that the source has now. If they have
+    different queries or kinds of source, they cannot be compared, and the result is also an empty string.
     """
     ignored = ("hours", "table_rows", WORD)  # words can be counted again without the source
     other_before, other_now = (
@@ -36,8 +36,11 @@ def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
 
 
 def lost_events(current: Manifest, parameters: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
-    """Checks whether the source has lost events of a day since `current` was extracted. `parameters` and
-    `figures` are those of the new extraction. Returns what the source still has, like `lost_data`."""
+    """Checks whether the source has lost events of a day since the batch `current` was extracted.
+
+    `parameters` and `figures` belong to the new extraction. Returns how much data the source still has, or an
+    empty string, as `lost_data` does.
+    """
     parameters_before, parameters_now = (
         _with_found_hours(current.parameters, current.figures),
         _with_found_hours(parameters, figures),
@@ -60,9 +63,11 @@ def lost_events(current: Manifest, parameters: Mapping[str, Any], figures: Mappi
 
 
 def fewer_events(current: Manifest, figures: Mapping[str, Any]) -> str:
-    """Checks whether a new extraction, with the figures `figures`, has fewer events than `current`. Returns
-    what the source still has, for example "900 of the 1,000 events", or an empty string if there are not
-    fewer."""
+    """Checks whether a new extraction has fewer events than the batch `current`.
+
+    `figures` are the figures of the new extraction. Returns how many events the source still has, for example
+    "900 of the 1,000 events", or an empty string if there are not fewer.
+    """
     events_before, events_now = current.figures["events"], figures["events"]
     return f"{events_now:,} of the {events_before:,} events" if events_now < events_before else ""
 

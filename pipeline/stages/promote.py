@@ -39,10 +39,10 @@ def run(
     - `force_because`: a reason to promote a model that is worse than the champion or was not compared with
       it. WorseError is then not raised.
 
-    If the model is the champion already, the alias is not moved, and only the decision whether to show its
-    titles is made. Raises UsageError if the model was not trained and evaluated, or was not compared with the
-    current champion. Raises WorseError if the model is worse than the champion on the same held-out issues. A
-    model is worse in any of these cases:
+    If the model is already the champion, the alias is not moved. Then the function only decides whether the
+    model's titles are shown. Raises UsageError if the model was not trained and evaluated, or was not
+    compared with the current champion. Raises WorseError if the model is worse than the champion on the same
+    held-out issues. A model is worse in any of these cases:
 
     - Its ROUGE-L is lower by more than `model.promotion_margin`.
     - Its recall@10 is lower by more than `model.promotion_retrieval_margin`.

@@ -50,9 +50,11 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
     A release that is already current is published again only if the warehouse shows other batches or other
     records than the lake has. A user may accept faults of the release. `accepted` maps each accepted fault to
-    the user's reason. A fault is a collapsed day (a day that lost nearly all of its data), the word
-    `abstained`: more issues than before have no title, or the word `recall`: fewer marked duplicates than
-    before are listed.
+    the user's reason. These are the faults:
+
+    - the date of a collapsed day, which lost nearly all of its data
+    - `abstained`: more issues than before have no title
+    - `recall`: fewer marked duplicates than before are listed
 
     Raises UsageError if the release was published before and is no longer current; use `rollback` for such a
     release. Raises StoppedError if the audit or a check fails.

@@ -1,7 +1,7 @@
-"""Part of the stage `extract`: chooses the days to check again, because they are not complete.
+"""Part of the stage `extract`: chooses the incomplete days that are checked again.
 
-A check may read a day and find that it has fewer events than the batch in the lake. Then the batch stays the
-current batch, and the files that were read are recorded, so that the next check does not read them again.
+A check may read a day again and find fewer events than in the lake. Then the day's batch in the lake stays
+the current batch. The files that were read are recorded, so that the next check does not read them again:
 
     ROOT/unused_extractions/2015-01-10.json
 """
@@ -32,14 +32,15 @@ FOLDER = "unused_extractions"
 
 @dataclass(frozen=True)
 class UnusedExtraction:
-    """The record of an extraction of a day whose result was not used, because the day's current batch is
-    better.
+    """The record of an extraction that was not used, because the day's current batch is better.
 
-    `batch_id` is the current batch, and `files` are the identities of the hour files that were read.
-    `made_with` is a fingerprint of the other parameters of the extraction, such as its query.
-    `events_per_hour` has the number of events of each hour (0 to 23) in these files. `still_available` says
-    what the source still has, such as "23 of the 24 hours". If `of_rechecks` is true, the record counts only
-    for checks of earlier days: if the user requests the day itself, it is extracted again.
+    - `batch_id`: the current batch.
+    - `files`: the identities of the hour files that were read.
+    - `made_with`: a fingerprint of the other parameters of the extraction, such as its query.
+    - `events_per_hour`: the number of events of each hour (0 to 23) in these files.
+    - `still_available`: how much data the source still has, such as "23 of the 24 hours".
+    - `of_rechecks`: if true, the record only prevents further checks of the day. If the user requests the day
+      itself, it is extracted again.
     """
 
     batch_id: str
@@ -58,11 +59,11 @@ UNUSED_DOCUMENT: Document[UnusedExtraction] = Document(
 
 
 class DayRequest(NamedTuple):
-    """A day to extract. `usual_per_hour` has the usual numbers of events of the hours 0 to 23. It is empty if
-    these are not known.
+    """A day to extract.
 
-    If `recheck` is true, the day is in the lake and is not complete. It is extracted again only if the source
-    may have more events of it, and the new batch is used only if it does not have fewer.
+    `usual_per_hour` has the usual numbers of events of the hours 0 to 23. It is empty if these are not known.
+    If `recheck` is true, the lake has the day, but the day is not complete. Then it is extracted again only
+    if the source may have more events of it. The new batch is not used if it has fewer events.
     """
 
     day: date
@@ -70,8 +71,11 @@ class DayRequest(NamedTuple):
     recheck: bool = False
 
     def expected(self, current: Manifest | None) -> list[int]:
-        """Returns, for each hour, the usual number of events or the number in the batch `current`, whichever
-        is larger; 0 if neither is known."""
+        """Returns the number of events that is expected in each hour.
+
+        It is the usual number or the number in the batch `current`, whichever is larger, and 0 if neither is
+        known.
+        """
         stored = (current.figures.get("events_per_hour") if current else None) or [0] * len(HOURS)
         return [max(pair) for pair in zip(self.usual_per_hour or [0] * len(HOURS), stored, strict=True)]
 
@@ -79,10 +83,13 @@ class DayRequest(NamedTuple):
 def recheck_requests(
     settings: Settings, days: Sequence[date], history: VerdictHistory, failed: Collection[str]
 ) -> list[DayRequest]:
-    """Returns the days to check again, because they are not complete: among the last days before `days` and,
-    if there are several bases, among `days` themselves. When these were read, the usual numbers of events may
-    not have been known. Returns no days if BigQuery is read. `failed` are days whose files could not all be
-    downloaded just now."""
+    """Returns the incomplete days that are checked again: some of the `source.recheck_days` days before
+    `days`.
+
+    If there are several bases of hour files, incomplete days among `days` are also checked again: when they
+    were read, the usual numbers of events may not have been known. Days in `failed` are left out, because
+    some of their files could not be downloaded just now. Returns no days if the source is BigQuery.
+    """
     if settings.warehouse.kind == "bigquery" or not days:
         return []
     recent = [min(days) - number * DAY for number in range(settings.source.recheck_days, 0, -1)]
@@ -96,7 +103,7 @@ def recheck_requests(
 
 
 def with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -> list[DayRequest]:
-    """Returns the requests with the usual numbers of events of each hour, as far as they are known."""
+    """Returns the requests with the usual number of events of each hour, where it is known."""
     usual = [usual_counts(request.day, history) for request in requests]
     return [
         request._replace(usual_per_hour=counts.events_per_hour if counts else ())
@@ -107,19 +114,18 @@ def with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -
 def has_other_files(
     figures: Mapping[str, Any], files: Sequence[list[Any]], choice: HourChoice, request: DayRequest
 ) -> bool:
-    """First adds the files of all other bases to `choice` for the hours that had too few events. Then returns
-    whether `choice` has an hour file that is not among `files`.
+    """Returns whether there is an hour file for a day that an earlier extraction has not read.
 
-    `files` are the identities of the hour files that an extraction has read, and `figures` are the figures of
-    this extraction.
+    First adds to `choice` the files of all other bases for the hours that had too few events. `files` are the
+    identities of the hour files that the extraction has read, and `figures` are its figures.
     """
     choice.add_all(needs_another_base(figures.get("events_per_hour") or (), request.usual_per_hour))
     return _has_others(choice, files)
 
 
 def is_made_of(existing: Manifest, choice: HourChoice, parameters: Mapping[str, Any]) -> bool:
-    """Returns whether `existing` was made from all files of `choice`, with the same query and the same other
-    `parameters`."""
+    """Returns whether the batch `existing` was made from all files of `choice`, with the same other
+    parameters."""
     files = files_read(existing.figures, existing.parameters)
     return _made_with(existing.parameters) == _made_with(parameters) and not _has_others(choice, files)
 
@@ -132,8 +138,10 @@ def _has_others(choice: HourChoice, files: Sequence[list[Any]]) -> bool:
 def may_be_better(
     existing: Manifest, day_source: warehouse.SourceTable | HourChoice, request: DayRequest
 ) -> bool:
-    """Returns whether the source has hour files that may have more events than `existing`, because `existing`
-    was not made from them."""
+    """Returns whether a new extraction may have more events than the batch `existing`.
+
+    This is so if the source has hour files from which `existing` was not made.
+    """
     if isinstance(day_source, warehouse.SourceTable):
         return False
     files = files_read(existing.figures, existing.parameters)
@@ -150,8 +158,10 @@ def store_unused(
     *,
     of_rechecks: bool,
 ) -> None:
-    """Records that the files of `choice` were extracted with `parameters`, but that the batch `current` stays
-    the current batch. `figures` are the figures of the extraction."""
+    """Records an extraction whose result is not used, because the batch `current` stays the current batch.
+
+    The files of `choice` were extracted with `parameters`. `figures` are the figures of the extraction.
+    """
     unused = UnusedExtraction(
         current.batch_id,
         [file.identity for file in choice.files],
@@ -166,8 +176,12 @@ def store_unused(
 def unused_before(
     lake: Lake, current: Manifest, choice: HourChoice, parameters: Mapping[str, Any], request: DayRequest
 ) -> str:
-    """Returns what the source still has of a day, such as "23 of the 24 hours", if the same files were read
-    before and the batch `current` stayed the current batch. Otherwise returns an empty string."""
+    """Returns how much data the source still has of a day, if an extraction of the same files was not used
+    before.
+
+    For example: "23 of the 24 hours". Returns an empty string if there is no record of such an extraction, or
+    if the current batch has changed since.
+    """
     unused = lake.get_json(_path(current.day), UNUSED_DOCUMENT)
     if (
         unused is None

@@ -1,9 +1,9 @@
 """Part of the stage `extract`: finds the batch of issues that was already extracted from the same data.
 
-Earlier versions of Titler counted only words between white space, so that no issue in Chinese, Japanese or
-Thai was trainable. If a batch is from such a version, or was made with another `text.characters_per_word`,
-its words are counted again in the issues that the lake has. So the source is not read again, and BigQuery
-bills nothing. A batch that would not change is used as it is.
+Earlier versions of Titler split words only at white space, so that no issue in Chinese, Japanese or Thai was
+trainable. If a batch was made by such a version, or with another value of `text.characters_per_word`, the
+words of its stored issues are counted again. So the source is not read again, and BigQuery bills nothing. If
+the same issues are trainable as before, the batch is used as it is.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ RECOUNTED_FROM = "recounted_from"
 
 
 class ReusedBatch(NamedTuple):
-    """A batch of issues that need not be extracted, and whether it is new because its words were counted
-    again."""
+    """A batch of issues that need not be extracted. `is_new` is true if its words were counted again and it
+    was written just now."""
 
     manifest: Manifest
     is_new: bool
@@ -36,8 +36,10 @@ class ReusedBatch(NamedTuple):
 def find_extracted(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> Manifest | None:
-    """Returns the batch of issues with these parameters, or a batch that was made from the same data with
-    another definition of a word. Returns None if there is neither."""
+    """Returns the batch of issues with these parameters, or None if there is none.
+
+    The batch may have been made from the same data with another definition of a word.
+    """
     existing = lake.find(ISSUES.name, partition, (), parameters)
     if existing is not None:
         return existing
@@ -48,11 +50,11 @@ def reuse_extracted(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any], current: Manifest | None
 ) -> ReusedBatch | None:
     """Finds a batch of issues as `find_extracted` does, and makes it the current batch of its partition.
-    `current` is the current batch before this call.
 
-    If another definition of a word was used for the batch, and other issues are trainable now, writes and
-    returns a new batch with the same issues. If the same issues are trainable, the lake records this, so that
-    the words are counted only once.
+    `current` is the current batch before this call. If the batch was made with another definition of a word,
+    its words are counted again. If other issues are trainable now, writes and returns a new batch with the
+    same issues. If the same issues are trainable, the lake records this, so that the words are not counted
+    again.
     """
     existing = lake.find(ISSUES.name, partition, (), parameters)
     same_data = _same_but_for_words(lake, partition, parameters, current)

@@ -87,7 +87,9 @@ def _text_key(body: str) -> bytes:
 @dataclass(frozen=True)
 class Judgement:
     """The score (ROUGE-L) of a teacher's titles, and the scores of the baselines that the teacher must beat.
-    They are measured on issues that the model to be taught does not learn from."""
+
+    The scores are measured on issues from which the taught model does not learn.
+    """
 
     issues: int
     """number of held-out issues for which the teacher has a title"""

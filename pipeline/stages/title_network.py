@@ -2,8 +2,8 @@
 
 The batches of the lake are ids of the model's vocabularies. A title network that reads texts (the variant
 `pretrained`) gets the texts of these ids, which its own tokenizer splits. The ids of subwords spell the
-prepared text, so nothing but line breaks is lost. A model of this variant therefore reads the same vectors_v1
-as a model of the variant `copy`, and every later stage works as for any other model.
+prepared text, so only line breaks are lost. A model of this variant therefore reads the same vectors_v1 as a
+model of the variant `copy`, and every later stage works as for any other model.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def build_network(inputs: TrainingInputs) -> Network | PretrainedNetwork:
 
 
 def origin(network: Network | PretrainedNetwork) -> dict[str, str]:
-    """Returns where the preset of the network comes from, as parameters of the run in MLflow. Empty if the
-    network has no preset."""
+    """Returns the source of the network's preset, as parameters of the run in MLflow. Returns an empty dict
+    if the network has no preset."""
     facts = getattr(network, "origin", None)
     if facts is None:
         return {}
@@ -52,7 +52,7 @@ def origin(network: Network | PretrainedNetwork) -> dict[str, str]:
 
 
 def title_batches(network: Network | PretrainedNetwork, vocabularies: Vocabularies, data: Data) -> Data:
-    """Returns the batches `data`, which are ids of the vocabularies, as ids that the title network reads."""
+    """Converts the batches `data` from ids of the vocabularies to ids that the title network reads."""
     token_ids: Any = getattr(network, "token_ids", None)
     if token_ids is None:
         return data

@@ -67,8 +67,8 @@ class ModelRequest:
 def run(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Manifest:
-    """Creates the model and builds its vocabularies. Returns the manifest of the batch of the lake that holds
-    them, also if the batch exists already.
+    """Creates the model and builds its vocabularies. Returns the manifest of their batch in the lake. If the
+    batch exists already, returns its manifest.
 
     The model learns from the requested days. `file_days` is empty, unless the model learns from a user's file
     instead: then it has one entry, which describes the file. Raises UsageError if there are no issues to

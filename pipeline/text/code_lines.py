@@ -22,10 +22,9 @@ NAMES_AN_ERROR: Final = re.compile(  # begins with a set of characters, which a 
 
 
 def with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Yields the lines of a text, but only some lines of each fenced code block.
+    """Yields the lines of a text, with each fenced code block shortened by `short_code`.
 
-    Of a code block, only the lines that `short_code` keeps are yielded. If a block has no closing fence, all
-    its lines are yielded.
+    If a block has no closing fence, all its lines are yielded.
     """
     block: list[str] = []
     fence = ""

@@ -3,20 +3,22 @@
     find_mark("Closing as a dupe of #12, thanks!", "owner/repo", 34)  -> IssueReference("owner/repo", 12)
     find_mark("Not a duplicate of #12.", "owner/repo", 34)            -> None
 
-Precision counts more than recall, because marks teach what a duplicate is. These are not marks:
+Precision matters more than recall, because a model learns from the marks what a duplicate is. These are not
+marks:
 
 - text that is quoted, struck out, or written as code or in an HTML comment
 - statements that are negated, asked, or only possible: "isn't a dup of #12", "Duplicate of #12?", "might be a
   duplicate"
 - a statement about another issue than the commented one: "#12 is a duplicate of this", "#11 duplicates #12"
-- a duplicate of itself, or of a pull request that is given by its address
+- a reference to the commented issue itself, or to the address of a pull request
 
-"Probably a duplicate" and "looks like a duplicate" are marks. In "duplicate of #1 and #2", only the first
-issue is marked. The marked issue may be newer than the commented one. Many English wordings are recognised.
+"Probably a duplicate" and "looks like a duplicate" are marks. In "duplicate of #1 and #2", only #1 counts.
+The issue that a mark refers to may be newer than the commented issue. Many English wordings are recognised.
 In some other languages, only the plain phrases are recognised.
 
-Each pattern is bounded, so that the time is linear in the length of any comment. Only the first
-MAX_CHARACTERS of a comment are read, and only its first MAX_REFERENCES references to issues count.
+The length of text that a pattern can match is limited, so the time is linear in the length of any comment.
+Only the first MAX_CHARACTERS of a comment are read, and only its first MAX_REFERENCES references to issues
+count.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class IssueReference(NamedTuple):
 
 
 def find_mark(body: str, repo: str, number: int) -> IssueReference | None:
-    """Returns the issue of which a comment calls the commented issue a duplicate, or None.
+    """If a comment calls the commented issue a duplicate of another issue, returns the other issue, else
+    None.
 
     `body` is the text of the comment, in Markdown. `repo` (owner/name) and `number` are those of the
     commented issue. A reference without a repository is to an issue of `repo`.

@@ -19,8 +19,8 @@ def excerpt(body: str | None) -> str | None:
     """Returns the first EXCERPT_LENGTH characters of a body on one line, or None if the body is blank.
 
     URLs, e-mail addresses, telephone numbers and numbers are replaced as ktext replaces them: by `*URL*`,
-    `*EMAIL*`, `*PHONE*` and `*NUMBER*`. They are replaced before the text is cut, so that no part of one
-    remains.
+    `*EMAIL*`, `*PHONE*` and `*NUMBER*`. They are replaced before the text is cut, so that no part of an
+    address or a number remains.
     """
     text = body or ""
     if len(text) > _READ_LENGTH:

@@ -5,9 +5,9 @@
 A term is a word in lower case and without its ending, or an identifier. An identifier is a word with a digit,
 an underscore, or a capital letter inside, such as `treeView`, `read_csv`, `CS0103` or `2.1`. An identifier is
 a term as a whole, and its words are terms too. Markup, the lines of issue templates, and a title's prefixes
-in brackets are no terms. Long numbers, hashes and dates in bodies are no terms either, because hardly any of
-them occurs in two issues. Chinese, Japanese, Korean and Thai have no blanks between words, so pairs of
-characters are terms.
+in brackets are left out. So are long numbers, hashes and dates in bodies, because hardly any of them occurs
+in two issues. Chinese, Japanese, Korean and Thai have no blanks between words, so pairs of characters are
+terms.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class IssueTerms:
 
     @staticmethod
     def concatenate(blocks: Sequence[IssueTerms]) -> IssueTerms:
-        """Concatenates several objects of this class, in order. Without blocks, the result has no issues."""
+        """Returns the terms of the issues of all `blocks`, in order. Without blocks, the result has no
+        issues."""
         blocks = [_NO_ISSUES, *blocks]
         starts = np.cumsum([0, *(block.offsets[-1] for block in blocks[:-1])])
         offsets = [block.offsets[1:] + start for block, start in zip(blocks, starts, strict=True)]
@@ -183,7 +184,7 @@ class _NumberedWords(dict[str, int]):
 
 
 def term_words(title: str | None, body: str | None) -> dict[int, str]:
-    """Returns the terms of an issue: the hash of each term, and the first word in the text that it came from.
+    """Returns the terms of an issue: a dict from the hash of each term to the first word that it came from.
 
     Words of the title come first. The words are in lower case.
     """

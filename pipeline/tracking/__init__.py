@@ -3,8 +3,8 @@
 Each training is one run. MLflow has one registered model, and each model that Titler trains is a version of
 it. Nightly releases use the version that has the alias `champion`.
 
-Importing MLflow takes two seconds, so it is imported only when it is first needed. Which model is champion is
-read from MLflow's SQLite file without it (`pipeline.tracking.sqlite_aliases`).
+Importing MLflow takes two seconds, so it is imported only when it is first needed. The champion is read
+directly from MLflow's SQLite file, without importing MLflow (`pipeline.tracking.sqlite_aliases`).
 """
 
 from pipeline.tracking.experiments import VIEW_QUERY

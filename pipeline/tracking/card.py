@@ -54,7 +54,7 @@ TEMPLATES = {
     "subwords": "the comments and empty answers of issue forms were removed, but their headings and "
     "questions were used for training like any other text",
 }
-RELIABILITY = "`reliability.png` and `reliability.json` (the same by probability); "
+RELIABILITY = "`reliability.png` and `reliability.json` (how good titles are, by probability); "
 LOW_DISTINCT_SHARE = 0.1
 """If the share of distinct titles is lower, a card warns. Authors' own titles are nearly all distinct."""
 LOW_CONFIDENCE_AUC = 0.55
@@ -243,7 +243,7 @@ def _probability(metrics: Mapping[str, float]) -> str:
     brier, share_alike = metrics["titles_probability/brier"], metrics["titles_probability/alike"]
     text = (
         "Probability that a title is close to the author's, on repositories that it was not fitted to: Brier "
-        f"score {brier:.3f} (if it always said {share_alike:.0%}: {share_alike * (1 - share_alike):.3f}), "
+        f"score {brier:.3f} (a constant {share_alike:.0%} would have {share_alike * (1 - share_alike):.3f}), "
         f"expected calibration error {metrics['titles_probability/calibration_error']:.3f}."
     )
     if (threshold := metrics["titles_probability/abstain_probability"]) > 0:

@@ -1,5 +1,5 @@
-"""The two experiments in MLflow, of the trainings and of the releases: their descriptions, and a view of the
-list of runs of each.
+"""Describes Titler's two experiments in MLflow, one for the trainings and one for the releases: the
+description of each, and a view of its list of runs.
 
 A view is what MLflow's button "Views" saves (from MLflow 3.15 on): the columns of the list of runs, their
 order, the sorting, and the charts. MLflow stores it in a tag of the experiment, and has no other interface

@@ -64,19 +64,19 @@ def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
     Each row of `bins` describes the titles whose confidence is between `low` and `high`. The upper bars show
     `alike`, the share of these titles that are close to the authors' titles. A black line is the 95% interval
     of the share. The lower bars show `titles`, the number of titles. If the model is perfectly calibrated,
-    the share equals the confidence, and the upper bars end at the dotted line. `label` names the horizontal
-    axis, which may also show another value than the confidence.
+    the share equals the confidence, and the upper bars end at the dotted line. `label` is the label of the
+    horizontal axis, which can also show another value than the confidence.
     """
     rows = [(row["low"], row["high"], row["alike"], row["titles"]) for row in bins]
     return _shares(rows, label, "share with ROUGE-L over 0.3", "titles", "titles of validation issues")
 
 
 def duplicates(bins: Sequence[Row]) -> Figure:
-    """Draws how often pairs of issues are marked as duplicates, by the probability of an ordering.
+    """Draws the share of pairs of issues that are marked as duplicates, by their predicted probability.
 
     Each row of `bins` describes the pairs whose probability is between `low` and `high`: the share that is
-    `marked`, and the number of `pairs`. The bars and lines are those of `confidence`. The lower axis is
-    logarithmic, because most issues have no duplicate.
+    `marked`, and the number of `pairs`. The bars and lines are drawn as in `confidence`. The axis of the
+    lower bars is logarithmic, because most issues have no duplicate.
     """
     rows = [(row["low"], row["high"], row["marked"], row["pairs"]) for row in bins]
     legend = "pairs of held-out repositories"

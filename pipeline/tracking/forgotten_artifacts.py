@@ -1,7 +1,8 @@
 """Removes forgotten issues from the artifacts that runs have logged.
 
-A table that has a column `url`, such as sample_titles.json, has one issue per row. The run of a release has
-its report, which shows samples. Other artifacts do not name issues.
+Forgotten issues are those that `titler forget` removes. They are in two kinds of artifacts. A table with a
+column `url`, such as sample_titles.json, has one issue per row. The report of a release shows some issues.
+Other artifacts do not name issues.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ To write it into the lake again: <code>titler report RELEASE</code></p>
 def tables_with(
     tracking: Tracking, is_forgotten: Callable[[str], bool]
 ) -> Iterator[tuple[Run, str, list[Row], int]]:
-    """Yields the tables that name something forgotten: the run, the file, the rows that remain, and the
-    number of rows that name it. Looks at all runs of the experiment, deleted ones included."""
+    """Yields each logged table that has forgotten issues: run, file, remaining rows, number of forgotten
+    rows.
+
+    `is_forgotten` takes the URL of an issue. All runs of the experiment are searched, including deleted ones.
+    """
     for run in tracking.all_runs():
         for file in run.table_files():
             rows = run.read_table(file)
@@ -40,12 +44,12 @@ def tables_with(
 
 
 def count_forgotten(tracking: Tracking, is_forgotten: Callable[[str], bool]) -> int:
-    """Returns the number of rows of tables that name something forgotten."""
+    """Returns the number of rows about forgotten issues in all logged tables."""
     return sum(count for *_, count in tables_with(tracking, is_forgotten))
 
 
 def remove_forgotten(tracking: Tracking, is_forgotten: Callable[[str], bool]) -> int:
-    """Replaces the tables that name something forgotten. Returns the number of removed rows."""
+    """Removes the rows about forgotten issues from all logged tables. Returns the number of removed rows."""
     removed = 0
     for run, file, remaining, count in list(tables_with(tracking, is_forgotten)):
         run.log_table(file, remaining)
@@ -54,7 +58,10 @@ def remove_forgotten(tracking: Tracking, is_forgotten: Callable[[str], bool]) ->
 
 
 def replace_reports(tracking: Tracking) -> int:
-    """Replaces the report of every release by a page that says why. Returns the number of reports."""
+    """Replaces the report of every release with a page that says why it was removed.
+
+    Returns the number of replaced reports.
+    """
     runs = tracking.all_runs(RELEASES_SUFFIX)
     for run in runs:
         run.log_text(REPORT, REMOVED_REPORT)

@@ -77,8 +77,8 @@ def _is_in_installed_mlflow(schema_version: str) -> bool:
 def check_listening(address: str) -> None:
     """Raises OSError if no server listens at the address of an MLflow server or of a database.
 
-    Without this check, MLflow's client would retry for minutes. Not checked are addresses that are reached
-    over a proxy or that have another scheme, and databases behind several hosts or a Unix socket.
+    Without this check, MLflow's client would retry for minutes. Some addresses are not checked: those that
+    are reached through a proxy, those with another scheme, and databases with several hosts or a Unix socket.
     """
     parts = urlsplit(address)
     if set("%,") & set(parts.netloc.rpartition("@")[2]) or _OTHER_PLACE.search(parts.query):

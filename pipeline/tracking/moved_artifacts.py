@@ -1,8 +1,8 @@
-"""Lets MLflow find the files of runs and models after its SQLite file and these files were moved or copied.
+"""Updates the addresses of artifacts in MLflow's SQLite file, after this file and the artifacts were moved.
 
-MLflow stores the absolute address of each run's and model's files, and has no call that changes it. So this
-module writes into the tables of MLflow's file, which are not an interface of MLflow. A table or column that
-a version of MLflow does not have is left out.
+MLflow stores the absolute address of the folder of each run's and each model's files, and has no function
+that changes it. So this module writes directly into MLflow's tables, which are not a public interface. A
+table or column that the installed version of MLflow does not have is skipped.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ _ADDRESSES = (
 
 
 def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
-    """Changes the addresses of the files of an experiment's runs and models to the folder `folder`.
+    """Updates the addresses of the files of an experiment's runs and models: they are now in `folder`.
 
     `database` is MLflow's SQLite file. All addresses below the experiment's former folder are changed, in one
-    transaction. Returns False, and changes nothing, if they name `folder` already, if there is no such
-    experiment, or if it does not keep its files in a local folder of the same name. Raises sqlite3.Error if
-    the file cannot be written.
+    transaction. Returns False, and changes nothing, in these cases:
+
+    - The addresses are already below `folder`.
+    - There is no such experiment.
+    - The experiment's files are not in a local folder with the same name as `folder`.
+
+    Raises sqlite3.Error if the file cannot be written.
     """
     if not database.is_file():
         return False
@@ -62,7 +66,8 @@ def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
 
 
 def _location(connection: sqlite3.Connection, experiment: str) -> str | None:
-    """Returns the address of the folder in which an experiment keeps its files, or None if it has none."""
+    """Returns the address of the folder with an experiment's files, or None if there is no such
+    experiment."""
     try:
         rows = connection.execute("SELECT artifact_location FROM experiments WHERE name = ?", (experiment,))
         return next((str(row[0]) for row in rows if row[0]), None)

@@ -87,8 +87,12 @@ class Tracking:
 
     @contextmanager
     def ordering_run(self, version: str, parameters: Row) -> Iterator[Run]:
-        """Yields a new MLflow run for the ordering `version`, which was learned from duplicate marks. Use it
-        in a `with` statement. The status is set as for a training."""
+        """Yields a new MLflow run for an ordering: learned weights for the probability that issues are
+        duplicates.
+
+        Use it in a `with` statement. `version` is the ordering's version. The run's final status is set as by
+        `training_run`.
+        """
         from mlflow.entities import Param
 
         tags = {ORDERING_TAG: version, **_source("titler learn-ordering")}
@@ -100,9 +104,11 @@ class Tracking:
 
     @contextmanager
     def release_run(self, release: str, parameters: Row, description: str) -> Iterator[Run]:
-        """Yields the MLflow run of a release, which is in an experiment of its own. Use it in a `with`
-        statement. If the release already has a run, continues that run. The status is set as for a
-        training."""
+        """Yields the MLflow run of a release. Use it in a `with` statement.
+
+        The runs of releases have their own experiment. If the release already has a run, continues that run.
+        The run's final status is set as by `training_run`.
+        """
         from mlflow.entities import Param, RunTag
 
         experiment = self._experiment_id(self.experiment + RELEASES_SUFFIX, RELEASES_TAGS)
@@ -147,8 +153,8 @@ class Tracking:
         version's number.
 
         MLflow stores the model's files together with its code (`pipeline/predictor/mlflow_model.py`), not as
-        a Python pickle. If the training's run already has a version, registers nothing and returns the number
-        of that version.
+        a Python pickle. If the run of the training already has a version, registers nothing and returns the
+        number of that version.
         """
         for version in self._versions(f"run_id = '{run_id}'"):
             return str(version.version)

@@ -91,8 +91,8 @@ class Run:
         self._client.log_figure(self.id, figures.confidence(curve, "probability"), "reliability.png")
 
     def log_duplicates_figure(self, curve: Sequence[Row]) -> None:
-        """Logs the artifact reliability.png: how often pairs of issues are marked as duplicates, by the
-        probability of an ordering (see `figures.duplicates`)."""
+        """Logs the artifact reliability.png: the share of pairs of issues that are marked as duplicates, by
+        their predicted probability (see `figures.duplicates`)."""
         self._client.log_figure(self.id, figures.duplicates(curve), "reliability.png")
 
     def log_json(self, file: str, value: Row) -> None:
@@ -112,7 +112,8 @@ class Run:
             self._client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*tables, entry]))
 
     def log_text(self, file: str, text: str) -> None:
-        """Logs a text, such as an HTML page, as the artifact `file`. Replaces an earlier one."""
+        """Logs a text, such as an HTML page, as the artifact `file`. Replaces an artifact with the same
+        name."""
         self._client.log_text(self.id, text, file)
 
     def table_files(self) -> list[str]:

@@ -63,6 +63,6 @@ def test_an_error_after_the_first_removal_says_that_the_lake_is_locked() -> None
         raise BudgetError("The budget is spent.", "Wait until midnight UTC.")
     assert raised.value.hint == (
         "Wait until midnight UTC.\n"
-        "The removal has begun and is not finished. Until it is, no other command may write to the lake, and "
-        "`titler status` says so. Then run the same titler forget again: it continues."
+        "The removal has begun and is not finished. Until it is finished, no other command may write to the "
+        "lake, and `titler status` says so. To finish it, run the same `titler forget` command again."
     )

@@ -51,7 +51,7 @@ def test_embeddings_that_are_not_finite_are_refused(number: float) -> None:
     predictor = subword_predictor(network=EmbeddingEverythingAs(number))
     bodies, titles = predictor.vectors(["crash"]), predictor.title_ids([""])
     vectors = pa.table({"issue_id": [1], "body": list_column(bodies), "title": list_column(titles)})
-    with pytest.raises(TitlerError, match="embeddings that are not finite"):
+    with pytest.raises(TitlerError, match="embeddings whose values are not finite"):
         embed_part(vectors, predictor)
 
 

@@ -93,7 +93,10 @@ def test_issues_are_split_by_repository_or_if_there_is_only_one_by_time() -> Non
 
 
 def test_issues_that_cannot_be_split_have_a_reason() -> None:
-    assert split([issue(), issue()], lambda test: "")[2] == "neither repositories nor dates to split them by"
+    assert (
+        split([issue(), issue()], lambda test: "")[2]
+        == "the issues have neither repositories nor dates by which they could be split"
+    )
     dated = [issue(repo=f"o/r{n}", created_at="2015-01-01") for n in range(4)]
     assert split(dated, lambda test: "too few")[2] == "by repository too few; by time too few"
 
@@ -118,7 +121,7 @@ def figures(task: Any, issues: list[FileIssue]) -> dict[str, Any]:
         (
             BUG,
             [issue(labels=["bug"]), issue(labels=["x"])] * 30,
-            "neither repositories nor dates to split them by",
+            "the issues have neither repositories nor dates by which they could be split",
         ),
     ],
 )

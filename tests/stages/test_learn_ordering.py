@@ -187,11 +187,11 @@ def test_too_few_marks_or_repositories_teach_nothing(release: Pinned) -> None:
     outcome = learn_ordering.run(release.lake, Settings(similar=Similar(min_marks=19)), release)
     assert (outcome.version, outcome.reason) == (
         None,
-        "of the marked pairs, 18 can be used for learning, and similar.min_marks requires 19",
+        "18 of the marked pairs can be used for learning, but similar.min_marks requires 19",
     )
     few = Examples.joined([])
     assert learn_ordering.too_few(few, few, 0) == (
-        "the marks are of 0 repositories to learn from and of 0 to test on, and at least 5 of each are needed"
+        "the marks are in 0 repositories to learn from and in 0 to test on, but at least 5 of each are needed"
     )
 
 
@@ -200,7 +200,7 @@ def test_a_release_without_marks_teaches_nothing_even_if_it_has_no_segments(tmp_
     lake = Lake(str(tmp_path))
     release = embedded_release(lake, {"2015-01-01": {1: [1, 0], 2: [1, 0.1]}})
     assert learn_ordering.run(lake, SETTINGS, release) == OrderingOutcome(
-        None, "of the marked pairs, 0 can be used for learning, and similar.min_marks requires 12"
+        None, "0 of the marked pairs can be used for learning, but similar.min_marks requires 12"
     )
     repos = dict.fromkeys((1, 2), REPOSITORIES[0])
     marked = embedded_release(lake, {"2015-01-01": {1: [1, 0], 2: [1, 0.1]}}, "marked", repos)

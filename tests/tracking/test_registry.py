@@ -301,10 +301,10 @@ def test_a_card_says_how_reliable_the_probability_is(registry: Registry) -> None
     card = registry.client.get_run(run.id).data.tags["mlflow.note.content"]
     assert (
         "Probability that a title is close to the author's, on repositories that it was not fitted to: Brier "
-        "score 0.200 (if it always said 40%: 0.240), expected calibration error 0.015. Below 0.25 it gives "
-        "no title: it abstains on 30% of the issues, and 43% of the other titles are close."
+        "score 0.200 (a constant 40% would have 0.240), expected calibration error 0.015. Below 0.25 it "
+        "gives no title: it abstains on 30% of the issues, and 43% of the other titles are close."
     ) in card
-    assert "`reliability.json` (the same by probability)" in card
+    assert "`reliability.json` (how good titles are, by probability)" in card
 
 
 def test_a_model_of_an_earlier_evaluation_has_a_shorter_card(registry: Registry) -> None:

@@ -27,7 +27,10 @@ CHECKPOINT = "checkpoint.npz"
 
 
 class Storage(Protocol):
-    """Where a training stores its checkpoint: a folder, wherever it is. A file is replaced in one step."""
+    """The folder in which a training stores its checkpoint. It can be local or in a bucket.
+
+    A file is replaced atomically: readers see either the old or the new content.
+    """
 
     def put(self, name: str, data: bytes) -> None:
         """Writes or replaces a file. Raises LakeError if that fails."""
@@ -78,7 +81,7 @@ class Checkpoint:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 facts = json.loads(file["facts"].tobytes())
                 if not isinstance(facts, dict) or not isinstance(facts.get("history"), list):
-                    raise ValueError("its facts have no history of epochs")
+                    raise ValueError("it has no history of epochs")
                 groups = {
                     group: [file[name] for name in sorted(file.files) if name.startswith(f"{group}/")]
                     for group in GROUPS

@@ -173,13 +173,13 @@ class ContrastiveTraining:
         return logs
 
     def finish(self) -> None:
-        """Ends the training: freezes the table, and initialises the network that writes titles with its
-        rows."""
+        """Ends the training: freezes the table, and copies its rows into the network that writes titles (see
+        `freeze_table`)."""
         freeze_table(self._model)
 
 
 def take_table(model: Any, rows: Floats) -> None:
-    """Copies the table of another model into `model`, which then need not train its own.
+    """Copies the embedding table of another model into `model`, so that `model` need not train one.
 
     `rows` (V, size) are the rows of the table.
     """
@@ -188,11 +188,11 @@ def take_table(model: Any, rows: Floats) -> None:
 
 
 def freeze_table(model: Any) -> None:
-    """Freezes the table of `model`, and initialises the layer `units` of a `copy.Copy` with its rows.
+    """Freezes the table of `model`. If the model is a `copy.Copy`, also initialises its layer `units`.
 
-    For the layer `units`, the mean of all rows is subtracted from each row. Then each row is scaled to the
-    size of Keras's initial embeddings. The table itself does not change. A model of another variant has no
-    layer `units`.
+    The layer gets the rows of the table with two changes: the mean of all rows is subtracted from each row,
+    and then each row is scaled to the size of Keras's initial embeddings. The table itself does not change.
+    Models of other variants have no layer `units`.
     """
     model.table.trainable = False
     if not hasattr(model, "units"):

@@ -113,10 +113,11 @@ class Copy(keras.Model):
         return dict(self.config)
 
     def build(self, input_shape: Any = None) -> None:
-        """Creates the weights, in the order in which a call would create them. The seed of the initial
-        weights thus gives the same weights as in earlier versions, which called the model.
+        """Creates the weights, in the same order as a call of the model.
 
-        Keras may pass the shapes of the inputs. They are ignored, because no weight depends on them.
+        Earlier versions of Titler created the weights by calling the model. With the same order, the same
+        seed still gives the same initial weights. Keras may pass the shapes of the inputs. They are ignored,
+        because no weight depends on them.
         """
         size = self.config["hidden_size"]
         self.units.build()
@@ -210,10 +211,10 @@ class Copy(keras.Model):
     ) -> tuple[tuple[Memory, KerasTensor, KerasTensor | None], KerasTensor]:
         """Encodes bodies (B, S). Returns a memory for `step` and the decoder's initial states (B, H).
 
-        The memory is that of `encode`, and two more arrays. For each position of a body, the first array
-        (B, S) has the first position with the same unit (subword). The second array (B, 1, V) is added to the
-        logits: it is BLOCKED for the units that are neither in `shortlist` nor in the body. It is None if
-        `shortlist` is None.
+        The memory consists of the memory that `encode` returns, and two more arrays. The first array (B, S)
+        has, for each position of a body, the first position with the same unit (subword). The second array
+        (B, 1, V) is added to the logits: it is BLOCKED for the units that are neither in `shortlist` nor in
+        the body. It is None if `shortlist` is None.
         """
         memory, state = self.encode(body)
         first_position = ops.argmax(body[:, :, None] == body[:, None, :], axis=1)

@@ -34,7 +34,7 @@ def hard_sigmoid(x: KerasTensor) -> KerasTensor:
 
 
 def build_gru(shape: Shape) -> keras.Model:
-    """Builds exactly the network of the article that the module names.
+    """Builds exactly the network of the article that the module's docstring names.
 
     Its GRUs apply the reset gate before the matrix product, and use the hard sigmoid of Keras 2.
     """
@@ -42,7 +42,7 @@ def build_gru(shape: Shape) -> keras.Model:
 
 
 def build_gru_cudnn(shape: Shape) -> keras.Model:
-    """Builds the network of the article that the module names, but with a GRU that is much faster on a GPU.
+    """Builds the network of the article, but with a kind of GRU that is much faster on a GPU.
 
     It is the GRU that cuDNN computes: it applies the reset gate after the matrix product, and uses the
     logistic sigmoid.

@@ -42,11 +42,12 @@ class Network:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What identifies a training of this network, besides its shape and variant: nothing."""
+        """Values that identify a training of this network, besides its shape and variant. There are none."""
         return {}
 
     def teacher_forcing(self) -> TeacherForcing:
-        """Returns how the network is trained on titles."""
+        """Returns the model, the loss, the metrics and the settings with which the network is trained on
+        titles."""
         return IMPLEMENTATIONS[self.variant].teacher_forcing(self.model)
 
     def encode(

@@ -72,12 +72,12 @@ def over_targets(
     optimizer: Callable[..., keras.Optimizer],
     short_body: int | None = None,
 ) -> TeacherForcing:
-    """Returns how a model is trained whose call computes the log probabilities of n targets.
+    """Returns how to train a model that computes the log probabilities of n given tokens, the targets.
 
     The inputs of `model` are bodies (B, S), titles (B, title_length - 1), targets (n, 1) and their positions
-    (n,). The result (n, 2) has the log probability of each target, and that of the most probable token. The
-    loss is the mean cross-entropy over the tokens of titles; padding does not count. `batches` regroups
-    training batches.
+    (n,). The result (n, 2) has the log probability of each target, and that of the most probable token at its
+    position. The loss is the mean cross-entropy over the tokens of titles; padding does not count. `batches`
+    converts pairs of bodies and titles to training batches of another size.
     """
     inputs = [
         *(

@@ -1,7 +1,7 @@
 """Trains a network on titles with teacher forcing.
 
-If the network's variant has contrastive pre-training, this comes first. Instead, a network may take the table
-of embeddings of another network. The training data is read in batches and need not fit in memory. An
+If the network's variant has contrastive pre-training, this comes first. Alternatively, the network takes the
+table of embeddings of another network. The training data is read in batches and need not fit in memory. An
 interrupted training is resumed from its checkpoint.
 """
 
@@ -45,10 +45,11 @@ class Network(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What identifies a training of the network, besides its shape and variant."""
+        """Values that identify a training of the network, besides its shape and variant."""
 
     def teacher_forcing(self) -> TeacherForcing:
-        """Returns how the network is trained on titles."""
+        """Returns the model, the loss, the metrics and the settings with which the network is trained on
+        titles."""
 
 
 @dataclass(frozen=True)

@@ -155,9 +155,11 @@ def search(
 def finished_titles(
     network: Decoder, body: Ids, shape: Shape, start: int, end: int, width: int, block_repeats: bool
 ) -> list[tuple[Ids, float]]:
-    """Returns every title that the beam search of one body (1, body_length) finishes: its ids (T,), and the
-    mean log probability of its tokens. The best title comes first; it is the one that `search` predicts. The
-    arguments are those of `search`."""
+    """Returns every title that the beam search of one body finishes, the best one first.
+
+    A title is a pair: its ids (T,), and the mean log probability of its tokens. The best title is the one
+    that `search` predicts. The arguments are the same as in `search`; `body` is (1, body_length).
+    """
     best = _EveryTitle(*_no_titles(1, shape))
     tokens, _ = _search(network, body, shape, (start, end), width, block_repeats, best)
     ordered = sorted(best.finished, key=lambda title: -title[1])

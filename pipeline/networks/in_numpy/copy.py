@@ -161,10 +161,11 @@ class Copy:
         return logits.reshape(*shape, -1), offsets.reshape(shape), hidden.reshape(state.shape)
 
     def copied_shares(self, body: Ids, title: Ids, start: int) -> Floats:
-        """Returns for each unit (subword) of a title, (T,), which share of its probability is that of being
-        copied from the body: 0 to 1. The rest is that of being written from the vocabulary.
+        """Returns, for each unit (subword) of a title, the share of its probability that comes from copying,
+        (T,).
 
-        The body is (1, body_length), and the title has T units. `start` is the id of _start_.
+        The network can copy a unit from the body, or generate it from the vocabulary. A share is 0 to 1.
+        `body` is (1, body_length), and the title has T units. `start` is the id of _start_.
         """
         memory, initial_state, tokens = self.begin(body)
         state, shares, last = initial_state[:, None], [], start

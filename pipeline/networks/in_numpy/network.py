@@ -123,20 +123,23 @@ class LightNetwork:
     def candidates(
         self, body_ids: npt.ArrayLike, start: int, end: int, beam_width: int = 0
     ) -> list[tuple[Ids, float]]:
-        """Returns the titles that the beam search of one body (1, body_length) finishes, the best one first:
-        their ids, and the mean log probabilities of their tokens. The first is the title that `decode`
-        predicts."""
+        """Returns the titles that the beam search of one body (1, body_length) finishes, the best one first.
+
+        A title is a pair: its ids, and the mean log probability of its tokens. The first one is the title
+        that `decode` predicts.
+        """
         body = self.shape.checked_bodies(body_ids)
         return finished_titles(self._decoder, body, self.shape, start, end, *self._beam(beam_width))
 
     def copied_shares(self, body_ids: npt.ArrayLike, title: Ids, start: int) -> Floats | None:
-        """Returns which share of the probability of each unit of a title is that of being copied from the
-        body, as `Copy.copied_shares` does. Returns None if the variant does not copy."""
+        """Returns, for each unit of a title, the share of its probability that comes from copying (see
+        `Copy.copied_shares`). Returns None if the variant does not copy."""
         if not isinstance(self._decoder, Copy):
             return None
         return self._decoder.copied_shares(self.shape.checked_bodies(body_ids), title, start)
 
     def _beam(self, beam_width: int) -> tuple[int, bool]:
-        """Returns the beam width, and whether repeated tokens are blocked. 0 is the variant's own width."""
+        """Returns the beam width, and whether repeated tokens are blocked. 0 stands for the variant's default
+        width."""
         width = beam_width or self._facts.beam_width
         return width, width > 1 or not self._facts.greedy_may_repeat

@@ -1,7 +1,8 @@
-"""Calls of KerasHub's networks with a cache of keys and values. Their interfaces differ between networks.
+"""Calls KerasHub's networks token by token, with a cache of keys and values.
 
-B is the number of rows: issues at first, then hypotheses (partial titles). S is the length of the bodies. All
-ids are those of the tokenizer.
+The interface for this differs between KerasHub's networks, so there is a class for each interface. B is the
+number of rows: issues at first, then hypotheses (partial titles). S is the length of the bodies. All ids are
+those of the preset's tokenizer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Memory = tuple[KerasTensor, KerasTensor, KerasTensor]
 
 
 class CachedCalls(Protocol):
-    """Computes the logits of titles token by token."""
+    """Computes the logits of titles token by token, with a cache of keys and values."""
 
     shape: tuple[int, int, int, int, int]
     """of the cache of one row: layers, 2, tokens, heads, size of a head"""
@@ -33,14 +34,14 @@ class CachedCalls(Protocol):
 
 
 def cached_calls(task: Any, length: int) -> CachedCalls:
-    """Returns the calls of a network of KerasHub. `length` is the number of tokens in the cache."""
+    """Returns an object that calls a network of KerasHub. `length` is the number of tokens in its cache."""
     return (
         T5GemmaCalls(task, length) if type(task).__name__ == "T5GemmaSeq2SeqLM" else BartCalls(task, length)
     )
 
 
 class BartCalls:
-    """The calls of BART and T5."""
+    """Calls networks of the kinds BART and T5, with a cache."""
 
     def __init__(self, task: Any, length: int) -> None:
         self._task, backbone = task, task.backbone
@@ -81,7 +82,7 @@ class BartCalls:
 
 
 class T5GemmaCalls:
-    """The calls of T5Gemma."""
+    """Calls networks of the kind T5Gemma, with a cache."""
 
     def __init__(self, task: Any, length: int) -> None:
         self._task, backbone = task, task.backbone

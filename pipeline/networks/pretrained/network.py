@@ -1,7 +1,7 @@
-"""A network `pretrained` with its weights: it embeds issues by their units, and writes titles for texts.
+"""The variant `pretrained` with its weights: it embeds issues, and writes titles for texts.
 
-The two parts read different things. The embedding is computed from the units (subwords) of the model's
-vocabulary, as in the network `copy`. The title network reads texts, which its own tokenizer splits.
+The two tasks have different inputs. The embedding is computed from the units (subwords) of the model's
+vocabulary, as in the variant `copy`. The title network reads texts, which its own tokenizer splits.
 
 The files of a network are:
 
@@ -61,7 +61,7 @@ arrays: 7 MiB per hypothesis for FLAN-T5 small, with bodies of 256 tokens, in fl
 
 @dataclass(frozen=True)
 class Fitting:
-    """How the title network is fine-tuned."""
+    """The settings with which the title network is fine-tuned."""
 
     precision: str = "float32"
     """`float32`, or `bfloat16`: computes in bfloat16, with weights in float32"""
@@ -81,11 +81,11 @@ class Written:
 
 
 class PretrainedNetwork:
-    """A network for training and inference. Its weights are those of `model`."""
+    """A network of the variant `pretrained`, for training and inference. Its weights are in `model`."""
 
     def __init__(self, task: Any, origin: Origin, shape: Shape, fitting: Fitting) -> None:
-        """`task` is a network of KerasHub with a tokenizer. `shape` has the sizes of the embedding and the
-        lengths of bodies and titles, in units and in tokens alike."""
+        """`task` is a network of KerasHub with a tokenizer. `shape` has the sizes of the embedding, and the
+        lengths of bodies and titles. The lengths are the same in units and in tokens."""
         self.variant = VARIANT
         self.shape = shape
         self.shortlist: Ids | None = None
@@ -109,12 +109,13 @@ class PretrainedNetwork:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What identifies a training of this network, besides its shape and variant."""
+        """Values that identify a training of this network, besides its shape and variant."""
         config = json.dumps(self._config(), sort_keys=True, default=str)
         return {"fitting": asdict(self.fitting), "title_network": hashlib.sha256(config.encode()).hexdigest()}
 
     def teacher_forcing(self) -> TeacherForcing:
-        """Returns how the title network is trained."""
+        """Returns the model, the loss, the metrics and the settings with which the title network is
+        trained."""
         return over_targets(
             self.model,
             self.shape.title_length,
@@ -135,11 +136,11 @@ class PretrainedNetwork:
     def token_ids(
         self, bodies: Sequence[str], titles: Sequence[str], complete: npt.NDArray[np.bool_]
     ) -> tuple[Ids, Ids]:
-        """Returns a training batch for n prepared texts: the ids of the bodies (n, body_length) and of the
-        titles (n, title_length).
+        """Converts n prepared texts to a training batch: ids of bodies (n, body_length) and titles (n,
+        title_length).
 
-        `complete` (n,) says which titles were not cut. The others get no _end_, so that the network does not
-        learn to stop in the middle of a word.
+        `complete` (n,) says which titles were not cut. The other titles get no _end_, so that the network
+        does not learn to stop in the middle of a word.
         """
         title_ids = self.tokens.title_ids(titles, self.shape.title_length)
         title_ids[(title_ids == END) & ~complete[:, None]] = PAD
@@ -148,8 +149,11 @@ class PretrainedNetwork:
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
     ) -> Floats:
-        """Returns the embeddings (n, hidden_size) of n issues, from the units of bodies (n, body_length) and
-        titles (n, title_length) or None. Raises UsageError for ids that do not fit the network's shape."""
+        """Returns the embeddings (n, hidden_size) of n issues.
+
+        Bodies are ids (n, body_length). Titles are ids (n, title_length), or None to embed bodies alone.
+        Raises UsageError for ids that do not fit the network's shape.
+        """
         bodies = self.shape.checked_bodies(body_ids)
         titles = None if title_ids is None else self.shape.checked_titles(title_ids, len(bodies))
         return embedding(np.asarray(ops.convert_to_numpy(self.model.table.embeddings)), bodies, titles)

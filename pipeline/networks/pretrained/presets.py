@@ -1,8 +1,8 @@
 """Opens presets: networks that were trained by others, with their tokenizers.
 
-A preset is a folder, `hf://OWNER/NAME` (Hugging Face) or `kaggle://OWNER/MODEL/keras/NAME` (Kaggle). Its
-format is that of KerasHub, or that of Hugging Face. Only the training opens a preset. The trained model has a
-copy of its configuration and its tokenizer, so nothing is downloaded later.
+A preset is a folder, `hf://OWNER/NAME` (Hugging Face) or `kaggle://OWNER/MODEL/keras/NAME` (Kaggle). It has
+the format of KerasHub or that of Hugging Face. Only a training opens a preset. The trained model has a copy
+of the preset's configuration and tokenizer, so nothing is downloaded later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a preset comes from, for the model's card."""
+    """The source of a preset, which is shown in the model's card."""
 
     preset: str
     """the preset as the user named it"""
@@ -39,7 +39,7 @@ class Origin:
 
 
 def open_preset(name: str, dtype: str) -> tuple[Any, Origin]:
-    """Returns the network of a preset, with its tokenizer, and where the preset comes from.
+    """Returns the network of a preset, with its tokenizer, and the source of the preset.
 
     The network is a task of KerasHub, of a class in FORMATS. `dtype` is the name of a Keras dtype policy.
     Raises UsageError if there is no such preset, or if its network cannot write titles.

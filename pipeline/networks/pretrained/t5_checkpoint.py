@@ -56,7 +56,7 @@ def load_t5(folder: Path, dtype: str) -> keras_hub.models.T5Seq2SeqLM:
     config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     if not (folder / TOKENIZER_FILE).is_file():
         raise UsageError(
-            f"{folder / TOKENIZER_FILE} is missing: the tokenizer, as a file of SentencePiece.",
+            f"The file {folder / TOKENIZER_FILE} is missing. It has the tokenizer (SentencePiece).",
             "Download all files of the checkpoint.",
         )
     backbone = keras_hub.models.T5Backbone(**_backbone_arguments(config, folder), dtype=dtype)

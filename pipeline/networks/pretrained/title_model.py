@@ -1,8 +1,8 @@
-"""The Keras models of the network `pretrained`: training with teacher forcing, and decoding with a cache.
+"""The Keras models of the variant `pretrained`: training with teacher forcing, and decoding with a cache.
 
-All ids that come in or go out are in Titler's convention (`pipeline.networks.pretrained.tokens`). B is the
-number of issues, S and T are the lengths of bodies and titles, V is the number of the preset's tokens, and k
-is the number of hypotheses (partial titles) per issue.
+The inputs and the results of all models are Titler's ids, not the tokenizer's (see
+`pipeline.networks.pretrained.tokens`). B is the number of issues, S and T are the lengths of bodies and
+titles, V is the number of the preset's tokens, and k is the number of hypotheses (partial titles) per issue.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from pipeline.networks.shape import PAD, Ids, Shape
 
 
 class TitleModel(keras.Model):
-    """The network `pretrained` in Keras: the preset's network `task`, and the table of the embeddings.
+    """The variant `pretrained` in Keras: the preset's network `task`, and the table of the embeddings.
 
-    The call computes log probabilities of the tokens of titles, like that of the network `copy`: the inputs
-    are bodies (B, S), titles (B, T) from _start_ on, n targets (n, 1) and their positions (n,) in the
-    flattened titles. The result (n, 2) has the log probability of each target, and that of the most probable
-    token. `table` (V of the embedding, size) belongs to `pipeline.networks.bag_of_units`; the title network
+    A call computes log probabilities of the tokens of titles, as in the variant `copy`. The inputs are bodies
+    (B, S), titles (B, T) that begin with _start_, n targets (n, 1) and their positions (n,) in the flattened
+    titles. A target is the token whose probability is computed. The result (n, 2) has the log probability of
+    each target, and that of the most probable token at its position. `table` has a vector for each id of the
+    model's vocabulary, from which `pipeline.networks.bag_of_units` computes embeddings; the title network
     does not use it.
     """
 
@@ -65,19 +66,20 @@ class TitleModel(keras.Model):
         return ops.concatenate([on_target, ops.max(logs, axis=-1, keepdims=True)], axis=-1)
 
     def tokenizer_ids(self, ids: KerasTensor) -> KerasTensor:
-        """Returns ids of the tokenizer; _start_ becomes the last token of the prompt."""
+        """Converts Titler's ids to ids of the tokenizer. _start_ becomes the last token of the prompt."""
         special_tokens = ops.where(ids == PAD, self.tokens.padding, self.tokens.prompt[-1])
         return ops.where(ids >= FIRST_TOKEN, ids - FIRST_TOKEN, special_tokens)
 
     def decoder_ids(self, title: KerasTensor) -> KerasTensor:
-        """Returns the prompt and the title (B, T) as ids of the tokenizer, without a second _start_."""
+        """Returns the input of the decoder as ids of the tokenizer: the prompt, then the titles (B, T)
+        without _start_."""
         return ops.concatenate([self.prompt(title)[:, :-1], self.tokenizer_ids(title)], axis=1)
 
     def decoder_mask(self, title: KerasTensor) -> KerasTensor:
         return ops.concatenate([ops.ones_like(self.prompt(title)[:, :-1]), _mask(title)], axis=1)
 
     def prompt(self, ids: KerasTensor) -> KerasTensor:
-        """Returns the prompt once per row of `ids`."""
+        """Returns the ids of the prompt, repeated for each row of `ids`."""
         return ops.zeros_like(ids[:, :1]) + np.array([self.tokens.prompt], np.int32)
 
 
@@ -86,11 +88,13 @@ def _mask(ids: KerasTensor) -> KerasTensor:
 
 
 class CachedDecoder:
-    """The preset's network as `pipeline.networks.in_keras.beam_search` uses it, with a cache.
+    """Adapts the preset's network to `pipeline.networks.in_keras.beam_search`, with a cache of keys and
+    values.
 
-    The state of a hypothesis is one row: its number of tokens, then the keys and values of all its tokens in
-    all layers. So a step computes one token per hypothesis. The keys and values of the body are computed
-    once. `width` is the number of hypotheses per issue, `max_tokens` the maximum number of tokens per title.
+    The state of a hypothesis (partial title) is one row: its number of tokens, then the keys and values of
+    all its tokens in all layers. So a step computes only one token per hypothesis. The keys and values of the
+    body are computed once. `width` is the number of hypotheses per issue. `max_tokens` is the maximum number
+    of tokens per title.
     """
 
     def __init__(self, model: TitleModel, width: int, max_tokens: int) -> None:

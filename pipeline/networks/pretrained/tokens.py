@@ -1,8 +1,8 @@
-"""The tokens of a preset, as ids in Titler's convention.
+"""Converts between texts, the tokens of a preset, and Titler's ids.
 
-A preset has a tokenizer of its own. Its ids are moved up by FIRST_TOKEN. So padding, unknown, _start_ and
-_end_ have the ids that they have in every network: 0 is padding, 1 is unknown and never occurs, 2 is _start_,
-3 is _end_, and 4 + n is token n of the tokenizer.
+Each preset has its own tokenizer, and Titler adds FIRST_TOKEN to the tokenizer's ids. So padding, unknown,
+_start_ and _end_ have the same ids in every network: 0 is padding, 1 is unknown and never occurs, 2 is
+_start_, 3 is _end_, and 4 + n is token n of the tokenizer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Special = Literal["start", "end", "pad"]
 
 @dataclass(frozen=True)
 class Format:
-    """Which special tokens a kind of network expects around its texts."""
+    """The special tokens that a kind of network expects before and after its texts."""
 
     before_body: tuple[Special, ...]
     after_body: tuple[Special, ...]
@@ -44,7 +44,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 
 
 class Tokens:
-    """Converts between texts and ids. `tokenizer` is KerasHub's, and `kind` is a key of FORMATS."""
+    """Converts between texts and ids. `tokenizer` is a tokenizer of KerasHub, and `kind` is a key of
+    FORMATS."""
 
     def __init__(self, tokenizer: Any, kind: str) -> None:
         self._tokenizer = tokenizer
@@ -52,7 +53,7 @@ class Tokens:
 
     @property
     def prompt(self) -> tuple[int, ...]:
-        """Ids of the tokenizer: what the decoder reads before the first token of a title."""
+        """The tokens that the decoder reads before the first token of a title, as ids of the tokenizer."""
         return self._special(self._format.prompt)
 
     @property
@@ -111,7 +112,7 @@ class Tokens:
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int) -> Ids:
-    """Returns the tokenizer's ids as ids in Titler's convention, padded to (n, length)."""
+    """Converts ids of the tokenizer to Titler's ids, padded to (n, length)."""
     ids = np.full((len(rows), length), PAD, np.int32)
     for row, tokens in zip(ids, rows, strict=True):
         row[: len(tokens)] = [FIRST_TOKEN + token for token in tokens]
