@@ -1,9 +1,9 @@
-"""Leaves out the items that are certainly not among the nearest of a query.
+"""Makes an exact search faster: leaves out items that are certainly not among the nearest of a query.
 
 A copy of the vectors is kept in memory, with 8 bits per number. It is compared with queries that are rounded
-in the same way, several times as fast as the stored vectors. The cosines are wrong by at most a known error,
-so an item is left out only if enough others are nearer whatever the errors are. The remaining items are few,
-and are compared exactly.
+in the same way, several times as fast as the stored vectors. The cosine of two rounded vectors is wrong by at
+most a known error. So an item is left out only if enough other items are nearer even with the largest errors.
+The few remaining items are compared exactly.
 """
 
 from __future__ import annotations
@@ -31,15 +31,17 @@ QUERIES_TOGETHER: Final = 16
 
 @dataclass(frozen=True)
 class CoarseVectors:
-    """The rounded unit vectors of n items, in blocks of ITEMS_PER_BLOCK. The last block may be smaller.
-    `error` is the largest distance of a rounded vector from the item's unit vector."""
+    """The rounded unit vectors of n items, in blocks of ITEMS_PER_BLOCK items. The last block may be smaller.
+
+    `error` is the largest distance between a rounded vector and the item's unit vector.
+    """
 
     blocks: tuple[RoundedRows, ...]
     error: float
 
     @classmethod
     def of(cls, matrices: Iterable[EmbeddingMatrix]) -> CoarseVectors:
-        """Returns the coarse vectors of all rows of some matrices, shape (items, size), in order."""
+        """Returns the coarse vectors of all rows of several matrices (items, size), in order."""
         blocks, error = [], 0.0
         for units in _in_blocks(_unit_vectors_of(matrices)):
             rounded = Rounded.of(units)
@@ -50,9 +52,11 @@ class CoarseVectors:
     def possibly_nearest(
         self, unit_queries: Vectors, allowed: npt.NDArray[np.bool_], count: int
     ) -> tuple[Numbers, Numbers]:
-        """Returns pairs of a query and an item that may be among the query's `count` nearest allowed items:
-        positions of queries, and items. `unit_queries` (queries, size) have the length 1, and `allowed` (n,)
-        says which items are allowed."""
+        """Returns all pairs of a query and an allowed item that may be among the query's `count` nearest.
+
+        The pairs are two arrays: the positions of the queries, and the items. `unit_queries` (queries, size)
+        are vectors of length 1. `allowed` (n,) says which items are allowed.
+        """
         if count >= ITEMS_PER_BLOCK or np.count_nonzero(allowed) <= count:
             items = np.flatnonzero(allowed)
             return np.repeat(np.arange(len(unit_queries)), len(items)), np.tile(items, len(unit_queries))
@@ -65,7 +69,7 @@ class CoarseVectors:
     def _pairs(
         self, unit_queries: Vectors, allowed: npt.NDArray[np.bool_], count: int, first: int
     ) -> tuple[Numbers, Numbers]:
-        """Returns the pairs of a few queries, of which the first has the number `first`."""
+        """Returns the pairs of a few queries. `first` is the number of the first query."""
         queries = Rounded.of(unit_queries)
         # A query q and an item b are rounded to q' and b'. Then |q b - q' b'| <= |b - b'| + |q - q'| |b'|.
         errors = (

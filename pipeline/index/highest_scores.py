@@ -17,15 +17,17 @@ SCORES_PER_GROUP = 64
 def highest_scores(
     scores: Scores, count: int, tie: float | Scores, bounds: Scores | None = None
 ) -> tuple[Numbers, Numbers, Scores]:
-    """Finds the scores that are at least the `count`-th highest score of their row minus `tie`, which is one
-    number or one per row. Returns their rows and their columns, sorted by row and then column. Scores of -inf
-    are left out.
+    """Finds the `count` highest scores of each row, and the scores that are nearly as high as the last of
+    these.
 
-    If `bounds` (rows,) are given, scores below the bound of their row minus `tie` are left out, too. Finite
-    bounds make the search faster.
+    "Nearly" means that they are lower by at most `tie`, which is one number or one per row. Returns the rows
+    and the columns of the scores, sorted by row and then column. Scores of -inf are left out.
 
-    Also returns the `count`-th highest score of each row, shape (rows,). It is -inf if a row has fewer than
-    `count` such scores. A row must have more than `count` scores.
+    If `bounds` (rows,) are given, scores that are lower than the bound of their row by more than `tie` are
+    left out, too. Finite bounds make the search faster.
+
+    Also returns the `count`-th highest score of each row, shape (rows,). It is -inf if fewer than `count`
+    scores of the row remain. A row must have more than `count` scores.
     """
     height, width = scores.shape
     if bounds is None or not np.isfinite(bounds).all():
@@ -40,8 +42,10 @@ def highest_scores(
 
 
 def nth_highest(rows: Numbers, values: Scores, height: int, count: int) -> Scores:
-    """Returns the `count`-th highest of the values of each of `height` rows, or -inf if a row has fewer.
-    `rows` has the row of each value, in ascending order."""
+    """Returns the `count`-th highest value of each of `height` rows, or -inf if a row has fewer values.
+
+    `rows` has the row of each value, in ascending order.
+    """
     starts = np.searchsorted(rows, np.arange(height + 1))
     last = np.full(height, -np.inf, dtype=np.float32)
     for row in np.flatnonzero(np.diff(starts) >= count).tolist():

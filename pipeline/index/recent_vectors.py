@@ -1,7 +1,7 @@
-"""A copy of the vectors that a search in all repositories compares one by one, kept in memory by a server.
+"""Keeps copies of vectors in a server's memory, so that a search in all repositories is faster.
 
-These are the vectors of all segments without an Annoy index, and the recent vectors of the latest segments
-with one. All of them are compared in one pass, with 8 bits per number.
+The copies have 8 bits per number and are compared in one pass. They are copies of all vectors of the segments
+without an Annoy index, and of the recent vectors of the latest segments with an Annoy index.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from pipeline.index.unit_vectors import Vectors, rows_of
 
 @dataclass(frozen=True)
 class RecentVectors:
-    """Vectors of several segments. `parts` has the items of each segment, by the segment's position in the
-    index. The segments of which all items are kept come first.
+    """Copies of the vectors of several segments.
 
-    `complete` is their number. Of the other segments, the items are kept that were opened at
-    `opened_since` or later, in microseconds since 1970. `created_at` has the time of each item.
+    `parts` maps the position of a segment in the index to the items of the segment that are copied. The first
+    `complete` segments in `parts` are copied completely. Of the other segments, only the items that were
+    opened at `opened_since` (microseconds since 1970) or later are copied. `created_at` has the time of each
+    item.
     """
 
     opened_since: int
@@ -34,11 +35,13 @@ class RecentVectors:
 
     @classmethod
     def of(cls, segments: Sequence[Segment], opened_since: int, most_items: int) -> RecentVectors | None:
-        """Reads the vectors: those of all segments without an Annoy index, then, from the last segment to the
-        first, those of each segment with one that were opened at `opened_since` or later. A segment with an
-        Annoy index is left out if there would be more than `most_items` vectors with it.
+        """Reads the vectors of the segments and copies them. Returns None if there are none to copy.
 
-        Returns None if there are no vectors. Raises LakeError if a file is damaged."""
+        All vectors of the segments without an Annoy index are copied. Then, from the last segment to the
+        first, the items of each segment with an Annoy index are copied that were opened at `opened_since` or
+        later. Such a segment is left out if more than `most_items` vectors would be copied with it. Raises
+        LakeError if a file is damaged.
+        """
         parts = {
             position: np.arange(segment.items)
             for position, segment in enumerate(segments)
@@ -65,17 +68,21 @@ class RecentVectors:
         )
 
     def segments_for(self, opened_since: int | None) -> list[int]:
-        """Returns the positions of the segments for which `candidates` finds all allowed items of queries
-        that have this `opened_since`."""
+        """Returns the positions of the segments that `candidates` searches completely.
+
+        In these segments, `candidates` finds all issues that queries with this `opened_since` allow.
+        """
         is_later = opened_since is not None and opened_since >= self.opened_since
         return list(self.parts)[: None if is_later else self.complete]
 
     def candidates(
         self, queries: Queries, unit_queries: Vectors, neighbours: int
     ) -> list[tuple[int, Numbers, Numbers]]:
-        """Returns, for each segment of `segments_for`, its position, and pairs of a query and an item. The
-        pairs include the `neighbours` nearest allowed items of each query, of all these segments together.
-        `queries` must not have ages, and `unit_queries` have the length 1."""
+        """Returns, for each segment of `segments_for`, its position and pairs of a query and an item.
+
+        The pairs include the `neighbours` nearest allowed items of each query, of all these segments
+        together. `queries` must not have ages, and `unit_queries` are their vectors with length 1.
+        """
         positions = self.segments_for(queries.opened_since)
         ends = np.cumsum([0, *(len(self.parts[position]) for position in positions)])
         allowed = np.arange(len(self.created_at)) < ends[-1]

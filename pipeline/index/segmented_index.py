@@ -112,9 +112,11 @@ class SegmentedIndex:
         self._repository_named = lru_cache(NAMES_REMEMBERED)(self._find_name)
 
     def prepare_for_many_queries(self, most_items: int) -> None:
-        """Keeps a copy of the vectors in memory that a search in all repositories compares one by one, with
-        one byte per number. If there are more than `most_items`, Annoy searches the earlier ones. Raises
-        LakeError if a file is damaged."""
+        """Copies vectors into memory, so that searches in all repositories are faster.
+
+        A vector needs one byte per number. If there are more than `most_items` vectors, the earlier ones are
+        searched with Annoy. Raises LakeError if a file is damaged.
+        """
         self._recent = RecentVectors.of(self._segments, self._months_before(), most_items)
 
     def find(self, url: str) -> QueryIssue:
