@@ -252,7 +252,8 @@ def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
     parent = Context()
     if first and not is_first:
         parent = trace.set_span_in_context(trace.NonRecordingSpan(first), parent)
-    attributes = {"titler.verb": recording.verb, **recording.attributes, **_measured(recording)}
+    attributes: dict[str, str | float] = {"titler.verb": recording.verb, **recording.attributes}
+    attributes |= _measured(recording)
     span = tracer.start_span(recording.verb, parent, attributes=attributes, start_time=recording.begin)
     inside = trace.set_span_in_context(span)
     for number, part in enumerate(recording.parts):
