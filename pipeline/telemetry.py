@@ -2,8 +2,9 @@
 
 A release or a model has one trace. The id of the trace is derived from its name, so that verbs that run in
 different processes and on different machines send spans of the same trace. The span of the first verb, such
-as `plan`, is the parent of the others. The parts of the work, which Dask runs in parallel, are children of
-the verb's span.
+as `plan`, is the parent of the others. The parts of the work, which Dask runs in parallel, and the steps of a
+verb, such as the checks before a publication, are children of the verb's span. The span of a verb has what
+the verb measured, such as its rows, as attributes.
 
 Everything is sent once, when the verb ends. A collector that does not answer costs at most DEADLINE_SECONDS,
 and never makes a verb fail. Nor does an error in the measurements.
@@ -37,7 +38,20 @@ in this time."""
 DEADLINE_SECONDS = 15
 """How long sending may take in all. The exporters' own timeout begins again with each byte of a response."""
 MAX_PARTS = 10_000
-"""Largest number of parts per verb that have a span of their own."""
+"""Largest number of parts and steps per verb that have a span of their own."""
+
+
+NO_PARTITION: Mapping[str, str] = MappingProxyType({})
+
+
+class Part(NamedTuple):
+    """A part or a step of a verb's work: its label, when it began and ended, in nanoseconds since 1970, and
+    its partition, such as its source day."""
+
+    label: str
+    begin: int
+    end: int
+    partition: Mapping[str, str]
 
 
 class Metric(NamedTuple):
@@ -81,7 +95,7 @@ class Recording:
     is_first: bool = True
     attributes: dict[str, str] = field(default_factory=dict)
     values: list[tuple[str, float, Mapping[str, str]]] = field(default_factory=list)
-    parts: list[tuple[str, int, int]] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     begin: int = field(default_factory=time.time_ns)
     failure: str = ""
 
@@ -116,12 +130,21 @@ def sending(
         _measure_and_send(endpoint, recording, measure)
 
 
-def record_part(label: str, begin: int, end: int) -> None:
-    """Records a part of the running verb's work: a label, and when it began and ended, in nanoseconds since
-    1970. Does nothing if no verb is recorded."""
+def record_part(label: str, begin: int, end: int, partition: Mapping[str, str] = NO_PARTITION) -> None:
+    """Records a part of the running verb's work (see `Part`). Does nothing if no verb is recorded."""
     recording = _RECORDING.get()
     if recording is not None and len(recording.parts) < MAX_PARTS:
-        recording.parts.append((label, begin, end))
+        recording.parts.append(Part(label, begin, end, partition))
+
+
+@contextmanager
+def step(label: str) -> Iterator[None]:
+    """Context manager around a step of the running verb. Records it as a part, also if it fails."""
+    begin = time.time_ns()
+    try:
+        yield
+    finally:
+        record_part(label, begin, time.time_ns())
 
 
 def _measure_and_send(endpoint: str, recording: Recording, measure: Callable[[Recording], None]) -> None:
@@ -206,7 +229,11 @@ def _session() -> Session:
 
 
 def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
-    """Returns the span of a verb, which ends now, and the spans of its parts."""
+    """Returns the span of a verb, which ends now, and the spans of its parts.
+
+    A part whose label is the verb is called, for example, `embed part`, so that its name is not that of the
+    verb's span.
+    """
     from opentelemetry import trace
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
@@ -225,16 +252,35 @@ def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
     parent = Context()
     if first and not is_first:
         parent = trace.set_span_in_context(trace.NonRecordingSpan(first), parent)
-    attributes = {"titler.verb": recording.verb, **recording.attributes}
+    attributes: dict[str, str | float] = {"titler.verb": recording.verb, **recording.attributes}
+    attributes |= _measured(recording)
     span = tracer.start_span(recording.verb, parent, attributes=attributes, start_time=recording.begin)
     inside = trace.set_span_in_context(span)
-    for number, (label, begin, end) in enumerate(recording.parts):
-        part = tracer.start_span(label, inside, attributes={"titler.part": number}, start_time=begin)
-        part.end(end)
+    for number, part in enumerate(recording.parts):
+        name = f"{part.label} part" if part.label == recording.verb else part.label
+        of_part = {f"titler.partition.{key}": value for key, value in part.partition.items()}
+        tracer.start_span(
+            name, inside, attributes={"titler.part": number, **of_part}, start_time=part.begin
+        ).end(part.end)
     if recording.failure:
         span.set_status(trace.StatusCode.ERROR, recording.failure)
     span.end(time.time_ns())
     return list(finished.get_finished_spans())
+
+
+def _measured(recording: Recording) -> dict[str, float]:
+    """Returns the values of the metrics as attributes of the verb's span, such as `titler.rows`. Without the
+    duration and the failure, which a span has itself.
+
+    The names lack `verb.` and `release.`, because `titler.verb` and `titler.release` are attributes, and a
+    name must not be the beginning of another one.
+    """
+    attributes = {}
+    for metric, value, labels in recording.values:
+        if metric not in ("titler.verb.duration", "titler.verb.failed"):
+            name = metric.replace(".verb.", ".").replace(".release.", ".")
+            attributes[".".join([name, *(labels[key] for key in labels if key != "verb")])] = value
+    return attributes
 
 
 def first_span(name: str) -> SpanContext:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from pipeline.compute.cluster import map_shards
 from pipeline.settings import Compute
-from pipeline.telemetry import Recording, record_part, sending
+from pipeline.telemetry import METRICS, Recording, record_part, sending, step
 from tests.support.collector import Collector
 from tests.support.receivers import serving
 
@@ -36,6 +37,10 @@ def collector(running_collector: Collector) -> Collector:
 
 def ids(span: Span) -> tuple[str, str, str]:
     return span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
+
+
+def attributes(span: Span) -> dict[str, Any]:
+    return {each.key: getattr(each.value, each.value.WhichOneof("value") or "") for each in span.attributes}
 
 
 def test_the_verbs_of_a_release_are_one_trace_below_its_first_verb(collector):
@@ -81,10 +86,62 @@ def test_parts_of_the_work_are_children_of_the_verb(collector):
     assert {(part.trace_id, part.parent_span_id) for part in parts} == {(verb.trace_id, verb.span_id)}
 
 
-def test_each_shard_is_a_part(collector):
-    with sending(collector.address, Recording("clean")):
-        assert map_shards(str.upper, ["a"], label="clean: parts", compute=Compute()) == ["A"]
-    assert [span.name for span in collector.spans] == ["clean: parts", "clean"]
+def test_each_shard_is_a_part_with_its_partition(collector):
+    with sending(collector.address, Recording("index")):
+        days = [{"day": "2024-01-06"}]
+        assert map_shards(str.upper, ["a"], label="segments", compute=Compute(), partitions=days) == ["A"]
+    part, verb = collector.spans
+    assert (part.name, verb.name) == ("segments", "index")
+    assert attributes(part) == {"titler.part": 0, "titler.partition.day": "2024-01-06"}
+
+
+def test_a_part_does_not_have_the_name_of_its_verb(collector):
+    with sending(collector.address, Recording("embed")):
+        record_part("embed", 1_000, 3_000)
+    assert [span.name for span in collector.spans] == ["embed part", "embed"]
+
+
+def test_a_step_is_a_child_of_the_verb_even_if_it_fails(collector):
+    with (
+        pytest.raises(OSError, match="gone"),
+        sending(collector.address, Recording("publish")),
+        step("audit"),
+    ):
+        raise OSError("gone")
+    audit, verb = collector.spans
+    assert (audit.name, verb.name) == ("audit", "publish")
+    assert audit.parent_span_id == verb.span_id
+
+
+def test_the_span_of_a_verb_has_what_the_verb_measured(collector):
+    def measure(recording: Recording) -> None:
+        recording.measure("titler.verb.duration", 12.5)  # the span has it already
+        recording.measure("titler.verb.rows", 601)
+        recording.measure("titler.source.days", 3, verdict="complete")
+
+    with sending(collector.address, Recording("extract"), measure):
+        pass
+    (span,) = collector.spans
+    assert attributes(span) == {
+        "titler.verb": "extract",
+        "titler.rows": 601.0,
+        "titler.source.days.complete": 3.0,
+    }
+
+
+def test_the_name_of_an_attribute_does_not_begin_with_another_one(collector):
+    """Stores that read dots as levels, such as Elasticsearch, refuse a level that has a value of its own."""
+
+    def measure(recording: Recording) -> None:
+        for name in METRICS:
+            recording.measure(name, 1)
+
+    recording = Recording("publish", RELEASE, attributes={"titler.release": "20150104T0312Z"})
+    with sending(collector.address, recording, measure):
+        pass
+    names = list(attributes(collector.spans[0]))
+    assert len(names) == len(METRICS)  # two attributes of every verb, and all metrics but two
+    assert not [(name, other) for name in names for other in names if other.startswith(f"{name}.")]
 
 
 def test_a_failure_is_recorded_by_its_type_and_without_its_message(collector):

@@ -42,9 +42,9 @@ def measure_usage(recording: Recording, usage: Usage) -> None:
     """Records the time and the memory that a verb has used."""
     recording.measure("titler.verb.duration", usage.seconds)
     recording.measure("titler.verb.cpu_time", usage.cpu_seconds)
-    recording.measure("titler.verb.peak_memory", usage.peak_mib * MIB)
+    recording.measure("titler.verb.peak_memory", round(usage.peak_mib * MIB))
     if usage.worker_peak_mib:
-        recording.measure("titler.verb.worker_peak_memory", usage.worker_peak_mib * MIB)
+        recording.measure("titler.verb.worker_peak_memory", round(usage.worker_peak_mib * MIB))
 
 
 def measure_result(recording: Recording, result: Any, health: Sequence[Mapping[str, Any]]) -> None:

@@ -20,6 +20,7 @@ from pipeline.lake.leases import hold_lease
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
 from pipeline.settings import public_address
+from pipeline.telemetry import step
 from pipeline.tracking import mlflow_error, open_tracking
 
 if TYPE_CHECKING:
@@ -97,14 +98,15 @@ def write_after_publication(current: Context, release: Pinned) -> None:
     the reason and the command to type, and sends an alert, because a scheduler does not show the output of a
     task that succeeds.
     """
-    from pipeline.serving.report import stored_report
-
     write = _Step("report", "its report could not be written", f"titler report {release.name}")
     log = _Step("mlflow", "it could not be logged to MLflow", f"titler report {release.name}")
     with _reported(current, release, write):
-        report = stored_report.write_report(current.settings, release)
+        with step("report"):
+            from pipeline.serving.report import stored_report  # which takes seconds
+
+            report = stored_report.write_report(current.settings, release)
         say(f"    report: {report.path}")
-        with _reported(current, release, log):
+        with _reported(current, release, log), step("MLflow"):
             run_id = _log_to_mlflow(current, release, report)
             say(f"    MLflow run {run_id} -> {public_address(current.settings.tracking_uri)}")
 

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -40,6 +40,7 @@ def map_shards(
     compute: Compute,
     worth_a_cluster: bool = True,
     on_result: Callable[[int, Result], None] = lambda position, result: None,
+    partitions: Sequence[Mapping[str, str]] = (),
 ) -> list[Result]:
     """Calls `work(shard, *arguments)` for every shard, in Dask tasks. Returns the results in the order of the
     shards.
@@ -57,14 +58,15 @@ def map_shards(
     worker for WORKERLESS_SECONDS.
 
     Raises TitlerError if the scheduler cannot be reached, if a shard killed several workers, or if all
-    workers died. Errors of `work` are raised unchanged. `label` is the text of the progress bar.
+    workers died. Errors of `work` are raised unchanged. `label` is the text of the progress bar. `partitions`
+    has the partition of each shard, such as its source day, for the trace of the command.
     """
     if not shards:
         return []
     results: dict[int, Result] = {}
 
     def keep(position: int, timed: Timed[Result]) -> None:
-        record_part(label, timed.begin, timed.end)
+        record_part(label, timed.begin, timed.end, partitions[position] if partitions else {})
         results[position] = timed.result
         on_result(position, timed.result)
 

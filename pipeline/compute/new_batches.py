@@ -104,6 +104,7 @@ def make_batches(
         compute=compute,
         worth_a_cluster=worth_a_cluster,
         on_result=add_file,
+        partitions=[batches[position].partition for position in positions],
     )
     return [manifests[position] for position in range(len(batches))]
 

@@ -148,8 +148,15 @@ def make_neighbours(
         compute=settings.compute,
         worth_a_cluster=sum(day.day.issue_count for day in days) > ISSUES_WORTH_A_CLUSTER,
         on_result=add_files,
+        partitions=[{"day": _days_of(task)} for task in tasks],
     )
     return [batches[name] for name in by_day]
+
+
+def _days_of(shards: Sequence[Shard]) -> str:
+    """Returns the days that the shards belong to: one day, or the first and the last."""
+    days = sorted({shard.day.day.day for shard in shards})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
 def group_shards(shards: Sequence[Shard]) -> list[tuple[Shard, ...]]:

@@ -17,6 +17,7 @@ from pipeline.releases.members import ReleaseContent
 from pipeline.releases.moved_lake import record_location
 from pipeline.releases.records import RECORD
 from pipeline.settings import Settings
+from pipeline.telemetry import step
 from pipeline.warehouse import Batch, ReleaseTables
 
 
@@ -50,9 +51,10 @@ def make_current(
     contents = [*(old_content for _, old_content in earlier), content]
     tables, batches = _release_tables(records, contents), _batches_of(contents)
     connection = warehouse.connect(settings, "publish", release_id=record["release_id"])
-    for table, table_batches in batches.items():
-        connection.load(TABLES[table], table_batches)
-    with connection.stage(tables, batches) as staged:
+    with step("load"):
+        for table, table_batches in batches.items():
+            connection.load(TABLES[table], table_batches)
+    with step("check and make current"), connection.stage(tables, batches) as staged:
         for failure in staged.check():
             raise StoppedError(
                 f"Release {record['release_id']}: {failure.count} rows fail the check {failure.check} "

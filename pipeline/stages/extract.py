@@ -364,6 +364,7 @@ def _extract_days(
         label="extract",
         compute=settings.compute,
         worth_a_cluster=len(requests) >= DAYS_WORTH_A_CLUSTER,
+        partitions=[{"day": request.day.isoformat()} for request in requests],
     )
 
 

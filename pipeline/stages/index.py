@@ -42,6 +42,7 @@ from pipeline.releases.audit import check_recall
 from pipeline.releases.index_figures import INDEX_FIGURES, MARKED, MIN_PROBABILITY, ORDERING, index_figures
 from pipeline.releases.stops import recording_stop
 from pipeline.settings import Settings
+from pipeline.telemetry import step
 
 ITEMS_WORTH_A_CLUSTER = 100_000
 """If more items than this are to be put into segments, a local Dask cluster saves time."""
@@ -80,7 +81,8 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
         segments, built = list(release.members[SEGMENTS.name]), 0
     else:
         segments, built = _segments(release, owner, size, plan_segments(days, settings.index), settings)
-    figures, searched = _measured(lake, release, segments, settings), 0
+    with step("recall"):
+        figures, searched = _measured(lake, release, segments, settings), 0
     with recording_stop(release):
         check_recall(release.name, figures, settings.index)
     learned = stored_ordering_of_release(release)
@@ -102,7 +104,9 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
         of_days, searched = _neighbours(release, owner, size, neighbour_days, segments, settings, ordering)
         neighbours = [similar for similar, _ in of_days]
         figures[ORDERING] = {"version": ordering.version, **({"learned": learned.figures} if learned else {})}
-        if marked := _agreement_with_marks(release, segments, neighbours, settings):
+        with step("marked duplicates"):
+            marked = _agreement_with_marks(release, segments, neighbours, settings)
+        if marked:
             figures[MARKED] = marked
         release.members.put(DUPLICATE_PAIRS.name, [pairs for _, pairs in of_days])
         release.members.put(SIMILAR_ISSUES.name, neighbours)
@@ -150,6 +154,7 @@ def _segments(
         label="segments",
         compute=settings.compute,
         worth_a_cluster=items > ITEMS_WORTH_A_CLUSTER,
+        partitions=[segment.plan.partition(owner) for segment in missing],
     )
     new = iter(built)
     return [manifest or next(new) for manifest in existing], len(built)

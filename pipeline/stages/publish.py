@@ -43,6 +43,7 @@ from pipeline.releases.publication import make_current
 from pipeline.releases.records import RECORD, published_records, record_from_row
 from pipeline.releases.stops import recording_stop
 from pipeline.settings import Settings
+from pipeline.telemetry import step
 
 
 def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
@@ -80,7 +81,8 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
                 return dict(published)
         check_new_files(release, published_tables(settings), member_keys(shown))
         with recording_stop(release):
-            record = audit(settings, release, accepted, records)
+            with step("audit"):
+                record = audit(settings, release, accepted, records)
             made_current = make_current(settings, release, content, record, earlier)
     say_what_is_left_out(unreadable, release)
     return made_current

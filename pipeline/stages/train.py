@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +35,7 @@ from pipeline.provenance import revision
 from pipeline.settings import NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Settings
 from pipeline.stages.title_network import build_network, origin, title_batches
 from pipeline.stages.training_inputs import CHECKPOINT, TrainingInputs
+from pipeline.telemetry import record_part, step
 from pipeline.tracking import Run, open_tracking
 from pipeline.usage import peak_mib
 
@@ -127,10 +129,12 @@ def _train(
         with tracking.training_run(inputs.model.name, parameters, tags) as run:
             run.log_dataset(data_name, data_digest, **inputs.subset_sizes)
             history = _fit(inputs, network, run, checkpoint, on_epoch, lesson)
-            predictor, calibration = _predictor(inputs, network)
-            predictor.save(folder / "predictor")
-            _log_artifacts(inputs, settings, run, folder, history)
-            version = tracking.register(run.id, folder / "predictor", inputs.model.name)
+            with step("calibration"):
+                predictor, calibration = _predictor(inputs, network)
+            with step("MLflow"):
+                predictor.save(folder / "predictor")
+                _log_artifacts(inputs, settings, run, folder, history)
+                version = tracking.register(run.id, folder / "predictor", inputs.model.name)
             # After registering: otherwise MLflow would show these as figures of the registered model.
             run.log_metrics(_resource_usage(run, history, peak_memory()) | (lesson.metrics if lesson else {}))
     return {
@@ -165,6 +169,9 @@ def _fit(
     from pipeline.networks.in_keras.training import fit
 
     def report(figures: Figures) -> None:
+        end = time.time_ns()
+        label = "epoch" if figures.group == "train" else "contrastive pre-training"
+        record_part(label, end - int(figures.seconds * 10**9), end)
         run.log_epoch(figures)
         on_epoch(figures)
 

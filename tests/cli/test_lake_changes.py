@@ -58,9 +58,12 @@ from pipeline.stages import (
     vectorize,
     vocab,
 )
+from pipeline.telemetry import Recording, sending
 from pipeline.tracking import open_tracking
 from tests.support import lakes
+from tests.support.collector import Collector
 from tests.support.lakes import query
+from tests.support.receivers import serving
 
 LATER = datetime.now(UTC) + timedelta(days=30)
 ONE, TWO, THREE, FOUR = (date(2024, 1, day) for day in range(1, 5))
@@ -411,6 +414,18 @@ def test_extracting_the_same_hours_again_changes_nothing_downstream(published, s
     assert outcome.manifests[0].digest == before.digest
     assert clean.run(published, settings, [ONE.isoformat()]).made == 0
     assert plan.run(published, settings, Pinned(published, "releases", "again")).plan is None
+
+
+def test_the_trace_of_a_publication_has_its_steps(published, settings):
+    name = current_release_id(published)
+    assert name is not None
+    # so that the release is published again
+    with_embeddings = settings.model_copy(
+        update={"warehouse": settings.warehouse.model_copy(update={"embeddings": True})}
+    )
+    with serving(Collector()) as collector, sending(collector.address, Recording("publish")):
+        publish.run(published, with_embeddings, Pinned(published, "releases", name), {})
+    assert [span.name for span in collector.spans] == ["audit", "load", "check and make current", "publish"]
 
 
 def test_embeddings_are_published_where_the_settings_say_so(published, settings, monkeypatch):

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
+from pipeline.source.day_verdict import Verdict
 from pipeline.telemetry import METRICS
 from tests.infra.lint import INFRA, ROOT
 
@@ -30,6 +31,28 @@ def test_labels_are_attributes_of_the_metrics():
     text = json.dumps(DASHBOARD)
     labels = {*re.findall(r"by \((\w+)\)", text), *re.findall(r"\{\{(\w+)\}\}", text)}
     assert labels == {"verb", "verdict"}
+
+
+def test_a_failed_verb_is_red_and_a_verb_that_succeeded_is_green():
+    (panel,) = [panel for panel in DASHBOARD["panels"] if panel["title"] == "Last run of each verb"]
+    shown = panel["fieldConfig"]["defaults"]
+    assert shown["thresholds"]["steps"] == [{"color": "green", "value": None}, {"color": "red", "value": 1}]
+    (mapping,) = shown["mappings"]
+    assert {value: text["text"] for value, text in mapping["options"].items()} == {"0": "ok", "1": "failed"}
+
+
+def test_no_single_value_has_grafanas_default_thresholds():
+    """By default, Grafana shows a single value from 80 in red."""
+    singles = [panel["fieldConfig"]["defaults"] for panel in DASHBOARD["panels"] if panel["type"] == "stat"]
+    assert [shown for shown in singles if "thresholds" not in shown and "color" not in shown] == []
+
+
+def test_every_verdict_has_a_colour_of_its_own():
+    (panel,) = [panel for panel in DASHBOARD["panels"] if panel["title"] == "Source days by verdict"]
+    overrides = panel["fieldConfig"]["overrides"]
+    colours = {each["matcher"]["options"]: each["properties"][0]["value"]["fixedColor"] for each in overrides}
+    assert set(colours) == set(get_args(Verdict))
+    assert len(set(colours.values())) == len(colours)
 
 
 def test_panels_do_not_overlap():

@@ -35,8 +35,11 @@ from pipeline.lake.pinned import Pinned
 from pipeline.releases.index_figures import index_figures
 from pipeline.settings import Compute, Index, Settings, Similar
 from pipeline.stages import index
+from pipeline.telemetry import Recording, sending
 from tests.stages.literal_models import add_model
 from tests.stages.literal_releases import Days, add_marks, embedded_release
+from tests.support.collector import Collector
+from tests.support.receivers import serving
 
 DAYS = {"2015-01-01": {1: [1, 0], 2: [1, 1]}, "2015-01-02": {3: [0, 1], 4: [0, 0]}}
 
@@ -91,6 +94,16 @@ def test_the_neighbours_of_an_issue_are_the_older_ones_nearest_first(tmp_path: P
     assert outcome.figures == index_figures(release)
     expected = [(2, 1, 1, True), (3, 1, 2, True), (3, 2, 1, False)]
     assert neighbours(release) == neighbours(release, "repository") == expected
+
+
+def test_the_trace_of_an_index_has_its_steps_and_the_days_of_its_neighbours(tmp_path: Path) -> None:
+    release = embedded_release(Lake(str(tmp_path)), DAYS)
+    with serving(Collector()) as collector, sending(collector.address, Recording("index")):
+        index.run(release.lake, release, Settings())
+    steps = ["segments", "recall", "neighbours", "marked duplicates", "index"]
+    assert [span.name for span in collector.spans] == steps
+    attributes = {each.key: each.value.string_value for each in collector.spans[2].attributes}
+    assert attributes["titler.partition.day"] == "2015-01-01 to 2015-01-02"
 
 
 def test_an_issue_has_a_list_of_its_own_repository_that_looks_back_over_everything(tmp_path: Path) -> None:
