@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
-_LARGEST: Final = 127
+LARGEST: Final = 127
+"""Largest absolute value of a number with 8 bits."""
 _SHORT: Final = np.float32(1e-20)
 """The smallest scale, so that a vector of zeros is not divided by 0."""
 
@@ -29,7 +30,7 @@ class Rounded(NamedTuple):
     @classmethod
     def of(cls, vectors: Floats) -> Rounded:
         """Rounds vectors, shape (n, size). The largest number of each becomes 127 or -127."""
-        scales = np.maximum(np.abs(vectors).max(axis=1) / np.float32(_LARGEST), _SHORT)
+        scales = np.maximum(np.abs(vectors).max(axis=1) / np.float32(LARGEST), _SHORT)
         return cls(np.rint(vectors / scales[:, None]).astype(np.int8), scales)
 
     def errors(self, vectors: Floats) -> Floats:

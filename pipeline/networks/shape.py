@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -130,10 +131,14 @@ class Description:
     shortlist: Ids | None = None
     """the units (subwords) that decoding considers besides those of the body, as
     `pipeline.networks.shortlist` returns them; None stands for the whole vocabulary"""
+    eight_bits: bool = False
+    """whether NumPy computes the large products with 8 bits per number"""
 
     def write(self, directory: Path) -> None:
         """Writes shape.json into `directory`."""
-        content = {"variant": self.variant, "shape": asdict(self.shape)}
+        content: dict[str, Any] = {"variant": self.variant, "shape": asdict(self.shape)}
+        if self.eight_bits:
+            content["eight_bits"] = True
         text = json.dumps(content, indent=2)
         if self.shortlist is not None:
             # on one line, because thousands of lines would hide the rest of the file
@@ -158,7 +163,10 @@ class Description:
             shortlist = content.get("shortlist")
             if shortlist is not None:
                 shortlist = _checked_shortlist(shortlist, shape.title_vocabulary)
-            return cls(content["variant"], shape, shortlist)
+            eight_bits = content.get("eight_bits", False)
+            if not isinstance(eight_bits, bool):
+                raise ValueError("eight_bits must be true or false")
+            return cls(content["variant"], shape, shortlist, eight_bits)
         except (ValueError, KeyError, TypeError, RecursionError, TitlerError) as error:
             problem = error.message if isinstance(error, TitlerError) else str(error)
             raise LakeError(f"{directory / SHAPE_FILE} is damaged: {problem}", REPLACE_OR_RETRAIN) from None

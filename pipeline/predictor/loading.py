@@ -43,7 +43,8 @@ def load_faster(directory: Path) -> Model:
 def in_faster_library(predictor: Predictor) -> Model:
     """Returns the predictor in the library that is faster for many issues: NumPy or Keras.
 
-    If NumPy is faster (see `load_faster`), converts `predictor` to NumPy, with the same predictions.
+    If NumPy is faster (see `load_faster`), converts `predictor` to NumPy, with the same predictions,
+    or nearly the same ones if its products have 8 bits (`pipeline.networks.in_numpy.products`).
     Otherwise returns `predictor` itself.
     """
     if not _is_faster_in_numpy(predictor.network.variant):
@@ -57,7 +58,7 @@ def load_light_predictor(lake: Lake, folder: str) -> Model:
     """Loads a predictor for a few issues. `folder` is the folder of the predictor's batch in the lake.
 
     The predictor computes in NumPy, which is ready at once, unless its variant needs Keras, which takes
-    seconds to import. Both give the same predictions. Raises LakeError if a file is missing or damaged.
+    seconds to import. Both give nearly the same predictions. Raises LakeError if a file is missing or damaged.
     """
     path = lake.local_copy(lake.manifest(folder))
     return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)

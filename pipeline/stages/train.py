@@ -195,6 +195,7 @@ def _fit(
         table=inputs.table(),
     )
     network.shortlist = _shortlist(inputs, lesson, checkpoint)
+    network.eight_bits = variant_of(settings["variant"]).eight_bits
     return history
 
 

@@ -131,6 +131,7 @@ def learn(
     network.shortlist = most_frequent_units(
         [training_pairs.titles], title.size, size, (title.start, title.end)
     )
+    network.eight_bits = variant_of(settings.variant).eight_bits
     return Predictor(name, network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
 
 

@@ -35,4 +35,5 @@ def fresh_model(texts: Sequence[str], settings: Settings, seed: int = 7) -> Pred
     network = build("copy", shape, seed=seed)
     shortlist = variant_of("copy").shortlist_size
     network.shortlist = np.arange(shortlist, dtype=np.int32) if title.size > shortlist else None
+    network.eight_bits = variant_of("copy").eight_bits
     return Predictor("m", network, vocabularies, "titler", 0.0, BATCH_SIZE)

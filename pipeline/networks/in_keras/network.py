@@ -33,6 +33,7 @@ class Network:
         self.shape = shape
         self.model = model
         self.shortlist: Ids | None = None
+        self.eight_bits = False
         """the units (subwords) that decoding considers besides those of the body; None stands for the whole
         vocabulary"""
         self._facts = variant_of(variant)

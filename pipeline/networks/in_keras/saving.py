@@ -18,7 +18,7 @@ def save(network: Network, directory: Path) -> None:
     """Writes `network.keras` and `shape.json` into `directory`, which is created if it does not exist."""
     directory.mkdir(parents=True, exist_ok=True)
     network.model.save(directory / WEIGHTS_FILE)
-    Description(network.variant, network.shape, network.shortlist).write(directory)
+    Description(network.variant, network.shape, network.shortlist, network.eight_bits).write(directory)
 
 
 def load(directory: Path) -> Network:
@@ -46,5 +46,5 @@ def load(directory: Path) -> Network:
         raise LakeError(
             f"{directory / WEIGHTS_FILE} has weights that are not finite numbers.", REPLACE_OR_RETRAIN
         )
-    network.shortlist = description.shortlist
+    network.shortlist, network.eight_bits = description.shortlist, description.eight_bits
     return network

@@ -27,9 +27,10 @@ import numpy.typing as npt
 
 from pipeline.networks.bag_of_units import embedding
 from pipeline.networks.in_numpy.gru_cells import CudnnGruCell
+from pipeline.networks.in_numpy.products import Product, product
 from pipeline.networks.in_numpy.softmax import log_sigmoid, log_sum_exp, softmax
 from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check_shapes
-from pipeline.networks.shape import PAD, Floats, Ids, Shape
+from pipeline.networks.shape import PAD, Description, Floats, Ids, Shape
 
 TINY = np.float32(1e-20)
 """A number that is added to probabilities before their logarithm is taken, so that none is 0."""
@@ -70,20 +71,28 @@ class Memory(NamedTuple):
 class Copy:
     """A network of the variant `copy` in NumPy. Implements `beam_search.Decoder`.
 
-    `shortlist` has the units (subwords) that are considered for a title besides those of the body. None
-    stands for the whole vocabulary. Raises ValueError if the weights do not fit the shape.
+    Raises ValueError if the weights do not fit the shape in the description.
     """
 
-    def __init__(self, shape: Shape, weights: Weights, shortlist: Ids | None = None) -> None:
+    def __init__(self, description: Description, weights: Weights) -> None:
+        shape, shortlist = description.shape, description.shortlist
         check_shapes(weights, _weight_shapes(shape))
-        (self._units,), (self._table,), (self._keys,) = (weights[name] for name in ("units", "table", "keys"))
+        (self._units,), (self._table,), (keys,) = (weights[name] for name in ("units", "table", "keys"))
+        # The states of a GRU are between -1 and 1. The outputs of n layers are added up. The inputs of the
+        # first layer and of the writer have no limit, but they are multiplied only once (`_UnitInputs`).
+        self._state_limit = 1.0 if description.eight_bits else None
+        limits = [float(layers) if description.eight_bits else None for layers in range(shape.layers + 1)]
         self._encoder = [
-            [CudnnGruCell(*weights[name]) for name in names] for names in ENCODER_LAYERS[: shape.layers]
+            [_cell(weights[name], limits[layer] or None, self._state_limit) for name in names]
+            for layer, names in enumerate(ENCODER_LAYERS[: shape.layers])
         ]
-        self._writer = CudnnGruCell(*weights["writer"])
+        self._writer = _cell(weights["writer"], None, self._state_limit)
+        self._query_of = product(keys.T, self._state_limit)
+        kernel, self._combine_bias = weights["combine"]
+        self._combine = product(kernel, limits[shape.layers])
         self._body_inputs = [_UnitInputs(cell, self._units) for cell in self._encoder[0]]
         self._title_inputs = _UnitInputs(self._writer, self._units)
-        self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
+        self._dense = {name: weights[name] for name in ("bridge", "project", "gate")}
         self._shortlist = np.arange(len(self._units), dtype=np.int32) if shortlist is None else shortlist
         self._column_of = np.full(len(self._units), -1)
         self._column_of[self._shortlist] = np.arange(len(self._shortlist))
@@ -188,7 +197,7 @@ class Copy:
         size = state.shape[2]
         tokens = token.reshape(-1)
         hidden = self._writer.advance(self._title_inputs(tokens), state.reshape(-1, size))
-        query: Floats = (hidden @ self._keys.T).reshape(state.shape)
+        query = self._query_of(hidden).reshape(state.shape)
         attention = query @ memory.encoded.swapaxes(1, 2)
         attention += memory.is_padding[:, None].astype(np.float32) * BLOCKED
         softmax(attention)
@@ -196,15 +205,15 @@ class Copy:
         state_and_context = np.concatenate([hidden, context], axis=1)
         gate_inputs = np.concatenate([state_and_context, self._units[tokens]], axis=1)
         gate = self._apply("gate", gate_inputs)[:, 0]
-        logits = self._logits(memory, np.tanh(self._apply("combine", state_and_context)))
+        logits = self._logits(memory, np.tanh(self._combine(state_and_context) + self._combine_bias))
         offsets = log_sigmoid(gate) - log_sum_exp(logits)
         copied = _sums_by_unit(memory.number, attention) * np.exp(log_sigmoid(-gate))[:, None]
         return logits, offsets, copied, hidden
 
     def _logits(self, memory: Memory, combined: Floats) -> Floats:
         """Returns the logits (n, C) of the considered units (subwords), for the attentional states (n, H)."""
-        kernel, bias = self._shortlist_output
-        of_shortlist = combined @ kernel
+        multiplied, bias = self._shortlist_output
+        of_shortlist = multiplied(combined)
         of_shortlist += bias
         issues, rare_units, size = memory.rare.shape
         if not rare_units:
@@ -223,11 +232,12 @@ class Copy:
         return self._units @ kernel.T, self._units @ bias
 
     @cached_property
-    def _shortlist_output(self) -> tuple[Floats, Floats]:
-        """The kernel (H, K) and the bias (K,) that turn attentional states into the logits of the
-        shortlist."""
+    def _shortlist_output(self) -> tuple[Product, Floats]:
+        """The product with a kernel (H, K) and the bias (K,) that turn attentional states into the logits of
+        the shortlist."""
         vectors, bias = self._output
-        return np.ascontiguousarray(vectors[self._shortlist].T), bias[self._shortlist]
+        kernel = np.ascontiguousarray(vectors[self._shortlist].T)
+        return product(kernel, self._state_limit), bias[self._shortlist]
 
     def _memory(self, body: Ids, encoded: Floats, rows: Indices) -> tuple[Memory, Ids]:
         """Returns the memory of bodies (B, S), and the units (subwords) that are considered for each title
@@ -282,6 +292,11 @@ class _UnitInputs:
     @cached_property
     def _results(self) -> Floats:
         return self._cell.project(self._units)
+
+
+def _cell(weights: Sequence[Floats], word_limit: float | None, state_limit: float | None) -> CudnnGruCell:
+    kernel, recurrent, bias = weights
+    return CudnnGruCell(kernel, recurrent, bias, word_limit, state_limit)
 
 
 def _of_units(unit_inputs: _UnitInputs, units: Ids, position: int, n: int) -> Floats:

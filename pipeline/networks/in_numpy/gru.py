@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pipeline.networks.in_numpy.gru_cells import GruCell
 from pipeline.networks.in_numpy.softmax import log_sum_exp
 from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check_shapes
-from pipeline.networks.shape import Floats, Ids, Shape
+from pipeline.networks.shape import Description, Floats, Ids, Shape
 
 EPSILON = 1e-3
 """The number that batch normalisation adds to the variance: Keras's default."""
@@ -22,13 +22,12 @@ EPSILON = 1e-3
 class Gru:
     """A network of the variant `gru` or `gru_cudnn` in NumPy. Implements `beam_search.Decoder`.
 
-    `shortlist` is not used, because these variants have none. Raises ValueError if the weights do not fit the
-    shape.
+    The description's shortlist is not used, because these variants have none. Raises ValueError if the
+    weights do not fit the shape.
     """
 
-    def __init__(
-        self, cell: type[GruCell], shape: Shape, weights: Weights, shortlist: Ids | None = None
-    ) -> None:
+    def __init__(self, cell: type[GruCell], description: Description, weights: Weights) -> None:
+        shape = description.shape
         check_shapes(weights, _weight_shapes(cell, shape))
         self._size = shape.hidden_size
         (self._body,), (self._title,) = weights["body_embedding"], weights["title_embedding"]

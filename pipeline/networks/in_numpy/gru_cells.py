@@ -21,6 +21,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pipeline.networks.in_numpy.products import product
 from pipeline.networks.shape import Floats
 
 HALF = np.float32(0.5)
@@ -104,12 +105,21 @@ class CudnnGruCell:
         h'     = (h + g + tz (h - g)) / 2
     """
 
-    def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
+    def __init__(
+        self,
+        kernel: Floats,
+        recurrent: Floats,
+        bias: Floats,
+        word_limit: float | None = None,
+        state_limit: float | None = None,
+    ) -> None:
+        """If a limit is given, the products with words or states are computed with 8 bits per number. The
+        limit is their largest absolute number."""
         self.size = len(recurrent)
         gates = 2 * self.size
         scale = np.repeat(np.array([0.5, 1], np.float32), [gates, self.size])
-        self._kernel: Floats = kernel * scale
-        self._recurrent: Floats = recurrent * HALF
+        self._of_words = product(kernel * scale, word_limit)
+        self._of_states = product(recurrent * HALF, state_limit)
         # The bias of the recurrent product belongs to the product only in the candidate g.
         self._bias: Floats = np.concatenate([bias[0, :gates] + bias[1, :gates], bias[0, gates:]]) * scale
         self._candidate_bias: Floats = bias[1, gates:] * HALF
@@ -121,15 +131,15 @@ class CudnnGruCell:
 
     def project(self, word: Floats) -> Floats:
         """Returns the part of a step that depends on the words alone, (B, 3 x state size)."""
-        projected: Floats = word @ self._kernel
+        projected = self._of_words(word)
         projected += self._bias
         return projected
 
     def advance(self, projected: Floats, state: Floats) -> Floats:
         """Returns the next states (B, state size) from what `project` returned and the current states."""
         size = self.size
-        product = state @ self._recurrent
-        gates, candidate = product[:, : 2 * size], product[:, 2 * size :]
+        products = self._of_states(state)
+        gates, candidate = products[:, : 2 * size], products[:, 2 * size :]
         gates += projected[:, : 2 * size]
         np.tanh(gates, out=gates)
         update, reset = gates[:, :size], gates[:, size:]

@@ -14,8 +14,8 @@ from pipeline.networks.in_numpy.copy import Copy
 from pipeline.networks.in_numpy.gru import Gru
 from pipeline.networks.in_numpy.gru_cells import ArticleGruCell, CudnnGruCell
 from pipeline.networks.in_numpy.weights_file import Weights
-from pipeline.networks.shape import Ids, Shape
+from pipeline.networks.shape import Description
 
-IMPLEMENTATIONS: Mapping[str, Callable[[Shape, Weights, Ids | None], Decoder]] = MappingProxyType(
+IMPLEMENTATIONS: Mapping[str, Callable[[Description, Weights], Decoder]] = MappingProxyType(
     {"gru": partial(Gru, ArticleGruCell), "gru_cudnn": partial(Gru, CudnnGruCell), "copy": Copy}
 )

@@ -89,6 +89,7 @@ class PretrainedNetwork:
         self.variant = VARIANT
         self.shape = shape
         self.shortlist: Ids | None = None
+        self.eight_bits = False
         """never used: decoding considers all tokens of the preset"""
         self.origin = origin
         self.fitting = fitting

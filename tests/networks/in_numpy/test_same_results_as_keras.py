@@ -192,6 +192,21 @@ def test_titles_with_a_shortlist_equal_those_of_keras(tmp_path, beam_width):
     assert len(only_in_bodies) > 10
 
 
+def test_titles_with_8_bits_have_nearly_the_probabilities_of_keras(tmp_path):
+    network = random_network("copy", dataclasses.replace(SHAPES["copy"], embedding_size=300, hidden_size=300))
+    for layer in network.model.layers:
+        layer.set_weights([weight / 10 for weight in layer.get_weights()])
+    network.eight_bits = True
+    saving.save(network, tmp_path)
+    assert saving.load(tmp_path).eight_bits
+    in_keras, in_numpy = (
+        loaded.decode(bodies(300, "copy"), START, END) for loaded in (network, LightNetwork.load(tmp_path))
+    )
+    assert (in_numpy.ids == in_keras.ids).all(axis=1).mean() > 0.8
+    np.testing.assert_allclose(in_numpy.log_probability, in_keras.log_probability, atol=0.05)
+    assert in_numpy.log_probability.tolist() != in_keras.log_probability.tolist()
+
+
 def test_a_shortlist_of_all_units_changes_nothing(tmp_path):
     network = random_network("copy")
     saving.save(network, tmp_path)

@@ -1,0 +1,49 @@
+"""Products of states and matrices of weights, in single precision or with 8 bits per number.
+
+With 8 bits, both are rounded: each column of the weights to 255 steps between its largest number and the
+opposite, and a state to 255 steps between its limits. The result has an error of about 1% of its usual size.
+This is the dynamic-range scheme of Jacob et al. 2018, "Quantization and Training of Neural Networks for
+Efficient Integer-Arithmetic-Only Inference", 2.1, with fixed limits, because states are between -1 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pipeline.eight_bits import LARGEST, Rounded, RoundedRows
+from pipeline.networks.shape import Floats
+
+Product = Callable[[Floats], Floats]
+"""A function that multiplies states (n, size) by weights (size, columns), and returns the products
+(n, columns)."""
+
+
+def product(kernel: Floats, limit: float | None) -> Product:
+    """Returns the function that multiplies by `kernel` (size, columns).
+
+    `limit` is the largest absolute number of a state. Then 8 bits per number are used. If it is None, the
+    products are computed in single precision.
+    """
+    return _SinglePrecision(kernel) if limit is None else _EightBits(kernel, limit)
+
+
+class _SinglePrecision:
+    def __init__(self, kernel: Floats) -> None:
+        self._kernel = kernel
+
+    def __call__(self, states: Floats) -> Floats:
+        return states @ self._kernel
+
+
+class _EightBits:
+    def __init__(self, kernel: Floats, limit: float) -> None:
+        columns = Rounded.of(np.ascontiguousarray(kernel.T))
+        self._columns = RoundedRows(Rounded(columns.numbers, columns.scales * np.float32(limit / LARGEST)))
+        self._steps = np.float32(LARGEST / limit)
+
+    def __call__(self, states: Floats) -> Floats:
+        steps = states * self._steps
+        np.rint(steps, out=steps)
+        return self._columns.products(steps.astype(np.int8))
