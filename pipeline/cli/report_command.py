@@ -47,7 +47,7 @@ def report(
     and similar issues, and how it differs from the release before. Print the page's path.
 
     `titler publish` writes the same page. The page is one HTML file and needs no network. Without --out, the
-    release is logged to MLflow, too, with the page.
+    release and its page are also logged to MLflow.
 
     Example: titler report --out report.html --open
     """

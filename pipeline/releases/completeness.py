@@ -58,10 +58,12 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
     require_plan(release)
     days = release.plan.days
     if len(days) != record["days"]:
-        raise _damaged(release, f"its plan has {len(days)} days instead of the {record['days']}", None)
+        raise _damaged(release, f"its plan has {len(days)} days, but its record says {record['days']}")
     for name in FACTS_OF_RECORD:
         if name in record and name in release.facts and record[name] != release.facts[name]:
-            raise _damaged(release, f"its plan has the {name} {release.facts[name]}, not the one", None)
+            raise _damaged(
+                release, f"its plan has the {name} {release.facts[name]}, but its record has {record[name]}"
+            )
     _check_tables(release, _tables_shown(release))
     for table, folders in (
         (ISSUES.name, [day.issues for day in days]),
@@ -69,12 +71,12 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
         (DUPLICATE_MARKS.name, [day.duplicate_marks for day in days if day.duplicate_marks]),
     ):
         if folders and [batch.folder for batch in _members(release, table)] != folders:
-            raise _damaged(release, f"it has other batches of {table} than those", table, "plan")
+            raise _damaged(release, f"its list of {table} has other batches than its plan", table)
     titled = sum(batch.rows for batch in _members(release, TITLE_PREDICTIONS.name))
     issues = titled - sum(map(len, release.plan.superseded.values()))
     if issues != record["issues"]:
         raise _damaged(
-            release, f"it has titles of {issues:,} issues instead of the {record['issues']:,}", None
+            release, f"it has titles of {issues:,} issues, but its record says {record['issues']:,}"
         )
 
 
@@ -95,7 +97,9 @@ def _check_tables(release: Pinned, tables: Iterable[str]) -> None:
         batches = _members(release, table)
         if [batch.day for batch in batches] != days:
             raise _damaged(
-                release, f"it has {len(batches)} batches of {table} for the {len(days)} days", table
+                release,
+                f"it has {len(batches)} batches of {table} for {len(days)} days. Expected one batch per day",
+                table,
             )
 
 
@@ -115,15 +119,14 @@ def _check_index(release: Pinned, record: Mapping[str, Any]) -> None:
         return
     items = sum(int(segment.figures["items"]) for segment in _members(release, SEGMENTS.name))
     for name, expected in (
-        ("record", record["index_items"]),
+        ("record of the release", record["index_items"]),
         ("figures of the index", index_figures(release)["items"]),
     ):
         if items != expected:
             raise _damaged(
                 release,
-                f"its segments have {items:,} issues instead of the {expected:,}",
+                f"its segments have {items:,} issues. Expected {expected:,}, as in the {name}",
                 SEGMENTS.name,
-                name,
             )
 
 
@@ -141,7 +144,7 @@ def _require_list(release: Pinned, table: str) -> None:
         )
 
 
-def _damaged(release: Pinned, difference: str, table: str | None, source: str = "record") -> LakeError:
+def _damaged(release: Pinned, difference: str, table: str | None = None) -> LakeError:
     """Returns the error about a release whose lists do not agree with its record. `table` is the table whose
     list is wrong, if that is known."""
     folder = release.lake.path(release.file(""))
@@ -153,9 +156,7 @@ def _damaged(release: Pinned, difference: str, table: str | None, source: str = 
         if table
         else restore
     )
-    return LakeError(
-        f"The lists of release {release.name} are damaged: {difference} that its {source} says.", remedy
-    )
+    return LakeError(f"The lists of release {release.name} are damaged: {difference}.", remedy)
 
 
 def _rewrite_command(release: Pinned, table: str) -> str:

@@ -94,10 +94,11 @@ IN_LAKE = row(DAY, in_lake=True, lacks_marks=True, table_bytes=TABLE_BYTES)
         (
             False,
             IN_LAKE,
-            "cost: BigQuery would bill 0 B, $0.00 for 0 days; days already in the lake, which cost nothing: "
-            "1\n    2015-01-03  in the lake\n    1 day in the lake without duplicate marks, because an "
-            "earlier version of Titler extracted them. To see the price of adding them: "
-            "titler cost --day 2015-01-03 --again\n",
+            "cost: BigQuery would bill 0 B, $0.00 for 0 days; days already in the lake, which cost "
+            "nothing: 1\n"
+            "    2015-01-03  in the lake\n"
+            "    1 day in the lake without duplicate marks, because an earlier version of Titler "
+            "extracted them. To see the price of adding the marks: titler cost --day 2015-01-03 --again\n",
         ),
         (
             True,
