@@ -145,22 +145,22 @@ class Pinned:
 
     def is_open(self) -> bool:
         """Returns whether the model or release exists, that is, whether its plan is in the lake. Raises
-        LakeError if the plan is damaged, or that of another model or release."""
+        LakeError if the plan is damaged, or is the plan of another model or release."""
         if self._plan_file is None:  # a plan never changes, so it is read only once
             path, document = self.file("plan.json"), PLAN_FILES[self.kind]
             plan = self.lake.get_json(path, document)
             if plan is not None and plan.name not in (None, self.name):
                 raise LakeError(
                     f"The file {self.lake.path(path)} is damaged: it is the plan of the {self.noun} "
-                    f"{plan.name}. Expected that of {self.name}.",
+                    f"{plan.name}. Expected the plan of {self.name}.",
                     document.remedy(self.lake.root, path),
                 )
             self._plan_file = plan
         return self._plan_file is not None
 
     def require_open(self, hint: str = "") -> None:
-        """Raises UsageError if the model or release does not exist. `hint` replaces what the error proposes,
-        for commands that only read."""
+        """Raises UsageError if the model or release does not exist. The error's hint is `hint`; without it,
+        the hint proposes to create the model or release, which does not suit commands that only read."""
         if not self.is_open():
             raise self._unknown(hint)
 

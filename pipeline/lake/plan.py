@@ -138,9 +138,9 @@ class PlanFile:
 
     def __post_init__(self) -> None:
         if (self.day_pages is None) == (self.days is None):
-            raise ValueError("a plan has either the key day_pages or the key days")
+            raise ValueError("a plan must have either the key day_pages or the key days")
         if self.days is not None and self.superseded is None:
-            raise ValueError("a plan with the key days has the key superseded")
+            raise ValueError("a plan with the key days must also have the key superseded")
 
 
 class _EmbeddingFact(KnownKeys):

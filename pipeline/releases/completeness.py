@@ -35,7 +35,7 @@ FACTS_OF_RECORD = (
 
 def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
     """Raises LakeError if a list of a published release is missing, or shorter than its record says. `record`
-    is the record of its publication. Reads no batches.
+    is the record that was stored when the release was published. Reads no batches.
 
     A release has one batch per day of each table with a day, and segments with as many issues as its record
     says.
@@ -53,8 +53,8 @@ def check_lists_exist(release: Pinned) -> None:
 
 
 def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
-    """Raises LakeError like `check_complete`, but looks only at the lists that the warehouse shows. These are
-    read in every publication."""
+    """Raises LakeError like `check_complete`, but checks only the lists of the tables that the warehouse
+    shows. Every publication reads these lists."""
     require_plan(release)
     days = release.plan.days
     if len(days) != record["days"]:

@@ -48,8 +48,8 @@ def current_release_id(lake: Lake) -> str | None:
     raise LakeError(
         f"The file {lake.path(POINTER)} is missing, but releases were published: {', '.join(published)}. "
         "Expected the pointer to the current release.",
-        "Write it again from the warehouse: titler plan\n"
-        f"If the warehouse is lost, too:      titler rollback {published[-1]}",
+        "To write the pointer again from the warehouse: titler plan\n"
+        f"If the warehouse is lost, too:                 titler rollback {published[-1]}",
     )
 
 
@@ -120,7 +120,8 @@ def _require_own(release: Pinned, settings: Settings) -> None:
     raise LakeError(
         f"The warehouse {settings.warehouse_name} shows release {release.name}, but the lake {lake.root} has "
         "no such release: the warehouse belongs to another lake, or the release's folder was deleted.",
-        "Name the warehouse of this lake, or the lake of this warehouse. To see both: titler doctor\n"
+        "Change the settings so that the lake and the warehouse belong together. To see both: titler "
+        "doctor\n"
         f"If the folder was deleted, restore {lake.path(release.file(''))} from a backup.",
         final=True,
     )

@@ -28,7 +28,7 @@ def explain(
 ) -> dict[str, Any]:
     """Returns what a release says of an issue, and how that came about.
 
-    `text` is the address of an issue, or GitHub's id of it. Without `release_name` the current release is
+    `text` is the address of an issue, or its id at GitHub. Without `release_name` the current release is
     explained. The result has these keys, which do not change: `titler explain --json` prints them.
 
     - `issue`: its row of issues_v1, without the body, and when it was `created_at`

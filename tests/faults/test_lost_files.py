@@ -17,7 +17,7 @@ def test_a_deleted_mlflow_database_is_noticed(lake_folder: Path, verb: str) -> N
     (lake_folder / "mlflow.db").unlink()
     done = titler(verb)
     assert done.returncode == 3
-    assert " has no champion, but release 20991231T000000Z was made with its model " in done.stderr
+    assert " has no champion, but release 20991231T000000Z was made with the model " in done.stderr
     assert "MLflow's database was deleted, or replaced by an older one." in done.stderr
 
 
