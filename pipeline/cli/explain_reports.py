@@ -109,7 +109,7 @@ def _title_sections(title: Mapping[str, Any]) -> None:
     _section("text that the model reads", _text_lines(title))
     if not title["candidates"]:
         return
-    say("candidate titles, computed now with the model that predicted the published title")
+    say("candidate titles, computed now with the model of the published title")
     rows = [
         (f"{each['confidence']:.3f}", each["title"] or "(no text)")
         for each in title["candidates"][:CANDIDATES_LISTED]
@@ -187,9 +187,10 @@ def _neighbours_section(neighbours: Mapping[str, Any]) -> None:
         return
     if not neighbours["issues"]:  # -k 0
         return
-    say(
+    say_wrapped(
         f"similar issues of the repository, ordering {neighbours['ordering']}; the parts of each "
-        "probability are computed now"
+        "probability are computed now",
+        0,
     )
     for issue in neighbours["issues"]:
         say_wrapped(f"{issue['probability']:.2f}  {issue['issue_url']}  {issue['title']}", INDENT)

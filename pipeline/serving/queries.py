@@ -247,9 +247,9 @@ def _words(release: Pinned, query_issue: QueryIssue) -> Mapping[int, str]:
 
 
 def text_query(opened: OpenRelease, query: SimilarQuery) -> QueryIssue:
-    """Converts a text, or the draft of an issue, to the form in which it is compared with issues. It counts
-    as opened at the end of the release's last day. Raises UsageError if it has no word of the model's
-    vocabulary."""
+    """Converts a text, or the draft of an issue, to the form in which it is compared with issues. The
+    comparison takes the end of the release's last day as the time of opening. Raises UsageError if the text
+    has no word of the model's vocabulary."""
     predictor = opened.predictor
     body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
     if not predictor.has_known_words(body_ids, title_ids).all():

@@ -105,7 +105,8 @@ def _row(release: Pinned, current: str | None, problem: str | None) -> dict[str,
     problems = [problem] if problem else []
 
     def add(*parts: Callable[[Pinned], Mapping[str, Any]]) -> bool:
-        """Adds what each part returns. Returns whether all could be read."""
+        """Adds the values that each part returns to the row, and errors to `problems`. Returns True if there
+        was no error."""
         count = len(problems)
         for part in parts:
             try:

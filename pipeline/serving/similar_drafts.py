@@ -52,8 +52,8 @@ def similar_of_file(
     - `similar`: what `queries.similar` returns for the draft, without the row's own issue
     - `problem`: why no issue can be found for this row, such as an empty text; None if there is no problem
 
-    Raises UsageError if no release is published, if it does not have the repository of `scope`, or if the
-    file cannot be read as issues.
+    Raises UsageError if no release is published, if the release does not have the repository of `scope`, or
+    if the file cannot be read as issues.
     """
     opened = OpenRelease(require_current(lake), settings)
     if scope.repo:

@@ -18,7 +18,7 @@ SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def read_page(name: str) -> str:
-    """Returns a page of this folder."""
+    """Returns the HTML of a page, which is a file in this folder."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 

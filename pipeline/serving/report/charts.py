@@ -14,7 +14,7 @@ LEVELS = 4
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a chart, in units of its view box. `radius` is that of its circle."""
+    """A point of a chart, in units of its view box. `radius` is the radius of its circle."""
 
     x: float
     y: float

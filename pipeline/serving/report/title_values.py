@@ -31,7 +31,8 @@ def title_quality(
     release: Pinned, rows: ReleaseRows, record: Mapping[str, Any], evaluation: Mapping[str, Any] | None
 ) -> TitleQuality | None:
     """Returns how good the titles of a release are: the scores of its model, and samples of the last day that
-    has titles. Reads the titles and the issues of this day. Returns None if there is neither."""
+    has titles. Reads the titles and the issues of this day. Returns None if the release has neither scores
+    nor samples."""
     calibration = json.loads(record.get("calibration") or "{}")
     batches = [batch for batch in release.members[TITLE_PREDICTIONS.name] if batch.rows]
     if not batches and not evaluation:

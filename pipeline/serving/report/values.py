@@ -20,7 +20,7 @@ Unit = Literal["count", "share", "decimal", "score", "characters", "bytes", "sec
 
 @dataclass(frozen=True)
 class Comparison:
-    """A value of a release beside that of the release before."""
+    """A value of a release, beside the same value of the release before."""
 
     name: str
     unit: Unit
@@ -82,8 +82,8 @@ class SourceDay:
 
 @dataclass(frozen=True)
 class SourceHealth:
-    """The source days of a release. `days` are the latest ones. `earlier_incomplete` are the latest of the
-    incomplete days before them, of which there are `earlier_incomplete_days`."""
+    """The source days of a release. `days` are the latest ones. Before these days, there are
+    `earlier_incomplete_days` incomplete days; `earlier_incomplete` are the latest of them."""
 
     verdicts: tuple[tuple[str, int], ...]
     """number of days of the release per verdict"""

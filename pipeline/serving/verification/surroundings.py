@@ -101,7 +101,7 @@ def _check_views(lake: Lake, settings: Settings) -> None:
         raise LakeError(
             f"The views {', '.join(sorted(views))} of the warehouse {path} read files outside of the lake "
             f"{root}.",
-            "If another lake uses this warehouse, name another file: warehouse.path. Otherwise:\n"
+            "If another lake uses this warehouse, set warehouse.path to another file. Otherwise:\n"
             f"Delete the file {path}\n"
             f"Run: titler rollback {current_release_id(lake)}",
         )

@@ -1,8 +1,8 @@
 """Reads everything that releases, models and source days need, and says what is damaged and what to type.
 
-Other commands check a file before they use it, but only those that they use, and a file that was checked and
-has kept its size, time and inode is not read again. A verification reads every file, so that it also finds
-what a failing disk has changed.
+Other commands check only the files that they use. They do not check a file again if its size, time and inode
+are the same as at the last check. A verification reads every file, so that it also finds files that a failing
+disk has changed.
 """
 
 from __future__ import annotations
