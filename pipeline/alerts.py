@@ -109,7 +109,7 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
 
 
 def day_event(day: str, verdict: str) -> str:
-    """Returns the name of the event that the verdict on a source day is `verdict`."""
+    """Returns the name of an event: a source day has received this verdict."""
     return f"day/{day}/{verdict}"
 
 
@@ -130,8 +130,8 @@ def was_sent(lake: Lake, event: str) -> bool:
 def send(alerts: Alerts, message: Message) -> bool:
     """Sends a message and returns whether that succeeded. Raises no errors.
 
-    Neither the message nor what is printed contains secrets, or characters that a terminal obeys. If sending
-    fails, prints one line on standard error.
+    Neither the message nor what is printed contains secrets, or characters that control a terminal. If
+    sending fails, prints one line on standard error.
     """
     message = Message(
         _shown(" ".join(message.what.split())), _shown(message.since), message.link, _shown(message.next)

@@ -6,7 +6,7 @@ as `plan`, is the parent of the others. The parts of the work, which Dask runs i
 the verb's span.
 
 Everything is sent once, when the verb ends. A collector that does not answer costs at most DEADLINE_SECONDS,
-and never makes a verb fail. Nor does an error in the measurements.
+and never makes a verb fail. An error in the measurements does not make it fail either.
 """
 
 from __future__ import annotations

@@ -338,12 +338,12 @@ class Warehouse(Protocol):
         ...
 
 
-def timeline_error(subject: str) -> SourceError:
-    """Returns the error for events from before 2015. `subject` is the beginning of the message and names the
-    events: "Most opened issues of 2014-12-31 have"."""
+def timeline_error(events: str) -> SourceError:
+    """Returns the error for events from before 2015. `events` names the events in the message, such as "Most
+    opened issues of 2014-12-31"."""
     return SourceError(
-        f"{subject} the format of the Timeline API, which GH Archive used before {FIRST_DAY}. "
-        "Such events have no titles and bodies, so Titler cannot read them.",
+        f"{events} have the format of the Timeline API, which GH Archive used before {FIRST_DAY}. Such "
+        "events have no titles and bodies, so Titler cannot read them.",
         f"Extract days from {FIRST_DAY} on: "
         f"titler extract --from {FIRST_DAY} --to {FIRST_DAY + timedelta(days=6)}",
         final=True,

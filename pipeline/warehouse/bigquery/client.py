@@ -50,13 +50,13 @@ def credentials_of(settings: Settings) -> Credentials:
             DOCTOR,
         ) from None
     except (ValueError, DefaultCredentialsError):  # the original message may quote secrets from the file
-        subject = (
-            f"warehouse.credentials_file = {settings.credentials_file} contains"
+        message = (
+            f"warehouse.credentials_file = {settings.credentials_file} has no credentials for Google Cloud."
             if settings.credentials_file
-            else "There are"
+            else "There are no credentials for Google Cloud."
         )
         raise UsageError(
-            f"{subject} no credentials for Google Cloud.",
+            message,
             "Create credentials: gcloud auth application-default login; "
             "or set warehouse.credentials_file to a service account's JSON file.",
         ) from None

@@ -52,7 +52,7 @@ def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:
             "Close other programs that have this file open. If that does not help:\n"
             f"Delete the file {path}\n"
             "Then write it again from the lake: titler rollback RELEASE\n"
-            "RELEASE is the current release: titler status",
+            "RELEASE is the current release. To see its name: titler status",
         ) from None
     return connection
 

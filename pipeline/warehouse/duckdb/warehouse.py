@@ -144,8 +144,8 @@ class DuckDBWarehouse:
             file_lock.acquire()
         except Timeout:
             raise TitlerError(
-                f"Another process has held the lock to {purpose} a release for {LOCK_TIMEOUT} seconds: "
-                f"it holds the lock {lock}.",
+                f"The lock to {purpose} a release did not become free within {LOCK_TIMEOUT} seconds: "
+                f"another process holds the lock {lock}.",
                 f"Find the process (fuser {lock}), stop it if it hangs, then run the same command again.",
             ) from None
         try:
@@ -230,7 +230,7 @@ def _extract(
     opened, timeline = connection.execute(_OPENED_ISSUES).fetchall()[0]
     connection.execute("DROP TABLE events")
     if 2 * timeline > opened:
-        raise timeline_error(f"Most opened issues of {day} have")
+        raise timeline_error(f"Most opened issues of {day}")
     total = sum(each.column("total")[0].as_py() for each in results["malformed"] if len(each))
     omitted = reader.omitted_malformed + total - len(malformed_events)
     malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)
