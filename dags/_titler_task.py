@@ -1,4 +1,5 @@
-"""What the three DAGs share: an operator that runs a `titler` command, and templates for days and names."""
+"""Code that the three DAGs share: an operator that runs a `titler` command, and templates for days and
+names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Sends metrics and a trace of each verb to an OpenTelemetry collector, over OTLP with HTTP.
+"""Sends metrics and a trace of each verb (a `titler` command) to an OpenTelemetry collector, over OTLP with
+HTTP.
 
 A release or a model has one trace. The id of the trace is derived from its name, so that verbs that run in
 different processes and on different machines send spans of the same trace. The span of the first verb, such
@@ -70,7 +71,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 
 @dataclass
 class Recording:
-    """What one verb has measured so far.
+    """The measurements of one verb (command) so far.
 
     `trace` names what the trace is about, such as a release; if it is empty, the verb has a trace of its own.
     `is_first` says whether the verb is the first one of its trace.

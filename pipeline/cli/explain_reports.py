@@ -78,7 +78,7 @@ def _model_lines(model: Mapping[str, Any]) -> Iterable[str]:
     if model["embedding_model"] != model["name"]:
         yield f"embedding network of model {model['embedding_model']}"
     if model["keeps_earlier_titles"]:
-        yield "an earlier champion, whose titles the release keeps for this day"
+        yield "an earlier champion: the release keeps the titles of this model for this day"
 
 
 def _source_lines(value: Mapping[str, Any]) -> Iterable[str]:

@@ -102,7 +102,7 @@ Because = Annotated[
     typer.Option(
         "--because",
         metavar="REASON",
-        help="Why the result is used although a check refuses it. The reason is recorded.",
+        help="Reason for using the result although a check refuses it. The reason is recorded.",
     ),
 ]
 

@@ -44,7 +44,7 @@ def report(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Write a page about a release: what is in it, how complete its days are, its checks, samples of titles
-    and similar issues, and how it differs from the release before. Print the page's path.
+    and similar issues, and how it differs from the previous release. Print the page's path.
 
     `titler publish` writes the same page. The page is one HTML file and needs no network. Without --out, the
     release and its page are also logged to MLflow.

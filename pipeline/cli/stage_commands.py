@@ -272,8 +272,8 @@ def learn_ordering(
     ] = 0,
 ) -> None:
     """Learn from duplicate marks in which order similar issues are listed, and how probable a duplicate is.
-    The marks are those of the current release. New releases use the learned ordering if it beats the default
-    weights on held-out repositories.
+    The marks are taken from the current release. New releases use the learned ordering if it beats the
+    default weights on held-out repositories.
 
     Example: titler learn-ordering
     """

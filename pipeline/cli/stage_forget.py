@@ -77,7 +77,9 @@ def forget(
     """
     subject = _subject(issue, repo, author)
     if dry_run and verify:
-        raise UsageError("--dry-run and --verify cannot be given together.", "Give one of them.")
+        raise UsageError(
+            "--dry-run and --verify cannot be given together.", "Give only one of the two options."
+        )
     if verify:
         _verify(context(), subject)
     elif dry_run:

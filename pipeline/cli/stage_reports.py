@@ -152,8 +152,8 @@ def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
     )
     if network := taken_network(model.plan):
         say(
-            f"    the vocabulary and the embedding network are those of model {network.model}, so only "
-            "titles will be trained"
+            f"    the vocabulary and the embedding network are taken from model {network.model}, so only "
+            "the title network will be trained"
         )
     elif reason := facts.get("new_embedding_because"):
         say(f"    a new embedding network will be trained: {reason}")

@@ -59,7 +59,7 @@ class Outcome:
 class Derivation:
     """A batch that is to be made from the batch `source`.
 
-    `partition`, `inputs` and `parameters` are those of the new batch. They determine the batch's key.
+    `partition`, `inputs` and `parameters` belong to the new batch, and determine its key.
     """
 
     source: Manifest

@@ -183,7 +183,7 @@ _PAIRS = re.compile(r"(?=(?<![\w.-])([\w.-]+/[\w.-]+)(?:/(?:issues|pull)/(\d+)|#
 class Matcher:
     """Recognises what has been forgotten, by its hashes.
 
-    `hashes` are those of some entries of the list.
+    `hashes` are the hashes in some entries of the list.
     """
 
     def __init__(self, salt: str, hashes: Iterable[Hashes]) -> None:

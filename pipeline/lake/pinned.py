@@ -45,7 +45,8 @@ def new_id() -> str:
 
 @dataclass(frozen=True)
 class BatchKey:
-    """What a batch is made from. `Lake.find` finds the batch with these arguments."""
+    """Identifies a batch by its table, its partition, and what it is made from. `Lake.find` takes the same
+    values as arguments."""
 
     table: str
     partition: Mapping[str, str]
@@ -62,7 +63,7 @@ class BatchKey:
 class Note:
     """A kind of small JSON object that is stored with a model or a release, such as the figures of an
     evaluation. It is stored in the file NAME.json, in the same folder as the plan. `form`, `expected` and
-    `remedy` are those of a `Document`."""
+    `remedy` have the same meaning as in `Document`."""
 
     name: str
     form: Any

@@ -121,11 +121,12 @@ DAY_PAGE: Document[DayPage] = Document(
 
 @dataclass(frozen=True)
 class PlanFile:
-    """The content of plan.json. `facts` and `opened_at` are those of the plan.
+    """The content of plan.json. `facts` are the facts of the plan, and `opened_at` is the time at which it
+    was written.
 
     `day_pages` are the names of the pages of the days. Titler 0.1 wrote `days` and `superseded` instead.
-    `base` is the name of the release that was current when this one was planned. `name` is that of the model
-    or release. Titler 0.1 did not write it.
+    `base` is the name of the release that was current when this one was planned. `name` is the name of the
+    model or release. Titler 0.1 did not write this key.
     """
 
     facts: dict[str, Any]

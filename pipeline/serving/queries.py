@@ -129,7 +129,8 @@ class SimilarQuery:
 
     @property
     def searches_last_months(self) -> bool:
-        """Whether the issues of the last months of all repositories are searched, maybe beside others."""
+        """Whether the list of all repositories (with issues of the last months) is searched, alone or with
+        the list of one repository."""
         return not (self.repo or self.same_repo or self.since)
 
     @property
@@ -146,7 +147,7 @@ def check_where_to_search(repo: str | None, same_repo: bool, everywhere: bool) -
     if len(chosen) > 1:
         raise UsageError(
             f"{chosen[0]} and {chosen[1]} contradict each other: each chooses where to search.",
-            "Give only one of them.",
+            "Give only one of the two options.",
         )
 
 
@@ -196,10 +197,10 @@ def similar_to(
     neighbours: int,
     candidates: Hits | None = None,
 ) -> list[dict[str, Any]]:
-    """Returns the issues of an open release that are most similar to `query_issue`, which is the issue or
-    the text that `query` names. The result is that of `similar`. `candidates` are those of
-    `candidates_everywhere`, if they are known already. Raises UsageError if the release has no issue of the
-    repository that the query names."""
+    """Returns the issues of an open release that are most similar to `query_issue`, which is the issue or the
+    text that `query` names. The result has the same form as the result of `similar`. `candidates` is the
+    result of `candidates_everywhere` for this issue, if it is known already. Raises UsageError if the release
+    has no issue of the repository that the query names."""
     release, index, settings = opened.release, opened.index, opened.settings
     named = repository_name(query.repo) if query.repo else None
     own = query_issue.repo if query.same_repo or not query.everywhere else None

@@ -218,7 +218,7 @@ def _titles(release: Pinned) -> dict[str, Any]:
 
 
 def _changes(release: Pinned) -> dict[str, Any]:
-    """Returns what differs from the release before. Days are compared by what they contain, so a day that was
+    """Returns what differs from the previous release. Days are compared by their content, so a day that was
     ingested again with the same result is not listed. Reads only the pages of days that differ."""
     base = release.base
     if base is None or not base.is_open():

@@ -103,7 +103,7 @@ def test_each_section_has_short_lines(capsys: pytest.CaptureFixture[str]) -> Non
         "    MLflow run abc",
         "    vocabulary v",
         "    embedding network of model n",
-        "    an earlier champion, whose titles the release keeps for this day",
+        "    an earlier champion: the release keeps the titles of this model for this day",
         "source",
         "    day 2015-01-03, partial: 23 of 24 hours found (23 of 24 hours)",
         "    event 99, hour 14 (UTC)",

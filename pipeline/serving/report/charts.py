@@ -63,7 +63,7 @@ def curve_points(curve: Sequence[CurvePoint]) -> list[Point]:
 @dataclass(frozen=True)
 class DriftLine:
     """The line of a figure over the last days. `lines` has one list of points per run of days that have the
-    figure. `earlier` is the y of the median of the release before, and `low` and `high` are the lowest and
+    figure. `earlier` is the y of the median of the previous release, and `low` and `high` are the lowest and
     the highest value."""
 
     lines: tuple[tuple[Point, ...], ...]

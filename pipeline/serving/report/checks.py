@@ -1,4 +1,4 @@
-"""What a report says about the checks that a release passed before its publication."""
+"""Collects what a report shows about the checks that a release passed before its publication."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def publication_checks(
     collapsed_days: int,
 ) -> tuple[Check, ...]:
     """Returns the checks of a release. `record` is the record of the release, and `previous` is the record of
-    the release before. `index` has the figures of the index, and `evaluation` those of the model. The
-    thresholds are those of `settings`."""
+    the previous release. `index` has the figures of the index, and `evaluation` has the scores of the model.
+    The thresholds are taken from `settings`."""
     return (
         _collapsed_days(record, collapsed_days),
         *_index_recall(settings, index),
@@ -77,7 +77,7 @@ def _share_without_title(settings: Settings, record: Record, previous: Record | 
         return Check(
             name, f"{share:.1%}", threshold, "not compared", "There is no earlier share to compare with."
         )
-    remark = f"Release before: {earlier:.1%}. Setting release.max_abstained_rise."
+    remark = f"Previous release: {earlier:.1%}. Setting release.max_abstained_rise."
     if share - earlier <= allowed:
         return Check(name, f"{share:.1%}", threshold, "passed", remark)
     # The same field also has who accepted titles below the floor. Only the other entries are about the rise.
@@ -101,7 +101,7 @@ def _marked_duplicates(settings: Settings, record: Record, previous: Record | No
         return Check(name, figure, threshold, "accepted", f"{fall['because']} ({fall['by']})")
     if earlier is None:
         return Check(name, figure, threshold, "not compared", "There is no earlier figure to compare with.")
-    remark = f"Release before: {earlier['recall_at_10']:.1%} of {earlier['pairs']:,} pairs."
+    remark = f"Previous release: {earlier['recall_at_10']:.1%} of {earlier['pairs']:,} pairs."
     if min(marked["pairs"], earlier["pairs"]) < minimum:
         explanation = f"At least {minimum:,} pairs are needed to judge a fall (setting release.min_marks)."
         return Check(name, figure, threshold, "not compared", f"{remark} {explanation}")

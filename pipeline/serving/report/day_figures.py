@@ -203,10 +203,11 @@ SHOWN: tuple[tuple[str, str, str, Unit], ...] = (
 
 
 def drift(figures: Sequence[DayFigures], earlier: Sequence[DayFigures]) -> tuple[Drift, ...]:
-    """Returns how the figures of a release's last days compare with those of the release before.
+    """Returns how the figures of a release's last days compare with those of the previous release.
 
-    `figures` are those of this release, `earlier` those that are stored with the release before. A day is new
-    if `earlier` does not have the same figures of the day. Without an earlier release, all days count as new.
+    `figures` are the figures of this release. `earlier` are the figures that are stored with the previous
+    release. A day is new if `earlier` does not have the same figures for it. Without an earlier release, all
+    days count as new.
     """
     earlier_days = set(earlier)
     is_new = tuple(day not in earlier_days for day in figures)

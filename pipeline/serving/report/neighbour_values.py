@@ -1,4 +1,4 @@
-"""What a report says about the similar issues of a release."""
+"""Collects what a report shows about the similar issues of a release."""
 
 from __future__ import annotations
 

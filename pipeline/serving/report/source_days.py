@@ -1,4 +1,4 @@
-"""What a report says about the source days of a release: their verdicts and their hours."""
+"""Collects what a report shows about the source days of a release: their verdicts and their hours."""
 
 from __future__ import annotations
 

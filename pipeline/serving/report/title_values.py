@@ -1,4 +1,4 @@
-"""What a report says about the titles of a release."""
+"""Collects what a report shows about the titles of a release."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def title_quality(
 
 
 def scores_of(evaluation: Mapping[str, Any]) -> tuple[Score, ...]:
-    """Returns the scores of a model beside their floors. `evaluation` are the figures of its evaluation."""
+    """Returns the scores of a model, each with its floor. `evaluation` are the figures of the model's
+    evaluation."""
     retrieval = evaluation.get("retrieval", {})
     of_titles = [
         Score(title, explanation, evaluation[name], evaluation.get(f"lead_{name}"), FIRST_WORDS, best)

@@ -20,7 +20,7 @@ Unit = Literal["count", "share", "decimal", "score", "characters", "bytes", "sec
 
 @dataclass(frozen=True)
 class Comparison:
-    """A value of a release, beside the same value of the release before."""
+    """A value of a release, beside the same value of the previous release."""
 
     name: str
     unit: Unit
@@ -37,7 +37,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class StoredTable:
-    """The size of a table of a release. `new_batches` were written after the release before was published;
+    """The size of a table of a release. `new_batches` were written after the previous release was published;
     None if that time is unknown."""
 
     name: str
@@ -49,8 +49,7 @@ class StoredTable:
 
 @dataclass(frozen=True)
 class ChangedDays:
-    """How many source days a release has that the release before did not have, has with other content, or no
-    longer has."""
+    """The numbers of source days that were added, changed or removed since the previous release."""
 
     added: int
     changed: int
@@ -200,7 +199,7 @@ class Neighbourhood:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The similar issues of a release. The clusters are those that an issue joined from `first_day` to
+    """The similar issues of a release. `clusters` are the clusters that an issue joined from `first_day` to
     `last_day`."""
 
     first_day: str
@@ -216,7 +215,7 @@ class Neighbours:
 @dataclass(frozen=True)
 class Drift:
     """A figure of the last days. `new` is the median of the days that are new in this release, `earlier` that
-    of the last days of the release before. Days with `is_new` are new."""
+    of the last days of the previous release. Days with `is_new` are new."""
 
     name: str
     explanation: str
@@ -230,7 +229,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class VerbUsage:
-    """The time and the memory that a verb used for a release, when it last ran."""
+    """The time and the memory that a verb (a `titler` command) used for a release, when it last ran."""
 
     verb: str
     usage: Usage
