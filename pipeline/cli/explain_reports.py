@@ -153,7 +153,7 @@ def _text_lines(title: Mapping[str, Any]) -> Iterable[str]:
     read = title["read"]
     yield (
         f"{read['prepared']:,} {read['units']} after cleaning; the model reads at most {read['window']:,}"
-        + ("" if read["not_read"] else ", so it reads all")
+        + ("" if read["not_read"] else ", so it reads the whole text")
     )
     yield _shortened(read["text"]) or "(nothing)"
     if read["not_read"]:

@@ -99,8 +99,10 @@ def write_after_publication(current: Context, release: Pinned) -> None:
     """
     from pipeline.serving.report import stored_report
 
-    write = _Step("report", "its report could not be written", f"titler report {release.name}")
-    log = _Step("mlflow", "it could not be logged to MLflow", f"titler report {release.name}")
+    published = f"Release {release.name} is published, but"
+    command = f"titler report {release.name}"
+    write = _Step("report", f"{published} its report could not be written", command)
+    log = _Step("mlflow", f"{published} it could not be logged to MLflow", command)
     with _reported(current, release, write):
         report = stored_report.write_report(current.settings, release)
         say(f"    report: {report.path}")
@@ -128,7 +130,7 @@ def _log_to_mlflow(current: Context, release: Pinned, report: Report) -> str:
 
 @dataclass(frozen=True)
 class _Step:
-    """A step after a publication: its name in events, what to say if it fails, and the command that repeats
+    """A step after a publication: its name in events, the message if it fails, and the command that repeats
     it."""
 
     name: str
@@ -145,7 +147,7 @@ def _reported(current: Context, release: Pinned, step: _Step) -> Iterator[None]:
         explained = error if isinstance(error, TitlerError) else disk_error(error) or mlflow_error(error)
         reason = explained.message if explained else f"{type(error).__name__}: {error}"
         hint = explained.hint if explained else step.command.replace("titler", "titler --debug", 1)
-        summary = f"Release {release.name} is published, but {step.failure}: {reason}"
+        summary = f"{step.failure}: {reason}"
         console.error(f"{summary}\n{hint}\nThen type: {step.command}")
         next_lines = f"{hint}\n{step.command}"
         message = alerts.Message(

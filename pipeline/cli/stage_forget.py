@@ -122,8 +122,8 @@ def _subject(issue: str | None, repo: str | None, author: str | None) -> Subject
         if url is None:
             raise UsageError(
                 f"--issue {issue}: this is not the address of an issue.",
-                "Give it as https://github.com/OWNER/REPO/issues/NUMBER, as OWNER/REPO#NUMBER, or give "
-                "its id at GitHub.",
+                "Give the issue as https://github.com/OWNER/REPO/issues/NUMBER, as OWNER/REPO#NUMBER, or "
+                "by its id at GitHub.",
             )
         return Subject("issue", url)
     if repo:
@@ -132,7 +132,7 @@ def _subject(issue: str | None, repo: str | None, author: str | None) -> Subject
     if not _LOGIN.fullmatch(login):
         raise UsageError(
             f"--author {author}: this is not the login of an account.",
-            "Give it as in the address https://github.com/LOGIN, for example: --author octocat",
+            "Give the login as in the address https://github.com/LOGIN, for example: --author octocat",
         )
     return Subject("author", login)
 
@@ -171,9 +171,9 @@ def _print_forgotten(forgetting: Forgetting) -> None:
     for text in forgetting.remains:
         say_wrapped(f"remains: {text}", 4)
     say_wrapped(
-        "remains: the original at the source, texts of other people that mention it, and copies outside "
-        "of the lake, such as exports and logs. Restart titler serve: it may still have old data in "
-        "memory",
+        "remains: the original at the source, texts of other people that mention what was removed, and "
+        "copies outside of the lake, such as exports and logs. Restart titler serve: it may still have "
+        "old data in memory",
         4,
     )
 

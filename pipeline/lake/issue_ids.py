@@ -37,8 +37,8 @@ class IdPage:
 
 @dataclass(frozen=True)
 class ChangedIds:
-    """`pages` are the pages of ids after some days have changed. `affected` are the ids of all issues that
-    the changed days have now or had before the change."""
+    """The result of updating the pages of ids. `pages` are the pages after the update. `affected` are the ids
+    of all issues that the changed days have now or had before the change."""
 
     pages: Mapping[str, IdPage]
     affected: Ids

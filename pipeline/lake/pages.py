@@ -82,7 +82,7 @@ def read_pages(lake: LakeFiles, names: Collection[str], document: Document[Value
 
 
 def page_remedy(root: str, relative: str) -> str:
-    """The remedy for a damaged page."""
+    """Returns the remedy for a damaged page."""
     return (
         f"Restore it from a backup. If there is none, delete {posixpath.join(root, 'days/catalogue.json')} "
         "and create another release (titler plan) or another model (titler vocab)."

@@ -14,8 +14,8 @@ from pipeline.lake.store import UNFINISHED
 
 @dataclass(frozen=True)
 class Swept:
-    """`removed` is the number of removed batches. `spared` are the folders of unused batches that were kept,
-    because they are too new."""
+    """The result of removing unused batches. `removed` is the number of removed batches. `spared` are the
+    folders of unused batches that were kept, because they are too new."""
 
     removed: int
     spared: tuple[str, ...]

@@ -58,11 +58,15 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
     require_plan(release)
     days = release.plan.days
     if len(days) != record["days"]:
-        raise _damaged(release, f"its plan has {len(days)} days, but its record says {record['days']}")
+        raise _damaged(
+            release, f"the plan has {len(days)} days, but the record of the release says {record['days']}"
+        )
     for name in FACTS_OF_RECORD:
         if name in record and name in release.facts and record[name] != release.facts[name]:
             raise _damaged(
-                release, f"its plan has the {name} {release.facts[name]}, but its record has {record[name]}"
+                release,
+                f"the plan has the {name} {release.facts[name]}, but the record of the "
+                f"release has {record[name]}",
             )
     _check_tables(release, _tables_shown(release))
     for table, folders in (
@@ -71,12 +75,14 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
         (DUPLICATE_MARKS.name, [day.duplicate_marks for day in days if day.duplicate_marks]),
     ):
         if folders and [batch.folder for batch in _members(release, table)] != folders:
-            raise _damaged(release, f"its list of {table} has other batches than its plan", table)
+            raise _damaged(
+                release, f"the list of {table} has other batches than the plan of the release", table
+            )
     titled = sum(batch.rows for batch in _members(release, TITLE_PREDICTIONS.name))
     issues = titled - sum(map(len, release.plan.superseded.values()))
     if issues != record["issues"]:
         raise _damaged(
-            release, f"it has titles of {issues:,} issues, but its record says {record['issues']:,}"
+            release, f"the release has titles of {issues:,} issues, but its record says {record['issues']:,}"
         )
 
 
@@ -98,7 +104,8 @@ def _check_tables(release: Pinned, tables: Iterable[str]) -> None:
         if [batch.day for batch in batches] != days:
             raise _damaged(
                 release,
-                f"it has {len(batches)} batches of {table} for {len(days)} days. Expected one batch per day",
+                f"the release has {len(batches)} batches of {table} for {len(days)} days. Expected "
+                "one batch per day",
                 table,
             )
 
@@ -125,7 +132,7 @@ def _check_index(release: Pinned, record: Mapping[str, Any]) -> None:
         if items != expected:
             raise _damaged(
                 release,
-                f"its segments have {items:,} issues. Expected {expected:,}, as in the {name}",
+                f"the segments have {items:,} issues. Expected {expected:,}, as in the {name}",
                 SEGMENTS.name,
             )
 

@@ -60,7 +60,7 @@ def require_current(lake: Lake) -> Pinned:
     if release_id is None:
         raise UsageError(
             f"No release is published in {lake.root}.",
-            "Publish one: titler run --from 2015-01-01 --to 2015-01-01",
+            "Publish a release: titler run --from 2015-01-01 --to 2015-01-01",
         )
     return Pinned(lake, "releases", release_id)
 

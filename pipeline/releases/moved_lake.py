@@ -38,8 +38,8 @@ def record_location(lake: Lake) -> None:
 
 
 def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
-    """If the lake's folder was moved or copied, changes its warehouse and MLflow's database, so that they
-    refer to the files in the new place.
+    """Adapts a lake whose folder was moved or copied: changes the warehouse and MLflow's database in it, so
+    that they refer to the files in the new place.
 
     Returns None if nothing had to be changed. Otherwise returns a message for the user. It says what has
     changed, or why a file could not be changed. In the second case, the next command tries again.

@@ -182,7 +182,8 @@ class Similar(Section):
         default=1000,
         ge=1,
         description="minimum number of marked pairs that `titler learn-ordering` learns from. Pairs in "
-        "held-out repositories do not count. With fewer, the default weights are used",
+        "held-out repositories do not count. If there are fewer pairs, the default weights "
+        "are used",
     )
 
 

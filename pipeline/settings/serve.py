@@ -31,7 +31,8 @@ class Serve(Section):
     timeout_seconds: float = Field(
         default=10,
         gt=0,
-        description="longest time that a request may wait, and longest time that its answer may be computed",
+        description="maximum number of seconds that a request may wait, and maximum number of "
+        "seconds for computing its answer",
     )
     max_request_bytes: int = Field(
         default=1_048_576,
@@ -48,5 +49,5 @@ class Serve(Section):
     refresh_seconds: float = Field(
         default=30,
         gt=0,
-        description="time between two checks whether another release has become current",
+        description="number of seconds between two checks whether another release has become current",
     )

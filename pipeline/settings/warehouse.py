@@ -39,7 +39,8 @@ class Warehouse(Section):
         default="",
         description="for BigQuery: name of the data set for the views and table functions. It must exist "
         "and be allowed to read the tables' data set. Analysts then need access only to this "
-        "data set. If it is empty, they are in `warehouse.dataset`",
+        "data set. If this setting is empty, the views are in the data set "
+        "`warehouse.dataset`",
     )
     location: str = Field(
         default="US",

@@ -75,8 +75,8 @@ class SourceFile:
     - `base`: the address or the folder that the file is from.
     - `hours`: the hours of the day (UTC, 0 to 23) whose events are read from the file. An event belongs to
       the hour in which it was created. None means that all events of the file are read.
-    - `is_following`: whether the file is of another hour than `hours`, and is read only for their late
-      events. Its malformed lines do not count.
+    - `is_following`: whether the file belongs to a later hour, and is read only for late events of `hours`.
+      Malformed lines of such a file are not counted.
     """
 
     path: Path

@@ -89,7 +89,8 @@ class Reply:
 
 
 def replies_to(opened: OpenRelease, tasks: Sequence[Task]) -> list[Reply]:
-    """Returns the answers of an open release to one task, or to several that can be joined. Raises nothing.
+    """Returns the answers of an open release to one task, or to several tasks that can be computed together.
+    Raises no errors.
 
     A fault of the server is answered with the status 500, and logged without the text of the task. If tasks
     cannot be computed together, each is computed alone, so that an error affects only the request that causes

@@ -67,9 +67,9 @@ class Worker:
             raise LakeError(opened.message)
 
     def run(self, tasks: Sequence[Task], timeout: float) -> list[Reply]:
-        """Returns the answers to one task, or to several that can be joined. Raises TimeoutError if there are
-        none after `timeout` seconds, and WorkerLostError if the process has ended. After either error, the
-        worker cannot be used any more."""
+        """Returns the answers to one task, or to several tasks that can be computed together. Raises
+        TimeoutError if there are none after `timeout` seconds, and WorkerLostError if the process has ended.
+        After either error, the worker cannot be used any more."""
         try:
             self._connection.send(tasks)
             is_answered = self._connection.poll(timeout)

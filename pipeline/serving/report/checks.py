@@ -119,25 +119,21 @@ def _titles_and_floor(
     if not evaluation or "lead_rougeL" not in evaluation:
         return []
     margin = settings.model.floor_margin
-    figure = f"ROUGE-L {evaluation['rougeL']:.1f}"
+    name, figure = "Titles compared with the body's first words", f"ROUGE-L {evaluation['rougeL']:.1f}"
     threshold = f"{evaluation['lead_rougeL']:.1f} (the body's first words) plus {margin:g}"
     if withheld := record.get(WITHHELD):
-        return [
-            Check(
-                "Titles and their floor", figure, threshold, "failed", f"The titles are withheld: {withheld}."
-            )
-        ]
+        return [Check(name, figure, threshold, "failed", f"The titles are withheld: {withheld}.")]
     accepted = [
         f"{entry['because']} ({entry['by']})"
         for entry in json.loads(record.get(ACCEPTED) or "[]")
         if "have no title" not in entry["titles"]
     ]
     if accepted:
-        return [Check("Titles and their floor", figure, threshold, "accepted", " ".join(accepted))]
+        return [Check(name, figure, threshold, "accepted", " ".join(accepted))]
     if floor_shortfall(evaluation, margin):
         shown = (
-            "The titles are shown, because an earlier version of Titler decided so, or the "
-            "margin was lower then."
+            "The titles are shown, because an earlier version of Titler decided so, or the margin was lower "
+            "then."
         )
-        return [Check("Titles and their floor", figure, threshold, "failed", shown)]
-    return [Check("Titles and their floor", figure, threshold, "passed", "Setting model.floor_margin.")]
+        return [Check(name, figure, threshold, "failed", shown)]
+    return [Check(name, figure, threshold, "passed", "Setting model.floor_margin.")]

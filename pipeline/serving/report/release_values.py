@@ -61,7 +61,7 @@ def collect_values(settings: Settings, release: Pinned) -> tuple[ReleaseValues, 
     if record is None:
         raise UsageError(
             f"Release {release.name} was never published, so there is no report about it.",
-            f"Publish it: titler publish --release {release.name}",
+            f"Publish the release: titler publish --release {release.name}",
         )
     base = release.base
     previous = base.notes[RECORD] if base else None

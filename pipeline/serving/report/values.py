@@ -148,7 +148,7 @@ class TitleSample:
 
 @dataclass(frozen=True)
 class SampleGroup:
-    """Some predicted titles that were chosen in the same way."""
+    """A group of sample titles that were chosen by the same rule, such as the best titles."""
 
     name: str
     explanation: str

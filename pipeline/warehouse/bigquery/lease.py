@@ -74,7 +74,9 @@ def _acquire(jobs: Jobs, address: str, token: str) -> bool:
         address,
         schema=[
             bigquery.SchemaField(
-                "nothing", "STRING", description="never used: the table is a lock, without rows"
+                "nothing",
+                "STRING",
+                description="this column is never used, because the table is a lock and has no rows",
             )
         ],
     )

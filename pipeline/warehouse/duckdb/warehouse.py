@@ -169,7 +169,7 @@ class DuckDBWarehouse:
         if not self.path.is_file():
             raise UsageError(
                 f"No release has been published in {self.path} yet.",
-                "Publish one: titler run --from DAY --to DAY",
+                "Publish a release: titler run --from DAY --to DAY",
             )
         with open_warehouse_file(self.path) as connection:
             return run_query(connection, query)
