@@ -43,7 +43,8 @@ FailIfMissing = Annotated[
     bool,
     typer.Option(
         "--fail-if-missing",
-        help="Exit with code 3 if the source has no hour of a day. The day is recorded as missing first.",
+        help="Exit with code 3 if the source has no hour of a day. Before that, the day is recorded "
+        "as missing.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]

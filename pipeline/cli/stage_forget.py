@@ -38,7 +38,7 @@ def forget(
         typer.Option(
             "--repo",
             metavar="OWNER/REPO",
-            help="Repository whose issues are removed. Its later issues are left out, too.",
+            help="Repository whose issues are removed. Issues that are opened there later are left out, too.",
         ),
     ] = None,
     author: Annotated[

@@ -125,7 +125,7 @@ def delete_and_run(command: str) -> Remedy:
 
 
 def delete_and_repeat(root: str, relative: str) -> str:
-    """Returns the remedy for a document that every command writes again if it needs the document."""
+    """Returns the remedy for a document that any command writes again when it needs the document."""
     return "Delete this file, then run the same command again."
 
 

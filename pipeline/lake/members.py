@@ -73,7 +73,8 @@ SharedPages = dict[str, Sequence[Manifest]]
 
 @dataclass(frozen=True)
 class MemberPages:
-    """The content of a table's file that names pages: a dict from the period to the name of the page.
+    """The content of the file `members/TABLE.json` of a table with pages: a dict from the period to the name
+    of the page.
 
     `usage` is the time and the memory that a command had used when it recorded the batches. It is None if
     they were not measured.

@@ -1,9 +1,9 @@
 """Pages: immutable JSON files that together hold a list with an entry per source day.
 
-A release needs many such lists. If each release wrote its lists in full, a night would cost as much as the
-whole history. So a list is split into pages: one per month, and one per closed year. The name of a page is
-the digest of its content. So lists that differ in one month share all other pages, and a night writes one
-page per list.
+A release needs many such lists. If each release wrote its lists in full, every nightly run would write lists
+of the whole history. So a list is split into pages: one per month, and one per closed year. The name of a
+page is the digest of its content. So lists that differ in one month share all other pages, and a nightly run
+writes one page per list.
 
     ROOT/pages/DIGEST.json
 """

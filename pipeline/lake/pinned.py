@@ -160,8 +160,9 @@ class Pinned:
         return self._plan_file is not None
 
     def require_open(self, hint: str = "") -> None:
-        """Raises UsageError if the model or release does not exist. The error's hint is `hint`; without it,
-        the hint proposes to create the model or release, which does not suit commands that only read."""
+        """Raises UsageError if the model or release does not exist. `hint` is the hint of the error. By
+        default, the hint proposes to create the model or release, so commands that only read pass another
+        hint."""
         if not self.is_open():
             raise self._unknown(hint)
 
@@ -285,8 +286,8 @@ def pinned_names(lake: Lake, kind: Kind) -> list[str]:
 
 
 def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
-    """Returns one `PinnedDay` per day (YYYY-MM-DD), in the same order. It records the current batches of the
-    day.
+    """Returns one `PinnedDay` per day (YYYY-MM-DD), in the same order. Each `PinnedDay` records the current
+    batches of its day.
 
     Raises UsageError in three cases: a day was not extracted, it has no verdict on its data, or it was not
     cleaned since its last extraction.

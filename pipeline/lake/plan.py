@@ -61,8 +61,8 @@ class PinnedDay:
         return {folder.rpartition("/")[2] for folder in self.folders}
 
     def to_json(self) -> dict[str, str]:
-        """Returns the fields. Leaves out those about duplicate marks if there are none, so that the pages of
-        earlier versions keep their digests."""
+        """Returns the fields as a dict. Leaves out the fields about duplicate marks if there are none, so
+        that the pages of earlier versions keep their digests."""
         values = asdict(self)
         if not self.duplicate_marks:
             del values["duplicate_marks"], values["duplicate_marks_digest"]

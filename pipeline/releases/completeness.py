@@ -1,4 +1,5 @@
-"""Checks that the lists of a published release are complete: a shorter or missing list is damage."""
+"""Checks that a published release has complete lists of its batches. A list that is missing or too short is
+damage."""
 
 from __future__ import annotations
 
@@ -34,11 +35,11 @@ FACTS_OF_RECORD = (
 
 
 def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
-    """Raises LakeError if a list of a published release is missing, or shorter than its record says. `record`
-    is the record that was stored when the release was published. Reads no batches.
+    """Raises LakeError if a list of batches of a published release is missing, or shorter than the release's
+    record says. `record` is the record that was stored when the release was published. Reads no batches.
 
-    A release has one batch per day of each table with a day, and segments with as many issues as its record
-    says.
+    A release has one batch per day of each table that is partitioned by day, and segments with as many issues
+    as its record says.
     """
     check_published_tables(release, record)
     _check_tables(release, (VECTORS.name, EMBEDDINGS.name))
@@ -46,7 +47,8 @@ def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
 
 
 def check_lists_exist(release: Pinned) -> None:
-    """Raises LakeError if a published release lacks the list of one of its tables. Reads no pages."""
+    """Raises LakeError if a published release lacks the list of batches of one of its tables. Reads no
+    pages."""
     index = INDEX if INDEX in release.members else SEGMENTS.name
     for table in (*_tables_shown(release), VECTORS.name, EMBEDDINGS.name, index):
         _require_list(release, table)

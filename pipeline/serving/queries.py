@@ -183,8 +183,9 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
 def candidates_everywhere(
     opened: OpenRelease, query_issues: Sequence[QueryIssue], neighbours: int
 ) -> Sequence[Hits | None]:
-    """Returns the candidates of some issues or texts in all repositories, for `similar_to`. It searches for
-    all of them together. None means that the index of an earlier version of Titler cannot do this."""
+    """Searches all repositories for the candidates of several issues or texts at once. Returns one item per
+    issue or text, which `similar_to` takes as an argument. An item is None if an earlier version of Titler
+    made the index, which then cannot be searched in this way."""
     if isinstance(opened.index, SegmentedIndex) and query_issues:
         return opened.index.hits_everywhere(query_issues, neighbours)
     return [None] * len(query_issues)

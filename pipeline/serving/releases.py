@@ -1,4 +1,4 @@
-"""Lists the releases of a lake: their figures, what changed in each, and why one was not published."""
+"""Lists the releases of a lake: their figures, what changed in each, and why some were not published."""
 
 from __future__ import annotations
 

@@ -27,8 +27,9 @@ from pipeline.source.issue_files import TITLES, URLS, FileIssue
 
 @dataclass(frozen=True)
 class SearchScope:
-    """The issues among which similar ones are searched, as in SimilarQuery. `same_repo` means the repository
-    of each row. Raises UsageError if more than one of the first three is given."""
+    """Which issues are searched for similar issues. The fields are those of SimilarQuery, but `same_repo`
+    means the repository of each row. Raises UsageError if more than one of the first three fields is given.
+    """
 
     repo: str | None = None
     same_repo: bool = False

@@ -24,7 +24,7 @@ def read_page(name: str) -> str:
 
 def page_response(page: str) -> HTMLResponse:
     """Returns the answer with a page. A browser runs only the script and the style in the page itself, and
-    the script may ask only this server."""
+    the script may send requests only to this server."""
     scripts, styles = (
         " ".join(f"'sha256-{_digest(text)}'" for text in pattern.findall(page)) or "'none'"
         for pattern in (SCRIPT, STYLE)

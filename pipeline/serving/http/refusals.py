@@ -26,7 +26,7 @@ class RefusalError(Exception):
 
 
 def overloaded(error: str) -> RefusalError:
-    """Returns the refusal of a request that the same client may repeat in a moment."""
+    """Returns the error for a request that the client may repeat in a moment."""
     return RefusalError(
         503, error, "fewer requests at the same time. Repeat this request later", {**RETRY_AFTER}
     )

@@ -1,4 +1,5 @@
-"""Figures of the issues and the titles of a day, from which a report shows whether they drift.
+"""Figures of the issues and the titles of a day. With them, a report shows whether issues or titles drift
+(change over time).
 
 The figures of the last days are stored with a release, in the file day_figures.json. The report of the next
 release takes them from there, so it reads the rows of new days only.

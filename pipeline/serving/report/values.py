@@ -214,8 +214,8 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Drift:
-    """A figure of the last days. `new` is the median of the days that are new in this release, `earlier` that
-    of the last days of the previous release. Days with `is_new` are new."""
+    """A figure of the last days. `new` is the median of the days that are new in this release. `earlier` is
+    the median of the last days of the previous release. Days with `is_new` are new."""
 
     name: str
     explanation: str
@@ -247,8 +247,8 @@ class ExtractionCost:
 
 @dataclass(frozen=True)
 class ReleaseValues:
-    """All values of a report about a release. `published_at` is in UTC. `previous` is the name of the release
-    before, if its record is still in the lake."""
+    """All values of a report about a release. `published_at` is in UTC. `previous` is the name of the
+    previous release, if its record is still in the lake."""
 
     release_id: str
     published_at: str

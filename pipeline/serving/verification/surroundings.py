@@ -21,8 +21,8 @@ from pipeline.tracking import open_tracking
 
 
 def check_tracking(lake: Lake, settings: Settings) -> None:
-    """Raises LakeError if MLflow has lost the champion of the current release, and TitlerError if it does not
-    answer."""
+    """Raises LakeError if MLflow has lost the champion of the current release, and TitlerError if MLflow does
+    not answer."""
     release_id = current_release_id(lake)
     if release_id is not None:
         known_champion(open_tracking(settings, lake), Pinned(lake, "releases", release_id))
