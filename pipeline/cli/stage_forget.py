@@ -172,8 +172,7 @@ def _print_forgotten(forgetting: Forgetting) -> None:
         say_wrapped(f"remains: {text}", 4)
     say_wrapped(
         "remains: the original at the source, texts of other people that mention what was removed, and "
-        "copies outside of the lake, such as exports and logs. Restart titler serve: it may still have "
-        "old data in memory",
+        "copies outside of the lake, such as exports and logs",
         4,
     )
 
