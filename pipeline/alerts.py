@@ -68,8 +68,9 @@ def time_text() -> str:
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
     """Sends a message unless an alert about the same event was sent before. `event` is the event's name.
 
-    Returns True if the message is sent now or was sent before. Then Airflow sends no second alert if the task
-    that runs this command fails, because the alert is also recorded under the task's name, `alerts.task`.
+    Returns True if the message is sent now or was sent before. The alert is also recorded under the name of
+    the Airflow task that runs this command (`alerts.task`), so that Airflow sends no second alert if the task
+    fails.
 
     Returns False if sending fails. The next call with the same event then tries again.
     """

@@ -66,7 +66,7 @@ def print_verification(verification: Verification, *, as_json: bool) -> None:
         f"{count(len(verification.models), 'model')}, {count(verification.batches, 'batch')}"
     )
     if not verification.damages:
-        say(f"{' ' * INDENT}all are intact")
+        say(f"{' ' * INDENT}all files are intact")
     for text in verification.unchecked:
         say_wrapped(text, INDENT)
     for damage in verification.damages:

@@ -33,8 +33,8 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
 
     - `title`: the predicted title; empty if `abstained` is true
     - `confidence`: the model's confidence in the title, 0 to 1
-    - `probability`: the probability that the title is like an author's, 0 to 1; None for a model that cannot
-      estimate it
+    - `probability`: the probability that the title is like an author's title, 0 to 1; None for a model
+      that cannot estimate it
     - `abstained`: true if the model gives no title, usually because it is not sure enough; also true if
       `withheld` is not None
     - `withheld`: the reason why the release shows no titles of this model; None if it shows them
@@ -76,7 +76,7 @@ class OpenRelease:
 
     @cached_property
     def predictor(self) -> Model:
-        """The model of the release, in NumPy."""
+        """The model of the release, which computes with NumPy."""
         return load_light_predictor(self.release.lake, self.release.facts["predictor"])
 
     @cached_property
