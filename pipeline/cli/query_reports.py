@@ -287,7 +287,7 @@ def downstream(value: dict[str, Any], as_json: bool) -> None:
         print_json(value)
         return
     pulls = value["pull_requests"]
-    also = f"; {count(pulls, 'pull request')} in the file were not used" if pulls else ""
+    also = f"; left out {count(pulls, 'pull request')} of the file" if pulls else ""
     tasks = ", ".join(task.replace("_", " ") for task in value["tasks"])
     say(
         f"evaluate: model {value['model']} was measured on the downstream tasks ({tasks}) with "

@@ -143,7 +143,7 @@ def test_a_fact_that_a_plan_lacks_is_an_error_that_names_the_plan(lake: Lake) ->
     release = Pinned(lake, "releases", "r")
     release.open([], {"model": "m"})
     assert release.facts["model"] == "m"
-    with pytest.raises(LakeError, match=r"releases/r/plan\.json is damaged or .* the key `predictor` beside"):
+    with pytest.raises(LakeError, match=r"releases/r/plan\.json is damaged or .* the key `predictor`, but"):
         release.facts["predictor"]
 
 
