@@ -36,23 +36,17 @@ def forget(
     repo: Annotated[
         str | None,
         typer.Option(
-            "--repo",
-            metavar="OWNER/REPO",
-            help="Repository whose issues are removed. Issues that are opened there later are left out, too.",
+            "--repo", metavar="OWNER/REPO", help="Repository to remove: all present and later issues."
         ),
     ] = None,
     author: Annotated[
         str | None,
-        typer.Option(
-            "--author", metavar="LOGIN", help="Account whose issues and duplicate marks are removed."
-        ),
+        typer.Option("--author", metavar="LOGIN", help="Login of the account to remove: issues and marks."),
     ] = None,
     because: Annotated[
         str,
         typer.Option(
-            "--because",
-            metavar="REASON",
-            help="Reason for the removal. It is recorded, so it must not name anybody.",
+            "--because", metavar="REASON", help="Reason. It is recorded, so it must not name anybody."
         ),
     ] = "",
     dry_run: Annotated[

@@ -134,7 +134,7 @@ def _of_plan(release: Pinned) -> dict[str, Any]:
         folder = path.removesuffix("/plan.json")
         raise LakeError(
             f"The file {path} is missing.",
-            f"Restore the file from a backup. If there is none, delete the folder {folder}",
+            f"Restore it from a backup. If there is none, delete the folder {folder}",
         )
     facts = release.facts
     return {

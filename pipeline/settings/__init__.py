@@ -135,9 +135,7 @@ class Index(Section):
         description="minimum recall@10 of the index and of each segment: the share (0 to 1) of the ten "
         "nearest issues that a search finds. A release with a lower recall is not published",
     )
-    seed: int = Field(
-        default=42, ge=0, description="random seed of Annoy's trees, which are split at random planes"
-    )
+    seed: int = Field(default=42, ge=0, description="random seed with which Annoy builds its trees")
 
 
 class Similar(Section):
