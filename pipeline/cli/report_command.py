@@ -99,10 +99,9 @@ def write_after_publication(current: Context, release: Pinned) -> None:
     """
     from pipeline.serving.report import stored_report
 
-    published = f"Release {release.name} is published, but"
-    command = f"titler report {release.name}"
-    write = _Step("report", f"{published} its report could not be written", command)
-    log = _Step("mlflow", f"{published} it could not be logged to MLflow", command)
+    name, command = release.name, f"titler report {release.name}"
+    write = _Step("report", f"Release {name} is published, but its report could not be written", command)
+    log = _Step("mlflow", f"Release {name} is published, but it could not be logged to MLflow", command)
     with _reported(current, release, write):
         report = stored_report.write_report(current.settings, release)
         say(f"    report: {report.path}")

@@ -77,7 +77,7 @@ class Note:
 
     @cached_property
     def document(self) -> Document[Any]:
-        """The kind of document of the file."""
+        """The kind of JSON document that the file contains."""
         return Document(self.form, self.expected, self.remedy)
 
 

@@ -84,10 +84,10 @@ def reconcile_current(lake: Lake, settings: Settings) -> str | None:
     """Returns the id of the release that is current in the warehouse, or None if no release was published
     yet.
 
-    The release's record and the pointer to the current release are missing or outdated if a command crashed
-    just after it had updated the warehouse, and they may be damaged. This function then writes them from the
-    warehouse. Raises LakeError if the warehouse belongs to another lake. The caller must hold the publish
-    lock.
+    If a command crashed just after it had updated the warehouse, the release's record and the pointer to the
+    current release are missing or outdated. They may also be damaged. In these cases, this function writes
+    them again from the warehouse. Raises LakeError if the warehouse belongs to another lake. The caller must
+    hold the publish lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()

@@ -1,9 +1,9 @@
 """Decides which days of a new release keep the titles of an earlier champion.
 
 If the setting `release.retitle_days` is 0, all titles are predicted again after a promotion, with the new
-champion. Otherwise only the titles of that number of last days are predicted again. An earlier day keeps the
-titles of the current release, that is, its batch of the table title_predictions_v1. The plan of the new
-release names these batches, so a rerun gives the same release.
+champion. Otherwise only the titles of the last `release.retitle_days` days are predicted again. An earlier
+day keeps the titles of the current release, that is, its batch of the table title_predictions_v1. The plan of
+the new release names these batches, so a rerun gives the same release.
 """
 
 from __future__ import annotations

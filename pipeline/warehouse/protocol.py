@@ -328,8 +328,9 @@ class Warehouse(Protocol):
         """Deletes the rows of all batches that are not in `retained_batches`, which maps table names to batch
         ids.
 
-        Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0. Its
-        copies of files are kept for a while, because a reader may need them, unless `at_once` is true.
+        Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0. It
+        keeps its copies of files for a while, because a reader may need them. If `at_once` is true, it
+        deletes them immediately.
         """
         ...
 

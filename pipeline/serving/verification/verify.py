@@ -28,9 +28,9 @@ from pipeline.settings import Settings
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of a verification: the releases and models whose files were read, how many batches, files
-    and bytes they have, how many seconds reading took, what is damaged, and what could not be checked,
-    because a setting is empty."""
+    """The result of a verification: the releases and models whose files were read, their numbers of batches,
+    files and bytes, the seconds that reading took, and what is damaged. `unchecked` says what could not be
+    checked because a setting is empty."""
 
     releases: tuple[str, ...]
     models: tuple[str, ...]

@@ -180,8 +180,9 @@ class DuckDBWarehouse:
         """Deletes copied Parquet files that are no longer needed. Returns 0, because no rows are deleted.
 
         A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Temporary
-        files of killed publications are also deleted. Keeps files that are less than ABANDONED_AFTER seconds
-        old, because a reader who opened an older warehouse file may need them, unless `at_once` is true.
+        files of killed publications are also deleted. Files that are less than ABANDONED_AFTER seconds old
+        are kept, because a reader who opened an older warehouse file may need them. If `at_once` is true,
+        these files are deleted, too.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):
