@@ -156,7 +156,8 @@ def test_an_estimate_over_a_budget_says_so(
     assert (total, "".join(rest)) == ("cost: BigQuery would bill 150.0 GB, $0.85 for 2 days\n", refusal)
     assert first.endswith(f"; the table has {2 * sizes[0]}.0 GB\n")
     assert era == (
-        "    2015-01-01 to 2025-04-30 (all events): 2 days, 150.0 GB, $0.85; 365 such days cost $155.60\n"
+        "    2015-01-01 to 2025-04-30 (all events): 2 days, 150.0 GB, $0.85; 365 days of this era "
+        "cost $155.60\n"
     )
 
 
