@@ -50,9 +50,10 @@ def credentials_of(settings: Settings) -> Credentials:
             DOCTOR,
         ) from None
     except (ValueError, DefaultCredentialsError):  # the original message may quote secrets from the file
+        path = settings.credentials_file
         message = (
-            f"warehouse.credentials_file = {settings.credentials_file} has no credentials for Google Cloud."
-            if settings.credentials_file
+            f"warehouse.credentials_file = {path} contains no credentials for Google Cloud."
+            if path
             else "There are no credentials for Google Cloud."
         )
         raise UsageError(
