@@ -106,8 +106,8 @@ class Extraction:
     - `malformed_issues`: how many of the malformed events open an issue.
     - `events_per_file`: maps the label of each hour file to its number of well-formed events, including those
       that were not read. Empty if a BigQuery table was read.
-    - `crawled_per_hour`: has a key for each base from whose files only the events of some hours are read.
-      Maps these hours to their numbers of events. An event that is in several files of a base counts once.
+    - `crawled_per_hour`: maps a base to the number of its events per hour. It has only the bases from whose
+      files only the events of some hours are read. An event that is in several files of a base counts once.
     - `events_per_hour`: maps the hours of the day (UTC) that have events to their number. Empty if hour files
       were read.
     - `labels`: maps the event ids of issues and comments to the label of the hour file that they are from.

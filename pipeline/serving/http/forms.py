@@ -123,7 +123,7 @@ class SimilarForm(Form):
 
     @property
     def query(self) -> SimilarQuery:
-        """The form as a query."""
+        """The query for similar issues that the form describes."""
         if self.title is not None or self.body is not None:
             text, title = self.body or "", self.title or ""
         else:
