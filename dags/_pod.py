@@ -107,7 +107,8 @@ def _pod_override(verb: str, settings: dict[str, str]) -> Any:
         from kubernetes import client
     except ImportError:
         raise AirflowConfigException(
-            "[core] executor names KubernetesExecutor, but its Python package kubernetes is not installed.\n"
+            "The setting [core] executor contains KubernetesExecutor, but the Python package kubernetes "
+            "is not installed.\n"
             "Install titler[kubernetes] in the image of every component of Airflow."
         ) from None
 

@@ -1,4 +1,4 @@
-"""The process of a task's `titler` command, with its error message logged as an error."""
+"""Runs a task's `titler` command, and logs the command's error message at the level ERROR."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class _OutputLogger:
         self._is_error = False
 
     def info(self, message: str, *arguments: Any) -> None:
-        """Logs a line: the only one of `arguments`, if it is of the output."""
+        """Logs a message. If it is a line of the command's output, the line is the only item of
+        `arguments`."""
         if arguments and str(arguments[0]).startswith(ERROR_PREFIX):
             self._is_error = True
         (self._logger.error if self._is_error else self._logger.info)(message, *arguments)

@@ -1,4 +1,5 @@
-"""What the three DAGs share: an operator that runs a `titler` command, and templates for days and names."""
+"""Code that the three DAGs share: an operator that runs a `titler` command, and templates for days and
+names."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ class TitlerOperator(BashOperatorWithLineage):
 
     @cached_property
     def subprocess_hook(self) -> TitlerProcess:
-        """The process of the command. Airflow's operator has another one."""
+        """The hook that runs the command, in place of the hook of Airflow's BashOperator."""
         return TitlerProcess()
 
     @property
@@ -100,7 +101,8 @@ class TitlerOperator(BashOperatorWithLineage):
                 self.defer(trigger=DateTimeTrigger(continues_at), method_name="execute")
             if self.exit_code in NO_RETRY_CODES:
                 raise AirflowFailException(
-                    f"{error} Not retried: a retry would fail again. The lines above say what to do."
+                    f"{error} The task is not retried, because a retry would fail again. The lines "
+                    "above say what to do."
                 ) from None
             raise
         for asset in self.outlets:

@@ -122,7 +122,7 @@ class Browser:
         deadline = time.monotonic() + seconds
         while not self.run(script):
             if time.monotonic() > deadline:
-                raise BrowserError(f"Not true within {seconds:.0f} s: {script}")
+                raise BrowserError(f"The script did not return true within {seconds:.0f} s: {script}")
             time.sleep(0.1)
 
     def settle(self, seconds: float = 20) -> str:

@@ -58,9 +58,9 @@ the costs, see
 
 @dataclass(frozen=True)
 class View:
-    """What the page says of a view or a table function that neither `sql/` nor the contracts say: its key,
-    and a short query, which is run whenever the page is written. `partition` is the column of the source day
-    if a filter on it reads only the days that it selects."""
+    """Facts about a view or a table function that are neither in `sql/` nor in the contracts: its key, and a
+    short example query, which is run whenever the page is written. `partition` is the column with the source
+    day, if a filter on this column limits which days are read."""
 
     key: tuple[str, ...]
     query: str

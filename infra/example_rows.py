@@ -1,6 +1,8 @@
-"""The example rows on docs/data.md: two reports of one problem, as the tables of one release have them.
+"""The example rows on docs/data.md: two reports of one problem, as they are stored in the tables of one
+release.
 
-They are invented, like the repositories of the sample. The page shows what the views make of them.
+The reports are invented, like the repositories of the sample. The page shows the rows that the views compute
+from them.
 """
 
 from __future__ import annotations

@@ -103,8 +103,9 @@ def _start_mlflow(airflow: LocalAirflow, store: str, port: int) -> str:
 
 
 def mlflow_page(address: str, experiment: str) -> str:
-    """Returns the page of MLflow to open first: the runs of the experiment, in Titler's view of them. If
-    there is no training yet, or if the server does not say so without a password, the list of experiments."""
+    """Returns the address of MLflow's page to open first: the runs of the experiment, with the columns that
+    Titler selects. If there is no training yet, or if MLflow requires a password, returns the address of the
+    list of experiments."""
     query = urllib.parse.urlencode({"experiment_name": experiment})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

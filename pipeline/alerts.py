@@ -68,8 +68,9 @@ def time_text() -> str:
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
     """Sends a message unless an alert about the same event was sent before. `event` is the event's name.
 
-    Returns True if the message is sent now or was sent before. Then Airflow sends no second alert if the task
-    that runs this command fails, because the alert is also recorded under the task's name, `alerts.task`.
+    Returns True if the message is sent now or was sent before. The alert is also recorded under the name of
+    the Airflow task that runs this command (`alerts.task`), so that Airflow sends no second alert if the task
+    fails.
 
     Returns False if sending fails. The next call with the same event then tries again.
     """
@@ -109,7 +110,7 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
 
 
 def day_event(day: str, verdict: str) -> str:
-    """Returns the name of the event that the verdict on a source day is `verdict`."""
+    """Returns the name of an event: a source day has received this verdict."""
     return f"day/{day}/{verdict}"
 
 
@@ -130,8 +131,8 @@ def was_sent(lake: Lake, event: str) -> bool:
 def send(alerts: Alerts, message: Message) -> bool:
     """Sends a message and returns whether that succeeded. Raises no errors.
 
-    Neither the message nor what is printed contains secrets, or characters that a terminal obeys. If sending
-    fails, prints one line on standard error.
+    Neither the message nor what is printed contains secrets, or characters that control a terminal. If
+    sending fails, prints one line on standard error.
     """
     message = Message(
         _shown(" ".join(message.what.split())), _shown(message.since), message.link, _shown(message.next)

@@ -1,12 +1,14 @@
-"""The door for every text that is printed or logged: text of strangers is shown, and never obeyed.
+"""Makes texts safe to print or log: characters that control a terminal become visible, and secrets are
+masked. Every text that is printed or logged passes through this module.
 
-A terminal obeys some characters: an escape sequence moves the cursor or changes the window's title, and a
-bidirectional override changes the order of what follows. Each of them is printed as its code, `\\u001b`. JSON
-writes it in the same way, so a printed JSON value stays the same value.
+Some characters control a terminal: an escape sequence moves the cursor or changes the window's title, and a
+bidirectional override changes the order of the characters after it. Each of them is printed as its code,
+`\\u001b`. JSON writes it in the same way, so a printed JSON value stays the same value.
 
-Secrets are masked. The settings register theirs, such as the password in an address. In errors and logs, the
-user and the password of every other address are masked, too, and parameters such as `token=`. JSON values are
-answers for programs, and are not masked: a masked password of digits would leave no valid JSON.
+The settings register their secrets, such as the password in an address, so that they are masked. In errors
+and logs, the user and the password of every other address are masked, too, and parameters such as `token=`.
+JSON values are read by programs, and are not masked: if a mask replaced the digits of a number, the JSON
+would be invalid.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ _secrets: set[str] = set()
 
 
 def with_codes(text: str) -> str:
-    """Returns a text with codes in place of characters that a terminal obeys. Line breaks stay. A JSON value
-    stays the same value."""
+    """Returns a text in which codes replace the characters that control a terminal, except line breaks. If
+    the text is a JSON value, the value does not change."""
     return _OBEYED.sub(_code, text)
 
 
@@ -69,8 +71,8 @@ def without_secrets(text: str) -> str:
 
 
 def register_secret(secret: str) -> None:
-    """Lets a secret be masked in everything that this process prints or logs. Does nothing if it is shorter
-    than MIN_PASSWORD characters."""
+    """Masks a secret from now on in everything that this process prints or logs. Does nothing if the secret
+    is shorter than MIN_PASSWORD characters."""
     _secrets.update(
         each for each in (secret, quote(secret, safe=""), unquote(secret)) if len(each) >= MIN_PASSWORD
     )
@@ -94,7 +96,8 @@ def register_addresses(text: str) -> None:
 
 
 def configure_logging() -> None:
-    """Prints warnings and errors of all libraries on standard error, through this door."""
+    """Configures logging: warnings and errors of all libraries are printed on standard error, made safe by
+    this module."""
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter(LOG_FORMAT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -1,4 +1,5 @@
-"""Sends metrics and a trace of each verb to an OpenTelemetry collector, over OTLP with HTTP.
+"""Sends metrics and a trace of each verb (a `titler` command) to an OpenTelemetry collector, over OTLP with
+HTTP.
 
 A release or a model has one trace. The id of the trace is derived from its name, so that verbs that run in
 different processes and on different machines send spans of the same trace. The span of the first verb, such
@@ -7,7 +8,7 @@ verb, such as the checks before a publication, are children of the verb's span. 
 the verb measured, such as its rows, as attributes.
 
 Everything is sent once, when the verb ends. A collector that does not answer costs at most DEADLINE_SECONDS,
-and never makes a verb fail. Nor does an error in the measurements.
+and never makes a verb fail. An error in the measurements does not make it fail either.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 
 @dataclass
 class Recording:
-    """What one verb has measured so far.
+    """The measurements of one verb (command) so far.
 
     `trace` names what the trace is about, such as a release; if it is empty, the verb has a trace of its own.
     `is_first` says whether the verb is the first one of its trace.

@@ -122,7 +122,7 @@ def main() -> None:
         console.error(_unexpected(error, arguments))
         code = ExitCode.RETRYABLE
     if code == ExitCode.INTERRUPTED:
-        console.error("Interrupted; the same command continues where it stopped.")
+        console.error("Interrupted. To continue where it stopped, run the same command again.")
     sys.exit(int(code) if isinstance(code, int) else 0)
 
 

@@ -32,7 +32,9 @@ def error(message: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON value on standard output. Nothing in it is masked, so it stays the same value."""
+    """Prints one JSON value on standard output. Credentials in it are not masked, so that the value is not
+    changed.
+    """
     print(with_codes(json.dumps(value, ensure_ascii=False, indent=1)), flush=True)
 
 
@@ -86,6 +88,6 @@ def counts(counter: Counter[str]) -> str:
 
 
 def some_days(days: Sequence[str]) -> str:
-    """Returns the days as text, separated by commas. Of more than DAYS_LISTED days, returns the first
-    DAYS_LISTED, followed by ` ...`."""
+    """Returns the days as text, separated by commas. If there are more than DAYS_LISTED days, only the first
+    DAYS_LISTED are returned, followed by ` ...`."""
     return ", ".join(days[:DAYS_LISTED]) + (" ..." if len(days) > DAYS_LISTED else "")

@@ -1,4 +1,4 @@
-"""Prints what `titler explain` says of an issue: sections with short lines."""
+"""Prints the result of `titler explain` as sections with short lines."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _model_lines(model: Mapping[str, Any]) -> Iterable[str]:
     if model["embedding_model"] != model["name"]:
         yield f"embedding network of model {model['embedding_model']}"
     if model["keeps_earlier_titles"]:
-        yield "an earlier champion, whose titles the release keeps for this day"
+        yield "an earlier champion: the release keeps the titles of this model for this day"
 
 
 def _source_lines(value: Mapping[str, Any]) -> Iterable[str]:
@@ -87,13 +87,13 @@ def _source_lines(value: Mapping[str, Any]) -> Iterable[str]:
     yield f"day {source['day']}, {source['verdict']}{reason} ({source['hours_found']} of 24 hours)"
     yield f"event {value['issue']['event_id']}, hour {source['hour']} (UTC)"
     if source["base"]:
-        yield f"read from the base {source['base']}"
+        yield f"hour files read from {source['base']}"
     else:
-        yield "read from an unknown base: an earlier version of Titler extracted the day"
+        yield "source of the hour files: unknown, because an earlier version of Titler extracted the day"
     if source["sha256"]:
-        yield f"file of the hour: SHA-256 {source['sha256']}"
+        yield f"SHA-256 of the hour file with this issue: {source['sha256']}"
     if source["base"] and source["hour_base"] != source["base"]:
-        yield f"that hour itself was taken from {source['hour_base'] or 'no file'}"
+        yield f"hour file with this issue read from {source['hour_base'] or 'no file'}"
     for opening in value["openings"]:
         if not opening["counts"]:
             yield (
@@ -109,7 +109,7 @@ def _title_sections(title: Mapping[str, Any]) -> None:
     _section("text that the model reads", _text_lines(title))
     if not title["candidates"]:
         return
-    say("candidates, computed now with the model of the title")
+    say("candidate titles, computed now with the model of the published title")
     rows = [
         (f"{each['confidence']:.3f}", each["title"] or "(no text)")
         for each in title["candidates"][:CANDIDATES_LISTED]
@@ -131,7 +131,7 @@ def _title_lines(title: Mapping[str, Any]) -> Iterable[str]:
         prefix = "none: withheld. The model predicted: " if title["withheld"] else ""
         yield f"{prefix}{published['title']}  (confidence {published['confidence']:.3f})"
     if published and published["probability"] is not None:
-        yield f"probability that it is like the author's: {published['probability']:.3f}"
+        yield f"probability that the title is like the author's title: {published['probability']:.3f}"
     for explanation_of_reason in (title["abstained_because"] or {}).values():
         yield f"no title is shown, because {explanation_of_reason}"
     if title["only_template"]:
@@ -153,7 +153,7 @@ def _text_lines(title: Mapping[str, Any]) -> Iterable[str]:
     read = title["read"]
     yield (
         f"{read['prepared']:,} {read['units']} after cleaning; the model reads at most {read['window']:,}"
-        + ("" if read["not_read"] else ", so it reads all")
+        + ("" if read["not_read"] else ", so it reads the whole text")
     )
     yield _shortened(read["text"]) or "(nothing)"
     if read["not_read"]:
@@ -169,8 +169,8 @@ def _shortened(text: str) -> str:
 def _copied_lines(units: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     copied = [unit for unit in units if unit["copied"] >= COPIED]
     yield (
-        f"{len(copied)} of {count(len(units), 'subword')}; after each stands the share of its probability "
-        "that comes from copying"
+        f"{len(copied)} of {count(len(units), 'subword')}; the number after each subword is the share of "
+        "its probability that comes from copying"
     )
     yield "  ".join(f"{_visible(unit['unit'])} {unit['copied']:.2f}" for unit in units)
 
@@ -187,7 +187,11 @@ def _neighbours_section(neighbours: Mapping[str, Any]) -> None:
         return
     if not neighbours["issues"]:  # -k 0
         return
-    say(f"similar issues of the repository, ordering {neighbours['ordering']}; the parts are computed now")
+    say_wrapped(
+        f"similar issues of the repository, ordering {neighbours['ordering']}; the parts of each "
+        "probability are computed now",
+        0,
+    )
     for issue in neighbours["issues"]:
         say_wrapped(f"{issue['probability']:.2f}  {issue['issue_url']}  {issue['title']}", INDENT)
         parts = issue["parts"]

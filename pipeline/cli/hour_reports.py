@@ -37,12 +37,12 @@ def extracted(settings: Settings, outcome: Outcome) -> None:
                 f" and {unlisted:,} others" if unlisted > 0 else ""
             )
             say(
-                f"    {manifest.day}: not read, because of their names: {listed}. Expected names like "
-                f"{EXAMPLE}, and one file per hour"
+                f"    {manifest.day}: files that were not read, because of their names: {listed}. "
+                f"Expected one file per hour, with names like {EXAMPLE}"
             )
     for day, messages in list(outcome.unreachable_bases.items())[:DAYS_LISTED]:
         for message in messages:
-            say(f"    {day}: left out, because of an error: {message}")
+            say(f"    {day}: a source was not used, because of an error: {message}")
     for day, reason in list(outcome.unchecked_days.items())[:DAYS_LISTED]:
         say(f"    {day} is not complete, and could not be checked again: {reason}")
 

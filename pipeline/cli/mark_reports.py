@@ -25,29 +25,38 @@ def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
     if any(figures):
         say(f"    comments that call an issue a duplicate of another one: {marks:,}")
     if incomplete:
-        say(f"    comments of this kind that were left out, because a value is missing: {incomplete:,}")
+        say(f"    comments about duplicates that were left out, because a value is missing: {incomplete:,}")
     without = sorted(manifest.day for manifest, day in zip(issues, figures, strict=True) if not day)
     if without:
-        say(f"    {_without_marks(without)}. To add them: titler extract {_options(without)} --again")
+        say(f"    {_without_marks(without)}. To add the marks: titler extract {_options(without)} --again")
         if settings.warehouse.kind == "bigquery":
-            say(f"    To see what BigQuery would bill for that: titler cost {_options(without)} --again")
+            say(
+                "    To see what BigQuery would bill for adding the marks: titler cost "
+                f"{_options(without)} --again"
+            )
 
 
 def cost(without: Sequence[str]) -> None:
     """Prints how to estimate what adding duplicate marks to the days `without` would cost."""
     if without:
         options = _options(sorted(without))
-        say(f"    {_without_marks(without)}. To see the price of adding them: titler cost {options} --again")
+        say(
+            f"    {_without_marks(without)}. To see the price of adding the marks: titler cost "
+            f"{options} --again"
+        )
 
 
 def measured(marked: Mapping[str, Any]) -> None:
     """Prints how well the similar issues of a release agree with duplicate marks. `marked` are the figures of
     `pipeline.index.marked_duplicates`."""
     recall = ", ".join(f"recall@{limit} {marked[f'recall_at_{limit}']:.3f}" for limit in (1, 5, 10))
-    say(f"    {count(marked['pairs'], 'pair')} of issues that somebody marked as duplicates: {recall}")
+    say(
+        f"    measured on {count(marked['pairs'], 'pair')} of issues that somebody marked as "
+        f"duplicates: {recall}"
+    )
     if marked["suggested"]:
         say(
-            f"    suggestions in these repositories: {marked['suggested']:,}, of which "
+            f"    suggestions in repositories with marked issues: {marked['suggested']:,}, of which "
             f"{marked['suggested_marked']:,} are marked as duplicates so far ({marked['precision']:.0%})"
         )
 
@@ -62,8 +71,9 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
     places = f"{lake.path('orderings')}, {public_address(settings.tracking_uri)}"
     say(f"learn-ordering: ordering {outcome.version} -> {places}")
     say(
-        f"    learned from {count(learned_from['pairs'], 'marked pair')} of {learned_from['repositories']:,} "
-        f"repositories, tested on {tested_on['pairs']:,} of {tested_on['repositories']:,} others"
+        f"    learned from {count(learned_from['pairs'], 'marked pair')} of "
+        f"{learned_from['repositories']:,} repositories, tested on {count(tested_on['pairs'], 'pair')} "
+        f"of {tested_on['repositories']:,} other repositories"
     )
     for label, scores in (("learned", figures["scores"]), ("default", figures["default_scores"])):
         precision, coverage = scores["precision"], f"suggestions for {scores['coverage']:.2%} of the issues"
@@ -73,12 +83,12 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
             + ("no suggestion" if precision is None else f"{coverage}, precision {precision:.0%}")
         )
     if outcome.reason and outcome.is_used:
-        say(f"    it is already in use and stays in use, although {outcome.reason}")
+        say(f"    the new ordering is already in use and stays in use, although {outcome.reason}")
         say("    To use the default weights instead: titler learn-ordering --default")
     elif outcome.reason:
-        say(f"    it is not used: {outcome.reason}")
+        say(f"    the new ordering is not used: {outcome.reason}")
     else:
-        say("    releases that are planned from now on use it")
+        say("    releases that are planned from now on use the new ordering")
 
 
 def no_release_to_learn_from() -> None:

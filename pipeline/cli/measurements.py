@@ -1,4 +1,4 @@
-"""What the verbs measure for telemetry: from the result of each stage, the metrics to send."""
+"""Records the metrics that commands send as telemetry, from the results of their stages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ RELEASE_METRICS = {
 
 
 def new_recording(lake: Lake, verb: str, subject: Subject) -> Recording:
-    """Returns a recording for a verb. The verbs of a release, or of a model, have the same trace."""
+    """Returns a new recording of the metrics of a verb (a command). All verbs that process the same release,
+    or the same model, belong to the same trace.
+    """
     if not isinstance(subject, Pinned):
         return Recording(verb)
     attributes = {f"titler.{subject.kind.removesuffix('s')}": subject.name}
@@ -48,8 +50,8 @@ def measure_usage(recording: Recording, usage: Usage) -> None:
 
 
 def measure_result(recording: Recording, result: Any, health: Sequence[Mapping[str, Any]]) -> None:
-    """Records what a verb has made. `result` is the return value of its stage, or None if it failed. `health`
-    has a row of `source_health_v1` for each day that the verb extracted."""
+    """Records the metrics of what a verb wrote. `result` is the return value of its stage, or None if it
+    failed. `health` has a row of `source_health_v1` for each day that the verb extracted."""
     from pipeline.compute.derived_batches import Outcome
 
     if isinstance(result, Outcome):

@@ -43,7 +43,8 @@ FailIfMissing = Annotated[
     bool,
     typer.Option(
         "--fail-if-missing",
-        help="Exit with code 3 if the source has no hour of a day. The day is recorded as missing first.",
+        help="Exit with code 3 if the source has no hour of a day. Before that, the day is recorded "
+        "as missing.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
@@ -102,7 +103,7 @@ Because = Annotated[
     typer.Option(
         "--because",
         metavar="REASON",
-        help="Why the result is used although a check refuses it. The reason is recorded.",
+        help="Reason for using the result although a check refuses it. The reason is recorded.",
     ),
 ]
 
@@ -120,7 +121,7 @@ class Context:
 
     @classmethod
     def of(cls, values: settings.Settings) -> Context:
-        """Returns a context that has these settings and reads no settings file."""
+        """Returns a context with the given settings. It reads no settings file."""
         context = cls(None)
         context.settings = values
         return context
@@ -133,7 +134,8 @@ class Context:
     @cached_property
     def lake(self) -> Lake:
         """The lake at the address of the setting `lake.root`. If the lake is a folder that was moved or
-        copied, its warehouse and MLflow's database are changed first, so that they name its own files."""
+        copied, the warehouse and MLflow's database in it are changed first, so that they point to the files
+        at the new place."""
         section = self.settings.lake
         lake = Lake(section.root, LocalCache(section.cache, int(section.cache_gib * 2**30)))
         if note := adopt_moved_lake(lake, self.settings):

@@ -195,10 +195,10 @@ def similar(
 ) -> None:
     """Find the issues of the current release that an issue or a text probably repeats.
 
-    For an issue there are two lists: the issues of its own repository, and those of all repositories. Both
-    have newer issues, too, unlike the view similar_issues. For a text, or a row of a file, there is the
-    second list, or with --repo the first. The probability says how often a maintainer would call the two
-    duplicates.
+    For an issue, prints two lists: similar issues of the same repository, and of all repositories. The lists
+    may contain newer issues than the given one; the view similar_issues has only older ones. For a text or a
+    row of a file, prints only the list of all repositories or, with --repo, that of one repository. The
+    probability says how often a maintainer would call the two issues duplicates.
 
     Example: titler similar "crash when opening the settings page" --repo OWNER/REPO
     """
@@ -207,7 +207,7 @@ def similar(
     current, first_day = context(), parse_day(since, "--since") if since else None
     if (query is None) == (from_file is None) or (from_file and draft_title is not None):
         raise UsageError(
-            "Give an issue or a text, or a file with --from-file; --title belongs to a text.",
+            "Give an issue, a text, or a file with --from-file. --title can only be used with a text.",
             "For one issue or text: titler similar URL|TEXT|-\n"
             "For each row of a file with titles and bodies: titler similar --from-file FILE",
         )
@@ -237,8 +237,8 @@ def export(
     first: First = None,
     last: Last = None,
 ) -> None:
-    """Write the vectors of a release as one Annoy index, for other programs: issues.ann has the vectors, and
-    ids.parquet the issue of each item.
+    """Write the vectors of a release as one Annoy index, for other programs. issues.ann has the vectors, and
+    ids.parquet says to which issue each vector belongs.
 
     Example: titler export index --from 2015-01-01 --to 2015-12-31
     """
@@ -286,8 +286,8 @@ def sample(
         typer.Option(
             min=1,
             max=366,
-            help="Number of days to generate. The last day lacks one hour. In a sample of more days it has "
-            "that hour, so the ids of its issues stand for other issues there.",
+            help="Number of days to generate. One hour of the last day is missing on purpose. Samples of "
+            "different lengths use the same ids for different issues, so do not mix them.",
         ),
     ] = 2,
     seed: Annotated[
@@ -306,7 +306,10 @@ def sample(
 
 @app.command()
 def alert(
-    what: Annotated[str, typer.Option("--what", metavar="TEXT", help="One line that says what happened.")],
+    what: Annotated[
+        str,
+        typer.Option("--what", metavar="TEXT", help="Text of the alert: one line that says what happened."),
+    ],
     since: Annotated[
         str,
         typer.Option(
@@ -336,7 +339,7 @@ def alert(
         ),
     ] = "",
 ) -> None:
-    """Send an alert as the setting alerts.kind says: to the log, to a webhook or by email.
+    """Send an alert to the log, to a webhook or by email, depending on the setting alerts.kind.
 
     Example: titler alert --what "This is a test" --next "titler status"
     """

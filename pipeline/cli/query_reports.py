@@ -79,12 +79,12 @@ def status(
 
 
 def unfinished_forgetting(unfinished: Forgetting) -> None:
-    """Says that a `titler forget` is running or was interrupted: until it has finished, the current release
+    """Prints that a `titler forget` is running or was interrupted. Until it has finished, the current release
     may still show what it removes."""
     say_wrapped(
-        f"forget    A titler forget --{unfinished.kind} that began at {unfinished.begun_at[:16]} UTC is not "
-        "finished. Until it is, the current release may still show what it removes. If it was interrupted, "
-        "run it again.",
+        f"forget    The command titler forget --{unfinished.kind}, begun at {unfinished.begun_at[:16]} "
+        "UTC, has not finished. Until then, the current release may still show what the command removes. "
+        "If the command was interrupted, run it again.",
         0,
     )
 
@@ -173,7 +173,8 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool, *, again: boo
     for era in value["eras"]:
         say(
             f"    {era['span']} ({era['era']}): {count(era['days'], 'day')}, "
-            f"{format_price(warehouse, era['bytes'])}; 365 such days cost ${era['usd_per_year']:,.2f}"
+            f"{format_price(warehouse, era['bytes'])}; 365 days of this era cost "
+            f"${era['usd_per_year']:,.2f}"
         )
     if not again:
         mark_reports.cost([day["day"] for day in days if day["lacks_marks"]])
@@ -206,7 +207,7 @@ def title(value: dict[str, Any], as_json: bool) -> None:
         probability = value.get("probability")
         estimates = f"a confidence of {value['confidence']:.2f}"
         if probability is not None:
-            estimates += f", and the probability {probability:.2f} of being like an author's title"
+            estimates += f", and a probability of {probability:.2f} that it is like the author's title"
         say(f"(no title: the model abstains. Its title would have {estimates})")
     else:
         say(f"{one_line(value['title'])}  ({value['confidence']:.2f})")
@@ -218,12 +219,12 @@ def exported(release: str, folder: Path, items: int) -> None:
 
 
 def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False) -> None:
-    """Prints similar issues, the most probable duplicate of each list first: probability (0 to 1), URL,
-    title, and why. If there are two lists, each has a heading.
+    """Prints lists of similar issues, with the most probable duplicates first. Each issue has its probability
+    (0 to 1), URL, title, and the reasons for the probability. If there are two lists, each has a heading.
 
     Issues that are not suggested are left out, unless `show_all` is true. If no issue of a list is suggested,
-    prints how probable its best one is. A release of an earlier version of Titler has no probabilities: then
-    the angular distance (0 to 2) is printed, and nothing is left out.
+    prints the highest probability in the list. A release of an earlier version of Titler has no
+    probabilities: then the angular distance (0 to 2) is printed, and nothing is left out.
     """
     shown = _shown(rows, show_all)
     if as_json:
@@ -286,7 +287,7 @@ def downstream(value: dict[str, Any], as_json: bool) -> None:
         print_json(value)
         return
     pulls = value["pull_requests"]
-    also = f"; {count(pulls, 'pull request')} in the file not used" if pulls else ""
+    also = f"; left out {count(pulls, 'pull request')} of the file" if pulls else ""
     tasks = ", ".join(task.replace("_", " ") for task in value["tasks"])
     say(
         f"evaluate: model {value['model']} was measured on the downstream tasks ({tasks}) with "

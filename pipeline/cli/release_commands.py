@@ -1,4 +1,4 @@
-"""The commands that say how a release, and what it says of an issue, came about."""
+"""The commands `titler releases` and `titler explain`: how releases and their results were made."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pipeline.cli.options import Json, app, context
 
 @app.command()
 def releases(as_json: Json = False) -> None:
-    """List the releases of the lake, the newest first: their figures, what changed in each, and why one was
-    not published.
+    """List the releases of the lake, the newest first. Shows the figures of each release, what changed in it,
+    and why it was not published.
 
     Example: titler releases
     """
@@ -28,7 +28,7 @@ def explain(
         str,
         typer.Argument(
             metavar="ADDRESS|ID",
-            help="Address of an issue (URL or OWNER/REPO#NUMBER), or GitHub's id of it.",
+            help="Address of an issue (URL or OWNER/REPO#NUMBER), or its id at GitHub.",
         ),
     ],
     release: Annotated[
@@ -42,8 +42,9 @@ def explain(
     ] = 3,
     as_json: Json = False,
 ) -> None:
-    """Show how a release's title and similar issues of one issue came about: source, batches, model, the text
-    that the model reads, the titles that it considers, and the parts of each probability.
+    """Explain the title and the similar issues that a release has for one issue. Shows the source, the
+    batches, the model, the text that the model reads, the titles that it considers, and the parts of each
+    probability.
 
     Example: titler explain OWNER/REPO#123
     """

@@ -35,8 +35,8 @@ STATUS = {
 
 
 def releases(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Prints a table of the releases, which are those of `serving.releases.releases`. Below each row stand
-    lines about its state, its model and its changes."""
+    """Prints a table of the releases that `serving.releases.releases` returned. Each row is followed by lines
+    about the state, the model and the changes of the release."""
     if as_json:
         print_json(list(rows))
         return

@@ -45,10 +45,10 @@ def report(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Write a page about a release: what is in it, how complete its days are, its checks, samples of titles
-    and similar issues, and how it differs from the release before. Print the page's path.
+    and similar issues, and how it differs from the previous release. Print the page's path.
 
     `titler publish` writes the same page. The page is one HTML file and needs no network. Without --out, the
-    release is logged to MLflow, too, with the page.
+    release and its page are also logged to MLflow.
 
     Example: titler report --out report.html --open
     """
@@ -98,8 +98,9 @@ def write_after_publication(current: Context, release: Pinned) -> None:
     the reason and the command to type, and sends an alert, because a scheduler does not show the output of a
     task that succeeds.
     """
-    write = _Step("report", "its report could not be written", f"titler report {release.name}")
-    log = _Step("mlflow", "it could not be logged to MLflow", f"titler report {release.name}")
+    name, command = release.name, f"titler report {release.name}"
+    write = _Step("report", f"Release {name} is published, but its report could not be written", command)
+    log = _Step("mlflow", f"Release {name} is published, but it could not be logged to MLflow", command)
     with _reported(current, release, write):
         with step("report"):
             from pipeline.serving.report import stored_report  # which takes seconds
@@ -130,7 +131,7 @@ def _log_to_mlflow(current: Context, release: Pinned, report: Report) -> str:
 
 @dataclass(frozen=True)
 class _Step:
-    """A step after a publication: its name in events, what to say if it fails, and the command that repeats
+    """A step after a publication: its name in events, the message if it fails, and the command that repeats
     it."""
 
     name: str
@@ -147,7 +148,7 @@ def _reported(current: Context, release: Pinned, step: _Step) -> Iterator[None]:
         explained = error if isinstance(error, TitlerError) else disk_error(error) or mlflow_error(error)
         reason = explained.message if explained else f"{type(error).__name__}: {error}"
         hint = explained.hint if explained else step.command.replace("titler", "titler --debug", 1)
-        summary = f"Release {release.name} is published, but {step.failure}: {reason}"
+        summary = f"{step.failure}: {reason}"
         console.error(f"{summary}\n{hint}\nThen type: {step.command}")
         next_lines = f"{hint}\n{step.command}"
         message = alerts.Message(

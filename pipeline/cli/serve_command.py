@@ -1,4 +1,4 @@
-"""The command `titler serve`, which answers over HTTP."""
+"""The command `titler serve`, which starts the HTTP server."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ def serve(
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen at. Another address than a loopback one needs the setting serve.token."
+            help="Address to listen on. An address that is not a loopback address requires the "
+            "setting serve.token."
         ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port to listen at. Set to 0 for any free port.")
+        int, typer.Option(min=0, max=65_535, help="Port to listen on. With 0, any free port is used.")
     ] = 8000,
 ) -> None:
-    """Answer over HTTP from the current release, and from each later one: titles, similar issues, and what is
-    stored about an issue. Ends when it gets SIGTERM or Ctrl-C, after it has answered the requests that were
-    begun.
+    """Start an HTTP server that returns titles, similar issues, and what is stored about an issue. It answers
+    from the current release, and changes to a later release when that is published. On SIGTERM or Ctrl-C, it
+    answers the requests that have begun, and stops.
 
     Example: titler serve --port 8000
     """
@@ -40,4 +41,4 @@ def serve(
         port,
         lambda address: say(f"Titler answers at {address}. A page to try it: {address}/"),
     )
-    say("The server has ended: all requests that were begun are answered.")
+    say("The server has stopped, after it answered all requests that had begun.")

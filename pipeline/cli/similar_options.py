@@ -24,13 +24,13 @@ DraftsFile = Annotated[
         "or TSV with titles and bodies. With --json, the result is one array with an object per row.",
     ),
 ]
-PerList = Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show, in each list.")]
+PerList = Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show in each list.")]
 DraftTitle = Annotated[
     str | None,
     typer.Option(
         "--title",
         metavar="TITLE",
-        help="Title of an issue that is not opened yet. The text is then its body.",
+        help="Title of an issue that you have not opened yet. The given text is then the body of this issue.",
     ),
 ]
 OfRepository = Annotated[

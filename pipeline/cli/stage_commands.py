@@ -42,7 +42,7 @@ def extract(
     day: Day = None, first: First = None, last: Last = None, again: Again = False, fail: FailIfMissing = False
 ) -> None:
     """Extract the opened issues of source days from GH Archive, and judge whether each day is complete. Also
-    checks the last days before them that are not complete (source.recheck_days).
+    checks again the incomplete days shortly before (see the setting source.recheck_days).
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
@@ -51,8 +51,8 @@ def extract(
 
 @app.command()
 def clean(day: Day = None, first: First = None, last: Last = None) -> None:
-    """Clean and tokenize the extracted issues of source days. Also cleans the days before them that `titler
-    extract` has checked and extracted again.
+    """Clean and tokenize the extracted issues of source days. Also cleans earlier days that `titler extract`
+    has checked and extracted again.
 
     Example: titler clean --day 2015-01-01
     """
@@ -272,8 +272,8 @@ def learn_ordering(
     ] = 0,
 ) -> None:
     """Learn from duplicate marks in which order similar issues are listed, and how probable a duplicate is.
-    The marks are those of the current release. New releases use the learned ordering if it beats the default
-    weights on held-out repositories.
+    The marks are taken from the current release. New releases use the learned ordering if it beats the
+    default weights on held-out repositories.
 
     Example: titler learn-ordering
     """

@@ -30,21 +30,23 @@ def forget(
         typer.Option(
             "--issue",
             metavar="ADDRESS|ID",
-            help="Address of an issue (URL or OWNER/REPO#NUMBER), or GitHub's id of it.",
+            help="Issue to remove: its address (URL or OWNER/REPO#NUMBER) or its id at GitHub.",
         ),
     ] = None,
     repo: Annotated[
         str | None,
-        typer.Option("--repo", metavar="OWNER/REPO", help="A repository: all of its issues, later ones too."),
+        typer.Option(
+            "--repo", metavar="OWNER/REPO", help="Repository to remove: all present and later issues."
+        ),
     ] = None,
     author: Annotated[
         str | None,
-        typer.Option("--author", metavar="LOGIN", help="An account: all issues and duplicate marks of it."),
+        typer.Option("--author", metavar="LOGIN", help="Login of the account to remove: issues and marks."),
     ] = None,
     because: Annotated[
         str,
         typer.Option(
-            "--because", metavar="REASON", help="Why. The reason is recorded, so it must not name anybody."
+            "--because", metavar="REASON", help="Reason. It is recorded, so it must not name anybody."
         ),
     ] = "",
     dry_run: Annotated[
@@ -59,8 +61,8 @@ def forget(
         ),
     ] = False,
 ) -> None:
-    """Remove an issue, a repository or an author from all releases, models' samples and tables, and keep it
-    out of later ones. Print what was removed and what cannot be removed, such as trained weights.
+    """Remove an issue, a repository or an author from all releases, samples of models, and tables, and keep
+    it out of later releases. Print what was removed and what cannot be removed, such as trained weights.
 
     Changes published releases. No other command may write to the lake meanwhile. If the command is
     interrupted, run it again: it continues.
@@ -69,7 +71,9 @@ def forget(
     """
     subject = _subject(issue, repo, author)
     if dry_run and verify:
-        raise UsageError("--dry-run and --verify cannot be given together.", "Give one of them.")
+        raise UsageError(
+            "--dry-run and --verify cannot be given together.", "Give only one of the two options."
+        )
     if verify:
         _verify(context(), subject)
     elif dry_run:
@@ -112,8 +116,8 @@ def _subject(issue: str | None, repo: str | None, author: str | None) -> Subject
         if url is None:
             raise UsageError(
                 f"--issue {issue}: this is not the address of an issue.",
-                "Give it as https://github.com/OWNER/REPO/issues/NUMBER, as OWNER/REPO#NUMBER, or give "
-                "GitHub's id of it.",
+                "Give the issue as https://github.com/OWNER/REPO/issues/NUMBER, as OWNER/REPO#NUMBER, or "
+                "by its id at GitHub.",
             )
         return Subject("issue", url)
     if repo:
@@ -122,7 +126,7 @@ def _subject(issue: str | None, repo: str | None, author: str | None) -> Subject
     if not _LOGIN.fullmatch(login):
         raise UsageError(
             f"--author {author}: this is not the login of an account.",
-            "Give it as in the address https://github.com/LOGIN, for example: --author octocat",
+            "Give the login as in the address https://github.com/LOGIN, for example: --author octocat",
         )
     return Subject("author", login)
 
@@ -146,20 +150,23 @@ def _print_counted(counted: Counted) -> None:
         for place, number in counted.rows.items()
     ]
     print_table([("place", "left"), ("rows", "right"), ("batches written again", "right")], rows, 4)
-    say("    All releases and models then name the new batches. Nothing was changed")
+    say("    After the removal, all releases and models would use the new batches. Nothing was changed now")
 
 
 def _print_forgotten(forgetting: Forgetting) -> None:
     issues = len(forgetting.hashes.get("issue", ()))
-    say(f"forget: {count(issues, 'issue')} removed; recorded as {forgetting.id} in forgotten.json")
+    say(
+        f"forget: {count(issues, 'issue')} removed. The removal is recorded as {forgetting.id} in "
+        "forgotten.json"
+    )
     rows = [(place, f"{number:,}") for place, number in forgetting.removed.items() if number]
     if rows:
         print_table([("place", "left"), ("removed", "right")], rows, 4)
     for text in forgetting.remains:
         say_wrapped(f"remains: {text}", 4)
     say_wrapped(
-        "remains: the source itself, other people's texts that mention it, and copies outside of the lake, "
-        "such as exports and logs. Restart titler serve",
+        "remains: the original at the source, texts of other people that mention what was removed, and "
+        "copies outside of the lake, such as exports and logs",
         4,
     )
 

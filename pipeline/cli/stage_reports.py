@@ -80,7 +80,7 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
         if manifest.figures["malformed"]:
             lines = count(manifest.figures["malformed"], "malformed line")
             quarantine = lake.path(manifest.figures["quarantine"])
-            say(f"    {manifest.day}: the source has {lines}, stored in quarantine -> {quarantine}")
+            say(f"    {manifest.day}: the source has {lines}, which were stored apart -> {quarantine}")
     for day, available in list(outcome.unchanged_days.items())[:DAYS_LISTED]:
         say(
             f"    {day}: the existing data of this day was kept, because the source now has only {available} "
@@ -120,8 +120,8 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
         )
     if unreadable := figures.get("unreadable_times"):  # the figure is missing in batches of Titler 0.1
         say(
-            f"    {count(unreadable, 'row')} with a created_at that is not a time. This does not matter for "
-            "training, which uses no dates"
+            f"    in {count(unreadable, 'row')}, the value of created_at is not a time. This does not "
+            "matter for training, which uses no dates"
         )
     if figures["by_row"]:
         say(
@@ -152,8 +152,8 @@ def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
     )
     if network := taken_network(model.plan):
         say(
-            f"    the vocabulary and the embedding network are those of model {network.model}, so only "
-            "titles will be trained"
+            f"    the vocabulary and the embedding network are taken from model {network.model}, so only "
+            "the title network will be trained"
         )
     elif reason := facts.get("new_embedding_because"):
         say(f"    a new embedding network will be trained: {reason}")

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
-    """Context manager around a stage. Records which data the stage read and wrote, and, with the batches of a
-    model or a release, the time and the memory that it used. If `context.timed` is true, also prints them. If
-    the setting `telemetry.otlp_endpoint` is set, sends them there.
+    """Context manager around a stage. Records which data the stage read and wrote. Also stores the time and
+    the memory that the stage used with the batches of its model or release, prints them if `context.timed` is
+    true, and sends them to the setting `telemetry.otlp_endpoint` if that is set.
 
     Raises TitlerError while `titler forget` runs.
     """

@@ -32,7 +32,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read every file that releases, models and source days need, and check it against its digest. Check that
-    lists, records, warehouse and MLflow agree. Show what is damaged, and what to type.
+    lists, records, warehouse and MLflow agree. Show what is damaged, and how to repair it.
 
     Exits with code 1 if anything is damaged.
 
@@ -48,7 +48,10 @@ def verify(
     print_verification(verification, as_json=as_json)
     if verification.damages:
         problems = count(len(verification.damages), "problem")
-        raise LakeError(f"The lake {current.lake.root} has {problems}.", "What to type is listed with each.")
+        raise LakeError(
+            f"The lake {current.lake.root} has {problems}.",
+            "The command to type is listed below each problem.",
+        )
 
 
 def print_verification(verification: Verification, *, as_json: bool) -> None:
@@ -63,7 +66,7 @@ def print_verification(verification: Verification, *, as_json: bool) -> None:
         f"{count(len(verification.models), 'model')}, {count(verification.batches, 'batch')}"
     )
     if not verification.damages:
-        say(f"{' ' * INDENT}all are intact")
+        say(f"{' ' * INDENT}all files are intact")
     for text in verification.unchecked:
         say_wrapped(text, INDENT)
     for damage in verification.damages:

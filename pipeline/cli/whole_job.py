@@ -33,8 +33,8 @@ def run(
     """Extracts and cleans the days, then makes and publishes a release.
 
     If there is no champion (model in use) or if `retrain` is true, first trains a model and makes it the
-    champion. If the new model is worse than the champion, publishes the days with the champion and raises
-    WorseError at the end.
+    champion. If the new model is worse than the present champion, the release uses the present champion, and
+    WorseError is raised at the end.
 
     If the titles of the new model are not better than the first words of the bodies, they are withheld:
     stored, but not shown. To show them nevertheless, pass a reason as `accept_because`.

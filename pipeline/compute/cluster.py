@@ -119,14 +119,15 @@ def _map_on_cluster(
                 except KilledWorker as error:
                     raise TitlerError(
                         f"{label}: the same part of the work killed several Dask workers: {error}",
-                        "Usually a worker needs more memory than there is. Give the workers more memory, or "
-                        "set compute.workers to a smaller number, then run the same command again.",
+                        "Usually this means that a worker needs more memory than it has. Give the "
+                        "workers more memory, or set compute.workers to a smaller number, then run the "
+                        "same command again.",
                     ) from None
                 except CancelledError:  # the copies of the arguments were lost
                     raise TitlerError(
                         f"{label}: all Dask workers ended before the work was done.",
-                        "See why in the workers' logs, start workers, then run the same command again. It "
-                        "keeps the parts that are done.",
+                        "Look for the reason in the workers' logs, start new workers, then run the same "
+                        "command again. It continues with the parts that are not done.",
                     ) from None
                 on_result(positions[future.key], result)
                 future.release()
@@ -150,8 +151,8 @@ def _copied_to_workers(client: Client, arguments: tuple[Any, ...], label: str) -
 
 @contextmanager
 def cancelled_without_workers(client: Client, futures: Sequence[Future]) -> Iterator[None]:
-    """In the `with` block, the futures are cancelled if the scheduler has no worker for WORKERLESS_SECONDS.
-    Dask itself would wait for ever."""
+    """Context manager that cancels the futures if the scheduler has no worker for WORKERLESS_SECONDS. Dask
+    itself would wait for ever."""
     ended = threading.Event()
 
     def watch() -> None:

@@ -28,9 +28,9 @@ class Outcome:
     `made` is the number of batches that are new. `sources` has the source batch of each batch. It is empty if
     a batch has several source batches or none.
 
-    `unchanged_days` maps each day whose data the source has partly lost to what the source still has.
-    `extract` keeps the earlier batch of such a day. That batch is in `manifests`, unless the day was only
-    checked again.
+    If the source has lost some data of a day, `extract` keeps the earlier batch of the day. `unchanged_days`
+    maps each of these days to what the source still has. The earlier batch is in `manifests`, unless the day
+    was only checked again.
 
     `unchecked_days` maps each day that `extract` could not check again to the reason. `rechecked_days` are
     the days that it has checked and extracted again. `unreachable_bases` has the error messages of the bases
@@ -59,7 +59,7 @@ class Outcome:
 class Derivation:
     """A batch that is to be made from the batch `source`.
 
-    `partition`, `inputs` and `parameters` are those of the new batch. They determine the batch's key.
+    `partition`, `inputs` and `parameters` belong to the new batch, and determine its key.
     """
 
     source: Manifest

@@ -5,7 +5,7 @@ is not a batch. A finished batch never changes. Small JSON files, called pointer
 kinds:
 
 - `current.json` names the current batch of a source day. Only tables that are partitioned by day alone have
-  this pointer, because only there a command asks for "the current batch".
+  this pointer, because commands ask only these tables for "the current batch".
 - `keys/KEY.json` names the batch that was made from certain inputs with certain parameters. KEY is their
   fingerprint.
 
@@ -58,7 +58,8 @@ class Lake(LakeFiles):
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
         """Returns the manifest of the existing batch that was made from these inputs with these parameters.
-        Returns None if there is no such batch, or if its manifest is damaged: it is then made again.
+        Returns None if there is no such batch, or if its manifest is damaged: the caller then makes the batch
+        again.
 
         `inputs` are the digests of the batches from which the batch was made. Their order matters.
         """
@@ -86,8 +87,8 @@ class Lake(LakeFiles):
         return existing
 
     def add_key(self, batch: Manifest, parameters: Mapping[str, Any]) -> None:
-        """Makes `find` return a batch for these parameters, too. A batch that is made with them must have the
-        same content as `batch`. The inputs stay the same."""
+        """Makes `find` return `batch` for its inputs with other parameters, too. A batch that is made with
+        these parameters must have the same content as `batch`."""
         key = fingerprint(batch.table, batch.partition, batch.inputs, parameters)
         folder = partition_folder(batch.table, batch.partition)
         self.put_json(posixpath.join(folder, KEYS, f"{key}.json"), {"batch_id": batch.batch_id})
@@ -190,8 +191,8 @@ class Lake(LakeFiles):
                 self.delete(path)
 
     def restore_key(self, manifest: Manifest) -> None:
-        """Lets `find` return a batch again whose files were damaged and are intact now, unless the batch was
-        made again meanwhile. Does nothing if this process may not write to the lake."""
+        """Makes `find` return a batch again after its damaged files were restored. Does nothing if the batch
+        was made again meanwhile, or if this process may not write to the lake."""
         path = _key_path(manifest)
         with suppress(LakeError):
             if self.get(path) is None:

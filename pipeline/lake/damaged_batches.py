@@ -2,9 +2,9 @@
 
 A stage takes existing batches from the lists of the previous release, without looking at their files. If a
 file of a batch turns out to be damaged, the error names the command that makes the batch again. Because of
-the mark, the stage does so, although the previous release still lists the batch. The damaged files stay where
-they are until `titler collect` removes the batch. A mark is removed if `titler verify` finds the batch
-intact, for example because somebody has restored its files from a backup.
+the mark, the stage makes a new batch, although the previous release still lists the damaged one. The damaged
+files stay where they are until `titler collect` removes the batch. A mark is removed if `titler verify` finds
+the batch intact, for example because somebody has restored its files from a backup.
 
     ROOT/damaged/TABLE,day=2015-01-01,BATCH
 """

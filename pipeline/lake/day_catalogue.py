@@ -62,7 +62,7 @@ class Catalogue:
             # days of earlier versions of Titler have no duplicate marks
             missing = set() if name.endswith(DUPLICATE_MARKS.name) else self.days.keys() - pages.keys()
             if missing or pages.keys() - self.days.keys():
-                raise ValueError(f"{name} has other periods than days")
+                raise ValueError(f"the pages of {name} and the pages of days have different periods")
 
     @classmethod
     def empty(cls) -> Catalogue:
@@ -120,8 +120,8 @@ def update_catalogue(
     """Brings the catalogue up to date with the current batches of all days, and returns it.
 
     `changes` are the marks of changed days, listed before the verdicts on days were computed again.
-    `judged_again` are the days whose verdicts then changed. Marks that were written later stay for the next
-    plan.
+    `judged_again` are the days whose verdicts then changed. Marks that were written after that listing are
+    left for the next plan.
 
     `days_before` returns the days of the current release. It is called only if there is no catalogue yet. If
     a day of the current release is being ingested again, the catalogue gets the batches that this release has

@@ -27,12 +27,12 @@ UNUSED = "unused"
 
 
 def record_draft(lake: LakeFiles, folder: str) -> None:
-    """Records that the batch in `folder` is begun."""
+    """Records that a stage has begun to write the batch in `folder`."""
     record_batches(lake, DRAFTS, [folder])
 
 
 def record_batches(lake: LakeFiles, kind: str, folders: Iterable[str]) -> None:
-    """Records batches. `kind` is DRAFTS or UNUSED."""
+    """Writes a record for each of these batches. `kind` is DRAFTS or UNUSED."""
     lake.for_each(lambda folder: lake.put(_path(kind, folder), b""), sorted(folders))
 
 

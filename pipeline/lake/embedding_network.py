@@ -32,8 +32,8 @@ class EmbeddingNetwork:
 
     @property
     def fact(self) -> dict[str, Any]:
-        """The entry `embedding` for the plan of a model or a release that uses this network of another
-        model."""
+        """The entry `embedding` for the plan of a model or a release. It says that the model or release uses
+        this network, which another model trained."""
         return {EMBEDDING: asdict(self)}
 
 

@@ -51,7 +51,8 @@ def _content(rows: pa.Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> by
 
 
 def read_parquet(path: str, digest: str) -> pa.Table:
-    """Returns the rows of a Parquet file. Arguments and errors are those of `read_checked`."""
+    """Returns the rows of a Parquet file. Takes the same arguments and raises the same errors as
+    `read_checked`."""
     return pq.read_table(io.BytesIO(read_checked(path, digest)))
 
 

@@ -1,8 +1,8 @@
 """Records of the finished files of batches that are not complete yet.
 
 A batch exists only when its manifest is written, after all its files. If the command is killed before that,
-the files that were finished are still in the folder of the batch. For each of them there is a record, so that
-the next run of the command need not make it again.
+the files that were finished are still in the folder of the batch. Each finished file has a record, so that
+the next run of the command need not make the file again.
 
     ROOT/TABLE/day=2015-01-01/parts/KEY/part-00000.parquet.json
 
@@ -63,7 +63,7 @@ class FinishedParts:
 
     @classmethod
     def of(cls, draft: Draft) -> FinishedParts:
-        """Returns the records for the batch that `draft` is to become."""
+        """Returns the records of the batch that is being written as `draft`."""
         partition = partition_folder(draft.table, draft.partition)
         return cls(draft.lake, draft.table, draft.folder, posixpath.join(partition, PARTS, draft.key))
 

@@ -59,8 +59,8 @@ class Forgetting:
     remains: list[str] = field(default_factory=list)
 
     def is_about(self, other: Forgetting) -> bool:
-        """Returns whether the entry has the kind and all hashes of another entry. An issue may be named by
-        its id or by its address."""
+        """Returns whether this entry has the same kind as another entry, and all hashes of that entry. An
+        issue may be named by its id or by its address."""
         return self.kind == other.kind and all(
             set(values) <= set(self.hashes.get(kind, ())) for kind, values in other.hashes.items()
         )
@@ -110,7 +110,9 @@ class ForgottenList:
         return self.matcher_of(self.forgettings) if self.forgettings else None
 
     def matcher_of(self, forgettings: Iterable[Forgetting]) -> Matcher:
-        """Returns an object that recognises what these entries stand for."""
+        """Returns an object that recognises the issues, repositories and authors that these entries stand
+        for.
+        """
         return Matcher(self.salt, [each.hashes for each in forgettings])
 
     def hash_of(self, kind: str, value: str) -> str:
@@ -132,9 +134,10 @@ def refuse_while_forgetting(lake: LakeFiles) -> None:
     would otherwise make new batches from batches that are about to be removed."""
     if (unfinished := ForgottenList.read(lake).unfinished) is not None:
         raise TitlerError(
-            f"A `titler forget --{unfinished.kind}` that {unfinished.by} began at {unfinished.begun_at[:16]} "
-            "UTC is not finished. Until it is, no command may write to the lake.",
-            "Wait until it ends. If it was interrupted, run the same titler forget again: it continues.",
+            f"The command titler forget --{unfinished.kind}, begun by {unfinished.by} at "
+            f"{unfinished.begun_at[:16]} UTC, has not finished. Until then, no command may write to the "
+            "lake.",
+            "Wait until the command ends. If it was interrupted, run the same command again: it continues.",
         )
 
 
@@ -180,7 +183,7 @@ _PAIRS = re.compile(r"(?=(?<![\w.-])([\w.-]+/[\w.-]+)(?:/(?:issues|pull)/(\d+)|#
 class Matcher:
     """Recognises what has been forgotten, by its hashes.
 
-    `hashes` are those of some entries of the list.
+    `hashes` are the hashes in some entries of the list.
     """
 
     def __init__(self, salt: str, hashes: Iterable[Hashes]) -> None:
@@ -221,8 +224,8 @@ class Matcher:
         return hits[encoded.indices.fill_null(len(is_forgotten)).to_numpy(zero_copy_only=False)]
 
     def is_in_text(self, text: str) -> bool:
-        """Returns whether a malformed line names something forgotten. Such a line has no fields to look at,
-        so every number, word and address in it counts. A line too many does no harm."""
+        """Returns whether a malformed line names something forgotten. A malformed line has no fields, so
+        every number, word and address in it is compared. A false match does no harm."""
         plain = re.sub(r"\\+/", "/", text).lower()  # a line of the quarantine is JSON in a JSON string
         words = set(_WORDS.findall(plain))
         named = [("issue", word) for word in words if word.isdecimal()] + [("author", word) for word in words]

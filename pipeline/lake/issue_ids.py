@@ -37,8 +37,8 @@ class IdPage:
 
 @dataclass(frozen=True)
 class ChangedIds:
-    """`pages` are the pages of ids after some days have changed. `affected` are the ids of all issues that
-    the changed days have now or had before the change."""
+    """The result of updating the pages of ids. `pages` are the pages after the update. `affected` are the ids
+    of all issues that the changed days have now or had before the change."""
 
     pages: Mapping[str, IdPage]
     affected: Ids
@@ -83,7 +83,7 @@ def update_superseded(
     """Returns the issues to skip on each day, like `duplicate_openings`, after some days have changed.
 
     `superseded` are the issues to skip before the change. `issues` maps each day to the folder of its batch
-    of issues_v1. Only the days on which an affected id was opened twice are read.
+    of issues_v1. Reads only the days with an affected issue that was opened twice.
     """
     repeated = _repeated_ids(lake, changed)
     later: Mapping[str, Sequence[int]] = {}
@@ -159,6 +159,7 @@ def write_ids(lake: Lake, ids: pa.Table) -> IdPage:
 
 
 def id_range(ids: pa.Table) -> tuple[int, int]:
-    """Returns the smallest and the largest id of a page, whose rows are sorted. Both are 0 without rows."""
+    """Returns the smallest and the largest id of a page, whose rows are sorted. Both are 0 if the page has no
+    rows."""
     column = ids.column("issue_id")
     return (column[0].as_py(), column[-1].as_py()) if len(ids) else (0, 0)

@@ -1,8 +1,8 @@
 """Reads the JSON documents of the lake, and checks that each of them has the expected form.
 
-A document may be valid JSON and still not be ours: a list instead of an object, a number as text, an object
-without a key. Such a document is damaged in the same way as one that is not valid JSON. The error says which
-file it is, what was found, what was expected, and what to do about it.
+A document may be valid JSON and still not have the expected form: it may be a list instead of an object, have
+a number as text, or lack a key. Then it counts as damaged, like a document that is not valid JSON. The error
+says which file it is, what was found, what was expected, and what to do about it.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class JsonObject(dict[str, Any]):
             raise KeyError(key)
         keys = ", ".join(map(str, self)) or "no keys"
         raise LakeError(
-            f"The file {self.path} is damaged or was written by another version of Titler: expected the key "
-            f"`{key}` beside these: {keys}.",
+            f"The file {self.path} is damaged or was written by another version of Titler: expected the "
+            f"key `{key}`, but the keys are: {keys}.",
             "Restore the file from a backup, or make it again with the stage that wrote it.",
         )
 
@@ -95,7 +95,9 @@ AnyObject = Annotated[dict[str, Any], AfterValidator(_as_json_object)]
 
 
 class KnownKeys(BaseModel):
-    """The base class of forms that list the keys of an object that Titler relies on. Other keys are kept."""
+    """The base class for the form of an object in a document. A subclass declares the keys that Titler relies
+    on. Other keys are kept.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -123,7 +125,7 @@ def delete_and_run(command: str) -> Remedy:
 
 
 def delete_and_repeat(root: str, relative: str) -> str:
-    """The remedy for a document that is written again by every command that needs it."""
+    """Returns the remedy for a document that any command writes again when it needs the document."""
     return "Delete this file, then run the same command again."
 
 

@@ -1,4 +1,4 @@
-"""Leases: which commands are running that write to the lake.
+"""Leases: they say which commands that write to the lake are running.
 
 A command holds a lease while it runs, and renews it. `titler collect` removes nothing that was written since
 the oldest valid lease began, however long the command takes. If a command is killed, its lease is no longer
@@ -48,7 +48,7 @@ class Lease:
 
 @contextmanager
 def hold_lease(lake: LakeFiles, verb: str, subject: str = "") -> Iterator[None]:
-    """Holds a lease during a `with` block. Renews it in a thread."""
+    """Holds a lease during a `with` block. A thread renews the lease."""
     name = ",".join((datetime.now(UTC).strftime(_TIME), verb, subject, uuid.uuid4().hex[:8]))
     path, released = posixpath.join(FOLDER, name), threading.Event()
     lake.put(path, b"")

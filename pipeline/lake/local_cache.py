@@ -113,7 +113,7 @@ class LocalCache:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.path.stat().st_uid != os.getuid():
-                raise _unusable(self.path, "it belongs to another user")
+                raise _unusable(self.path, "the folder belongs to another user")
             with closing(self._connect()) as connection, connection:
                 yield connection
         except (OSError, sqlite3.Error) as error:

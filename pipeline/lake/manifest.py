@@ -28,9 +28,9 @@ class File:
     """The entry of one file in a manifest.
 
     `rows` is the number of rows, or 0 if the file is not a table. `columns` identifies the file's columns
-    (`Table.file_columns`). It is empty if the file is not a table, or if an earlier version wrote it.
-    `rows_sha256` is the SHA-256 that the file would have without the columns of the warehouse's table, which
-    include the batch id. It is empty if the file does not have these columns.
+    (`Table.file_columns`). It is empty if the file is not a table, or if an earlier version wrote it. Some
+    files also have columns for the warehouse, such as the batch id. `rows_sha256` is the SHA-256 of the file
+    without these columns. It is empty if the file has no such columns.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -44,7 +44,9 @@ class File:
 
     @property
     def content_sha256(self) -> str:
-        """The SHA-256 of the file's content. It is the same for equal rows of another batch."""
+        """The SHA-256 of the file's content, without columns that name the batch. So files of different
+        batches with equal rows have the same value.
+        """
         return self.rows_sha256 or self.sha256
 
 

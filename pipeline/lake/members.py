@@ -73,9 +73,10 @@ SharedPages = dict[str, Sequence[Manifest]]
 
 @dataclass(frozen=True)
 class MemberPages:
-    """The content of a table's file that names pages: a dict from the period to the name of the page.
+    """The content of the file `members/TABLE.json` of a table with pages: a dict from the period to the name
+    of the page.
 
-    `usage` is the time and the memory of the command that recorded the batches, until then. It is None if
+    `usage` is the time and the memory that a command had used when it recorded the batches. It is None if
     they were not measured.
     """
 
@@ -120,7 +121,7 @@ class Members(Mapping[str, Sequence[Manifest]]):
     """The batches that belong to a model or a release. Maps the name of each table to the manifests of its
     batches.
 
-    `path` returns the path of a file of the model or release, and `missing` the error for a table without
+    `path` returns the path of a file of the model or release. `missing` returns the error for a table without
     batches. The manifests of a table are read from the lake only once. Several releases can have the same
     `shared_pages`, so that no page is read twice. `base` are the members of the previous release, whose pages
     need not be written again. If a `stopwatch` is set, its measurements are recorded with the batches.

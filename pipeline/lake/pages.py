@@ -1,9 +1,9 @@
 """Pages: immutable JSON files that together hold a list with an entry per source day.
 
-A release needs many such lists. If each release wrote its lists in full, a night would cost as much as the
-whole history. So a list is split into pages: one per month, and one per closed year. The name of a page is
-the digest of its content. So lists that differ in one month share all other pages, and a night writes one
-page per list.
+A release needs many such lists. If each release wrote its lists in full, every nightly run would write lists
+of the whole history. So a list is split into pages: one per month, and one per closed year. The name of a
+page is the digest of its content. So lists that differ in one month share all other pages, and a nightly run
+writes one page per list.
 
     ROOT/pages/DIGEST.json
 """
@@ -82,7 +82,7 @@ def read_pages(lake: LakeFiles, names: Collection[str], document: Document[Value
 
 
 def page_remedy(root: str, relative: str) -> str:
-    """The remedy for a damaged page."""
+    """Returns the remedy for a damaged page."""
     return (
         f"Restore it from a backup. If there is none, delete {posixpath.join(root, 'days/catalogue.json')} "
         "and create another release (titler plan) or another model (titler vocab)."

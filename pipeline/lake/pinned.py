@@ -45,7 +45,8 @@ def new_id() -> str:
 
 @dataclass(frozen=True)
 class BatchKey:
-    """What a batch is made from. `Lake.find` finds the batch with these arguments."""
+    """Identifies a batch by its table, its partition, and what it is made from. `Lake.find` takes the same
+    values as arguments."""
 
     table: str
     partition: Mapping[str, str]
@@ -62,7 +63,7 @@ class BatchKey:
 class Note:
     """A kind of small JSON object that is stored with a model or a release, such as the figures of an
     evaluation. It is stored in the file NAME.json, in the same folder as the plan. `form`, `expected` and
-    `remedy` are those of a `Document`."""
+    `remedy` have the same meaning as in `Document`."""
 
     name: str
     form: Any
@@ -76,7 +77,7 @@ class Note:
 
     @cached_property
     def document(self) -> Document[Any]:
-        """The kind of document of the file."""
+        """The kind of JSON document that the file contains."""
         return Document(self.form, self.expected, self.remedy)
 
 
@@ -145,22 +146,23 @@ class Pinned:
 
     def is_open(self) -> bool:
         """Returns whether the model or release exists, that is, whether its plan is in the lake. Raises
-        LakeError if the plan is damaged, or that of another model or release."""
+        LakeError if the plan is damaged, or is the plan of another model or release."""
         if self._plan_file is None:  # a plan never changes, so it is read only once
             path, document = self.file("plan.json"), PLAN_FILES[self.kind]
             plan = self.lake.get_json(path, document)
             if plan is not None and plan.name not in (None, self.name):
                 raise LakeError(
                     f"The file {self.lake.path(path)} is damaged: it is the plan of the {self.noun} "
-                    f"{plan.name}. Expected that of {self.name}.",
+                    f"{plan.name}. Expected the plan of {self.name}.",
                     document.remedy(self.lake.root, path),
                 )
             self._plan_file = plan
         return self._plan_file is not None
 
     def require_open(self, hint: str = "") -> None:
-        """Raises UsageError if the model or release does not exist. `hint` replaces what the error proposes,
-        for commands that only read."""
+        """Raises UsageError if the model or release does not exist. `hint` is the hint of the error. By
+        default, the hint proposes to create the model or release, so commands that only read pass another
+        hint."""
         if not self.is_open():
             raise self._unknown(hint)
 
@@ -284,8 +286,8 @@ def pinned_names(lake: Lake, kind: Kind) -> list[str]:
 
 
 def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
-    """Returns one `PinnedDay` per day (YYYY-MM-DD), in the same order. It records the current batches of the
-    day.
+    """Returns one `PinnedDay` per day (YYYY-MM-DD), in the same order. Each `PinnedDay` records the current
+    batches of its day.
 
     Raises UsageError in three cases: a day was not extracted, it has no verdict on its data, or it was not
     cleaned since its last extraction.

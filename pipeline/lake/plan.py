@@ -61,8 +61,8 @@ class PinnedDay:
         return {folder.rpartition("/")[2] for folder in self.folders}
 
     def to_json(self) -> dict[str, str]:
-        """Returns the fields. Leaves out those about duplicate marks if there are none, so that the pages of
-        earlier versions keep their digests."""
+        """Returns the fields as a dict. Leaves out the fields about duplicate marks if there are none, so
+        that the pages of earlier versions keep their digests."""
         values = asdict(self)
         if not self.duplicate_marks:
             del values["duplicate_marks"], values["duplicate_marks_digest"]
@@ -121,11 +121,12 @@ DAY_PAGE: Document[DayPage] = Document(
 
 @dataclass(frozen=True)
 class PlanFile:
-    """The content of plan.json. `facts` and `opened_at` are those of the plan.
+    """The content of plan.json. `facts` are the facts of the plan, and `opened_at` is the time at which it
+    was written.
 
     `day_pages` are the names of the pages of the days. Titler 0.1 wrote `days` and `superseded` instead.
-    `base` is the name of the release that was current when this one was planned. `name` is that of the model
-    or release. Titler 0.1 did not write it.
+    `base` is the name of the release that was current when this one was planned. `name` is the name of the
+    model or release. Titler 0.1 did not write this key.
     """
 
     facts: dict[str, Any]
@@ -138,9 +139,9 @@ class PlanFile:
 
     def __post_init__(self) -> None:
         if (self.day_pages is None) == (self.days is None):
-            raise ValueError("a plan has either the key day_pages or the key days")
+            raise ValueError("a plan must have either the key day_pages or the key days")
         if self.days is not None and self.superseded is None:
-            raise ValueError("a plan with the key days has the key superseded")
+            raise ValueError("a plan with the key days must also have the key superseded")
 
 
 class _EmbeddingFact(KnownKeys):

@@ -14,8 +14,8 @@ from pipeline.lake.store import UNFINISHED
 
 @dataclass(frozen=True)
 class Swept:
-    """`removed` is the number of removed batches. `spared` are the folders of unused batches that were kept,
-    because they are too new."""
+    """The result of removing unused batches. `removed` is the number of removed batches. `spared` are the
+    folders of unused batches that were kept, because they are too new."""
 
     removed: int
     spared: tuple[str, ...]
@@ -29,7 +29,7 @@ def sweep_batches(
     *,
     keep_current_of: Collection[str],
 ) -> Swept:
-    """Removes the batches of `tables` that are not used any more. Looks at all folders of these tables.
+    """Removes the batches of `tables` that are not used any more. Lists all folders of these tables.
 
     Three kinds of batches are kept:
 

@@ -58,7 +58,8 @@ def load_light_predictor(lake: Lake, folder: str) -> Model:
     """Loads a predictor for a few issues. `folder` is the folder of the predictor's batch in the lake.
 
     The predictor computes in NumPy, which is ready at once, unless its variant needs Keras, which takes
-    seconds to import. Both give nearly the same predictions. Raises LakeError if a file is missing or damaged.
+    seconds to import. Both give nearly the same predictions. Raises LakeError if a file is missing or
+    damaged.
     """
     path = lake.local_copy(lake.manifest(folder))
     return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)

@@ -266,8 +266,8 @@ def _load_network(directory: Path) -> Network | PretrainedNetwork:
 class LightPredictor(Model):
     """A trained network in NumPy, with its vocabularies. It is meant for a few issues.
 
-    It reads the files that `Predictor` saved, and gives nearly the same predictions. NumPy is ready at once, but
-    Keras takes seconds to import.
+    It reads the files that `Predictor` saved, and gives nearly the same predictions. NumPy is ready at
+    once, but Keras takes seconds to import.
     """
 
     network: LightNetwork

@@ -1,4 +1,5 @@
-"""Checks that the lists of a published release are complete: a shorter or missing list is damage."""
+"""Checks that a published release has complete lists of its batches. A list that is missing or too short is
+damage."""
 
 from __future__ import annotations
 
@@ -34,11 +35,11 @@ FACTS_OF_RECORD = (
 
 
 def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
-    """Raises LakeError if a list of a published release is missing, or shorter than its record says. `record`
-    is the record of its publication. Reads no batches.
+    """Raises LakeError if a list of batches of a published release is missing, or shorter than the release's
+    record says. `record` is the record that was stored when the release was published. Reads no batches.
 
-    A release has one batch per day of each table with a day, and segments with as many issues as its record
-    says.
+    A release has one batch per day of each table that is partitioned by day, and segments with as many issues
+    as its record says.
     """
     check_published_tables(release, record)
     _check_tables(release, (VECTORS.name, EMBEDDINGS.name))
@@ -46,22 +47,29 @@ def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
 
 
 def check_lists_exist(release: Pinned) -> None:
-    """Raises LakeError if a published release lacks the list of one of its tables. Reads no pages."""
+    """Raises LakeError if a published release lacks the list of batches of one of its tables. Reads no
+    pages."""
     index = INDEX if INDEX in release.members else SEGMENTS.name
     for table in (*_tables_shown(release), VECTORS.name, EMBEDDINGS.name, index):
         _require_list(release, table)
 
 
 def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
-    """Raises LakeError like `check_complete`, but looks only at the lists that the warehouse shows. These are
-    read in every publication."""
+    """Raises LakeError like `check_complete`, but checks only the lists of the tables that the warehouse
+    shows. Every publication reads these lists."""
     require_plan(release)
     days = release.plan.days
     if len(days) != record["days"]:
-        raise _damaged(release, f"its plan has {len(days)} days instead of the {record['days']}", None)
+        raise _damaged(
+            release, f"the plan has {len(days)} days, but the record of the release says {record['days']}"
+        )
     for name in FACTS_OF_RECORD:
         if name in record and name in release.facts and record[name] != release.facts[name]:
-            raise _damaged(release, f"its plan has the {name} {release.facts[name]}, not the one", None)
+            raise _damaged(
+                release,
+                f"the plan has the {name} {release.facts[name]}, but the record of the "
+                f"release has {record[name]}",
+            )
     _check_tables(release, _tables_shown(release))
     for table, folders in (
         (ISSUES.name, [day.issues for day in days]),
@@ -69,12 +77,14 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
         (DUPLICATE_MARKS.name, [day.duplicate_marks for day in days if day.duplicate_marks]),
     ):
         if folders and [batch.folder for batch in _members(release, table)] != folders:
-            raise _damaged(release, f"it has other batches of {table} than those", table, "plan")
+            raise _damaged(
+                release, f"the list of {table} has other batches than the plan of the release", table
+            )
     titled = sum(batch.rows for batch in _members(release, TITLE_PREDICTIONS.name))
     issues = titled - sum(map(len, release.plan.superseded.values()))
     if issues != record["issues"]:
         raise _damaged(
-            release, f"it has titles of {issues:,} issues instead of the {record['issues']:,}", None
+            release, f"the release has titles of {issues:,} issues, but its record says {record['issues']:,}"
         )
 
 
@@ -95,7 +105,10 @@ def _check_tables(release: Pinned, tables: Iterable[str]) -> None:
         batches = _members(release, table)
         if [batch.day for batch in batches] != days:
             raise _damaged(
-                release, f"it has {len(batches)} batches of {table} for the {len(days)} days", table
+                release,
+                f"the release has {len(batches)} batches of {table} for {len(days)} days. Expected "
+                "one batch per day",
+                table,
             )
 
 
@@ -115,15 +128,14 @@ def _check_index(release: Pinned, record: Mapping[str, Any]) -> None:
         return
     items = sum(int(segment.figures["items"]) for segment in _members(release, SEGMENTS.name))
     for name, expected in (
-        ("record", record["index_items"]),
+        ("record of the release", record["index_items"]),
         ("figures of the index", index_figures(release)["items"]),
     ):
         if items != expected:
             raise _damaged(
                 release,
-                f"its segments have {items:,} issues instead of the {expected:,}",
+                f"the segments have {items:,} issues. Expected {expected:,}, as in the {name}",
                 SEGMENTS.name,
-                name,
             )
 
 
@@ -141,7 +153,7 @@ def _require_list(release: Pinned, table: str) -> None:
         )
 
 
-def _damaged(release: Pinned, difference: str, table: str | None, source: str = "record") -> LakeError:
+def _damaged(release: Pinned, difference: str, table: str | None = None) -> LakeError:
     """Returns the error about a release whose lists do not agree with its record. `table` is the table whose
     list is wrong, if that is known."""
     folder = release.lake.path(release.file(""))
@@ -153,9 +165,7 @@ def _damaged(release: Pinned, difference: str, table: str | None, source: str = 
         if table
         else restore
     )
-    return LakeError(
-        f"The lists of release {release.name} are damaged: {difference} that its {source} says.", remedy
-    )
+    return LakeError(f"The lists of release {release.name} are damaged: {difference}.", remedy)
 
 
 def _rewrite_command(release: Pinned, table: str) -> str:

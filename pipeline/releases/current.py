@@ -48,8 +48,8 @@ def current_release_id(lake: Lake) -> str | None:
     raise LakeError(
         f"The file {lake.path(POINTER)} is missing, but releases were published: {', '.join(published)}. "
         "Expected the pointer to the current release.",
-        "Write it again from the warehouse: titler plan\n"
-        f"If the warehouse is lost, too:      titler rollback {published[-1]}",
+        "To write the pointer again from the warehouse: titler plan\n"
+        f"If the warehouse is lost, too:                 titler rollback {published[-1]}",
     )
 
 
@@ -60,7 +60,7 @@ def require_current(lake: Lake) -> Pinned:
     if release_id is None:
         raise UsageError(
             f"No release is published in {lake.root}.",
-            "Publish one: titler run --from 2015-01-01 --to 2015-01-01",
+            "Publish a release: titler run --from 2015-01-01 --to 2015-01-01",
         )
     return Pinned(lake, "releases", release_id)
 
@@ -84,10 +84,10 @@ def reconcile_current(lake: Lake, settings: Settings) -> str | None:
     """Returns the id of the release that is current in the warehouse, or None if no release was published
     yet.
 
-    The release's record and the pointer to the current release are missing or outdated if a command crashed
-    just after it had updated the warehouse, and they may be damaged. This function then writes them from the
-    warehouse. Raises LakeError if the warehouse belongs to another lake. The caller must hold the publish
-    lock.
+    If a command crashed just after it had updated the warehouse, the release's record and the pointer to the
+    current release are missing or outdated. They may also be damaged. In these cases, this function writes
+    them again from the warehouse. Raises LakeError if the warehouse belongs to another lake. The caller must
+    hold the publish lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()
@@ -120,7 +120,8 @@ def _require_own(release: Pinned, settings: Settings) -> None:
     raise LakeError(
         f"The warehouse {settings.warehouse_name} shows release {release.name}, but the lake {lake.root} has "
         "no such release: the warehouse belongs to another lake, or the release's folder was deleted.",
-        "Name the warehouse of this lake, or the lake of this warehouse. To see both: titler doctor\n"
+        "Change the settings so that the lake and the warehouse belong together. To see both: titler "
+        "doctor\n"
         f"If the folder was deleted, restore {lake.path(release.file(''))} from a backup.",
         final=True,
     )

@@ -1,9 +1,9 @@
 """Decides which days of a new release keep the titles of an earlier champion.
 
-After a promotion, all titles could be predicted again with the new champion. If the setting
-`release.retitle_days` is not 0, only the titles of the last days are predicted again. An earlier day then
-keeps the titles of the current release, that is, its batch of the table title_predictions_v1. The plan of the
-new release names these batches, so a rerun gives the same release.
+If the setting `release.retitle_days` is 0, all titles are predicted again after a promotion, with the new
+champion. Otherwise only the titles of the last `release.retitle_days` days are predicted again. An earlier
+day keeps the titles of the current release, that is, its batch of the table title_predictions_v1. The plan of
+the new release names these batches, so a rerun gives the same release.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def kept_titles(plan: Plan) -> Mapping[str, str]:
 
 def kept_batches(release: Pinned) -> dict[str, Manifest]:
     """Returns the batches of titles that a release keeps from earlier champions, by day. Leaves out damaged
-    ones: nobody can make them again, so these days get titles of the release's own model."""
+    batches, because they cannot be made again: these days get titles of the release's own model."""
     folders = kept_titles(release.plan)
     if folders:
         damaged = damaged_batches(release.lake)

@@ -1,7 +1,8 @@
 """Notices that MLflow's database was lost: deleted, or replaced by an older one.
 
-A lake without a champion looks like a new lake, whose nights do nothing, and an older champion would title
-all issues again. The plan of the current release says which version of the model MLflow has had.
+Without a champion, a lake looks like a new lake, so the nightly run would do nothing. With an older champion,
+it would predict the titles of all issues again. The plan of the current release says which model and version
+MLflow must know.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def known_champion(tracking: Tracking, current: Pinned | None) -> Version | None
     """Returns the champion, or None before the first promotion. `current` is the current release, or None.
 
     Raises LakeError if MLflow must have lost its database: there is no champion although a release is
-    published, or the champion is an earlier model than that of the release, which MLflow does not know.
+    published, or MLflow does not know the model of the current release and the champion is an earlier model.
     """
     champion = tracking.champion()
     if current is None or not current.is_open():
@@ -39,8 +40,9 @@ def known_champion(tracking: Tracking, current: Pinned | None) -> Version | None
 def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], difference: str) -> LakeError:
     model, day = facts["model"], current.plan.days[-1].day
     return LakeError(
-        f"MLflow at {tracking.uri} {difference}, but release {current.name} was made with its model {model}, "
-        f"version {facts['model_version']}: MLflow's database was deleted, or replaced by an older one.",
+        f"MLflow at {tracking.uri} {difference}, but release {current.name} was made with the model "
+        f"{model}, version {facts['model_version']}. So MLflow's database was deleted, or replaced by an "
+        "older one.",
         "Restore the database from a backup. If there is none, what MLflow knew about trainings is lost. "
         f"Then train another model: titler run --retrain --from {day} --to {day}\n"
         "If somebody deleted the model on purpose, make a release of the earlier champion current: "

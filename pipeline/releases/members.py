@@ -77,9 +77,9 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
 
     If a stage of the release has not run yet, the release has no batches of the stage's table. Then a
     UsageError is raised if `complete` is true; it names the command to run. If `complete` is false, this
-    table is left out. A published release whose folder was deleted has no content. A table of
-    TABLES_OF_LATER_VERSIONS is always left out if the release has none. A release of an earlier version may
-    have an earlier table in place of one of `tables`.
+    table is left out. A published release whose folder was deleted has no content. A table in
+    TABLES_OF_LATER_VERSIONS is always left out if the release has no batches of it. A release of an earlier
+    version may have an earlier table in place of one of `tables`.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
@@ -164,10 +164,12 @@ def _require_intact(release: Pinned, tables: Sequence[str], damaged: Collection[
 
 def check_new_files(release: Pinned, tables: Sequence[str], shown: Collection[tuple[str, str, str]]) -> None:
     """Checks the files that views of the warehouse will read against the digests in their manifests, except
-    for those of batches that the warehouse shows already. `shown` are their keys (`ReleaseContent.keys`).
+    for those of batches that the warehouse shows already. `shown` are the keys of these batches
+    (`ReleaseContent.keys`).
 
-    DuckDB and BigQuery do not check what they read. Copies and loads of files of a bucket are checked by the
-    warehouse. Raises LakeError if a file is missing or damaged.
+    DuckDB and BigQuery do not check what they read. If the lake is a bucket, nothing is checked here: the
+    warehouse copies or loads the files, and checks them then. Raises LakeError if a file is missing or
+    damaged.
     """
     lake = release.lake
     if "://" in lake.root.removeprefix("file://"):

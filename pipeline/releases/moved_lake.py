@@ -4,7 +4,7 @@ All paths inside the lake are relative to it, with two exceptions: the views of 
 files by their absolute paths, and MLflow's SQLite file names the files of its runs. Without a change, a copy
 would go on reading the files of the original, for as long as it exists. So the first command in the new place
 changes both files. It writes only in the new place. The lake's file LOCATION says where the lake was used
-last, so that this costs other commands nothing.
+last. So a command in the same place notices that nothing must be changed.
 
 A warehouse or an MLflow database outside of the lake is not changed, because other lakes may use it.
 """
@@ -38,7 +38,8 @@ def record_location(lake: Lake) -> None:
 
 
 def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
-    """If the lake's folder was moved or copied, lets its warehouse and MLflow's database name its own files.
+    """Adapts a lake whose folder was moved or copied: changes the warehouse and MLflow's database in it, so
+    that they refer to the files in the new place.
 
     Returns None if nothing had to be changed. Otherwise returns a message for the user. It says what has
     changed, or why a file could not be changed. In the second case, the next command tries again.

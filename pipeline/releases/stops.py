@@ -29,8 +29,9 @@ release passes later."""
 
 @contextmanager
 def recording_stop(release: Pinned) -> Iterator[None]:
-    """Stores the message and the time of a StoppedError that is raised inside the `with` block, and lets it
-    pass. If they cannot be stored, says so: the stop must reach the caller, who sends an alert."""
+    """Stores the message and the time of a StoppedError that is raised inside the `with` block, and raises
+    the error again. If they cannot be stored, prints a message: the error must still reach the caller, who
+    sends an alert."""
     try:
         yield
     except StoppedError as error:

@@ -53,7 +53,7 @@ def issue_url(text: str) -> str | None:
         return f"https://{other['path'].rstrip('/')}"
     raise UsageError(
         f"{address} is not the address of an issue.",
-        "Give it as https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER.",
+        "Give the issue as https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER.",
     )
 
 
@@ -64,7 +64,7 @@ def repository_name(text: str) -> str:
     if match is None:
         raise UsageError(
             f"--repo {text}: this is not the name of a repository.",
-            "Give it as OWNER/REPO, for example: --repo rust-lang/rust",
+            "Give the repository as OWNER/REPO, for example: --repo rust-lang/rust",
         )
     return match["repo"]
 

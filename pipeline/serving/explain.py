@@ -1,5 +1,5 @@
-"""Explains what a release says of one issue: from which source, batches and model it was made, why its title
-and its similar issues are what they are, and which releases have it."""
+"""Explains the title and the similar issues that a release has for one issue: from which source, batches and
+model they were made, how they were computed, and which releases have the issue."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ ISSUE_KEYS = ("issue_id", "issue_url", "repo", "number", "author", "title", "tra
 def explain(
     lake: Lake, settings: Settings, text: str, release_name: str | None = None, neighbours: int = 3
 ) -> dict[str, Any]:
-    """Returns what a release says of an issue, and how that came about.
+    """Returns the title and the similar issues that a release has for an issue, and explains how they were
+    made.
 
-    `text` is the address of an issue, or GitHub's id of it. Without `release_name` the current release is
+    `text` is the address of an issue, or its id at GitHub. Without `release_name` the current release is
     explained. The result has these keys, which do not change: `titler explain --json` prints them.
 
     - `issue`: its row of issues_v1, without the body, and when it was `created_at`

@@ -34,7 +34,7 @@ DAYS_LISTED = 10
 
 @dataclass(frozen=True)
 class IssueName:
-    """How a user names an issue: by its address, or by GitHub's id of it. `text` is what the user typed."""
+    """How a user names an issue: by its address, or by its id at GitHub. `text` is what the user typed."""
 
     text: str
     url: str | None
@@ -42,8 +42,8 @@ class IssueName:
 
     @classmethod
     def parse(cls, text: str) -> IssueName:
-        """Returns the name of the issue that `text` is. Raises UsageError if it is neither an address nor an
-        id."""
+        """Parses what a user typed as the name of an issue. Raises UsageError if `text` is neither an address
+        nor an id."""
         text = text.strip()
         if _ID.fullmatch(text):
             return cls(text, None, int(text))
@@ -51,13 +51,13 @@ class IssueName:
         if url is None:
             raise UsageError(
                 f"{text or 'An empty text'} is neither the address nor the id of an issue.",
-                "Give the address as https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER, or "
-                "GitHub's id of the issue, which is a number.",
+                "Give the address as https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER, "
+                "or the id of the issue at GitHub, which is a number.",
             )
         return cls(text, url, None)
 
     def rows(self, issues: pa.Table) -> pa.Table:
-        """Returns the rows of issues_v1 that are this issue's."""
+        """Returns the rows of issues_v1 that belong to this issue."""
         if self.url is None:
             return issues.filter(pc.equal(issues.column("issue_id"), self.issue_id))
         return issues.filter(pc.equal(pc.utf8_lower(issues.column("issue_url")), self.url.lower()))
@@ -65,8 +65,8 @@ class IssueName:
 
 @dataclass(frozen=True)
 class Opening:
-    """An `opened` event of an issue in a release: its day, its row of issues_v1, and whether it `counts`: of
-    several openings of an issue, a release uses only the earliest one."""
+    """An `opened` event of an issue in a release: its day, its row of issues_v1, and whether it `counts`. If
+    an issue has several openings, only the earliest one counts: a release uses no other."""
 
     day: PinnedDay
     row: dict[str, Any]
@@ -74,7 +74,8 @@ class Opening:
 
 
 class Openings:
-    """The openings of one issue, in the releases of a lake. `lake` is read as far as an answer needs it."""
+    """The openings of one issue, in the releases of a lake. Reads only as much of `lake` as an answer
+    needs."""
 
     def __init__(self, lake: Lake, settings: Settings, name: IssueName) -> None:
         self._lake = lake
@@ -85,8 +86,8 @@ class Openings:
         self._seen_days: set[str] = set()
 
     def require(self, release: Pinned) -> list[Opening]:
-        """Returns the openings of the issue in a release, the one that counts first. Raises UsageError if the
-        release does not have the issue; the error says where it is."""
+        """Returns the openings of the issue in a release. The opening that counts is the first one. Raises
+        UsageError if the release does not have the issue; the error says where it is."""
         release.require_open()
         openings = self._find(release)
         if not openings:
@@ -104,7 +105,8 @@ class Openings:
         return [] if issue_id is None else self.openings(release, issue_id)
 
     def openings(self, release: Pinned, issue_id: int) -> list[Opening]:
-        """Returns the openings of the issue with this id in a release, the one that counts first."""
+        """Returns the openings of the issue with this id in a release. The opening that counts is the first
+        one."""
         openings = [
             Opening(day, row, issue_id not in plan.superseded.get(day.day, ()))
             for plan in [self._plan(release, self._days(issue_id))]
@@ -203,7 +205,7 @@ class Openings:
             if self._is_in(candidate):
                 return UsageError(
                     f"The issue {text} is not in {release_text}, but it is in release {candidate.name}.",
-                    f"Explain it there: titler explain {text} --release {candidate.name}",
+                    f"To explain it in that release: titler explain {text} --release {candidate.name}",
                 )
         current = self._current_batches
         for manifest in reversed(current):

@@ -60,7 +60,7 @@ def explain_title(
     - `withheld`: why the release shows no titles of its model, or None
     - `read`: what the model reads of the body, and `only_template`: whether the author wrote nothing into an
       issue's template
-    - `computed_now`: the same keys as `published`, and whether it `agrees` with it
+    - `computed_now`: the same keys as `published`, and `agrees`: whether both have the same values
     - `limits`: the lowest `confidence` and `probability` of a title that the model gives
     - `abstained_because`: an object from the reason to its explanation; empty if there is a title
     - `candidates`: the titles that the beam search finished, the best one first

@@ -33,8 +33,8 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
 
     - `title`: the predicted title; empty if `abstained` is true
     - `confidence`: the model's confidence in the title, 0 to 1
-    - `probability`: the probability that the title is like an author's, 0 to 1; None for a model that cannot
-      estimate it
+    - `probability`: the probability that the title is like an author's title, 0 to 1; None for a model
+      that cannot estimate it
     - `abstained`: true if the model gives no title, usually because it is not sure enough; also true if
       `withheld` is not None
     - `withheld`: the reason why the release shows no titles of this model; None if it shows them
@@ -76,7 +76,7 @@ class OpenRelease:
 
     @cached_property
     def predictor(self) -> Model:
-        """The model of the release, in NumPy."""
+        """The model of the release, which computes with NumPy."""
         return load_light_predictor(self.release.lake, self.release.facts["predictor"])
 
     @cached_property
@@ -129,7 +129,8 @@ class SimilarQuery:
 
     @property
     def searches_last_months(self) -> bool:
-        """Whether the issues of the last months of all repositories are searched, maybe beside others."""
+        """Whether the list of all repositories (with issues of the last months) is searched, alone or with
+        the list of one repository."""
         return not (self.repo or self.same_repo or self.since)
 
     @property
@@ -146,7 +147,7 @@ def check_where_to_search(repo: str | None, same_repo: bool, everywhere: bool) -
     if len(chosen) > 1:
         raise UsageError(
             f"{chosen[0]} and {chosen[1]} contradict each other: each chooses where to search.",
-            "Give only one of them.",
+            "Give only one of the two options.",
         )
 
 
@@ -182,8 +183,9 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
 def candidates_everywhere(
     opened: OpenRelease, query_issues: Sequence[QueryIssue], neighbours: int
 ) -> Sequence[Hits | None]:
-    """Returns the candidates of some issues or texts in all repositories, for `similar_to`. It searches for
-    all of them together. None means that the index of an earlier version of Titler cannot do this."""
+    """Searches all repositories for the candidates of several issues or texts at once. Returns one item per
+    issue or text, which `similar_to` takes as an argument. An item is None if an earlier version of Titler
+    made the index, which then cannot be searched in this way."""
     if isinstance(opened.index, SegmentedIndex) and query_issues:
         return opened.index.hits_everywhere(query_issues, neighbours)
     return [None] * len(query_issues)
@@ -196,10 +198,10 @@ def similar_to(
     neighbours: int,
     candidates: Hits | None = None,
 ) -> list[dict[str, Any]]:
-    """Returns the issues of an open release that are most similar to `query_issue`, which is the issue or
-    the text that `query` names. The result is that of `similar`. `candidates` are those of
-    `candidates_everywhere`, if they are known already. Raises UsageError if the release has no issue of the
-    repository that the query names."""
+    """Returns the issues of an open release that are most similar to `query_issue`, which is the issue or the
+    text that `query` names. The result has the same form as the result of `similar`. `candidates` is the
+    result of `candidates_everywhere` for this issue, if it is known already. Raises UsageError if the release
+    has no issue of the repository that the query names."""
     release, index, settings = opened.release, opened.index, opened.settings
     named = repository_name(query.repo) if query.repo else None
     own = query_issue.repo if query.same_repo or not query.everywhere else None
@@ -247,9 +249,9 @@ def _words(release: Pinned, query_issue: QueryIssue) -> Mapping[int, str]:
 
 
 def text_query(opened: OpenRelease, query: SimilarQuery) -> QueryIssue:
-    """Converts a text, or the draft of an issue, to the form in which it is compared with issues. It counts
-    as opened at the end of the release's last day. Raises UsageError if it has no word of the model's
-    vocabulary."""
+    """Converts a text, or the draft of an issue, to the form in which it is compared with issues. The
+    comparison takes the end of the release's last day as the time of opening. Raises UsageError if the text
+    has no word of the model's vocabulary."""
     predictor = opened.predictor
     body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
     if not predictor.has_known_words(body_ids, title_ids).all():

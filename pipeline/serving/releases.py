@@ -1,4 +1,4 @@
-"""Lists the releases of a lake: their figures, what changed in each, and why one was not published."""
+"""Lists the releases of a lake: their figures, what changed in each, and why some were not published."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def _row(release: Pinned, current: str | None, problem: str | None) -> dict[str,
     problems = [problem] if problem else []
 
     def add(*parts: Callable[[Pinned], Mapping[str, Any]]) -> bool:
-        """Adds what each part returns. Returns whether all could be read."""
+        """Adds the values that each part returns to the row, and errors to `problems`. Returns True if there
+        was no error."""
         count = len(problems)
         for part in parts:
             try:
@@ -217,7 +218,7 @@ def _titles(release: Pinned) -> dict[str, Any]:
 
 
 def _changes(release: Pinned) -> dict[str, Any]:
-    """Returns what differs from the release before. Days are compared by what they contain, so a day that was
+    """Returns what differs from the previous release. Days are compared by their content, so a day that was
     ingested again with the same result is not listed. Reads only the pages of days that differ."""
     base = release.base
     if base is None or not base.is_open():

@@ -27,8 +27,9 @@ from pipeline.source.issue_files import TITLES, URLS, FileIssue
 
 @dataclass(frozen=True)
 class SearchScope:
-    """The issues among which similar ones are searched, as in SimilarQuery. `same_repo` means the repository
-    of each row. Raises UsageError if more than one of the first three is given."""
+    """Which issues are searched for similar issues. The fields are those of SimilarQuery, but `same_repo`
+    means the repository of each row. Raises UsageError if more than one of the first three fields is given.
+    """
 
     repo: str | None = None
     same_repo: bool = False
@@ -52,8 +53,8 @@ def similar_of_file(
     - `similar`: what `queries.similar` returns for the draft, without the row's own issue
     - `problem`: why no issue can be found for this row, such as an empty text; None if there is no problem
 
-    Raises UsageError if no release is published, if it does not have the repository of `scope`, or if the
-    file cannot be read as issues.
+    Raises UsageError if no release is published, if the release does not have the repository of `scope`, or
+    if the file cannot be read as issues.
     """
     opened = OpenRelease(require_current(lake), settings)
     if scope.repo:

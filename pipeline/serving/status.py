@@ -111,7 +111,7 @@ def _current_release(lake: Lake, settings: Settings, release_id: str | None) -> 
         raise LakeError(
             f"The release {release_id} is current, but its record {lake.path(f'releases/{release_id}')}"
             f"/{RECORD.file} is missing.",
-            "Write it again from the warehouse: titler plan",
+            "Write the record again from the warehouse: titler plan",
         )
     age = (datetime.now(UTC) - datetime.fromisoformat(record["published_at"])).total_seconds() / 3600
     return {

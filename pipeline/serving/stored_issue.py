@@ -53,7 +53,7 @@ def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict
         raise UsageError(
             f"Release {release.name} was made by an earlier version of Titler. Its stored similar issues "
             "cannot be read by issue.",
-            "Publish a new release with a further day: titler run --day DAY",
+            "Publish a new release with one more day: titler run --day DAY",
         )
     batch = _of_day(release, TITLE_PREDICTIONS.name, issue.day)
     rows = issue_rows(release.lake, batch, issue.issue_id)

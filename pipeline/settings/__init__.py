@@ -135,9 +135,7 @@ class Index(Section):
         description="minimum recall@10 of the index and of each segment: the share (0 to 1) of the ten "
         "nearest issues that a search finds. A release with a lower recall is not published",
     )
-    seed: int = Field(
-        default=42, ge=0, description="random seed of the planes at which Annoy splits its trees"
-    )
+    seed: int = Field(default=42, ge=0, description="random seed with which Annoy builds its trees")
 
 
 class Similar(Section):
@@ -148,39 +146,42 @@ class Similar(Section):
         default=0.35,
         ge=0,
         le=1,
-        description="smallest probability with which a similar issue is suggested. All similar issues are "
-        "stored; `titler similar` shows those below only with --all",
+        description="smallest probability with which a similar issue is suggested. All similar issues "
+        "are stored; `titler similar` shows less probable issues only with --all",
     )
     cluster_probability: float = Field(
         default=0.2,
         ge=0.2,
         le=1,
         description="smallest probability with which an issue joins a cluster of duplicates, in the view "
-        "duplicate_clusters. At least 0.2. Another value needs a new release, but nothing is searched again",
+        "duplicate_clusters. The value must be at least 0.2. A new value applies to the next "
+        "release. It does not cause a new search",
     )
     months: int = Field(
         default=24,
         ge=1,
-        description="number of months that a search for similar issues looks back, in addition to the month "
-        "of the issue. A search in the issue's own repository looks back over everything",
+        description="number of months that a search for similar issues looks back, in addition to the "
+        "month of the issue. A search in the issue's own repository has no such limit",
     )
     recompute_days: int = Field(
         default=31,
         ge=0,
-        description="if a day is ingested late or again, the similar issues of this many days after it are "
-        "searched again. Those of later days stay as they are",
+        description="if a day is ingested late or again, the similar issues of this many days after it "
+        "are searched again. The similar issues of later days are not searched again",
     )
     marked_months: int = Field(
         default=3,
         ge=0,
-        description="number of months, in addition to the month of the release's last day, whose issues are "
-        "compared with duplicate marks: the release records how many marked duplicates it lists and suggests",
+        description="number of months that are measured, in addition to the month of the release's last "
+        "day. The similar issues of these months are compared with duplicate marks, and the "
+        "release records how many marked duplicates it lists and suggests",
     )
     min_marks: int = Field(
         default=1000,
         ge=1,
         description="minimum number of marked pairs that `titler learn-ordering` learns from. Pairs in "
-        "held-out repositories do not count. With fewer, the default weights are used",
+        "held-out repositories do not count. If there are fewer pairs, the default weights "
+        "are used",
     )
 
 
@@ -210,8 +211,9 @@ class Release(Section):
     min_marks: int = Field(
         default=200,
         ge=1,
-        description="if at least this many pairs of marked duplicates were measured, for a release and for "
-        "the one before, a significant fall of their recall@10 stops the release until a person accepts it",
+        description="minimum number of pairs of marked duplicates for a comparison of recall@10 with the "
+        "previous release. If both releases measured at least this number, a significant "
+        "fall stops the release until a person accepts it",
     )
 
 

@@ -64,8 +64,8 @@ class Model(Section):
     )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
-        description='if model.variant is "pretrained": numbers to compute with. bfloat16 is faster on a GPU '
-        "and needs less memory; the weights stay in float32",
+        description='if model.variant is "pretrained": number format of the computations. bfloat16 is faster '
+        "on a GPU and needs less memory; the weights stay in float32",
     )
     batch_size: int = Field(
         default=64, ge=1, description="number of issues per training batch. 1200 suits a large GPU"

@@ -8,7 +8,7 @@ from pipeline.settings.section import Section
 
 
 class Serve(Section):
-    """The HTTP server `titler serve`: who may ask it, and how much at once."""
+    """The HTTP server `titler serve`: who may use it, and the limits on requests."""
 
     token: SecretStr = Field(
         default=SecretStr(""),
@@ -19,25 +19,26 @@ class Serve(Section):
     workers: int = Field(
         default=0,
         ge=0,
-        description="number of processes that compute answers, one answer at a time each. Set to 0 for one "
-        "process per CPU core",
+        description="number of processes that compute answers. Each process computes one answer at a "
+        "time. Set to 0 for one process per CPU core",
     )
     max_waiting: int = Field(
         default=32,
         ge=0,
-        description="number of requests that may wait for a free process. Further ones are answered with the "
-        "status 503",
+        description="number of requests that may wait for a free process. Further requests are answered "
+        "with the status 503",
     )
     timeout_seconds: float = Field(
         default=10,
         gt=0,
-        description="longest time that a request may wait, and longest time that its answer may be computed",
+        description="maximum number of seconds that a request may wait, and maximum number of "
+        "seconds for computing its answer",
     )
     max_request_bytes: int = Field(
         default=1_048_576,
         ge=1,
-        description="largest size of the body of a request, in bytes. Larger ones are answered with the "
-        "status 413",
+        description="largest size of the body of a request, in bytes. Larger requests are answered with "
+        "the status 413",
     )
     max_batch: int = Field(
         default=50,
@@ -48,7 +49,7 @@ class Serve(Section):
     refresh_seconds: float = Field(
         default=30,
         gt=0,
-        description="time between two checks whether another release has become current",
+        description="number of seconds between two checks whether another release has become current",
     )
     compared_issues: int = Field(
         default=1_000_000,

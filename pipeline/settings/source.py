@@ -27,10 +27,10 @@ class Source(Section):
     hours: Annotated[str | tuple[HourBase, ...], NoDecode] = Field(
         default=GH_ARCHIVE,
         description="path of the folder that contains the hour files, or its address, which starts with "
-        "file://, gs:// or https://. Or a list of several, the preferred one first: each is such a text, or "
-        '`{base = "https://...", kind = "crawl-time"}` if an event may be in the file of a later hour than '
-        "its own. An hour that a base lacks, or that has at most a tenth of its usual events there, is taken "
-        "from the next base. In an environment variable, write the list as JSON",
+        "file://, gs:// or https://. Several of them (bases) can be given as a list, the preferred one "
+        'first. If the files of a base may contain events of earlier hours, write `{base = "https://...", '
+        'kind = "crawl-time"}`. If a base lacks an hour, or has at most a tenth of the usual events of the '
+        "hour, the hour is taken from the next base. In an environment variable, write the list as JSON",
     )
     late_hours: int = Field(
         default=6,
@@ -43,10 +43,10 @@ class Source(Section):
     recheck_days: int = Field(
         default=7,
         ge=0,
-        description="number of days before the extracted days that `titler extract` checks again if they are "
-        "not complete. If the source now has new or changed hour files, the day is extracted again. On a web "
-        "server, a check sends 24 to 76 requests per day and base. Does not apply to BigQuery, which would "
-        "bill it",
+        description="number of days before the extracted days that `titler extract` checks again if they "
+        "are not complete. If the source now has new or changed hour files, the day is "
+        "extracted again. On a web server, a check sends 24 to 76 requests per day and base. "
+        "Does not apply to BigQuery, which would bill each check",
     )
 
     @field_validator("hours", mode="before")

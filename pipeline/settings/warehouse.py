@@ -37,9 +37,10 @@ class Warehouse(Section):
     )
     views_dataset: str = Field(
         default="",
-        description="for BigQuery: name of the data set for the views and table functions, which must exist "
-        "and may read the tables' data set. So analysts need access to this data set only. If it is empty, "
-        "they are in `warehouse.dataset`",
+        description="for BigQuery: name of the data set for the views and table functions. It must exist "
+        "and be allowed to read the tables' data set. Analysts then need access only to this "
+        "data set. If this setting is empty, the views are in the data set "
+        "`warehouse.dataset`",
     )
     location: str = Field(
         default="US",

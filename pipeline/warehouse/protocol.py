@@ -75,8 +75,8 @@ class SourceFile:
     - `base`: the address or the folder that the file is from.
     - `hours`: the hours of the day (UTC, 0 to 23) whose events are read from the file. An event belongs to
       the hour in which it was created. None means that all events of the file are read.
-    - `is_following`: whether the file is of another hour than `hours`, and is read only for their late
-      events. Its malformed lines do not count.
+    - `is_following`: whether the file belongs to a later hour, and is read only for late events of `hours`.
+      Malformed lines of such a file are not counted.
     """
 
     path: Path
@@ -106,8 +106,8 @@ class Extraction:
     - `malformed_issues`: how many of the malformed events open an issue.
     - `events_per_file`: maps the label of each hour file to its number of well-formed events, including those
       that were not read. Empty if a BigQuery table was read.
-    - `crawled_per_hour`: has a key for each base from whose files only the events of some hours are read.
-      Maps these hours to their numbers of events. An event that is in several files of a base counts once.
+    - `crawled_per_hour`: maps a base to the number of its events per hour. It has only the bases from whose
+      files only the events of some hours are read. An event that is in several files of a base counts once.
     - `events_per_hour`: maps the hours of the day (UTC) that have events to their number. Empty if hour files
       were read.
     - `labels`: maps the event ids of issues and comments to the label of the hour file that they are from.
@@ -328,8 +328,9 @@ class Warehouse(Protocol):
         """Deletes the rows of all batches that are not in `retained_batches`, which maps table names to batch
         ids.
 
-        Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0. Its
-        copies of files are kept for a while, because a reader may need them, unless `at_once` is true.
+        Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0. It
+        keeps its copies of files for a while, because a reader may need them. If `at_once` is true, it
+        deletes them immediately.
         """
         ...
 
@@ -338,12 +339,12 @@ class Warehouse(Protocol):
         ...
 
 
-def timeline_error(subject: str) -> SourceError:
-    """Returns the error for events from before 2015. `subject` is the beginning of the message and names the
-    events: "Most opened issues of 2014-12-31 have"."""
+def timeline_error(events: str) -> SourceError:
+    """Returns the error for events from before 2015. `events` names the events in the message, such as "Most
+    opened issues of 2014-12-31"."""
     return SourceError(
-        f"{subject} the format of the Timeline API, which GH Archive used before {FIRST_DAY}. "
-        "Such events have no titles and bodies, so Titler cannot read them.",
+        f"{events} have the format of the Timeline API, which GH Archive used before {FIRST_DAY}. Such "
+        "events have no titles and bodies, so Titler cannot read them.",
         f"Extract days from {FIRST_DAY} on: "
         f"titler extract --from {FIRST_DAY} --to {FIRST_DAY + timedelta(days=6)}",
         final=True,

@@ -62,9 +62,9 @@ def _columns_of(query_name: str, sql: str) -> dict[str, ViewColumn]:
         columns[name] = ViewColumn(prose, field.type if field else None)
     if own_prose:
         raise UsageError(
-            f"sql/{query_name}.sql: its comment describes columns that it does not have: "
+            f"sql/{query_name}.sql: the comment describes columns that the statement does not have: "
             f"{', '.join(own_prose)}.",
-            f"It has the columns {', '.join(columns)}.",
+            f"The statement has the columns {', '.join(columns)}.",
         )
     return columns
 

@@ -138,7 +138,7 @@ def test_an_issue_that_was_opened_twice_says_which_opening_is_not_used(environme
         "batches",
         "title",
         "text that the model reads",
-        "candidates",
+        "candidate titles",
         "subwords of the first candidate that are copied from the body",
         "similar issues of the repository",
     ]

@@ -222,7 +222,7 @@ def test_a_repository_is_removed_wherever_the_command_was_killed_before(
         lake = Lake(copied.lake.root)
         with pytest.raises(KilledError), killed_at(int(steps[0] * share), []):
             forget.run(lake, copied, subject, BECAUSE)
-        with pytest.raises(TitlerError, match="is not finished"):
+        with pytest.raises(TitlerError, match="has not finished"):
             refuse_while_forgetting(lake)
         with pytest.raises(TitlerError, match="was interrupted"):
             forget.run(lake, copied, Subject("author", "somebody"), BECAUSE)
@@ -249,12 +249,13 @@ def test_no_command_writes_and_the_status_says_so_until_it_has_finished(
     unfinished = Forgetting("a", "repo", BECAUSE, "me", "2015-01-04T03:12:00+00:00", {"repo": ["hash"]})
     ForgottenList.read(lake).store(lake, unfinished)
     context = Context.of(settings)
-    with pytest.raises(TitlerError, match="is not finished"):
+    with pytest.raises(TitlerError, match="has not finished"):
         stage_runs.collect(context)
-    with pytest.raises(TitlerError, match="is not finished"):
+    with pytest.raises(TitlerError, match="has not finished"):
         publish.rollback(lake, settings, pinned_names(lake, "releases")[0])
     query_reports.unfinished_forgetting(unfinished)
-    assert "the current release may still show what it removes" in " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "the current release may still show what the command removes" in printed
 
 
 def test_a_damaged_batch_that_the_current_release_does_not_need_is_deleted_after_a_publication(

@@ -33,24 +33,27 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
     mark_reports.measured({**marked, "suggested": 0})
     mark_reports.measured({**marked, "suggested": 1200, "suggested_marked": 300, "precision": 0.25})
     recall = "recall@1 0.500, recall@5 0.750, recall@10 1.000"
-    pair = f"    1 pair of issues that somebody marked as duplicates: {recall}"
+    pair = f"    measured on 1 pair of issues that somebody marked as duplicates: {recall}"
     assert capsys.readouterr().out.splitlines() == [
         pair,
         pair,
-        "    suggestions in these repositories: 1,200, of which 300 are marked as duplicates so far (25%)",
+        (
+            "    suggestions in repositories with marked issues: 1,200, of which 300 are marked as "
+            "duplicates so far (25%)"
+        ),
     ]
 
 
 @pytest.mark.parametrize(
     ("reason", "is_used", "last"),
     [
-        ("", True, ["    releases that are planned from now on use it"]),
-        ("it is worse", False, ["    it is not used: it is worse"]),
+        ("", True, ["    releases that are planned from now on use the new ordering"]),
+        ("it is worse", False, ["    the new ordering is not used: it is worse"]),
         (
             "it is worse",
             True,
             [
-                "    it is already in use and stays in use, although it is worse",
+                "    the new ordering is already in use and stays in use, although it is worse",
                 "    To use the default weights instead: titler learn-ordering --default",
             ],
         ),
@@ -65,7 +68,7 @@ def test_what_was_learned(
     scores = "recall@10 0.632, MRR 0.418, Brier score 0.02500, calibration error 0.00220"
     assert capsys.readouterr().out.splitlines() == [
         f"learn-ordering: ordering 1-1-abc -> {tmp_path}/orderings, sqlite:///{tmp_path}/mlflow.db",
-        "    learned from 1,200 marked pairs of 40 repositories, tested on 300 of 9 others",
+        "    learned from 1,200 marked pairs of 40 repositories, tested on 300 pairs of 9 other repositories",
         f"    learned: {scores}, suggestions for 1.25% of the issues, precision 60%",
         f"    default: {scores}, no suggestion",
         *last,

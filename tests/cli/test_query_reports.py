@@ -91,8 +91,8 @@ def test_a_title_that_is_withheld_is_not_shown(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.splitlines() == [
         "(no title: the titles of this model are withheld: ROUGE-L 2, first words 15)",
         "(no title: the model abstains. Its title would have a confidence of 0.50)",
-        "(no title: the model abstains. Its title would have a confidence of 0.50, and the probability 0.12 "
-        "of being like an author's title)",
+        "(no title: the model abstains. Its title would have a confidence of 0.50, and a probability of "
+        "0.12 that it is like the author's title)",
     ]
 
 
@@ -102,8 +102,8 @@ def test_a_model_that_abstains_may_be_unsure_although_the_probability_is_high(
     value = {"title": "", "confidence": 0.25, "abstained": True, "withheld": None, "probability": 0.8125}
     query_reports.title(value, as_json=False)
     assert capsys.readouterr().out == (
-        "(no title: the model abstains. Its title would have a confidence of 0.25, and the probability 0.81 "
-        "of being like an author's title)\n"
+        "(no title: the model abstains. Its title would have a confidence of 0.25, and a probability of "
+        "0.81 that it is like the author's title)\n"
     )
 
 

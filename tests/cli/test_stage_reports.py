@@ -112,8 +112,8 @@ def test_a_trained_model_and_when_it_abstains(
         (
             TAKEN.fact,
             [
-                "    the vocabulary and the embedding network are those of model owner, so only titles "
-                "will be trained"
+                "    the vocabulary and the embedding network are taken from model owner, so only the "
+                "title network will be trained"
             ],
         ),
         (

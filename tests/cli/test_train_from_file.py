@@ -307,8 +307,8 @@ def test_its_embeddings_answer_other_questions(
     assert json.loads(capsys.readouterr().out) == found
     query_reports.downstream(found, as_json=False)
     assert capsys.readouterr().out.splitlines()[:2] == [
-        f"evaluate: model {model} was measured on the downstream tasks (bug, useless, days open) with 120 "
-        "issues of a.jsonl; 1 pull request in the file not used",
+        f"evaluate: model {model} was measured on the downstream tasks (bug, useless, days open) with "
+        "120 issues of a.jsonl; left out 1 pull request of the file",
         "    bug: trained on 96 (32 positive) issues, tested on 24 (8 positive), split by time",
     ]
     run = MlflowClient(settings.tracking_uri).get_run(

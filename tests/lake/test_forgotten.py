@@ -118,7 +118,7 @@ def test_no_command_may_write_until_an_interrupted_one_has_finished(tmp_path: Pa
     lake = Lake(str(tmp_path))
     refuse_while_forgetting(lake)
     ForgottenList.read(lake).store(lake, entry())
-    with pytest.raises(TitlerError, match="titler forget --repo` that me began at 2015-01-04T03:12 UTC"):
+    with pytest.raises(TitlerError, match="titler forget --repo, begun by me at 2015-01-04T03:12 UTC"):
         refuse_while_forgetting(lake)
     ForgottenList.read(lake).store(lake, entry(finished_at="2015-01-04T03:13:00+00:00"))
     refuse_while_forgetting(lake)

@@ -90,9 +90,13 @@ def test_a_key_of_a_newer_version_is_not_called_damage() -> None:
 def test_a_missing_figure_is_an_error_that_names_the_file_and_the_key() -> None:
     figures = parse('{"rows": 3, "figures": {"recall": 0.5, "near": {"mrr": 1.0}}}').figures
     assert (figures["recall"], figures.get("items"), figures["near"]["mrr"]) == (0.5, None, 1.0)
-    with pytest.raises(LakeError, match=r"size\.json is damaged or .* the key `items` beside these: recall,"):
+    with pytest.raises(
+        LakeError, match=r"size\.json is damaged or .* the key `items`, but the keys are: recall,"
+    ):
         figures["items"]
-    with pytest.raises(LakeError, match=r"size\.json is damaged or .* the key `issues` beside these: mrr\."):
+    with pytest.raises(
+        LakeError, match=r"size\.json is damaged or .* the key `issues`, but the keys are: mrr\."
+    ):
         figures["near"]["issues"]
 
 
@@ -139,7 +143,7 @@ def test_a_fact_that_a_plan_lacks_is_an_error_that_names_the_plan(lake: Lake) ->
     release = Pinned(lake, "releases", "r")
     release.open([], {"model": "m"})
     assert release.facts["model"] == "m"
-    with pytest.raises(LakeError, match=r"releases/r/plan\.json is damaged or .* the key `predictor` beside"):
+    with pytest.raises(LakeError, match=r"releases/r/plan\.json is damaged or .* the key `predictor`, but"):
         release.facts["predictor"]
 
 

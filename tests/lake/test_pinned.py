@@ -153,7 +153,7 @@ def test_the_error_about_a_missing_table_names_the_verb_that_adds_it(lake, kind,
 def test_the_plan_of_another_release_is_damage(lake):
     Pinned(lake, "releases", "a").open([], {})
     lake.put("releases/b/plan.json", lake.get("releases/a/plan.json"))
-    with pytest.raises(LakeError, match=r"is the plan of the release a\. Expected that of b\.\nRestore it"):
+    with pytest.raises(LakeError, match=r"plan of the release a\. Expected the plan of b\.\nRestore it"):
         Pinned(lake, "releases", "b").is_open()
 
 

@@ -46,7 +46,7 @@ def test_a_pointer_that_names_the_release_already_is_not_written_again(
 
 
 def test_the_error_about_a_lake_without_a_release_says_how_to_publish_one(lake: Lake) -> None:
-    message = rf"^No release is published in {lake.root}\.\nPublish one: titler run --from"
+    message = rf"^No release is published in {lake.root}\.\nPublish a release: titler run --from"
     with pytest.raises(UsageError, match=message):
         require_current(lake)
 

@@ -85,7 +85,7 @@ def test_a_text_is_no_address(text: str) -> None:
 )
 def test_an_address_that_names_no_issue_is_an_error_and_never_a_text(text: str) -> None:
     with pytest.raises(
-        UsageError, match=r"is not the address of an issue\.\nGive it as https://github\.com/"
+        UsageError, match=r"is not the address of an issue\.\nGive the issue as https://github\.com/"
     ):
         issue_url(text)
 
@@ -103,7 +103,9 @@ def test_a_repository_is_named_by_owner_and_name_or_by_its_address(text: str) ->
 
 @pytest.mark.parametrize("text", ["repo", "owner/repo/issues/12", "https://example.com/owner/repo", ""])
 def test_another_name_of_a_repository_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"this is not the name of a repository\.\nGive it as OWNER/REPO"):
+    with pytest.raises(
+        UsageError, match=r"this is not the name of a repository\.\nGive the repository as OWNER/REPO"
+    ):
         repository_name(text)
 
 

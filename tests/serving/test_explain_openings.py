@@ -116,7 +116,7 @@ def test_an_issue_of_an_older_release_leads_to_that_release(lake: Lake) -> None:
     current = release(lake, "new", ingest(lake, "2015-01-01", OTHER), current=True)
     assert error(lake, "rust-lang/rust#1", current) == [
         "The issue rust-lang/rust#1 is not in the current release new, but it is in release old.",
-        "Explain it there: titler explain rust-lang/rust#1 --release old",
+        "To explain it in that release: titler explain rust-lang/rust#1 --release old",
     ]
 
 

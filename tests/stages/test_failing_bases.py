@@ -22,7 +22,7 @@ def test_a_file_that_a_later_base_does_not_deliver_does_not_stop_the_day(
     assert row["reason"] == f"23 of 24 hours found, {bases.name(1)} could not be read"
     assert row["hour_sources"] == [*[bases.name(0)] * 4, "", *[bases.name(0)] * 19]
     printed = capsys.readouterr().out
-    assert f"    {DAY}: left out, because of an error: The hour file" in printed
+    assert f"    {DAY}: a source was not used, because of an error: The hour file" in printed
     assert f"{bases.address(1)}/{DAY}-4.json.gz" in printed
 
 

@@ -181,7 +181,9 @@ def test_a_base_that_cannot_be_reached_is_left_out(bases: Bases, capsys: pytest.
     gone = bases.crawled.rename(bases.crawled.with_name("gone"))
     (row,) = bases.extract()
     assert (row["verdict"], row["hours_missing"]) == ("partial", [4])
-    message = f"    2015-01-10: left out, because of an error: {bases.address(1)} is not a folder"
+    message = (
+        f"    2015-01-10: a source was not used, because of an error: {bases.address(1)} is not a folder"
+    )
     assert message in capsys.readouterr().out
     for hour in range(24):
         write(bases.archive, NEXT, hour, watched(24 + hour, 1))
@@ -201,7 +203,9 @@ def test_a_base_that_cannot_be_reached_is_left_out(bases: Bases, capsys: pytest.
     assert bases.extract()[0]["hour_sources"][3] == bases.name(0)  # the batch in the lake is kept
     (row,) = bases.extract(again=True)
     assert row["hour_sources"] == [*[bases.name(1)] * 4, "", *[bases.name(1)] * 19]
-    message = f"    2015-01-10: left out, because of an error: {bases.address(0)} is not a folder"
+    message = (
+        f"    2015-01-10: a source was not used, because of an error: {bases.address(0)} is not a folder"
+    )
     assert message in capsys.readouterr().out
     with pytest.raises(SourceError, match="archive is not a folder or does not exist"):
         bases.extract(DAY - timedelta(days=40))
@@ -211,8 +215,9 @@ def test_a_file_under_another_name_is_reported(bases: Bases, capsys: pytest.Capt
     (bases.archive / f"{DAY}-4.json.gz").rename(bases.archive / f"{DAY}-4.json.gz.part")
     bases.extract()
     assert (
-        f"    2015-01-10: not read, because of their names: {bases.address(0)}/2015-01-10-4.json.gz.part. "
-        "Expected names like 2015-01-01-3.json.gz, and one file per hour\n"
+        "    2015-01-10: files that were not read, because of their names: "
+        f"{bases.address(0)}/2015-01-10-4.json.gz.part. Expected one file per hour, with names like "
+        "2015-01-01-3.json.gz\n"
     ) in capsys.readouterr().out
 
 

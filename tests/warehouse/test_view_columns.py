@@ -40,7 +40,7 @@ def test_a_column_of_a_table_is_described_by_its_contract_and_others_by_the_stat
     [
         ("-- Column number", "-- The number", r"sql/q\.sql: the column number has no description"),
         ("s.number", "s.number AS issue", r"sql/q\.sql: the column issue has no description"),
-        ("s.number, ", "", r"describes columns that it does not have: number"),
+        ("s.number, ", "", r"describes columns that the statement does not have: number"),
     ],
     ids=["computed", "renamed", "removed"],
 )

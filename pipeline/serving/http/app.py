@@ -1,4 +1,4 @@
-"""The application: its paths, and which task of a worker each of them is."""
+"""The FastAPI application: its paths, and which task a worker computes for each path."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
 
     @app.post("/similar", responses=similar_answers, summary="Similar issues")
     async def similar(form: SimilarForm) -> JSONResponse:
-        """Finds the issues that an issue or a text probably repeats, the most probable first. An issue has
-        two lists: of its own repository, and of all repositories. A text has the second, or with `repo` the
-        first."""
+        """Finds the issues that an issue or a text probably repeats, the most probable first. For an issue,
+        the answer has two lists: one of its own repository, and one of all repositories. For a text, it has
+        only the list of all repositories or, with `repo`, that of this repository."""
         return JSONResponse(await pool.compute(SimilarTask(form.query, form.k)))
 
     @app.get("/issues/{owner}/{repo}/{number}", responses=issue_answers, summary="A stored issue")

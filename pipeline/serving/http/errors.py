@@ -25,7 +25,7 @@ TYPES = {
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Lets the application answer its errors as JSON."""
+    """Makes the application return all errors as JSON."""
     app.add_exception_handler(RefusalError, _refusal)
     app.add_exception_handler(RequestValidationError, _wrong_form)
     app.add_exception_handler(StarletteHTTPException, _http_error)
@@ -64,8 +64,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def describe(problem: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the answer to a request with a wrong form. `problem` is an error of pydantic. The values of the
-    request are not repeated."""
+    """Describes what is wrong with the form of a request: returns the JSON object of the answer. `problem` is
+    an error of pydantic. The answer does not repeat values of the request."""
     kind, place, value = problem["type"], _place(problem["loc"]), problem.get("input")
     if kind == WRONG_VALUE:
         return {name: problem["ctx"][name] for name in ("error", "expected")}

@@ -46,7 +46,7 @@ class TitleForm(Form):
     """The issue for which a title is wanted."""
 
     body: Annotated[
-        Text | None, Field(description="Body of the issue. For null and an empty body the model abstains.")
+        Text | None, Field(description="Body of the issue. If it is null or empty, the model abstains.")
     ]
 
 
@@ -60,20 +60,29 @@ TitleForms = Annotated[
 
 
 class SimilarForm(Form):
-    """What similar issues are wanted for: a text, the address of an issue, or a draft (title and body)."""
+    """The issue or text for which similar issues are wanted: a text, the address of an issue, or a draft
+    (title and body)."""
 
     text: Annotated[Text | None, Field(description="Any text, or the address of an issue.")] = None
     address: Annotated[
         Text | None, Field(description="Address of an issue of the release: its URL, or OWNER/REPO#NUMBER.")
     ] = None
-    title: Annotated[Text | None, Field(description="Title of a draft.")] = None
-    body: Annotated[Text | None, Field(description="Body of a draft.")] = None
+    title: Annotated[
+        Text | None, Field(description="Title of a draft, which is an issue that is not opened yet.")
+    ] = None
+    body: Annotated[
+        Text | None, Field(description="Body of a draft, which is an issue that is not opened yet.")
+    ] = None
     repo: Annotated[
         str | None, Field(description="Search only this repository (OWNER/REPO), however old its issues are.")
     ] = None
     k: Annotated[int, Field(ge=1, le=MAX_NEIGHBOURS, description="Largest number of issues per list.")] = 10
     everywhere: Annotated[
-        bool, Field(description="Give only the list of all repositories. It is the only list for a text.")
+        bool,
+        Field(
+            description="Return only the list of all repositories. A text without repo gets "
+            "only this list anyway."
+        ),
     ] = False
     since: Annotated[
         date | None,
@@ -97,7 +106,8 @@ class SimilarForm(Form):
             raise _wrong("The text of the request is empty.", "a text, or the address of an issue")
         if self.repo is not None and self.everywhere:
             raise _wrong(
-                "The request has repo and everywhere.", "only one of them: each says where to search"
+                "The request has both repo and everywhere.",
+                "only one of repo and everywhere, because each of them says where to search",
             )
         try:
             is_address = self.query.issue_url is not None
@@ -113,7 +123,7 @@ class SimilarForm(Form):
 
     @property
     def query(self) -> SimilarQuery:
-        """The query that the form stands for."""
+        """The query for similar issues that the form describes."""
         if self.title is not None or self.body is not None:
             text, title = self.body or "", self.title or ""
         else:
@@ -134,10 +144,13 @@ class TitleAnswer(BaseModel):
 
     title: Annotated[str, Field(description="Predicted title. It is empty if abstained is true.")]
     confidence: Annotated[float, Field(description="Confidence of the model, 0 to 1.")]
-    abstained: Annotated[bool, Field(description="Whether the model gives no title.")]
-    withheld: Annotated[str | None, Field(description="Why the release shows no titles of its model.")]
+    abstained: Annotated[bool, Field(description="True if the model gives no title.")]
+    withheld: Annotated[
+        str | None,
+        Field(description="Reason why the release shows no titles of its model. Null if it shows them."),
+    ]
     probability: Annotated[
-        float | None, Field(description="Probability that the title is like its author's, 0 to 1.")
+        float | None, Field(description="Probability that the title is like the author's title, 0 to 1.")
     ]
 
 
@@ -150,7 +163,7 @@ class SimilarAnswer(BaseModel):
     near_duplicate: bool
     list: Literal["repository", "everywhere"]
     probability: Annotated[
-        float | None, Field(description="Probability that a maintainer would call the two duplicates.")
+        float | None, Field(description="Probability that a maintainer would call the two issues duplicates.")
     ]
     suggested: bool | None
     words_in_common: str | None
@@ -163,7 +176,7 @@ class SimilarAnswer(BaseModel):
 class StoredSimilarAnswer(SimilarAnswer):
     """A similar issue that the release has stored."""
 
-    rank: Annotated[int, Field(description="1 for the most probable duplicate of the list.")]
+    rank: Annotated[int, Field(description="Rank in the list. The most probable duplicate has rank 1.")]
 
 
 class IssueAnswer(BaseModel):
@@ -171,7 +184,7 @@ class IssueAnswer(BaseModel):
 
     issue_url: str
     repo: str
-    title: Annotated[str, Field(description="Title as its author wrote it.")]
+    title: Annotated[str, Field(description="Title that the author wrote.")]
     opened_at: str
     predicted_title: str
     confidence: float
@@ -187,7 +200,7 @@ class IssueAnswer(BaseModel):
 class ReadyAnswer(BaseModel):
     """Whether the server can answer requests."""
 
-    ready: Annotated[bool, Field(description="Whether a worker has a release open.")]
+    ready: Annotated[bool, Field(description="Whether at least one worker has opened a release.")]
     release: Annotated[str | None, Field(description="The release that is served.")]
     issues: int | None
     model: str | None
@@ -195,7 +208,8 @@ class ReadyAnswer(BaseModel):
     problem: Annotated[
         str | None,
         Field(
-            description="Why the current release is not served, or workers are missing. Null if all is well."
+            description="Reason why the current release is not served, or why workers are missing. "
+            "Null if there is no problem."
         ),
     ]
 

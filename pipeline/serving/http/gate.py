@@ -1,4 +1,4 @@
-"""What happens before and after every request: token, limits, metrics, and a line in the log."""
+"""Checks the token and the limits before every request. Counts and logs every request when it is answered."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 
 class Gate:
-    """The outermost part of the application. It logs no text of an issue, no query string and no token."""
+    """The outermost layer of the application, which handles every request first. It logs no text of an issue,
+    no query string and no token."""
 
     def __init__(self, app: Application, serve: Serve, metrics: RequestMetrics) -> None:
         self._app = app
@@ -107,7 +108,7 @@ class Gate:
                 f"one of {', '.join(LOOPBACK_NAMES)}, because the server has no token (setting serve.token)",
             )
         if self._requests > MAX_REQUESTS:
-            raise overloaded(f"{MAX_REQUESTS} requests are being answered.")
+            raise overloaded(f"The server is answering {MAX_REQUESTS} requests already, and accepts no more.")
         if scope["method"] != "POST":
             return
         size = headers.get("content-length", "0")
@@ -193,7 +194,8 @@ def _check_token(header: str, token: str) -> None:
 
 
 def host_name(header: str) -> str:
-    """Returns the host of the header Host, without the port and the brackets of an IPv6 address."""
+    """Returns the host name or address in the header Host, without the port and without the brackets of an
+    IPv6 address."""
     name, _, port = header.lower().rpartition(":")
     return (name if name and port.isdecimal() else header.lower()).removeprefix("[").removesuffix("]")
 

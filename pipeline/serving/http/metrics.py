@@ -19,7 +19,8 @@ class RequestMetrics:
         self._seconds = defaultdict[str, float](float)
 
     def count(self, path: str, status: int, seconds: float) -> None:
-        """Counts an answered request. `path` has the names of parameters and not their values."""
+        """Counts an answered request. `path` has the names of its parameters instead of their values, such as
+        /issues/{owner}/{repo}/{number}."""
         self._requests[path, status] += 1
         self._seconds[path] += seconds
         for bound in BUCKETS:
@@ -27,7 +28,8 @@ class RequestMetrics:
                 self._buckets[path, bound] += 1
 
     def text(self, gauges: Iterable[tuple[str, str, Mapping[str, str], float]]) -> str:
-        """Returns all metrics. `gauges` are further ones: name, description, labels and value of each."""
+        """Returns all metrics. `gauges` are further metrics, each with its name, description, labels and
+        value."""
         lines = [
             "# HELP titler_requests_total Number of answered requests.",
             "# TYPE titler_requests_total counter",

@@ -18,13 +18,13 @@ SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def read_page(name: str) -> str:
-    """Returns a page of this folder."""
+    """Returns the HTML of a page, which is a file in this folder."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def page_response(page: str) -> HTMLResponse:
     """Returns the answer with a page. A browser runs only the script and the style in the page itself, and
-    the script may ask only this server."""
+    the script may send requests only to this server."""
     scripts, styles = (
         " ".join(f"'sha256-{_digest(text)}'" for text in pattern.findall(page)) or "'none'"
         for pattern in (SCRIPT, STYLE)

@@ -49,9 +49,9 @@ class WorkerPool:
     """A fixed number of workers. All of them have the same release open, except while a request that began
     before a new release is still being answered.
 
-    Titles and searches for which several requests are waiting are computed together: each costs much less
-    processor time then. `problem` says why the current release of the lake is not served; it is empty if it
-    is.
+    Waiting requests for titles, or for searches, are computed together, because each then costs much less
+    processor time. `problem` says why the current release of the lake is not served. It is empty if the
+    current release is served.
     """
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
@@ -138,10 +138,14 @@ class WorkerPool:
             is_usable = True
         except TimeoutError:
             message = f"The answer was not computed within {timeout:g} s."
-            outcomes = len(tasks) * [RefusalError(504, message, "a smaller batch, or a shorter text")]
+            outcomes = len(tasks) * [
+                RefusalError(504, message, "a request with a smaller batch or a shorter text")
+            ]
         except WorkerLostError:
             message = "The process that computed the answer has ended."
-            outcomes = len(tasks) * [RefusalError(503, message, "the same request again", {**RETRY_AFTER})]
+            outcomes = len(tasks) * [
+                RefusalError(503, message, "the same request, sent again", {**RETRY_AFTER})
+            ]
         except Exception as error:  # the clients must not wait for ever
             log.error("%s failed: %s", type(tasks[0]).__name__, type(error).__name__)
             outcomes = len(tasks) * [RefusalError(500, "The answer could not be computed.", SERVER_FAULT)]
@@ -187,8 +191,8 @@ class WorkerPool:
                     await self._lost.wait()
 
     async def check(self) -> None:
-        """Replaces workers that were lost, and opens the current release if another one is served. If it
-        cannot be opened, the other release is served on, and `problem` and the log say why."""
+        """Replaces workers that were lost, and opens the current release if another one is served. If the
+        current release cannot be opened, the other one is still served, and `problem` and the log say why."""
         self._drop_ended()
         lost = await _problem_of(self._replace_lost())
         current = await _problem_of(self._open_current())
@@ -248,8 +252,8 @@ class WorkerPool:
         )
 
     def _serve(self, release: ServedRelease, workers: list[Worker]) -> None:
-        """Lets new workers answer from now on. Busy workers of another release are stopped when they have
-        answered."""
+        """Lets the new workers answer requests from now on. Busy workers of another release are stopped when
+        they have answered."""
         if self.release != release:
             log.info("release %s is served by %d workers", release.id, len(workers))
             for worker in self._idle:

@@ -1,4 +1,5 @@
-"""Why a request is not answered, as JSON: what was found, and what was expected."""
+"""Errors for requests that are refused. The client gets them as JSON: what was found, and what was
+expected."""
 
 from __future__ import annotations
 
@@ -25,5 +26,7 @@ class RefusalError(Exception):
 
 
 def overloaded(error: str) -> RefusalError:
-    """Returns the refusal of a request that the same client may repeat in a moment."""
-    return RefusalError(503, error, "fewer requests at the same time; repeat this one later", {**RETRY_AFTER})
+    """Returns the error for a request that the client may repeat in a moment."""
+    return RefusalError(
+        503, error, "fewer requests at the same time. Repeat this request later", {**RETRY_AFTER}
+    )

@@ -19,8 +19,9 @@ BACKLOG = 256
 
 
 def serve(lake: Lake, settings: Settings, host: str, port: int, report: Callable[[str], None]) -> None:
-    """Answers requests at `host` and `port` until the process gets SIGTERM or SIGINT. Then answers those that
-    were begun, and returns. `report` is called with the server's address when it accepts requests.
+    """Answers requests at `host` and `port` until the process gets SIGTERM or SIGINT. Then answers the
+    requests that have begun, and returns. `report` is called with the server's address when it accepts
+    requests.
 
     The port 0 stands for any free port. Raises UsageError if the server must not or cannot listen there.
     """
@@ -60,13 +61,13 @@ class _Server(uvicorn.Server):
 
 
 def check_host(host: str, has_token: bool) -> None:
-    """Raises UsageError if everybody who reaches this machine could use the server."""
+    """Raises UsageError if everybody who can reach this machine could use the server."""
     if not has_token and not is_loopback(host):
         raise UsageError(
-            f"--host {host} is not a loopback address, and the setting serve.token is empty. Everybody who "
-            "reaches this machine could use the server.",
+            f"--host {host} is not a loopback address, and the setting serve.token is empty. Everybody "
+            "who can reach this machine could use the server.",
             'Set a token: export TITLER_SERVE__TOKEN="$(openssl rand -hex 32)"\n'
-            "Or serve this machine alone: titler serve",
+            "Or serve only this machine: titler serve",
         )
 
 
@@ -78,7 +79,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UsageError(
-            f"The server cannot listen at {host}, port {port}: {reason}.",
+            f"The server cannot listen on {host}, port {port}: {reason}.",
             "Give another address or port: titler serve --host 127.0.0.1 --port 8001",
         ) from None
 

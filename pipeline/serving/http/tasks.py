@@ -1,4 +1,4 @@
-"""What a worker process is asked, and how it computes the answer from its release."""
+"""The tasks that worker processes get, and the functions that compute the answers from a release."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ MAX_SEARCHES_TOGETHER = 16
 
 @dataclass(frozen=True)
 class TitleTask:
-    """Titles for bodies. None stands for a missing body."""
+    """A task: predict titles for these bodies. None stands for a missing body."""
 
     bodies: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
 class SimilarTask:
-    """The similar issues of an issue or a text, at most `neighbours` per list."""
+    """A task: find the similar issues of an issue or a text, at most `neighbours` per list."""
 
     query: SimilarQuery
     neighbours: int
@@ -49,7 +49,7 @@ class SimilarTask:
 
 @dataclass(frozen=True)
 class IssueTask:
-    """What the release has stored about the issue with this URL."""
+    """A task: return what the release has stored about the issue with this URL."""
 
     url: str
 
@@ -58,9 +58,9 @@ Task = TitleTask | SimilarTask | IssueTask
 
 
 def can_be_joined(tasks: Sequence[Task]) -> bool:
-    """Returns whether the tasks of several requests may be computed together: tasks for titles, or tasks for
-    equally many similar issues of all repositories. They must be few and have short texts, because the
-    timeout of one request is the time for all of them."""
+    """Returns whether the tasks of several requests may be computed together. All must be tasks for titles,
+    or all must search all repositories for the same number of similar issues. They must also be few and have
+    short texts, because together they must finish within the timeout of one request."""
     if all(isinstance(task, TitleTask) for task in tasks):
         bodies = [body or "" for task in tasks if isinstance(task, TitleTask) for body in task.bodies]
         return len(bodies) <= MAX_BODIES_TOGETHER and sum(map(len, bodies)) <= MAX_CHARACTERS_TOGETHER
@@ -89,11 +89,13 @@ class Reply:
 
 
 def replies_to(opened: OpenRelease, tasks: Sequence[Task]) -> list[Reply]:
-    """Returns the answers of an open release to one task, or to several that can be joined. Raises nothing.
+    """Returns the answers of an open release to one task, or to several tasks that can be computed together.
+    Raises no errors.
 
     A fault of the server is answered with the status 500, and logged without the text of the task. If tasks
-    cannot be computed together, each is computed alone, so that a fault reaches only the request that has
-    it."""
+    cannot be computed together, each is computed alone, so that an error affects only the request that causes
+    it.
+    """
     try:
         return _compute(opened, tasks)
     except Exception as error:
@@ -179,5 +181,5 @@ def _unknown_issue(opened: OpenRelease, url: str) -> RefusalError:
     return RefusalError(
         404,
         f"The index of release {opened.release.name} has no issue {url}.",
-        "an issue of the release, whose text has a word of the model's vocabulary",
+        "an issue of the release whose text has at least one word of the model's vocabulary",
     )

@@ -60,7 +60,7 @@ class Worker:
         other_end.close()
 
     def wait_until_open(self) -> None:
-        """Raises TitlerError if the release cannot be opened."""
+        """Waits until the process has opened the release. Raises TitlerError if it cannot be opened."""
         try:
             if not self._connection.poll(OPENING_TIMEOUT):
                 raise LakeError(f"Release {self.release_id} was not open after {OPENING_TIMEOUT} s.")
@@ -71,9 +71,9 @@ class Worker:
             raise LakeError(opened.message)
 
     def run(self, tasks: Sequence[Task], timeout: float) -> list[Reply]:
-        """Returns the answers to one task, or to several that can be joined. Raises TimeoutError if there are
-        none after `timeout` seconds, and WorkerLostError if the process has ended. After both, the worker
-        cannot be used any more."""
+        """Returns the answers to one task, or to several tasks that can be computed together. Raises
+        TimeoutError if there are none after `timeout` seconds, and WorkerLostError if the process has ended.
+        After either error, the worker cannot be used any more."""
         try:
             self._connection.send(tasks)
             is_answered = self._connection.poll(timeout)
@@ -120,8 +120,9 @@ def serve_release(connection: Connection, lake: Lake, settings: Settings, releas
 
 
 def open_completely(release: Pinned, settings: Settings) -> OpenRelease:
-    """Returns an open release of which every file of the index was checked, so that it can answer at once.
-    Raises TitlerError if the release does not exist, or if a file is missing or damaged."""
+    """Opens a release, and checks every file of its index now, so that the first query need not wait for it.
+    Returns the open release. Raises TitlerError if the release does not exist, or if a file is missing or
+    damaged."""
     release.require_open()
     opened = OpenRelease(release, settings)
     if SEGMENTS.name in release.members:

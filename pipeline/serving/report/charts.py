@@ -14,7 +14,7 @@ LEVELS = 4
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a chart, in units of its view box. `radius` is that of its circle."""
+    """A point of a chart, in units of its view box. `radius` is the radius of its circle."""
 
     x: float
     y: float
@@ -62,9 +62,9 @@ def curve_points(curve: Sequence[CurvePoint]) -> list[Point]:
 
 @dataclass(frozen=True)
 class DriftLine:
-    """The line of a figure over the last days. `lines` has one list of points per run of days that have the
-    figure. `earlier` is the y of the median of the release before, and `low` and `high` are the lowest and
-    the highest value."""
+    """The chart line of one figure over the last days. `lines` has one list of points for each run of
+    consecutive days that have the figure. `earlier` is the y coordinate of the median of the previous
+    release. `low` and `high` are the lowest and the highest value."""
 
     lines: tuple[tuple[Point, ...], ...]
     new_points: tuple[Point, ...]
@@ -74,8 +74,8 @@ class DriftLine:
 
 
 def drift_line(figure: Drift) -> DriftLine:
-    """Returns the line of a figure. A figure that never changes is a line in the middle, and one that hardly
-    changes stays near the middle."""
+    """Returns the chart line of a figure. A figure that never changes is a line in the middle, and a figure
+    that hardly changes stays near the middle."""
     present = [value for value in figure.values if value is not None]
     if figure.earlier is not None:
         present.append(figure.earlier)

@@ -1,4 +1,4 @@
-"""What a report says about the checks that a release passed before its publication."""
+"""Collects what a report shows about the checks that a release passed before its publication."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def publication_checks(
     evaluation: Mapping[str, Any] | None,
     collapsed_days: int,
 ) -> tuple[Check, ...]:
-    """Returns the checks of a release. `record` is its record, `previous` that of the release before, `index`
-    the figures of its index, and `evaluation` those of its model. The thresholds are those of `settings`."""
+    """Returns the checks of a release. `record` is the record of the release, and `previous` is the record of
+    the previous release. `index` has the figures of the index, and `evaluation` has the scores of the model.
+    The thresholds are taken from `settings`."""
     return (
         _collapsed_days(record, collapsed_days),
         *_index_recall(settings, index),
@@ -76,7 +77,7 @@ def _share_without_title(settings: Settings, record: Record, previous: Record | 
         return Check(
             name, f"{share:.1%}", threshold, "not compared", "There is no earlier share to compare with."
         )
-    remark = f"It was {earlier:.1%} in the release before. Setting release.max_abstained_rise."
+    remark = f"Previous release: {earlier:.1%}. Setting release.max_abstained_rise."
     if share - earlier <= allowed:
         return Check(name, f"{share:.1%}", threshold, "passed", remark)
     # The same field also has who accepted titles below the floor. Only the other entries are about the rise.
@@ -100,12 +101,12 @@ def _marked_duplicates(settings: Settings, record: Record, previous: Record | No
         return Check(name, figure, threshold, "accepted", f"{fall['because']} ({fall['by']})")
     if earlier is None:
         return Check(name, figure, threshold, "not compared", "There is no earlier figure to compare with.")
-    remark = f"It was {earlier['recall_at_10']:.1%} of {earlier['pairs']:,} pairs in the release before."
+    remark = f"Previous release: {earlier['recall_at_10']:.1%} of {earlier['pairs']:,} pairs."
     if min(marked["pairs"], earlier["pairs"]) < minimum:
         explanation = f"At least {minimum:,} pairs are needed to judge a fall (setting release.min_marks)."
         return Check(name, figure, threshold, "not compared", f"{remark} {explanation}")
     if marked.get("repositories") != earlier.get("repositories"):
-        explanation = "It was measured on other repositories, so the two cannot be compared."
+        explanation = "The two releases were measured on different repositories, so they cannot be compared."
         return Check(name, figure, threshold, "not compared", f"{remark} {explanation}")
     shares = ((earlier["recall_at_10"], earlier["pairs"]), (marked["recall_at_10"], marked["pairs"]))
     outcome: Outcome = "passed" if smallest_fall(*shares) <= 0 else "failed"
@@ -118,22 +119,21 @@ def _titles_and_floor(
     if not evaluation or "lead_rougeL" not in evaluation:
         return []
     margin = settings.model.floor_margin
-    figure = f"ROUGE-L {evaluation['rougeL']:.1f}"
-    threshold = f"{evaluation['lead_rougeL']:.1f} (the body's first words) and {margin:g} more"
+    name, figure = "Titles compared with the body's first words", f"ROUGE-L {evaluation['rougeL']:.1f}"
+    threshold = f"{evaluation['lead_rougeL']:.1f} (the body's first words) plus {margin:g}"
     if withheld := record.get(WITHHELD):
-        return [
-            Check(
-                "Titles and their floor", figure, threshold, "failed", f"The titles are withheld: {withheld}."
-            )
-        ]
+        return [Check(name, figure, threshold, "failed", f"The titles are withheld: {withheld}.")]
     accepted = [
         f"{entry['because']} ({entry['by']})"
         for entry in json.loads(record.get(ACCEPTED) or "[]")
         if "have no title" not in entry["titles"]
     ]
     if accepted:
-        return [Check("Titles and their floor", figure, threshold, "accepted", " ".join(accepted))]
+        return [Check(name, figure, threshold, "accepted", " ".join(accepted))]
     if floor_shortfall(evaluation, margin):
-        shown = "The titles are shown: an earlier version of Titler or another margin decided that."
-        return [Check("Titles and their floor", figure, threshold, "failed", shown)]
-    return [Check("Titles and their floor", figure, threshold, "passed", "Setting model.floor_margin.")]
+        shown = (
+            "The titles are shown, because an earlier version of Titler decided so, or the margin was lower "
+            "then."
+        )
+        return [Check(name, figure, threshold, "failed", shown)]
+    return [Check(name, figure, threshold, "passed", "Setting model.floor_margin.")]

@@ -22,9 +22,10 @@ def find_clusters(pairs: Sequence[Mapping[str, Any]], cluster_probability: float
     """Returns the clusters that these pairs form, the largest first.
 
     `pairs` are rows of the table duplicate_pairs_v1, each with its `source_day`. An issue joins the cluster
-    of the oldest issue that it duplicates with `cluster_probability`, if it has half of this probability with
-    the oldest issue of that cluster. The rule is that of sql/views/duplicate_clusters.sql. A cluster lacks
-    issues that are linked by other pairs only.
+    of the oldest issue that it duplicates with a probability of at least `cluster_probability`. But its
+    probability with the oldest issue of that cluster must be at least half of this value. The rule is the
+    same as in sql/views/duplicate_clusters.sql. If an issue is linked to a cluster only by pairs that are not
+    in `pairs`, the cluster lacks this issue.
     """
     probabilities = {(row["issue_id"], row["similar_issue_id"]): row["probability"] for row in pairs}
     links: dict[int, _Link] = {}

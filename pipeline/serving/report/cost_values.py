@@ -1,4 +1,4 @@
-"""The time and the cost of a release: what each verb has used, and what BigQuery has billed."""
+"""The time and the cost of a release: what each verb (command) has used, and what BigQuery has billed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ among them, because it writes the report before it ends."""
 
 
 def verb_usages(release: Pinned) -> tuple[VerbUsage, ...]:
-    """Returns what the verbs of a release have used. A verb whose usage was not measured is left out, such as
-    those of a release that an earlier version of Titler made."""
+    """Returns the time and the memory that each verb (command) of a release has used. Verbs whose usage was
+    not measured are left out, such as all verbs of a release that an earlier version of Titler made."""
     usages = ((verb, release.members.usage(table)) for verb, table in TABLE_OF_VERB.items())
     return tuple(VerbUsage(verb, usage) for verb, usage in usages if usage)
 
 
 def extraction_cost(release: Pinned, previous: Pinned | None) -> ExtractionCost | None:
     """Returns what BigQuery billed for the extraction of the days that are new in a release, or that were
-    extracted again since the release before. `previous` is that release, or None if there is none.
+    extracted again since the previous release. `previous` is that release, or None if there is none.
 
-    Returns None if no such day was extracted with BigQuery, or if the release before is no longer stored.
+    Returns None if no such day was extracted with BigQuery, or if the previous release is no longer stored.
     """
     if previous and not previous.is_open():
         return None

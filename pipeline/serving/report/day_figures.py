@@ -1,4 +1,5 @@
-"""Figures of the issues and the titles of a day, from which a report shows whether they drift.
+"""Figures of the issues and the titles of a day. With them, a report shows whether issues or titles drift
+(change over time).
 
 The figures of the last days are stored with a release, in the file day_figures.json. The report of the next
 release takes them from there, so it reads the rows of new days only.
@@ -36,7 +37,7 @@ PADDING_ID, UNKNOWN_ID = 0, 1
 @dataclass(frozen=True)
 class DayFigures:
     """Figures of a day. `issues_batch` and `titles_batch` are the ids of the batches that were measured. A
-    share is None if there is nothing that it is a share of."""
+    share is None if its denominator is 0."""
 
     day: str
     issues_batch: str
@@ -93,7 +94,7 @@ def stored_figures(release: Pinned | None) -> list[DayFigures]:
 
 
 def to_json(figures: Sequence[DayFigures]) -> dict[str, Any]:
-    """Returns the content of the note."""
+    """Returns the figures as the content of the note DAY_FIGURES."""
     return {"days": [asdict(day) for day in figures]}
 
 
@@ -102,8 +103,9 @@ def figures_of_last_days(
 ) -> list[DayFigures]:
     """Returns the figures of the last days of a release, at most DAYS, in order.
 
-    `rows` reads the rows of the release, and `stored` are figures that are in the lake already. A day whose
-    batches are the same has the same figures. The rows of the others are read, of at most NEW_DAYS days.
+    `rows` reads the rows of the release, and `stored` are figures that are in the lake already. They are used
+    for every day whose batches are the same. Rows are read only for other days, and only for the last
+    NEW_DAYS days.
     """
     measured = {(day.day, day.issues_batch, day.titles_batch): day for day in stored}
     issues = release.members[ISSUES.name][-DAYS:]
@@ -202,10 +204,11 @@ SHOWN: tuple[tuple[str, str, str, Unit], ...] = (
 
 
 def drift(figures: Sequence[DayFigures], earlier: Sequence[DayFigures]) -> tuple[Drift, ...]:
-    """Returns how the figures of a release's last days compare with those of the release before.
+    """Returns how the figures of a release's last days compare with those of the previous release.
 
-    `figures` are those of this release, `earlier` those that are stored with the release before. A day is new
-    if its figures are not the same there. Without an earlier release, all days count as new.
+    `figures` are the figures of this release. `earlier` are the figures that are stored with the previous
+    release. A day is new if `earlier` does not have the same figures for it. Without an earlier release, all
+    days count as new.
     """
     earlier_days = set(earlier)
     is_new = tuple(day not in earlier_days for day in figures)

@@ -2,7 +2,7 @@
 
 Every text is escaped, isolated from the direction of the text around it (<bdi>), and cut to a length.
 Characters that are invisible, or that change the order of the characters after them, are replaced by their
-code, such as U+202E. An address becomes a link only if it is one of https://github.com.
+code, such as U+202E. An address becomes a link only if it is an address at https://github.com.
 """
 
 from __future__ import annotations

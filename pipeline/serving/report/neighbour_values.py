@@ -1,4 +1,4 @@
-"""What a report says about the similar issues of a release."""
+"""Collects what a report shows about the similar issues of a release."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) ->
 
 
 def curve_point(point: Mapping[str, Any]) -> CurvePoint:
-    """Returns a bin of the reliability curve of an ordering (`duplicate_calibration.reliability`)."""
+    """Converts a bin of the reliability curve of an ordering, which `duplicate_calibration.reliability`
+    computed, to a point of the report."""
     return CurvePoint(point["probability"], point["marked"], point["pairs"])
 
 

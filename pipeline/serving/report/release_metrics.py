@@ -16,14 +16,15 @@ METRIC_OF_FIGURE: Mapping[str, str] = {
     "Issues without a title": "release/abstained",
     "Marked duplicates that are listed": "release/marked_recall_at_10",
 }
-"""The metric of each figure that a report compares with the release before."""
+"""The metric of each figure that a report compares with the previous release."""
 
 
 def release_metrics(values: ReleaseValues) -> dict[str, float]:
-    """Returns the figures of a release, and what its verbs have used, by the name of the metric.
+    """Returns the figures of a release, and the time and memory that its verbs (commands) have used, by the
+    name of the metric.
 
-    Figures have the group `release`, and what the verbs used has the group `usage`, such as
-    usage/predict_seconds. Shares are 0 to 1, times are in seconds and memory is in MiB.
+    The names of figures begin with `release/`. The names of times, memory and billed bytes begin with
+    `usage/`, such as usage/predict_seconds. Shares are 0 to 1, times are in seconds and memory is in MiB.
     """
     figures = {
         METRIC_OF_FIGURE[row.name]: float(row.value)
@@ -39,6 +40,6 @@ def release_metrics(values: ReleaseValues) -> dict[str, float]:
 
 
 def release_parameters(values: ReleaseValues) -> dict[str, str]:
-    """Returns what the plan of a release has fixed, as the parameters of its run in MLflow: the model and the
-    days."""
+    """Returns the parameters of a release's run in MLflow: the model and the days, as the plan of the release
+    records them."""
     return {"model": values.model, "first_day": values.first_day, "last_day": values.last_day}

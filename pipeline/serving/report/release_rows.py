@@ -10,7 +10,8 @@ from pipeline.lake.pinned import Pinned
 
 
 class ReleaseRows:
-    """The rows of a release that has at least one day. Only the rows of its last day stay in memory."""
+    """Reads the rows of a release, which must have at least one day. Only the rows of the last day stay in
+    memory."""
 
     def __init__(self, release: Pinned) -> None:
         self._release = release

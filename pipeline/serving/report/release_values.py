@@ -1,7 +1,7 @@
 """Collects the values of a report about a release from the lake.
 
-The figures come from records and manifests. Rows are read of the last days only, so the cost of a report does
-not depend on how long the history of a release is.
+The figures come from records and manifests. Rows are read only of the last days, so the cost of a report does
+not depend on the length of the release's history.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ EXAMPLES = 5
 def collect_values(settings: Settings, release: Pinned) -> tuple[ReleaseValues, list[DayFigures]]:
     """Returns the values of a report about a release, and the figures of its last days.
 
-    The thresholds of the checks are those of `settings`. Raises UsageError if the release does not exist or
+    The thresholds of the checks are taken from `settings`. Raises UsageError if the release does not exist or
     was never published, and LakeError if a file is missing or damaged.
     """
     release.require_open()
@@ -61,7 +61,7 @@ def collect_values(settings: Settings, release: Pinned) -> tuple[ReleaseValues, 
     if record is None:
         raise UsageError(
             f"Release {release.name} was never published, so there is no report about it.",
-            f"Publish it: titler publish --release {release.name}",
+            f"Publish the release: titler publish --release {release.name}",
         )
     base = release.base
     previous = base.notes[RECORD] if base else None
@@ -103,7 +103,7 @@ def _comparisons(
     figures: Sequence[DayFigures],
     earlier: Sequence[DayFigures],
 ) -> tuple[Comparison, ...]:
-    """Returns the figures of a release beside those of the release before."""
+    """Returns the figures of a release beside those of the previous release."""
     previous_values = previous or {}
     rows = [
         Comparison("Source days", "count", record["days"], previous_values.get("days")),
@@ -152,7 +152,7 @@ def _comparisons(
 
 
 def _changed_days(release: Pinned, base: Pinned) -> ChangedDays | None:
-    """Returns which days differ from those of the release before, or None if that is no longer stored."""
+    """Returns which days differ from those of the previous release, or None if that is no longer stored."""
     if not base.is_open():
         return None
     content = {day.day: day.content for day in release.plan.days}

@@ -1,4 +1,4 @@
-"""What a report says about the source days of a release: their verdicts and their hours."""
+"""Collects what a report shows about the source days of a release: their verdicts and their hours."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def source_health(batches: Sequence[Manifest]) -> SourceHealth | None:
 
 
 def source_day(day: str, figures: Mapping[str, Any]) -> SourceDay:
-    """Returns a source day from the figures of its batch. Batches of earlier versions of Titler lack some."""
+    """Returns a source day from the figures of its batch. Batches of earlier versions of Titler lack some of
+    these figures."""
     missing = set(figures.get("hours_missing") or ())
     unreadable = set(figures.get("hours_unreadable") or ())
     events = list(figures.get("events_per_hour") or ())

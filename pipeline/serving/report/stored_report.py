@@ -1,5 +1,5 @@
-"""Writes the report about a release into the lake, beside the release's record. `titler collect` removes it
-with the release."""
+"""Writes the report about a release into the lake, beside the release's record. `titler collect` removes the
+report with the release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says about the titles of a release."""
+"""Collects what a report shows about the titles of a release."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def title_quality(
     release: Pinned, rows: ReleaseRows, record: Mapping[str, Any], evaluation: Mapping[str, Any] | None
 ) -> TitleQuality | None:
     """Returns how good the titles of a release are: the scores of its model, and samples of the last day that
-    has titles. Reads the titles and the issues of this day. Returns None if there is neither."""
+    has titles. Reads the titles and the issues of this day. Returns None if the release has neither scores
+    nor samples."""
     calibration = json.loads(record.get("calibration") or "{}")
     batches = [batch for batch in release.members[TITLE_PREDICTIONS.name] if batch.rows]
     if not batches and not evaluation:
@@ -57,7 +58,8 @@ def title_quality(
 
 
 def scores_of(evaluation: Mapping[str, Any]) -> tuple[Score, ...]:
-    """Returns the scores of a model beside their floors. `evaluation` are the figures of its evaluation."""
+    """Returns the scores of a model, each with its floor. `evaluation` are the figures of the model's
+    evaluation."""
     retrieval = evaluation.get("retrieval", {})
     of_titles = [
         Score(title, explanation, evaluation[name], evaluation.get(f"lead_{name}"), FIRST_WORDS, best)

@@ -20,7 +20,7 @@ Unit = Literal["count", "share", "decimal", "score", "characters", "bytes", "sec
 
 @dataclass(frozen=True)
 class Comparison:
-    """A value of a release beside that of the release before."""
+    """A value of a release, beside the same value of the previous release."""
 
     name: str
     unit: Unit
@@ -37,7 +37,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class StoredTable:
-    """The size of a table of a release. `new_batches` were written after the release before was published;
+    """The size of a table of a release. `new_batches` were written after the previous release was published;
     None if that time is unknown."""
 
     name: str
@@ -49,8 +49,7 @@ class StoredTable:
 
 @dataclass(frozen=True)
 class ChangedDays:
-    """How many source days a release has that the release before did not have, has with other content, or no
-    longer has."""
+    """The numbers of source days that were added, changed or removed since the previous release."""
 
     added: int
     changed: int
@@ -82,8 +81,8 @@ class SourceDay:
 
 @dataclass(frozen=True)
 class SourceHealth:
-    """The source days of a release. `days` are the latest ones. `earlier_incomplete` are the latest of the
-    incomplete days before them, of which there are `earlier_incomplete_days`."""
+    """The source days of a release. `days` are the latest ones. Before these days, there are
+    `earlier_incomplete_days` incomplete days; `earlier_incomplete` are the latest of them."""
 
     verdicts: tuple[tuple[str, int], ...]
     """number of days of the release per verdict"""
@@ -149,7 +148,7 @@ class TitleSample:
 
 @dataclass(frozen=True)
 class SampleGroup:
-    """Some predicted titles that were chosen in the same way."""
+    """A group of sample titles that were chosen by the same rule, such as the best titles."""
 
     name: str
     explanation: str
@@ -200,7 +199,7 @@ class Neighbourhood:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The similar issues of a release. The clusters are those that an issue joined from `first_day` to
+    """The similar issues of a release. `clusters` are the clusters that an issue joined from `first_day` to
     `last_day`."""
 
     first_day: str
@@ -215,8 +214,8 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Drift:
-    """A figure of the last days. `new` is the median of the days that are new in this release, `earlier` that
-    of the last days of the release before. Days with `is_new` are new."""
+    """A figure of the last days. `new` is the median of the days that are new in this release. `earlier` is
+    the median of the last days of the previous release. Days with `is_new` are new."""
 
     name: str
     explanation: str
@@ -230,7 +229,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class VerbUsage:
-    """The time and the memory that a verb used for a release, when it last ran."""
+    """The time and the memory that a verb (a `titler` command) used for a release, when it last ran."""
 
     verb: str
     usage: Usage
@@ -248,8 +247,8 @@ class ExtractionCost:
 
 @dataclass(frozen=True)
 class ReleaseValues:
-    """All values of a report about a release. `published_at` is in UTC. `previous` is the name of the release
-    before, if its record is still in the lake."""
+    """All values of a report about a release. `published_at` is in UTC. `previous` is the name of the
+    previous release, if its record is still in the lake."""
 
     release_id: str
     published_at: str

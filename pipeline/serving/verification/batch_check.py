@@ -78,17 +78,17 @@ def _check_manifest(lake: Lake, batch: NeededBatch, manifest: Manifest) -> None:
     digests = {file.name: file.content_sha256 for file in manifest.files}
     fault = ""
     if manifest.digest != content_digest(manifest.table, manifest.partition, digests):
-        fault = "its digest is not that of its files"
+        fault = "its digest differs from the digest of its files"
     elif manifest.key != fingerprint(
         manifest.table, manifest.partition, manifest.inputs, manifest.parameters
     ):
-        fault = "its key is not that of its inputs and parameters"
+        fault = "its key differs from the key of its inputs and parameters"
     elif manifest.rows != sum(file.rows for file in manifest.files):
-        fault = "its number of rows is not that of its files"
+        fault = "its number of rows differs from the number of rows in its files"
     elif batch.listed is not None and manifest != batch.listed:
         fault = "it differs from the entry in the list of members"
     elif batch.digests - {manifest.digest}:
-        fault = "its digest is not the one that a plan has recorded"
+        fault = "its digest differs from the digest that a plan has recorded"
     if fault:
         raise LakeError(
             f"The file {lake.path(batch.folder)}/manifest.json is damaged: {fault}.",

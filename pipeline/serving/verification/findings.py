@@ -1,4 +1,4 @@
-"""What a verification finds, and what it has read."""
+"""The results of a verification: what is damaged, and what was read."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Damage:
 
 
 class Findings:
-    """The damages of a verification, each once."""
+    """Collects the damages that a verification finds, without repetitions."""
 
     def __init__(self) -> None:
         self._damages: dict[str, Damage] = {}
 
     def add(self, error: TitlerError, used_by: str, remedy: str = "") -> None:
-        """Adds what an error says. `remedy` replaces the hint of the error."""
+        """Adds the damage that an error describes. `remedy`, if given, replaces the hint of the error."""
         damage = self._damages.setdefault(error.message, Damage(error.message, remedy or error.hint))
         damage.used_by.add(used_by)
 
@@ -41,5 +41,5 @@ class Findings:
             return None
 
     def sorted(self) -> list[Damage]:
-        """Returns the damages in the order of their texts."""
+        """Returns the damages, sorted by their messages."""
         return [self._damages[problem] for problem in sorted(self._damages)]

@@ -1,4 +1,4 @@
-"""Which batches the releases, models and source days of a lake need, as their lists say."""
+"""Determines which batches the releases, models and source days of a lake need."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ DAY_TABLES = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TOKENS.name
 
 @dataclass
 class NeededBatch:
-    """A batch that must be intact. `used_by` names what needs it. `listed` is its manifest as a list of
-    members has it, or None. `digests` are the digests that plans have recorded."""
+    """A batch that must be intact. `used_by` are the releases, models and days that need it. `listed` is its
+    manifest in a list of members, or None. `digests` are the digests that plans have recorded."""
 
     folder: str
     used_by: set[str] = field(default_factory=set)
@@ -52,7 +52,7 @@ class NeededBatch:
 
 
 class NeededBatches:
-    """Collects the batches that releases, models and days need. What cannot be read is a finding."""
+    """Collects the batches that releases, models and days need. If a list cannot be read, adds a finding."""
 
     def __init__(self, lake: Lake, findings: Findings) -> None:
         self._lake = lake

@@ -31,8 +31,8 @@ _OF_EARLIER_RELEASES = (
 def batch_remedy(folder: str, used_by: Collection[str], current: str | None, last_day: str) -> str:
     """Returns the commands after which no current release or model needs a damaged batch any more.
 
-    `folder` is the folder of the batch, `used_by` names what needs it, `last_day` is the last day of the
-    lake, and `current` is the name of the current release.
+    `folder` is the folder of the batch, `used_by` are the releases, models and days that need it, `last_day`
+    is the last day of the lake, and `current` is the name of the current release.
     """
     table, _, partition = folder.partition("/")
     of_day = table in (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, QUARANTINE, TOKENS.name)

@@ -21,8 +21,8 @@ from pipeline.tracking import open_tracking
 
 
 def check_tracking(lake: Lake, settings: Settings) -> None:
-    """Raises LakeError if MLflow has lost the champion of the current release, and TitlerError if it does not
-    answer."""
+    """Raises LakeError if MLflow has lost the champion of the current release, and TitlerError if MLflow does
+    not answer."""
     release_id = current_release_id(lake)
     if release_id is not None:
         known_champion(open_tracking(settings, lake), Pinned(lake, "releases", release_id))
@@ -101,7 +101,7 @@ def _check_views(lake: Lake, settings: Settings) -> None:
         raise LakeError(
             f"The views {', '.join(sorted(views))} of the warehouse {path} read files outside of the lake "
             f"{root}.",
-            "If another lake uses this warehouse, name another file: warehouse.path. Otherwise:\n"
+            "If another lake uses this warehouse, set warehouse.path to another file. Otherwise:\n"
             f"Delete the file {path}\n"
             f"Run: titler rollback {current_release_id(lake)}",
         )

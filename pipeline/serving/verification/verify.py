@@ -1,8 +1,8 @@
 """Reads everything that releases, models and source days need, and says what is damaged and what to type.
 
-Other commands check a file before they use it, but only those that they use, and a file that was checked and
-has kept its size, time and inode is not read again. A verification reads every file, so that it also finds
-what a failing disk has changed.
+Other commands check only the files that they use. They do not check a file again if its size, time and inode
+are the same as at the last check. A verification reads every file, so that it also finds files that a failing
+disk has changed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from pipeline.settings import Settings
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of a verification: the releases and models whose files were read, how many batches, files
-    and bytes they have, how many seconds reading took, what is damaged, and what could not be checked,
-    because a setting is empty."""
+    """The result of a verification: the releases and models whose files were read, their numbers of batches,
+    files and bytes, the seconds that reading took, and what is damaged. `unchecked` says what could not be
+    checked because a setting is empty."""
 
     releases: tuple[str, ...]
     models: tuple[str, ...]

@@ -50,13 +50,14 @@ def credentials_of(settings: Settings) -> Credentials:
             DOCTOR,
         ) from None
     except (ValueError, DefaultCredentialsError):  # the original message may quote secrets from the file
-        subject = (
-            f"warehouse.credentials_file = {settings.credentials_file} contains"
-            if settings.credentials_file
-            else "There are"
+        path = settings.credentials_file
+        message = (
+            f"warehouse.credentials_file = {path} contains no credentials for Google Cloud."
+            if path
+            else "There are no credentials for Google Cloud."
         )
         raise UsageError(
-            f"{subject} no credentials for Google Cloud.",
+            message,
             "Create credentials: gcloud auth application-default login; "
             "or set warehouse.credentials_file to a service account's JSON file.",
         ) from None

@@ -99,7 +99,7 @@ def refuse_timeline(day: date) -> None:
     """Raises SourceError for a day before 2015, because its events have no titles and bodies. The date
     decides, because reading the events would be billed."""
     if day < FIRST_DAY:
-        raise timeline_error(f"The events of {day} in {SOURCE_TABLES}{table_suffix(day)} have")
+        raise timeline_error(f"The events of {day} in {SOURCE_TABLES}{table_suffix(day)}")
 
 
 def column_names(schema: Iterable[bigquery.SchemaField]) -> set[str]:

@@ -50,7 +50,7 @@ def hold_lease(jobs: Jobs, purpose: Purpose) -> Iterator[None]:
         acquire(_acquire, jobs, address, token)
     except RetryError:
         raise WarehouseError(
-            f"Another process has held the lock to {purpose} a release for {TIMEOUT} seconds: "
+            f"The lock to {purpose} a release did not become free within {TIMEOUT} seconds: "
             f"{_holder(jobs, address)} holds the lease {address}.",
             f"If that process no longer runs, delete the lease: bq rm -f -t {address.replace('.', ':', 1)}; "
             "then run the same command again.",
@@ -74,7 +74,9 @@ def _acquire(jobs: Jobs, address: str, token: str) -> bool:
         address,
         schema=[
             bigquery.SchemaField(
-                "nothing", "STRING", description="never used: the table is a lock, without rows"
+                "nothing",
+                "STRING",
+                description="this column is never used, because the table is a lock and has no rows",
             )
         ],
     )

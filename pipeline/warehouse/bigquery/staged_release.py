@@ -45,8 +45,9 @@ class StagedTables:
     """A release that is prepared in two staging tables, before readers see it.
 
     Until the release is current, its queries read the staging tables instead of the tables `releases_v1` and
-    `release_members_v1`. The rows of `superseded_openings_v1` are replaced at once. Readers see no change,
-    because the rows of a release never change, and those of releases that readers see now are retained.
+    `release_members_v1`. The rows of `superseded_openings_v1` are replaced immediately. Readers see no
+    change, because the rows of a release never change, and those of releases that readers see now are
+    retained.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
     lost, another publication may write its rows into the staging tables. Such rows have another `stage_id`,

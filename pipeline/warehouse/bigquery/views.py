@@ -1,9 +1,9 @@
 """Creates the analysts' views and table functions in BigQuery. Replaces those whose SQL has changed.
 
 When a view or a function is replaced, BigQuery may forget that it is authorised to read the tables, unless
-its data set is authorised. So a view is not replaced if only its comments, layout or descriptions changed.
-Changed descriptions, of the view and of its columns, are updated separately, by a request that is free of
-charge.
+the data set of the view is authorised. So a view is not replaced if only its comments, layout or descriptions
+changed. Changed descriptions, of the view and of its columns, are updated separately, by a request that is
+free of charge.
 """
 
 from __future__ import annotations

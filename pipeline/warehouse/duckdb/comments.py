@@ -17,7 +17,8 @@ from pipeline.warehouse.view_columns import columns_of
 
 
 def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
-    """Writes the comments. Those of tables are from the contracts, and those of views from `sql/` as well."""
+    """Writes the comments of all tables, views and functions. The texts are from the contracts and, for views
+    and functions, also from `sql/`."""
     stored = {str(row[0]) for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     for name in sorted(WAREHOUSE_TABLES):
         table = contracts.TABLES[name]
@@ -35,7 +36,7 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
 def write_comments(
     connection: duckdb.DuckDBPyConnection, kind: str, name: str, prose: str | None, columns: Mapping[str, str]
 ) -> None:
-    """Comments on a table or a view, and on its columns. `kind` is TABLE or VIEW."""
+    """Writes the comments of a table or a view, and of its columns. `kind` is TABLE or VIEW."""
     if prose is not None:
         connection.execute(f"COMMENT ON {kind} {name} IS {quote(prose)}")
     for column, description in columns.items():

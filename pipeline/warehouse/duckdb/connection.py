@@ -16,7 +16,7 @@ from pipeline.warehouse.sql_parser import table_function
 
 def open_in_memory(memory_gib: float = 0) -> duckdb.DuckDBPyConnection:
     """Opens an in-memory database with the time zone UTC. Data that does not fit into `memory_gib` is written
-    to a temporary folder. 0 stands for DuckDB's default."""
+    to a temporary folder. The value 0 means DuckDB's default."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {quote(str(Path(tempfile.gettempdir()) / 'titler-duckdb'))}")
@@ -52,7 +52,7 @@ def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:
             "Close other programs that have this file open. If that does not help:\n"
             f"Delete the file {path}\n"
             "Then write it again from the lake: titler rollback RELEASE\n"
-            "RELEASE is the current release: titler status",
+            "RELEASE is the current release. To see its name: titler status",
         ) from None
     return connection
 

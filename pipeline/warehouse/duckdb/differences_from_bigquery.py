@@ -75,9 +75,9 @@ def scan_condition(sql: str) -> Translation:
 
 
 def merging_statement(sql: str, table: str) -> str:
-    """Returns a statement in DuckDB's dialect that makes the result of the SELECT in `sql` from its results
-    on parts of the rows, which are in `table`. It has the same QUALIFY and the same ORDER BY. These clauses
-    may use only columns of the result.
+    """Returns a statement in DuckDB's dialect that computes the result of the SELECT in `sql` from partial
+    results. `table` has these partial results: those of the SELECT on parts of the rows. The statement has
+    the same QUALIFY and ORDER BY as `sql`. These clauses may use only columns of the result.
     """
     tree = parse(sql)
     merging = exp.select("*").from_(table)

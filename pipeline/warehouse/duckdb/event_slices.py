@@ -1,8 +1,8 @@
 """Runs the extraction queries on slices of the table `events`, so that their memory is bounded.
 
-DuckDB computes up to VECTOR_ROWS rows together. For each of its JSON functions, an extraction query has a
-parsed copy of their payloads in memory. On an ordinary day, these rows have some megabytes, and the whole
-table is one slice. If they have more than SLICE_BYTES, the table is cut there.
+DuckDB computes up to VECTOR_ROWS rows together. For these rows, an extraction query holds one parsed copy of
+the payloads in memory for each of its JSON functions. On an ordinary day, these copies have some megabytes,
+and the whole table is one slice. If they would have more than SLICE_BYTES, a new slice begins.
 """
 
 from __future__ import annotations

@@ -369,7 +369,7 @@ def _repair_lines(file: _Lines, lines: npt.NDArray[np.int64]) -> Iterator[tuple[
             yield number, text, repaired, reason
             next_number = next(numbers, 0)
     if 2 * timeline_count * len(lines) > file.line_count * min(len(lines), MOST_EXAMINED):
-        raise timeline_error(f"Most events of {file.label} have")
+        raise timeline_error(f"Most events of {file.label}")
     if number != file.line_count and not file.rewritten:
         raise DamagedError(f"DuckDB read {file.line_count} lines, but the file has {number} lines")
 

@@ -1,4 +1,5 @@
-"""Lets the views of a DuckDB file read the lake's files after both were moved or copied.
+"""Corrects the views of a DuckDB file after the file and the lake were moved or copied, so that they read the
+lake's files in the new place.
 
 DuckDB resolves a relative path against the folder of the program that reads the view, not against the folder
 of the file. So the views have absolute paths, and the file is written anew in another place.
@@ -28,9 +29,10 @@ SELECT view_name, NULL, comment FROM duckdb_views() WHERE NOT internal AND comme
 
 
 def outdated_views(path: Path, folder: Path) -> dict[str, str]:
-    """Returns the views of the DuckDB file at `path` that read Parquet files outside of the lake's folder
-    `folder`. Maps the name of each to the statement that lets it read the file of the same name below
-    `folder`. Raises TitlerError if the DuckDB file cannot be read."""
+    """Finds the views of the DuckDB file at `path` that read Parquet files outside of the lake's folder
+    `folder`. Returns a dict from the name of each view to the SQL statement that replaces the view: the new
+    view reads the files with the same names in `folder`. Raises TitlerError if the DuckDB file cannot be
+    read."""
     new_prefix = quote(f"{folder}/")[:-1]
     statements = {}
     with open_warehouse_file(path) as connection:
@@ -44,11 +46,12 @@ def outdated_views(path: Path, folder: Path) -> dict[str, str]:
 
 
 def move_views(path: Path, folder: Path) -> bool:
-    """Lets the views of the DuckDB file at `path` read the Parquet files below the lake's folder `folder`.
+    """Changes the views of the DuckDB file at `path` so that they read the Parquet files in the lake's folder
+    `folder`.
 
-    Writes a new file, which replaces the old one in one step. Returns False, and writes nothing, if they read
-    these files already. Raises TitlerError if one of the Parquet files cannot be read. The caller must hold
-    the publish lock.
+    Writes a new file, which replaces the old one in one step. Returns False, and writes nothing, if the views
+    read these files already. Raises TitlerError if one of the Parquet files cannot be read. The caller must
+    hold the publish lock.
     """
     statements, staged = outdated_views(path, folder), temporary_path(path)
     if not statements:  # another process has moved them

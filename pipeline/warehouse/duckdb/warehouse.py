@@ -144,8 +144,8 @@ class DuckDBWarehouse:
             file_lock.acquire()
         except Timeout:
             raise TitlerError(
-                f"Another process has held the lock to {purpose} a release for {LOCK_TIMEOUT} seconds: "
-                f"it holds the lock {lock}.",
+                f"The lock to {purpose} a release did not become free within {LOCK_TIMEOUT} seconds: "
+                f"another process holds the lock {lock}.",
                 f"Find the process (fuser {lock}), stop it if it hangs, then run the same command again.",
             ) from None
         try:
@@ -169,7 +169,7 @@ class DuckDBWarehouse:
         if not self.path.is_file():
             raise UsageError(
                 f"No release has been published in {self.path} yet.",
-                "Publish one: titler run --from DAY --to DAY",
+                "Publish a release: titler run --from DAY --to DAY",
             )
         with open_warehouse_file(self.path) as connection:
             return run_query(connection, query)
@@ -180,8 +180,9 @@ class DuckDBWarehouse:
         """Deletes copied Parquet files that are no longer needed. Returns 0, because no rows are deleted.
 
         A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Temporary
-        files of killed publications are also deleted. Keeps files that are less than ABANDONED_AFTER seconds
-        old, because a reader who opened an older warehouse file may need them, unless `at_once` is true.
+        files of killed publications are also deleted. Files that are less than ABANDONED_AFTER seconds old
+        are kept, because a reader who opened an older warehouse file may need them. If `at_once` is true,
+        these files are deleted, too.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):
@@ -230,7 +231,7 @@ def _extract(
     opened, timeline = connection.execute(_OPENED_ISSUES).fetchall()[0]
     connection.execute("DROP TABLE events")
     if 2 * timeline > opened:
-        raise timeline_error(f"Most opened issues of {day} have")
+        raise timeline_error(f"Most opened issues of {day}")
     total = sum(each.column("total")[0].as_py() for each in results["malformed"] if len(each))
     omitted = reader.omitted_malformed + total - len(malformed_events)
     malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)

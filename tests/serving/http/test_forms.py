@@ -71,8 +71,8 @@ ADDRESS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
         ({"text": "x", "repo": "b"}, "repo is not the name of a repository.", "OWNER/REPO"),
         (
             {"text": "x", "repo": "a/b", "everywhere": True},
-            "The request has repo and everywhere.",
-            "only one of them: each says where to search",
+            "The request has both repo and everywhere.",
+            "only one of repo and everywhere, because each of them says where to search",
         ),
         ({"text": "x", "k": 0}, "k: a number was found.", "a number greater than or equal to 1"),
         ({"text": "x", "since": 0}, "since: a number was found.", "a day, such as 2015-01-01"),

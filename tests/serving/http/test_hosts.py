@@ -45,5 +45,5 @@ def test_a_port_in_use_is_a_clear_error() -> None:
 
 
 def test_a_name_that_cannot_be_a_host_is_a_clear_error() -> None:
-    with pytest.raises(UsageError, match=r"The server cannot listen at a{64}, port 0: "):
+    with pytest.raises(UsageError, match=r"The server cannot listen on a{64}, port 0: "):
         listen("a" * 64, 0)

@@ -75,11 +75,11 @@ def test_marked_duplicates_are_compared_with_the_release_before() -> None:
 
 def test_titles_below_their_floor_are_withheld() -> None:
     evaluation = {"rougeL": 3.0, "lead_rougeL": 15.6}
-    name = "Titles and their floor"
+    name = "Titles compared with the body's first words"
     assert outcomes(evaluation=evaluation, titles_withheld="ROUGE-L 3")[name] == ("ROUGE-L 3.0", "failed")
     assert outcomes(evaluation={"rougeL": 31.4, "lead_rougeL": 15.6})[name] == ("ROUGE-L 31.4", "passed")
 
 
 def test_titles_below_their_floor_that_are_shown_fail() -> None:
     checks = outcomes(evaluation={"rougeL": 2.4, "lead_rougeL": 29.2})
-    assert checks["Titles and their floor"] == ("ROUGE-L 2.4", "failed")
+    assert checks["Titles compared with the body's first words"] == ("ROUGE-L 2.4", "failed")

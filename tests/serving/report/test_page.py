@@ -202,6 +202,6 @@ def test_the_cost_of_the_extraction_is_shown() -> None:
     text = Page(render(report_values())).text
     sentence = (
         "BigQuery billed 3.4 GiB ($0.02) for the extraction of 1 day. "
-        "Extractions that the release before has used already are not counted."
+        "Extractions that the previous release has used already are not counted."
     )
     assert sentence in text

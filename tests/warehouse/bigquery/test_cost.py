@@ -94,10 +94,11 @@ IN_LAKE = row(DAY, in_lake=True, lacks_marks=True, table_bytes=TABLE_BYTES)
         (
             False,
             IN_LAKE,
-            "cost: BigQuery would bill 0 B, $0.00 for 0 days; days already in the lake, which cost nothing: "
-            "1\n    2015-01-03  in the lake\n    1 day in the lake without duplicate marks, because an "
-            "earlier version of Titler extracted them. To see the price of adding them: "
-            "titler cost --day 2015-01-03 --again\n",
+            "cost: BigQuery would bill 0 B, $0.00 for 0 days; days already in the lake, which cost "
+            "nothing: 1\n"
+            "    2015-01-03  in the lake\n"
+            "    1 day in the lake without duplicate marks, because an earlier version of Titler "
+            "extracted them. To see the price of adding the marks: titler cost --day 2015-01-03 --again\n",
         ),
         (
             True,
@@ -155,7 +156,8 @@ def test_an_estimate_over_a_budget_says_so(
     assert (total, "".join(rest)) == ("cost: BigQuery would bill 150.0 GB, $0.85 for 2 days\n", refusal)
     assert first.endswith(f"; the table has {2 * sizes[0]}.0 GB\n")
     assert era == (
-        "    2015-01-01 to 2025-04-30 (all events): 2 days, 150.0 GB, $0.85; 365 such days cost $155.60\n"
+        "    2015-01-01 to 2025-04-30 (all events): 2 days, 150.0 GB, $0.85; 365 days of this era "
+        "cost $155.60\n"
     )
 
 

@@ -208,7 +208,7 @@ def test_the_lock_excludes_another_process_until_it_is_released(
         assert process.stdout is not None
         assert process.stdout.readline() == "locked\n"
         with (
-            pytest.raises(TitlerError, match=r"it holds the lock .*warehouse\.duckdb\.lock"),
+            pytest.raises(TitlerError, match=r"another process holds the lock .*warehouse\.duckdb\.lock"),
             DuckDBWarehouse(str(path)).exclusive_lock("publish"),
         ):
             pass
