@@ -1,9 +1,9 @@
 """Products of states and matrices of weights, in single precision or with 8 bits per number.
 
-With 8 bits, both are rounded: each column of the weights to 255 steps between its largest number and the
-opposite, and a state to 255 steps between its limits. The result has an error of about 1% of its usual size.
-This is the dynamic-range scheme of Jacob et al. 2018, "Quantization and Training of Neural Networks for
-Efficient Integer-Arithmetic-Only Inference", 2.1, with fixed limits, because states are between -1 and 1.
+With 8 bits, both are rounded: a column of weights to multiples of 1/127 of its largest number, and a state to
+multiples of 1/127 of its limit. A product is wrong by about 1% of its usual size. This is the scheme of Jacob
+et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+2.1, with the zero point 0. The limits are known, because states are between -1 and 1.
 """
 
 from __future__ import annotations
