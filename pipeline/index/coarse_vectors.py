@@ -25,7 +25,7 @@ _ROUNDING: Final = 4e-6
 """Largest error of a cosine in single precision, apart from the 8 bits."""
 ITEMS_PER_BLOCK: Final = 32_768
 """Number of items whose cosines with a few queries stay in a core's cache."""
-QUERIES_TOGETHER: Final = 16
+QUERIES_TOGETHER: Final = 32
 """Largest number of queries in a matrix product."""
 
 

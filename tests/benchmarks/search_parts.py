@@ -35,7 +35,7 @@ from pipeline.threads import use_one_thread
 from tests.benchmarks.serve import read_texts
 
 NEIGHBOURS = 10
-TOGETHER = (1, 4, 8, 16)
+TOGETHER = (1, 4, 16, 32)
 """Numbers of searches that are computed together."""
 
 

@@ -9,7 +9,7 @@ LAKE is a folder with a published release. `tests/benchmarks/night.py --folder D
 many issues as wanted. The requests have the texts of issues of the release's last days.
 
 The load generator is vegeta (tests/benchmarks/install_vegeta.sh), a program of its own. Each kind of request
-is sent twice: as many as the server answers, by 16 clients per worker, and then half as many per second,
+is sent twice: as many as the server answers, by 32 clients per worker, and then half as many per second,
 at a constant rate, whether or not the server keeps up.
 
 Processor time is that of all processes of the server. It hardly depends on other programs on the machine;
@@ -52,7 +52,7 @@ TEXTS_OF_MIXTURE = 5000
 MINUTE = 60.0
 MIXTURE = "all kinds in turns"
 START_TIMEOUT = 900
-CLIENTS_PER_WORKER = 16
+CLIENTS_PER_WORKER = 32
 """So that several requests wait, as they do at a busy server. Titles that wait are computed together, and
 searches, too."""
 MEMORY_EVERY = 2.0

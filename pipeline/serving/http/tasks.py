@@ -28,7 +28,7 @@ SERVER_FAULT = "nothing of the client: this is a fault of the server, whose log 
 MAX_BODIES_TOGETHER, MAX_CHARACTERS_TOGETHER = 16, 100_000
 """Largest number of bodies that are computed together if they come from several requests, and largest total
 length of their texts."""
-MAX_SEARCHES_TOGETHER = 16
+MAX_SEARCHES_TOGETHER = 32
 """Largest number of tasks for similar issues that are computed together. Their texts have the same limit."""
 
 
