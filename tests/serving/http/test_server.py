@@ -110,9 +110,9 @@ def wait_until(is_true: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def server(copied_lake: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
+@contextmanager
+def running_server(copied_lake: Settings, folder: Path) -> Iterator[Server]:
+    """Starts a server with one worker. Its log and its cache are in `folder`."""
     environment = {
         **os.environ,
         "TITLER_LAKE__ROOT": copied_lake.lake.root,
@@ -138,6 +138,12 @@ def server(copied_lake: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(copied_lake: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(copied_lake, tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 def test_a_title_is_the_answer_of_the_command_line(server: Server) -> None:
@@ -304,14 +310,19 @@ def test_a_release_that_cannot_be_opened_leaves_the_other_one_serving(server: Se
     wait_until(lambda: server.request("/ready")[1]["problem"] is None)
 
 
-def test_at_its_end_the_server_answers_what_was_begun_and_has_logged_no_text(server: Server) -> None:
-    with server.stopped_worker():
-        in_flight = in_background(lambda: server.request("/title", {"body": BODY}))
-        wait_until(lambda: server.metric("titler_workers_busy") == 1)
-        server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: not accepts_connections(server.port))
-    assert in_flight.result()[0] == 200
-    assert server.process.wait(DEADLINE) == 0
+def test_at_its_end_the_server_answers_what_was_begun_and_has_logged_no_text(
+    copied_lake: Settings, tmp_path: Path
+) -> None:
+    with running_server(copied_lake, tmp_path) as server:
+        assert server.request("/similar", {"text": BODY})[0] == 200
+        assert server.request("/title", {"body": [BODY]})[0] == 422
+        with server.stopped_worker():
+            in_flight = in_background(lambda: server.request("/title", {"body": BODY}))
+            wait_until(lambda: server.metric("titler_workers_busy") == 1)
+            server.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: not accepts_connections(server.port))
+        assert in_flight.result()[0] == 200
+        assert server.process.wait(DEADLINE) == 0
     log = server.log.read_text()
     assert "INFO pipeline.serving.http.gate: POST /title 200 " in log
     assert [word for word in ("Zanzibar", TOKEN, "Traceback") if word in log] == []
