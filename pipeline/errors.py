@@ -134,25 +134,25 @@ class Finding:
     advice: str = ""
 
 
-_DISK_ERRORS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EMFILE,
-    errno.EIO,
-)
+_RETRY = "then run the same command again."
+_DISK_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), f"Free disk space, {_RETRY}"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), f"Fix the permissions, {_RETRY}"),
+    errno.EFBIG: f"Raise the limit of a file's size (ulimit -f), {_RETRY}",
+    errno.EMFILE: f"Raise the limit of open files (ulimit -n), {_RETRY}",
+    errno.EIO: f"The disk may be failing. Check it, {_RETRY}",
+}
 
 
 def disk_error(error: BaseException) -> TitlerError | None:
     """Returns a TitlerError if `error` was caused by a disk that is full, read-only, failing or inaccessible.
     Otherwise returns None."""
-    if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
+    if not isinstance(error, OSError) or error.errno not in _DISK_ADVICE:
         return None
     place = f"{error.filename}: " if error.filename else ""
-    return TitlerError(
-        f"{place}{error.strerror}.",
-        "Free disk space or fix the permissions, then run the same command again.",
-    )
+    return TitlerError(f"{place}{error.strerror}.", disk_advice(error))
+
+
+def disk_advice(error: OSError) -> str:
+    """Returns what to do about an error of the operating system that a file or a folder caused."""
+    return _DISK_ADVICE.get(error.errno or 0, f"Free disk space or fix the permissions, {_RETRY}")

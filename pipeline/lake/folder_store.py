@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.errors import LakeError
-from pipeline.lake.store import CHECK_HINT, FREE_SPACE_HINT, UNFINISHED
+from pipeline.errors import LakeError, disk_advice
+from pipeline.lake.store import CHECK_HINT, UNFINISHED
 
 
 class FolderStore:
@@ -93,4 +93,4 @@ def _translated_errors(path: Path, action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _lake_error(path, action, error, FREE_SPACE_HINT) from error
+        raise _lake_error(path, action, error, disk_advice(error)) from error

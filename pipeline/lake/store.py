@@ -16,7 +16,6 @@ from typing import Protocol
 
 UNFINISHED = ".aside"
 """The subfolder in which a file is written before it is renamed into place. Readers never list it."""
-FREE_SPACE_HINT = "Free disk space or fix the permissions, then run the same command again."
 CHECK_HINT = "Check the lake and the setting lake.root: titler doctor"
 
 
