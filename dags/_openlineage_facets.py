@@ -1,7 +1,7 @@
 """Reports to OpenLineage which datasets a task read and wrote, as its `titler` command lists them.
 
-Reports nothing if Airflow's OpenLineage provider is not installed, or if the section [openlineage]
-of Airflow's configuration names no transport. See docs/lineage.md.
+Reports nothing if Airflow's OpenLineage provider is not installed, or if it has no transport (where to
+send events) in the section [openlineage] of Airflow's configuration. See docs/lineage.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LINEAGE_FILE_VARIABLE = "TITLER_LINEAGE__FILE"
 
 
 def lineage_enabled() -> bool:
-    """Returns whether Airflow's OpenLineage provider is installed and has a transport."""
+    """Returns whether Airflow's OpenLineage provider is installed and has a transport to send events."""
     try:
         from airflow.providers.openlineage.conf import is_disabled
     except ImportError:
@@ -32,9 +32,9 @@ def lineage_enabled() -> bool:
 
 
 class BashOperatorWithLineage(BashOperator):
-    """A BashOperator whose command lists the datasets that it read and wrote in a JSON file.
+    """A BashOperator whose command writes a JSON file that lists the datasets which it read and wrote.
 
-    The command finds the path of this file in the environment variable TITLER_LINEAGE__FILE.
+    The command gets the path of this file from the environment variable TITLER_LINEAGE__FILE.
     """
 
     lineage_json = b""

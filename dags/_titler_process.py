@@ -27,7 +27,8 @@ class _OutputLogger:
         self._is_error = False
 
     def info(self, message: str, *arguments: Any) -> None:
-        """Logs a message. If it is a line of the command's output, the line is the only item of
+        """Logs a message at the level INFO, but at ERROR from the first line of the command's error message
+        on. Airflow's hook calls `info("%s", line)` for each line of the command's output, so the line is in
         `arguments`."""
         if arguments and str(arguments[0]).startswith(ERROR_PREFIX):
             self._is_error = True

@@ -61,10 +61,13 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
 
 
 def next_budget(now: datetime, is_backfill: bool) -> datetime:
-    """Returns the time at which a deferred task continues, on the next UTC day with its new byte budget. This
-    is a minute after midnight, because the clocks of two machines may differ. For a backfill, it is a minute
-    after noon, so that the nightly run can use the budget first: by noon, that run has its last hour or has
-    stopped waiting for it."""
+    """Returns the time at which a deferred task continues. It is on the next UTC day, which has a new byte
+    budget.
+
+    For a nightly run, it is a minute after midnight, because the clocks of two machines may differ. For a
+    backfill, it is a minute after noon, so that the nightly run can use the budget first: at noon, the
+    nightly run stops waiting for the last hour of its source day.
+    """
     return datetime.combine(now.date() + timedelta(days=1), time(12 if is_backfill else 0, 1), UTC)
 
 
@@ -72,10 +75,10 @@ class TitlerOperator(BashOperatorWithLineage):
     """Runs a `titler` command. Its working directory is the folder that contains `dags/`, so relative paths
     in the settings start there.
 
-    If the command exits with code 99, the task is skipped. After code 4, the task is deferred to the next UTC
-    day (in a backfill, to noon of that day), and then runs the command again. Until then, it uses no task
-    slot. With any other code except 0, the task fails. After the codes 2 and 3 the task is not retried,
-    because a retry cannot help.
+    If the command exits with code 99, the task is skipped. After code 4 (the byte budget of the day is
+    spent), the task is deferred to the next UTC day (in a backfill, to noon of that day), and then runs the
+    command again. Until then, it uses no task slot. With any other code except 0, the task fails. After the
+    codes 2 and 3, the task is not retried, because a retry cannot help.
     """
 
     @cached_property

@@ -32,8 +32,9 @@ PARAMS = {
         type=["null", "string"],
         enum=[None, "champion", "new"],
         description="Where the model's embedding network comes from. "
-        'With "champion", the champion\'s network is used if it has the same sizes and text settings. '
-        'Otherwise, and with "new", a network is trained. The default is the setting model.embedding.',
+        'With "champion", the new model takes the network of the champion (the model in use) if both models '
+        'have the same sizes and text settings. Otherwise, or with "new", a new network is trained. '
+        "The default is the setting model.embedding.",
     ),
     "from": _optional_day("First day to train on. The default is the first cleaned day."),
     "to": _optional_day("Last day to train on. The default is the last cleaned day."),

@@ -3,10 +3,10 @@
 | task | does | costs | when it fails |
 |---|---|---|---|
 | `plan` | creates a release: records which model (the champion) and which batches of every cleaned day it uses. If nothing is new, or there is no champion yet, all tasks are skipped | seconds | the extraction of a day did not finish, or the warehouse does not answer. Do what the end of the log says, then clear the task |
-| `vectorize` | turns the text of each new issue into ids of the champion's vocabulary, padded to one length (the networks `gru` and `gru_cudnn` read the table `tokens_v1`) | seconds per day | clear the task; finished days are reused |
-| `embed` | computes an embedding, 300 numbers, for each new issue | 15 s for 23,000 issues on two cores | clear the task; finished days, and finished files of a day, are reused |
+| `vectorize` | turns the text of each new issue into ids of the champion's vocabulary, cut or padded to one length. For the networks `gru` and `gru_cudnn`, the text comes from the table `tokens_v1` | seconds per day | clear the task; finished days are reused |
+| `embed` | computes an embedding (300 numbers) for each new issue | 15 s for 23,000 issues on two cores | clear the task; finished days, and finished files of a day, are reused |
 | `predict` | writes a title and its confidence for each new issue | 3 minutes for 23,000 issues on two cores | clear the task; finished days, and finished files of a day, are reused |
-| `index` | builds the segment of the month, measures the recall of the index, stores the similar issues and the probable duplicates of the new issues, and measures how many marked duplicates are among them | seconds; minutes with a new embedding network or after a backfill | if the recall is too low, the end of the log says which settings to change; it is not retried. Otherwise clear the task |
+| `index` | builds the segments (parts) of the index that have new issues, measures the recall of the index, stores the similar issues and the probable duplicates of the new issues, and measures how many marked duplicates are among them | seconds; minutes with a new embedding network or after a backfill | if the recall is too low, the end of the log says which settings to change; it is not retried. Otherwise clear the task |
 | `publish` | checks the release, then makes it current in one step | seconds; with BigQuery, loads are free, and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. If BigQuery's byte budget of the day is spent, the task goes on after midnight UTC by itself. Otherwise clear the task |
 | `collect` | removes old releases and the files that nothing uses any more | seconds | clear the task; the new release is already current |
 

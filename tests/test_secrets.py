@@ -89,7 +89,7 @@ def test_a_base_with_a_password_is_read_and_its_secret_is_stored_nowhere(tmp_pat
         for arguments in (("extract", "--day", DAY), ("doctor",)):
             result = titler(*arguments, environment=environment)
             assert SECRET not in result.stdout + result.stderr
-        assert f"{address} has 0 of 24 hour files" in result.stdout
+        assert f"{address} has 0 of the 24 hour files" in result.stdout
     assert (tmp_path / "lake" / "issues_v1").is_dir()
     assert files_with_secret(tmp_path) == []
 

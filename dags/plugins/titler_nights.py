@@ -20,8 +20,9 @@ class NightsFirst(PriorityWeightStrategy):
     """Gives the tasks of a backfill the lowest priority. Without this strategy, Airflow runs the oldest day
     first.
 
-    A backfill may repeat an earlier run, for example a failed one. Such a run keeps its run_id and its
-    priority, because Airflow asks for the priority before it marks the run as part of the backfill.
+    A backfill may run an earlier nightly run again, for example a failed one. The tasks of such a run keep
+    the priority of a nightly run: its run_id does not change, and Airflow asks for the priority before it
+    marks the run as part of the backfill.
     """
 
     def get_weight(self, ti: TaskInstance) -> int:

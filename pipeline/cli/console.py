@@ -82,8 +82,8 @@ def count(number: int, noun: str) -> str:
 
 
 def counts(counter: Counter[str]) -> str:
-    """Returns the names with their numbers, such as `30 complete, 1 partial`. Leaves out names whose number
-    is 0."""
+    """Returns a text that lists names with their numbers, such as `30 complete, 1 partial`. Leaves out names
+    whose number is 0."""
     return ", ".join(f"{number:,} {name}" for name, number in counter.items() if number)
 
 

@@ -74,7 +74,8 @@ def _check_settings(settings: Settings) -> Iterator[Finding]:
         for name, value in getattr(settings, section)
         if value != getattr(getattr(defaults, section), name)
     ]
-    yield Finding("settings", True, ", ".join(changed) or "all defaults, which suit one laptop")
+    values = ", ".join(changed) or "all settings have their defaults, which suit one laptop"
+    yield Finding("settings", True, values)
 
 
 def _check_packages(settings: Settings) -> Iterator[Finding]:
@@ -104,11 +105,11 @@ def _check_lake(settings: Settings) -> Iterator[Finding]:
     name = f".doctor-{uuid.uuid4().hex[:8]}"
     lake.put(name, b"")
     lake.delete(name)
-    yield Finding("lake", True, f"{lake.root} can be written")
+    yield Finding("lake", True, f"{lake.root} is writable")
     if "://" not in lake.root:
         free = shutil.disk_usage(lake.root).free / 2**30
         has_space = free >= MIN_FREE_GIB
-        advice = "" if has_space else f"Free disk space: at least {MIN_FREE_GIB} GiB are recommended."
+        advice = "" if has_space else f"Make space on the disk: {MIN_FREE_GIB} GiB or more are recommended."
         yield Finding("disk", has_space, f"{free:.0f} GiB free", advice)
 
 
@@ -121,10 +122,11 @@ def _check_source(settings: Settings) -> Iterator[Finding]:
         name = public_address(base.base)
         if day.failed:
             error = next(iter(day.failed.values()))
-            message = f"{name} gave no answer about {len(day.failed)} of 24 hour files of {yesterday}"
-            yield Finding("source", False, f"{message}. {error.message}", error.hint)
+            files = f"{len(day.failed)} of the 24 hour files of {yesterday}"
+            message = f"{name} did not say whether it has {files}. {error.message}"
+            yield Finding("source", False, message, error.hint)
         else:
-            yield Finding("source", True, f"{name} has {len(day.files)} of 24 hour files of {yesterday}")
+            yield Finding("source", True, f"{name} has {len(day.files)} of the 24 hour files of {yesterday}")
 
 
 def _check_compute(settings: Settings) -> Iterator[Finding]:

@@ -78,7 +78,7 @@ def _model_lines(model: Mapping[str, Any]) -> Iterable[str]:
     if model["embedding_model"] != model["name"]:
         yield f"embedding network of model {model['embedding_model']}"
     if model["keeps_earlier_titles"]:
-        yield "an earlier champion: the release keeps the titles of this model for this day"
+        yield "an earlier champion, whose titles the release keeps for the issue's day"
 
 
 def _source_lines(value: Mapping[str, Any]) -> Iterable[str]:
@@ -87,13 +87,14 @@ def _source_lines(value: Mapping[str, Any]) -> Iterable[str]:
     yield f"day {source['day']}, {source['verdict']}{reason} ({source['hours_found']} of 24 hours)"
     yield f"event {value['issue']['event_id']}, hour {source['hour']} (UTC)"
     if source["base"]:
-        yield f"hour files read from {source['base']}"
+        yield f"event read from {source['base']}"
     else:
-        yield "source of the hour files: unknown, because an earlier version of Titler extracted the day"
+        yield "unknown where the event was read from, because an earlier version of Titler extracted the day"
     if source["sha256"]:
-        yield f"SHA-256 of the hour file with this issue: {source['sha256']}"
+        yield f"SHA-256 of the file of this hour: {source['sha256']}"
     if source["base"] and source["hour_base"] != source["base"]:
-        yield f"hour file with this issue read from {source['hour_base'] or 'no file'}"
+        was_read = f"was read from {source['hour_base']}" if source["hour_base"] else "was not read"
+        yield f"the file of this hour {was_read}: the event was in the file of another hour"
     for opening in value["openings"]:
         if not opening["counts"]:
             yield (
@@ -144,9 +145,9 @@ def _title_lines(title: Mapping[str, Any]) -> Iterable[str]:
 
 def _agreement(computed: Mapping[str, Any]) -> str:
     if computed["agrees"]:
-        return "computed again now: the same result"
+        return "computed again now: the result equals the published one"
     text = computed["title"] or "no title"
-    return f"computed again now: DIFFERENT: {text} (confidence {computed['confidence']:.3f})"
+    return f"computed again now: the result is DIFFERENT: {text} (confidence {computed['confidence']:.3f})"
 
 
 def _text_lines(title: Mapping[str, Any]) -> Iterable[str]:
@@ -188,8 +189,8 @@ def _neighbours_section(neighbours: Mapping[str, Any]) -> None:
     if not neighbours["issues"]:  # -k 0
         return
     say_wrapped(
-        f"similar issues of the repository, ordering {neighbours['ordering']}; the parts of each "
-        "probability are computed now",
+        f"similar issues of the repository, with the weights of ordering {neighbours['ordering']}; the parts "
+        "of each probability are computed now",
         0,
     )
     for issue in neighbours["issues"]:

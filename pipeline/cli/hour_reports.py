@@ -18,9 +18,12 @@ FILES_LISTED = 5
 
 
 def extracted(settings: Settings, outcome: Outcome) -> None:
-    """Prints which hours were not taken from the preferred base, which days were extracted again because the
-    source has more of them now, and which files were not read because of their names. Also prints which
-    bases and files could not be reached, and which days could not be checked again."""
+    """Prints which hours were not taken from the preferred base (the first place with hour files in the
+    setting source.bases), which days were extracted again because the source may have more of them now, and
+    which files were not read because of their names.
+
+    Also prints which bases and files could not be reached, and which days could not be checked again.
+    """
     preferred = base_name(settings.source.bases[0].base)
     for manifest in outcome.manifests[:DAYS_LISTED]:
         figures = manifest.figures
@@ -29,8 +32,8 @@ def extracted(settings: Settings, outcome: Outcome) -> None:
         if settings.warehouse.kind != "bigquery":
             for base, hours in _hours_by_base(figures.get("hour_sources", ())).items():
                 if base_name(base) != preferred:
-                    numbers = ", ".join(map(str, hours))
-                    say(f"    {manifest.day}: hour{'s' * (len(hours) > 1)} {numbers} taken from {base}")
+                    numbers = f"hour{'s' * (len(hours) > 1)} {', '.join(map(str, hours))}"
+                    say(f"    {manifest.day}: {numbers} taken from {base}, not from {preferred}")
         if other_names := figures.get("other_names"):
             unlisted = len(other_names) - FILES_LISTED
             listed = ", ".join(other_names[:FILES_LISTED]) + (
@@ -44,7 +47,7 @@ def extracted(settings: Settings, outcome: Outcome) -> None:
         for message in messages:
             say(f"    {day}: a source was not used, because of an error: {message}")
     for day, reason in list(outcome.unchecked_days.items())[:DAYS_LISTED]:
-        say(f"    {day} is not complete, and could not be checked again: {reason}")
+        say(f"    {day} is not complete, and it could not be checked again: {reason}")
 
 
 def _hours_by_base(hour_sources: Sequence[str]) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""Records which datasets each stage read and wrote, in the file that the setting `lineage.file` names.
+"""Writes a file that lists which datasets each stage read and wrote. The setting `lineage.file` has its path.
 
 The file has one line per stage that the command ran. A line is a JSON object with the keys `inputs` and
 `outputs`. Each key lists datasets (`pipeline/cli/lineage_datasets.py`). If a stage reuses an existing batch,
@@ -81,8 +81,8 @@ class StageRecord:
     """Holds what the caller knows about a stage (a step of the pipeline, such as `extract`). The stage's line
     in the lineage file is made from these values.
 
-    `result` is the stage's return value, `teacher` is the teacher that the user requested for a training, and
-    `health` has the row of `source_health_v1` of each day that was extracted.
+    `result` is the stage's return value. `teacher` is the teacher that the user requested for a training.
+    `health` has one row of the table `source_health_v1` for each day that was extracted.
     """
 
     result: Any = None
@@ -93,7 +93,7 @@ class StageRecord:
 class LineageFile:
     """Writes which datasets the stages of a command read and wrote, as one line of JSON per stage.
 
-    The setting `lineage.file` names the file. If the setting is empty, nothing is written.
+    The setting `lineage.file` is the path of the file. If the setting is empty, nothing is written.
     """
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
@@ -126,7 +126,7 @@ class LineageFile:
         except Exception as error:  # of any kind: the stage has ended, or raises its own error
             reason = " ".join(str(error).split())
             console.error(
-                f"the data that {verb} read and wrote could not be recorded in the lineage file: {reason}"
+                f"could not record in the lineage file which data the stage {verb} read and wrote: {reason}"
             )
 
 
@@ -141,7 +141,8 @@ def inputs(
     """Returns the datasets that a stage read. `result` is the stage's return value, or None if the stage
     failed. `teacher` is the teacher that was requested for a training.
 
-    If the stage failed, it may have read only some of its inputs. Then returns all known inputs.
+    If the stage failed, it may have read only some of its inputs. In this case, all inputs are returned that
+    are known before it runs.
     """
     if isinstance(subject, Path):
         return [Dataset(*split_address(str(subject)))]

@@ -146,11 +146,10 @@ def _bigquery_type(kind: pa.DataType) -> str:
 def lake_table(
     lake: Lake, table: str, partitions: Iterable[Partition], statistics: Mapping[str, int] | None = None
 ) -> Dataset:
-    """Returns the OpenLineage dataset of a table of the lake. `partitions` are those that a stage read or
-    wrote.
+    """Returns the OpenLineage dataset of a table of the lake. `partitions` are the partitions that a stage
+    read or wrote, and `statistics` has their numbers of rows, bytes and files.
 
-    `statistics` are their numbers of rows, bytes and files. The namespace and the name of the dataset form
-    the address of the table's folder.
+    The namespace and the name of the dataset form the address of the table's folder.
     """
     contract = TABLES.get(table)
     prose, columns = (contract.prose, _columns(contract.schema)) if contract else ("", ())
@@ -168,10 +167,11 @@ def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
 
 
 def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Dataset]:
-    """Returns the dataset that a table's batches form, as a list with one item.
+    """Returns a list with one dataset: the table that has the batches (sets of Parquet files) which
+    `manifests` describe.
 
-    A batch is a set of Parquet files, and `manifests` describe the batches. They are used to compute how many
-    rows, bytes and files the dataset has. Without manifests, the list is empty.
+    The manifests also say how many rows, bytes and files the dataset has. Without manifests, the list is
+    empty.
     """
     if not manifests:
         return []
@@ -188,11 +188,11 @@ def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Datase
 def source_days(
     settings: Settings, day: date, hours_read: Sequence[Sequence[Any]] | None = None
 ) -> list[Dataset]:
-    """Returns the datasets of one day of GH Archive: BigQuery's table, or the hour files. These are one
-    dataset per base and day.
+    """Returns the datasets that one day of GH Archive is read from: BigQuery's table, or the hour files.
 
-    `hours_read` are the hour files that the day was extracted from, as `files_read` returns them. They are
-    listed under GH Archive's names. None means that they are unknown.
+    The hour files form one dataset per base (place with hour files) and day. Late events of the day may be in
+    files of the next day. `hours_read` are the hour files that were read, in the form in which `files_read`
+    returns them, or None if they are unknown. The datasets list them with GH Archive's file names.
     """
     if settings.warehouse.kind == "bigquery":
         return [Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")]

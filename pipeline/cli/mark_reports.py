@@ -1,5 +1,8 @@
-"""Prints reports about duplicate marks: how many were found, how to add them to days that have none, and how
-well similar issues agree with them."""
+"""Prints reports about duplicate marks, which are comments that call an issue a duplicate of another one.
+
+The reports say how many marks were found, how to add marks to days that have none, and how well similar
+issues agree with the marks.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
     if any(figures):
         say(f"    comments that call an issue a duplicate of another one: {marks:,}")
     if incomplete:
-        say(f"    comments about duplicates that were left out, because a value is missing: {incomplete:,}")
+        say(f"    such comments that were left out, because a required value is missing: {incomplete:,}")
     without = sorted(manifest.day for manifest, day in zip(issues, figures, strict=True) if not day)
     if without:
         say(f"    {_without_marks(without)}. To add the marks: titler extract {_options(without)} --again")
@@ -37,7 +40,8 @@ def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
 
 
 def cost(without: Sequence[str]) -> None:
-    """Prints how to estimate what adding duplicate marks to the days `without` would cost."""
+    """Prints the command that estimates the cost of adding duplicate marks to days. `without` are the days
+    without marks."""
     if without:
         options = _options(sorted(without))
         say(
@@ -83,7 +87,10 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
             + ("no suggestion" if precision is None else f"{coverage}, precision {precision:.0%}")
         )
     if outcome.reason and outcome.is_used:
-        say(f"    the new ordering is already in use and stays in use, although {outcome.reason}")
+        say(
+            "    the same ordering was learned before and is in use. It stays in use, although "
+            f"{outcome.reason}"
+        )
         say("    To use the default weights instead: titler learn-ordering --default")
     elif outcome.reason:
         say(f"    the new ordering is not used: {outcome.reason}")
@@ -102,9 +109,10 @@ def default_ordering_used() -> None:
 
 
 def _without_marks(days: Sequence[str]) -> str:
+    have, were = ("has", "it was") if len(days) == 1 else ("have", "they were")
     return (
-        f"{count(len(days), 'day')} in the lake without duplicate marks, because an earlier version of "
-        "Titler extracted them"
+        f"{count(len(days), 'day')} in the lake {have} no duplicate marks, because {were} extracted by an "
+        "earlier version of Titler"
     )
 
 

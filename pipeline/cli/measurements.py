@@ -1,4 +1,4 @@
-"""Records the metrics that commands send as telemetry, from the results of their stages."""
+"""Records metrics from the results of stages. Commands send these metrics as telemetry."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def measure_usage(recording: Recording, usage: Usage) -> None:
 
 
 def measure_result(recording: Recording, result: Any, health: Sequence[Mapping[str, Any]]) -> None:
-    """Records the metrics of what a verb wrote. `result` is the return value of its stage, or None if it
-    failed. `health` has a row of `source_health_v1` for each day that the verb extracted."""
+    """Records the metrics of what a verb wrote. `result` is the return value of the verb's stage, or None if
+    the stage failed. `health` has one row of `source_health_v1` for each day that the verb extracted."""
     from pipeline.compute.derived_batches import Outcome
 
     if isinstance(result, Outcome):

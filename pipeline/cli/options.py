@@ -43,8 +43,8 @@ FailIfMissing = Annotated[
     bool,
     typer.Option(
         "--fail-if-missing",
-        help="Exit with code 3 if the source has no hour of a day. Before that, the day is recorded "
-        "as missing.",
+        help="Exit with code 3 if the source has no hour of a day. With and without this option, the day is "
+        "recorded as missing.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
@@ -69,8 +69,9 @@ Embedding = Annotated[
     typer.Option(
         metavar="champion|new",
         help="Where the model's embedding network comes from. "
-        'With "champion", the champion\'s network is used if it has the same sizes and text settings. '
-        'Otherwise, and with "new", a network is trained. The default is the setting model.embedding.',
+        'With "champion", the new model takes the network of the champion (the model in use) if both models '
+        'have the same sizes and text settings. Otherwise, or with "new", a new network is trained. '
+        "The default is the setting model.embedding.",
     ),
 ]
 Teacher = Annotated[
@@ -134,8 +135,8 @@ class Context:
     @cached_property
     def lake(self) -> Lake:
         """The lake at the address of the setting `lake.root`. If the lake is a folder that was moved or
-        copied, the warehouse and MLflow's database in it are changed first, so that they point to the files
-        at the new place."""
+        copied, the warehouse and MLflow's database in this folder are changed first. They then point to the
+        files at the new place."""
         section = self.settings.lake
         lake = Lake(section.root, LocalCache(section.cache, int(section.cache_gib * 2**30)))
         if note := adopt_moved_lake(lake, self.settings):
@@ -210,8 +211,8 @@ def refuse_options_of_creation(*options: object) -> None:
 
 
 def teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
-    """Returns --teacher (a model or file whose titles the new model also learns from) and --teacher-weight,
-    or None. Raises UsageError if only the weight is given."""
+    """Returns the values of --teacher (a model or file whose titles the new model also learns from) and
+    --teacher-weight, or None if neither is given. Raises UsageError if only the weight is given."""
     if source is not None:
         from pipeline.stages.teach import DEFAULT_WEIGHT, TeacherRequest
 

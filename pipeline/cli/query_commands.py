@@ -195,10 +195,10 @@ def similar(
 ) -> None:
     """Find the issues of the current release that an issue or a text probably repeats.
 
-    For an issue, prints two lists: similar issues of the same repository, and of all repositories. The lists
-    may contain newer issues than the given one; the view similar_issues has only older ones. For a text or a
-    row of a file, prints only the list of all repositories or, with --repo, that of one repository. The
-    probability says how often a maintainer would call the two issues duplicates.
+    For an issue, prints two lists of similar issues: one from its own repository, and one from all
+    repositories. Both may have issues that are newer than the given one; the view similar_issues has only
+    older ones. For a text or a row of a file, prints one list: from all repositories, unless an option
+    chooses one repository. The probability says how often a maintainer would call the two issues duplicates.
 
     Example: titler similar "crash when opening the settings page" --repo OWNER/REPO
     """

@@ -52,7 +52,8 @@ def status(
     """Prints how complete the source days are, which model is in use, and which release is current.
 
     `value` is the return value of `serving.status.status`. `reasons` maps each incomplete day to the reason
-    why the day is incomplete. `unreadable` are the keys of the parts that could not be read.
+    why the day is incomplete. `unreadable` are those keys of `value` (`days`, `model`, `release`) whose
+    content could not be read. Nothing is printed about them.
     """
     if as_json:
         print_json(value)
@@ -79,11 +80,11 @@ def status(
 
 
 def unfinished_forgetting(unfinished: Forgetting) -> None:
-    """Prints that a `titler forget` is running or was interrupted. Until it has finished, the current release
-    may still show what it removes."""
+    """Prints that a command `titler forget` is running or was interrupted. Until it has finished, the current
+    release may still show the data that it removes."""
     say_wrapped(
         f"forget    The command titler forget --{unfinished.kind}, begun at {unfinished.begun_at[:16]} "
-        "UTC, has not finished. Until then, the current release may still show what the command removes. "
+        "UTC, has not finished. Until it has, the current release may still show what it removes. "
         "If the command was interrupted, run it again.",
         0,
     )
@@ -114,7 +115,7 @@ def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None
 
 
 def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
-    """Returns the gaps between `days`, which must be in order. A gap is a pair: its first and its last
+    """Returns the gaps between `days`, which must be in order. A gap is returned as its first and its last
     missing day.
 
     For example, Airflow leaves a gap when it is down, because it does not extract the missed days later.
@@ -148,8 +149,8 @@ def ready(value: dict[str, Any], as_json: bool) -> None:
 
 
 def cost(settings: Settings, value: dict[str, Any], as_json: bool, *, again: bool = False) -> None:
-    """Prints what extracting days from BigQuery would cost, in total, for each day and for each era. `again`
-    says that days in the lake would be extracted, too."""
+    """Prints what extracting days from BigQuery would cost: in total, per day, and per era of GH Archive. If
+    `again` is true, this includes the days that are already in the lake."""
     if as_json:
         print_json(value)
         return
@@ -163,7 +164,8 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool, *, again: boo
     say(f"cost: BigQuery would bill {price} for {count(len(days) - in_lake, 'day')}{also}")
     for day in days[:DAYS_LISTED]:
         price = (
-            f"{format_price(warehouse, day['bytes'])}; the table has {format_bytes(day['table_bytes'] or 0)}"
+            f"{format_price(warehouse, day['bytes'])}; "
+            f"the whole table has {format_bytes(day['table_bytes'] or 0)}"
             if day["bytes"]
             else "nothing: GH Archive lacks this day"
         )
@@ -198,7 +200,8 @@ def _budgets(value: Mapping[str, Any]) -> None:
 
 def title(value: dict[str, Any], as_json: bool) -> None:
     """Prints a predicted title and, in parentheses, its confidence. If the title is withheld, prints the
-    reason. If the model abstains, prints the values that it estimated; any of them may be the reason."""
+    reason. If the model abstains (gives no title), prints the confidence and the probability that it
+    estimated, because one of them may be the reason."""
     if as_json:
         print_json(value)
     elif value.get("withheld"):
@@ -222,9 +225,9 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
     """Prints lists of similar issues, with the most probable duplicates first. Each issue has its probability
     (0 to 1), URL, title, and the reasons for the probability. If there are two lists, each has a heading.
 
-    Issues that are not suggested are left out, unless `show_all` is true. If no issue of a list is suggested,
-    prints the highest probability in the list. A release of an earlier version of Titler has no
-    probabilities: then the angular distance (0 to 2) is printed, and nothing is left out.
+    Issues that are not suggested are left out, unless `show_all` is true. If this leaves out all issues,
+    prints the highest probability instead. A release of an earlier version of Titler has no probabilities:
+    then the angular distance (0 to 2) is printed, and nothing is left out.
     """
     shown = _shown(rows, show_all)
     if as_json:
@@ -233,8 +236,8 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
     if not shown:
         best = max((row["probability"] for row in rows), default=None)
         say(
-            "nothing similar enough"
-            + ("" if best is None else f" (best: {best:.2f}). To show the rest: --all")
+            "no issue is similar enough"
+            + ("" if best is None else f" (highest probability: {best:.2f}). To show all issues: --all")
         )
     several = len({row["list"] for row in rows}) > 1
     for number, row in enumerate(shown):
@@ -244,9 +247,9 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
 
 
 def similar_of_file(drafts: Iterable[Mapping[str, Any]], as_json: bool, *, show_all: bool = False) -> None:
-    """Prints similar issues for each row of a file: a line with the row and its title, and what `similar`
-    prints. As JSON, prints one array when all rows are answered. Issues that are not suggested are left out,
-    unless `show_all` is true."""
+    """Prints similar issues for each row of a file: a line with the row's number and its address or title,
+    then what `similar` prints. With `as_json`, prints one array after the last row was answered. Issues that
+    are not suggested are left out, unless `show_all` is true."""
     if as_json:
         print_json([{**draft, "similar": _shown(draft["similar"], show_all)} for draft in drafts])
         return
@@ -302,8 +305,8 @@ def downstream(value: dict[str, Any], as_json: bool) -> None:
         for side in ("train", "test"):
             positives = figures[f"positives_{side}"]
             share = "" if positives is None else f" ({positives:,} positive)"
-            sides.append(f"{figures[side]:,}{share}")
-        say(f"    {name}: trained on {sides[0]} issues, tested on {sides[1]}, split by {figures['split']}")
+            sides.append(f"{figures[side]:,} issues{share}")
+        say(f"    {name}: trained on {sides[0]}, tested on {sides[1]}, split by {figures['split']}")
         for figure in figures["embedding"]:
             values = ", ".join(
                 f"{features.replace('_', ' ')} {figures[features][figure]:.3f}"

@@ -12,8 +12,8 @@ from pipeline.cli.options import Json, app, context
 
 @app.command()
 def releases(as_json: Json = False) -> None:
-    """List the releases of the lake, the newest first. Shows the figures of each release, what changed in it,
-    and why it was not published.
+    """List the releases of the lake, the newest first. Shows the figures of each release and what changed in
+    it. If a release was not published, shows the reason.
 
     Example: titler releases
     """

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 def report(
     release: Annotated[
         str | None,
-        typer.Argument(metavar="[RELEASE]", help="Name of a published release. The default is the current."),
+        typer.Argument(
+            metavar="[RELEASE]", help="Name of a published release. The default is the current one."
+        ),
     ] = None,
     out: Annotated[
         Path | None,

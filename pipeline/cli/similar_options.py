@@ -52,7 +52,8 @@ Everywhere = Annotated[
     bool,
     typer.Option(
         "--everywhere",
-        help="Show only the list of all repositories. It has issues of the last months; see the setting "
+        help="Show only the similar issues from all repositories, without a separate list from the issue's "
+        "own repository. Without --since, only issues of the last months are searched: see the setting "
         "similar.months.",
     ),
 ]

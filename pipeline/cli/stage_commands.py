@@ -42,7 +42,7 @@ def extract(
     day: Day = None, first: First = None, last: Last = None, again: Again = False, fail: FailIfMissing = False
 ) -> None:
     """Extract the opened issues of source days from GH Archive, and judge whether each day is complete. Also
-    checks again the incomplete days shortly before (see the setting source.recheck_days).
+    checks preceding days again if they were incomplete (see the setting source.recheck_days).
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
@@ -52,7 +52,7 @@ def extract(
 @app.command()
 def clean(day: Day = None, first: First = None, last: Last = None) -> None:
     """Clean and tokenize the extracted issues of source days. Also cleans earlier days that `titler extract`
-    has checked and extracted again.
+    has extracted again because they were incomplete.
 
     Example: titler clean --day 2015-01-01
     """

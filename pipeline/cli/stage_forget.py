@@ -36,12 +36,12 @@ def forget(
     repo: Annotated[
         str | None,
         typer.Option(
-            "--repo", metavar="OWNER/REPO", help="Repository to remove: all present and later issues."
+            "--repo", metavar="OWNER/REPO", help="Remove all present and later issues of this repository."
         ),
     ] = None,
     author: Annotated[
         str | None,
-        typer.Option("--author", metavar="LOGIN", help="Login of the account to remove: issues and marks."),
+        typer.Option("--author", metavar="LOGIN", help="Remove the account's issues and duplicate marks."),
     ] = None,
     because: Annotated[
         str,
@@ -61,8 +61,8 @@ def forget(
         ),
     ] = False,
 ) -> None:
-    """Remove an issue, a repository or an author from all releases, samples of models, and tables, and keep
-    it out of later releases. Print what was removed and what cannot be removed, such as trained weights.
+    """Remove an issue, a repository or an author from all tables, releases and sample titles of models. Later
+    releases do not have it either. Print what was removed and what cannot be removed, like trained weights.
 
     Changes published releases. No other command may write to the lake meanwhile. If the command is
     interrupted, run it again: it continues.
@@ -109,7 +109,7 @@ def _subject(issue: str | None, repo: str | None, author: str | None) -> Subject
     chosen = [name for name, value in (("issue", issue), ("repo", repo), ("author", author)) if value]
     if len(chosen) != 1:
         raise UsageError(
-            "Give exactly one of --issue, --repo and --author, and --because.", f"For example: {EXAMPLE}"
+            "Give --because and exactly one of --issue, --repo and --author.", f"For example: {EXAMPLE}"
         )
     if issue:
         url = issue if issue.isdecimal() else issue_url(issue)
@@ -150,7 +150,7 @@ def _print_counted(counted: Counted) -> None:
         for place, number in counted.rows.items()
     ]
     print_table([("place", "left"), ("rows", "right"), ("batches written again", "right")], rows, 4)
-    say("    After the removal, all releases and models would use the new batches. Nothing was changed now")
+    say("    All releases and models would then use the batches that are written again. Nothing was changed")
 
 
 def _print_forgotten(forgetting: Forgetting) -> None:

@@ -71,7 +71,7 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
     verdicts = counts(Counter(row["verdict"] for row in health))
     say(
         f"    {count(events, 'event')}; {trainable:,} of {count(issues, 'issue')} can be used for training; "
-        f"checks of the days: {verdicts}"
+        f"days: {verdicts}"
     )
     _untrainable(outcome.manifests)
     mark_reports.extracted(settings, outcome.manifests)
@@ -261,8 +261,8 @@ def _abstention_thresholds(figures: dict[str, Any]) -> str:
 def promoted(result: dict[str, Any], accept_because: str = "") -> None:
     """Prints which model is the champion, and whether its titles are withheld (stored, but not shown).
 
-    `accept_because` is the user's reason for showing the titles anyway. If they are shown without it, prints
-    that it was not stored.
+    `accept_because` is the user's reason for showing the titles anyway. If no reason is needed to show them,
+    prints that this reason was not stored.
     """
     verb = "is now" if result["moved"] else "was already"
     say(f"promote: model {result['model']} (version {result['version']}) {verb} champion")
@@ -305,10 +305,10 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
             repeated = count(superseded, "issue")
-            say(f"    {repeated} opened again on a later day; only the earliest opening is used")
+            say(f"    opened again on a later day: {repeated}; only the earliest opening is used")
     if outcome.days_as_before:
         say(
-            "    days that are being ingested again, so the data of the current release is used for them: "
+            "    the data of the current release is used for days that are being ingested again: "
             f"{some_days(outcome.days_as_before)}"
         )
     if outcome.days_not_ready:
@@ -318,7 +318,7 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         )
     if outcome.days_judged_again:
         say(
-            "    days whose verdict was computed again, because earlier days were added: "
+            "    days whose completeness was judged again, because earlier days were added: "
             f"{some_days(outcome.days_judged_again)}"
         )
 
@@ -338,8 +338,8 @@ def indexed(lake: Lake, outcome: IndexOutcome) -> None:
     )
     if other := figures["days_with_other_history"]:
         say(
-            f"    the similar issues of {count(other, 'day')} may be incomplete or outdated, because much "
-            "earlier days were ingested after them"
+            f"    the similar issues of {count(other, 'day')} may be incomplete or outdated, because "
+            "issues of much earlier days were added or changed later"
         )
     if marked := figures.get(MARKED):
         mark_reports.measured(marked)

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
-    """Context manager around a stage. Records which data the stage read and wrote. Also stores the time and
-    the memory that the stage used with the batches of its model or release, prints them if `context.timed` is
-    true, and sends them to the setting `telemetry.otlp_endpoint` if that is set.
+    """Context manager around a stage. Records which data the stage read and wrote, and how much time and
+    memory it used. These measurements are recorded in the lake with the batches of the stage's model or
+    release, printed if `context.timed` is true, and sent to the address of the setting
+    `telemetry.otlp_endpoint` if that is not empty.
 
     Raises TitlerError while `titler forget` runs.
     """
@@ -70,8 +71,9 @@ def extract(
 ) -> None:
     """Runs the stage `extract` on days, and sends an alert for every day that is not complete.
 
-    Raises BudgetError if the budget for BigQuery does not suffice for all days. The other days are in the
-    lake then. Raises SourceError if `fail_if_missing` is true and the source has no hour of a day.
+    Raises BudgetError if the budget for BigQuery does not suffice for all days. The days for which it
+    suffices are then already in the lake. Raises SourceError if `fail_if_missing` is true and the source has
+    no hour of a day.
     """
     from pipeline.stages import extract as stage
 
@@ -183,7 +185,7 @@ def promote(context: Context, model: Pinned, *, force_because: str = "", accept_
 
 def learn_ordering(context: Context) -> bool:
     """Runs the stage `learn-ordering` on the current release, and prints the result. Returns false if nothing
-    could be learned: if there is no release yet, or too few marks."""
+    could be learned, because there is no release yet, or too few marks."""
     from pipeline.releases.current import current_release_id
     from pipeline.stages import learn_ordering as stage
 
@@ -251,7 +253,8 @@ def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> N
     """Runs the stage `publish` for a release, prints the result, and writes the report about the release.
 
     `accepted` maps the faults that a user accepts to the reasons. The key of a fault is a day that has lost
-    nearly all of its data, or `abstained` if more issues than before have no title.
+    nearly all of its data, `abstained` if more issues than before have no title, or `recall` if fewer marked
+    duplicates than before are listed.
     """
     from pipeline.stages import publish as stage
 

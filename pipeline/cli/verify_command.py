@@ -31,8 +31,9 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read every file that releases, models and source days need, and check it against its digest. Check that
-    lists, records, warehouse and MLflow agree. Show what is damaged, and how to repair it.
+    """Read every file that releases, models and source days need, and check it against its digest. Also check
+    that the records of the releases agree with the warehouse and MLflow. Show what is damaged, and how to
+    repair it.
 
     Exits with code 1 if anything is damaged.
 

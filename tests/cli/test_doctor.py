@@ -56,9 +56,9 @@ def test_a_lake_with_a_release_is_well(shared_settings: Settings) -> None:
     ]
     yesterday = date.today() - timedelta(days=1)
     assert [report[subject] for subject in ("lake", "disk", "source", "tracking", "warehouse")] == [
-        f"{lake.root} can be written",
+        f"{lake.root} is writable",
         "60 GiB free",
-        f"{shared_settings.source.hours} has 0 of 24 hour files of {yesterday}",
+        f"{shared_settings.source.hours} has 0 of the 24 hour files of {yesterday}",
         f"{shared_settings.tracking_uri}: champion {model}, version 1",
         f"DuckDB, {shared_settings.warehouse_name}: the current release is {release}",
     ]
@@ -73,7 +73,7 @@ def test_settings_that_differ_from_the_defaults_are_listed() -> None:
 
 def test_a_full_disk_is_wrong(shared_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     free_gib(monkeypatch, 4)
-    advice = "Free disk space: at least 5 GiB are recommended."
+    advice = "Make space on the disk: 5 GiB or more are recommended."
     assert findings(shared_settings, "disk") == [Finding("disk", False, "4 GiB free", advice)]
 
 
@@ -121,4 +121,6 @@ def test_a_source_that_gives_no_answer_about_an_hour_file_is_reported(
     with serve(tmp_path) as address:
         (finding,) = doctor._check_source(Settings(source=Source(hours=address)))
     assert not finding.passed
-    assert finding.message.startswith(f"{address} gave no answer about 1 of 24 hour files of {yesterday}. ")
+    assert finding.message.startswith(
+        f"{address} did not say whether it has 1 of the 24 hour files of {yesterday}. "
+    )

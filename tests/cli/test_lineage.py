@@ -339,5 +339,5 @@ def test_a_failure_to_record_does_not_fail_the_stage(
     with LineageFile(lake.lake, settings).stage("promote", lake.model) as record:
         record.result = {"moved": True}
     assert capsys.readouterr().err.startswith(
-        "titler: the data that promote read and wrote could not be recorded in the lineage file: [Errno 2]"
+        "titler: could not record in the lineage file which data the stage promote read and wrote: [Errno 2]"
     )

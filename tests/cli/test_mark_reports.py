@@ -53,7 +53,8 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
             "it is worse",
             True,
             [
-                "    the new ordering is already in use and stays in use, although it is worse",
+                "    the same ordering was learned before and is in use. It stays in use, although it is "
+                "worse",
                 "    To use the default weights instead: titler learn-ordering --default",
             ],
         ),

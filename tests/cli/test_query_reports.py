@@ -126,9 +126,11 @@ def test_only_suggested_issues_are_shown(capsys: pytest.CaptureFixture[str]) -> 
 def test_if_nothing_is_suggested_the_best_probability_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [similar_issue(1, 0.081, list="repository"), similar_issue(2, 0.02)]
     query_reports.similar(rows, as_json=False)
-    assert capsys.readouterr().out == "nothing similar enough (best: 0.08). To show the rest: --all\n"
+    assert capsys.readouterr().out == (
+        "no issue is similar enough (highest probability: 0.08). To show all issues: --all\n"
+    )
     query_reports.similar([], as_json=False)
-    assert capsys.readouterr().out == "nothing similar enough\n"
+    assert capsys.readouterr().out == "no issue is similar enough\n"
 
 
 def test_similar_issues_of_a_file_are_shown_per_row(capsys: pytest.CaptureFixture[str]) -> None:

@@ -309,7 +309,7 @@ def test_its_embeddings_answer_other_questions(
     assert capsys.readouterr().out.splitlines()[:2] == [
         f"evaluate: model {model} was measured on the downstream tasks (bug, useless, days open) with "
         "120 issues of a.jsonl; left out 1 pull request of the file",
-        "    bug: trained on 96 (32 positive) issues, tested on 24 (8 positive), split by time",
+        "    bug: trained on 96 issues (32 positive), tested on 24 issues (8 positive), split by time",
     ]
     run = MlflowClient(settings.tracking_uri).get_run(
         Pinned(lake, "models", model).members[PREDICTOR][0].figures["mlflow_run"]

@@ -158,7 +158,7 @@ def test_the_doctor_finds_everything_well(night: TeamNight) -> None:
     report = night.server.run(TASKS, *changed, "titler", "doctor")
     hosts = night.server.hosts
     assert f"DuckDB, {night.embedded.warehouse.path}: the current release is" in report
-    assert "s3://titler/lake can be written" in report
+    assert "s3://titler/lake is writable" in report
     assert f"the Dask scheduler tcp://{hosts['dask-scheduler']}:8786 answers" in report
     assert f"http://{hosts['mlflow']}:5000: champion" in report
 

@@ -208,8 +208,8 @@ def test_a_day_that_was_extracted_without_marks_gets_them_only_if_told_to(
     stage_reports.extracted(lake, marked_hours, outcome, health)
     assert outcome.made == 0
     assert (
-        "    1 day in the lake without duplicate marks, because an earlier version of Titler extracted "
-        "them. To add the marks: titler extract --day 2024-01-01 --again\n"
+        "    1 day in the lake has no duplicate marks, because it was extracted by an earlier version of "
+        "Titler. To add the marks: titler extract --day 2024-01-01 --again\n"
     ) in capsys.readouterr().out
     outcome, _ = extract.run(lake, marked_hours, [DAY], again=True)
     assert marks_of(lake, outcome.manifests[0]) == ["0", "1"]

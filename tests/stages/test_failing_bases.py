@@ -52,7 +52,7 @@ def test_an_hour_that_the_preferred_base_does_not_deliver_is_taken_from_the_next
     taken_from_next = [hour for hour, base in enumerate(row["hour_sources"]) if base == bases.name(1)]
     assert (row["verdict"], taken_from_next) == ("complete", [4, 5])
     printed = capsys.readouterr().out
-    assert f"    {DAY}: hours 4, 5 taken from {bases.name(1)}\n" in printed
+    assert f"    {DAY}: hours 4, 5 taken from {bases.name(1)}, not from {bases.name(0)}\n" in printed
     assert f"/archive/{DAY}-5.json.gz" in printed
 
     FailingHandler.failing[f"/crawled/{DAY}-4.json.gz"] = "503"

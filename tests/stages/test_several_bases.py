@@ -100,7 +100,7 @@ def test_days_that_are_not_complete_are_checked_again(
     assert [issue["issue_id"] for issue in bases.rows(ISSUES)] == [4]
     printed = capsys.readouterr().out
     assert "    2015-01-10: extracted again, because the source may have more of this day now\n" in printed
-    assert f"    2015-01-10: hour 4 taken from {bases.name(1)}\n" in printed
+    assert f"    2015-01-10: hour 4 taken from {bases.name(1)}, not from {bases.name(0)}\n" in printed
     cleaned = clean.run(lake, bases.settings, [str(NEXT)])
     assert [(manifest.day, manifest.rows) for manifest in cleaned.manifests] == [
         ("2015-01-10", 1),

@@ -97,14 +97,14 @@ IN_LAKE = row(DAY, in_lake=True, lacks_marks=True, table_bytes=TABLE_BYTES)
             "cost: BigQuery would bill 0 B, $0.00 for 0 days; days already in the lake, which cost "
             "nothing: 1\n"
             "    2015-01-03  in the lake\n"
-            "    1 day in the lake without duplicate marks, because an earlier version of Titler "
-            "extracted them. To see the price of adding the marks: titler cost --day 2015-01-03 --again\n",
+            "    1 day in the lake has no duplicate marks, because it was extracted by an earlier version "
+            "of Titler. To see the price of adding the marks: titler cost --day 2015-01-03 --again\n",
         ),
         (
             True,
             {**IN_LAKE, "bytes": 15 * 10**9, "usd": 0.09},
             "cost: BigQuery would bill 15.0 GB, $0.09 for 1 day\n"
-            "    2015-01-03  15.0 GB, $0.09; the table has 30.0 GB\n",
+            "    2015-01-03  15.0 GB, $0.09; the whole table has 30.0 GB\n",
         ),
     ],
     ids=["in the lake", "again"],
@@ -154,7 +154,7 @@ def test_an_estimate_over_a_budget_says_so(
     query_reports.cost(AllSettings(warehouse=Settings(kind="bigquery")), value, as_json=False)
     total, first, _, era, *rest = capsys.readouterr().out.splitlines(keepends=True)
     assert (total, "".join(rest)) == ("cost: BigQuery would bill 150.0 GB, $0.85 for 2 days\n", refusal)
-    assert first.endswith(f"; the table has {2 * sizes[0]}.0 GB\n")
+    assert first.endswith(f"; the whole table has {2 * sizes[0]}.0 GB\n")
     assert era == (
         "    2015-01-01 to 2025-04-30 (all events): 2 days, 150.0 GB, $0.85; 365 days of this era "
         "cost $155.60\n"

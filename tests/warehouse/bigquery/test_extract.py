@@ -197,8 +197,8 @@ def test_a_day_that_was_paid_for_before_there_were_marks_is_asked_again_only_if_
     assert (outcome.made, len(jobs_started(emulator, READING))) == (0, 1)
     stage_reports.extracted(lake, settings, outcome, health)
     assert (
-        "    1 day in the lake without duplicate marks, because an earlier version of Titler extracted "
-        "them. To add the marks: titler extract --day 2015-01-03 --again\n"
+        "    1 day in the lake has no duplicate marks, because it was extracted by an earlier version of "
+        "Titler. To add the marks: titler extract --day 2015-01-03 --again\n"
         "    To see what BigQuery would bill for adding the marks: titler cost --day 2015-01-03 --again\n"
     ) in capsys.readouterr().out
     outcome, _ = extract.run(lake, settings, [DAY], again=True)
