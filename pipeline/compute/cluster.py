@@ -79,7 +79,8 @@ def map_shards(
 
 
 class Timed(NamedTuple, Generic[Result]):
-    """The result for a shard, and when the work on it began and ended, in nanoseconds since 1970."""
+    """The result for a shard, and the times at which the work on this shard began and ended, in nanoseconds
+    since 1970."""
 
     result: Result
     begin: int
