@@ -29,7 +29,7 @@ class Outcome:
     from. `sources` is empty for stages whose batches are made from several batches or from none.
 
     If the source has lost some data of a day, `extract` keeps the earlier batch of the day. `unchanged_days`
-    maps each of these days to how much the source still has, such as "23 of the 24 hours". If the user
+    maps each of these days to how much of it the source still has, such as "23 of the 24 hours". If the user
     requested the day, the earlier batch is in `manifests`. If `extract` only checked the day again, it is
     not.
 

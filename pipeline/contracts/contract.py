@@ -23,9 +23,9 @@ class Table:
     The values of the columns in `key` are unique within a partition. `lives_in` says where the table is
     stored.
 
-    A table in a warehouse has further columns: the source day and the batch id. If `with_warehouse_columns`
-    is true, the table's files in the lake have these columns, too, so that BigQuery can load the files as
-    they are.
+    A table in a warehouse has further columns: the batch id, and the source day unless the contract has it.
+    If `with_warehouse_columns` is true, the table's files in the lake have these columns, too, so that
+    BigQuery can load the files as they are.
     """
 
     name: str
@@ -111,8 +111,8 @@ class Table:
         return hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
 
     def add_warehouse_columns(self, rows: pa.Table, day: date, batch_id: str) -> pa.Table:
-        """Returns the rows of one batch with the further columns of a warehouse: the source day and the batch
-        id."""
+        """Returns the rows of one batch with the further columns of a warehouse: the batch id, and the source
+        day unless the contract has it."""
         for field in list(self.warehouse_schema)[len(self.schema) :]:
             value: object = batch_id if field.name == "batch_id" else day
             rows = rows.append_column(field, pa.array([value] * len(rows), field.type))
