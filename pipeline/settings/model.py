@@ -122,8 +122,8 @@ class Model(Section):
         ge=0,
         le=1,
         description="of the titles that a model gives, the minimum share (0 to 1) that must have a ROUGE-L "
-        "over 0.3 against the author's title. Training raises the model's minimum confidence until this share "
-        "is reached. Set to 0 to use model.abstain_below",
+        "over 0.3 against the author's title. Training raises the model's minimum confidence until this "
+        "share is reached. Set to 0 to use model.abstain_below",
     )
     abstain_probability: float = Field(
         default=0.3,
