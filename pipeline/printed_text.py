@@ -61,7 +61,7 @@ def one_line(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Returns a message for people with all credentials masked: registered ones, the user and the password of
+    """Masks all credentials in a message that people read: registered ones, the user and the password of
     every address, and parameters of addresses such as `token=`."""
     if "://" in text:
         text = _USER_OF_ADDRESS.sub(f"{MASK}@", text)

@@ -31,8 +31,8 @@ MARKED_TABLES = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name)
 
 @dataclass(frozen=True)
 class Change:
-    """A mark: a batch that became the current batch of a day (YYYY-MM-DD) in a table. `marked_at` is the time
-    at which the mark was written."""
+    """A mark: it says that a batch became the current batch of a day (YYYY-MM-DD) in a table. `marked_at` is
+    the time at which the mark was written."""
 
     day: str
     table: str

@@ -119,13 +119,15 @@ def update_catalogue(
 ) -> CatalogueUpdate:
     """Brings the catalogue up to date with the current batches of all days, and returns it.
 
-    `changes` are the marks of changed days, listed before the verdicts on days were computed again.
-    `judged_again` are the days whose verdicts then changed. Marks that were written after that listing are
-    left for the next plan.
+    `changes` are the marks of changed days. The caller must list them first, and then compute again the
+    verdicts that say how complete the days are. `judged_again` are the days whose verdicts have changed by
+    this. Marks that were written after that listing are left for the next plan.
 
-    `days_before` returns the days of the current release. It is called only if there is no catalogue yet. If
-    a day of the current release is being ingested again, the catalogue gets the batches that this release has
-    for the day. Only one process at a time may call this function.
+    `days_before` returns the days of the current release. It is called only if there is no catalogue yet. In
+    this case, if a day of the current release is being ingested again, the new catalogue gets the batches
+    that the release has for the day.
+
+    Only one process at a time may call this function.
     """
     stored = Catalogue.read(lake)
     plan_before = stored.plan(lake) if stored else Plan((), {}, {}, "")

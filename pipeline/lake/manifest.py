@@ -44,9 +44,8 @@ class File:
 
     @property
     def content_sha256(self) -> str:
-        """The SHA-256 of the file's content, without columns that name the batch. So files of different
-        batches with equal rows have the same value.
-        """
+        """The SHA-256 of the file's content, without the columns for the warehouse, such as the batch id. So
+        files with equal rows have the same value, even if they are in different batches."""
         return self.rows_sha256 or self.sha256
 
 

@@ -15,7 +15,7 @@ from pipeline.lake.store import UNFINISHED
 @dataclass(frozen=True)
 class Swept:
     """The result of removing unused batches. `removed` is the number of removed batches. `spared` are the
-    folders of unused batches that were kept, because they are too new."""
+    folders of unused batches that were kept, because they are too new or are the current batch of a day."""
 
     removed: int
     spared: tuple[str, ...]

@@ -44,8 +44,8 @@ def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], differe
         f"MLflow at {tracking.uri} {difference}, but release {current.name} was made with the model "
         f"{model}, version {facts['model_version']}. So MLflow's database was deleted, or replaced by an "
         "older one.",
-        "Restore the database from a backup. If there is none, what MLflow knew about trainings is lost. "
-        f"Then train another model: titler run --retrain --from {day} --to {day}\n"
+        "Restore the database from a backup. If there is no backup, MLflow's records of trainings are lost: "
+        f"train another model: titler run --retrain --from {day} --to {day}\n"
         "If somebody deleted the model on purpose, go back to a release of an earlier champion: "
         "titler rollback RELEASE",
         final=True,

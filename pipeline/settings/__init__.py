@@ -179,9 +179,9 @@ class Similar(Section):
     min_marks: int = Field(
         default=1000,
         ge=1,
-        description="minimum number of marked pairs that `titler learn-ordering` learns from. Pairs in "
-        "held-out repositories do not count. If there are fewer pairs, the default weights "
-        "are used",
+        description="minimum number of pairs of marked duplicates that `titler learn-ordering` learns from. "
+        "Pairs in repositories that are held out for evaluation do not count. If there are "
+        "fewer pairs, the default weights are used",
     )
 
 

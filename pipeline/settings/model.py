@@ -28,8 +28,8 @@ class Model(Section):
     embedding: Literal["champion", "new"] = Field(
         default="champion",
         description='if model.variant is "copy" or "pretrained": where a new model gets its embedding '
-        'network and vocabularies. With "champion", it takes those of the champion if the champion has the '
-        'same sizes and text settings. Otherwise, and with "new", it trains its own',
+        'network and vocabularies. With "new", it trains its own. With "champion", it takes those of the '
+        "champion if the champion has the same sizes and text settings; otherwise it trains its own",
     )
     embedding_size: int = Field(
         default=300,
