@@ -58,13 +58,12 @@ def make_batches(
     worth_a_cluster: bool,
     count: Callable[[pa.Table], Mapping[str, int]] = no_counts,
 ) -> list[Manifest]:
-    """Makes batches of the table `contract`, and returns their manifests in the order of `batches`. A part is
-    one file of a batch.
+    """Makes batches of the table `contract`. Returns their manifests in the order of `batches`.
 
-    Each part is made by one Dask task, which writes the table that `make(part.source, *arguments)` returns
-    into the lake. `arguments` are copied to every worker once. Tasks carry only names of files and folders,
-    and return only the files' entries for the manifest. The figures in the manifest of a batch are the
-    batch's own `figures`, and the sums of `count(rows)` over its parts.
+    Each part (file) is made by one Dask task, which writes the table that `make(part.source, *arguments)`
+    returns into the lake. `arguments` are copied to every worker once. Tasks carry only names of files and
+    folders, and return only the files' entries for the manifest. The figures in the manifest of a batch are
+    the batch's own `figures`, and the sums of `count(rows)` over its parts.
 
     A batch is committed as soon as all its parts are written. So little is lost if a process is killed:
 
