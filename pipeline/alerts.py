@@ -95,8 +95,8 @@ def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
 
 
 def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, Any]]) -> None:
-    """Sends an alert about each source day that is not complete. If the verdict on a day changes, sends a new
-    alert.
+    """Sends an alert about each source day that is not complete: one alert per day and verdict (partial,
+    collapsed or missing).
 
     `health` has rows of the table source_health_v1, which say how complete each day is.
     """
@@ -110,7 +110,7 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
 
 
 def day_event(day: str, verdict: str) -> str:
-    """Returns the name of an event: a source day has received this verdict."""
+    """Returns the name of the event that a source day has received this verdict, such as "partial"."""
     return f"day/{day}/{verdict}"
 
 

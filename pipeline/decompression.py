@@ -38,8 +38,8 @@ class DamagedError(Exception):
 
 
 def is_zstandard(start: bytes) -> bool:
-    """Returns whether a file is in Zstandard format. `start` has its first bytes, at least 4. The skippable
-    frame with which parallel compressors begin a file is recognised, too."""
+    """Returns whether a file is in Zstandard format. `start` has its first bytes, at least 4. Also recognises
+    files that begin with a skippable frame, as parallel compressors write them."""
     return _ZSTANDARD.match(start) is not None
 
 
@@ -55,8 +55,8 @@ def compression_of(start: bytes) -> Compression:
 
 
 def decompressed_chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yields the content of a stream in chunks of at most 1 MiB. The stream must be seekable, or must be read
-    from its start.
+    """Yields the content of a stream in chunks of at most 1 MiB. Nothing may have been read from the stream
+    yet.
 
     Raises DamagedError if the stream is cut off or broken, after it has yielded the content before the
     damage. If the stream is in Zstandard format, up to 16 KiB before the damage are lost.

@@ -29,7 +29,8 @@ class Rounded(NamedTuple):
 
     @classmethod
     def of(cls, vectors: Floats) -> Rounded:
-        """Rounds vectors, shape (n, size). The largest number of each becomes 127 or -127."""
+        """Rounds vectors, shape (n, size). In each vector, the number with the largest absolute value becomes
+        127 or -127."""
         scales = np.maximum(np.abs(vectors).max(axis=1) / np.float32(LARGEST), _SHORT)
         return cls(np.rint(vectors / scales[:, None]).astype(np.int8), scales)
 
@@ -50,8 +51,9 @@ class RoundedRows:
         return len(self.scales)
 
     def products(self, numbers: Bytes, out: Floats | None = None) -> Floats:
-        """Returns the products (m, n) of some numbers with 8 bits, shape (m, size), and each of the n
-        vectors. `out` may be the array for the result."""
+        """Returns the product of each of m vectors with each of these n vectors, shape (m, n). `numbers` are
+        the m vectors with 8 bits per number, shape (m, size), without scales. `out` may be the array for the
+        result."""
         whole_numbers = np.asarray(numkong.dots_packed(numbers, self._numbers))
         products: Floats = np.multiply(
             whole_numbers, self.scales, out=out, dtype=np.float32, casting="unsafe"

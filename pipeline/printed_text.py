@@ -2,8 +2,8 @@
 masked. Every text that is printed or logged passes through this module.
 
 Some characters control a terminal: an escape sequence moves the cursor or changes the window's title, and a
-bidirectional override changes the order of the characters after it. Each of them is printed as its code,
-`\\u001b`. JSON writes it in the same way, so a printed JSON value stays the same value.
+bidirectional override changes the order of the characters after it. In their place, their codes are printed,
+such as `\\u001b`. JSON writes these characters in the same way, so a printed JSON value does not change.
 
 The settings register their secrets, such as the password in an address, so that they are masked. In errors
 and logs, the user and the password of every other address are masked, too, and parameters such as `token=`.
@@ -55,13 +55,13 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Returns `printable(text)` with codes in place of line breaks and tabulators, too. So a text of
-    strangers cannot pretend to be a line of Titler's own."""
+    """Returns `printable(text)` in which codes also replace line breaks and tabulators. So a text that
+    strangers wrote cannot look like a line that Titler printed."""
     return printable(text).replace("\n", r"\u000a").replace("\t", r"\u0009")
 
 
 def without_secrets(text: str) -> str:
-    """Returns a message for people with all credentials masked: registered ones, the user and the password of
+    """Masks all credentials in a message that people read: registered ones, the user and the password of
     every address, and parameters of addresses such as `token=`."""
     if "://" in text:
         text = _USER_OF_ADDRESS.sub(f"{MASK}@", text)
@@ -79,9 +79,9 @@ def register_secret(secret: str) -> None:
 
 
 def register_addresses(text: str) -> None:
-    """Registers the credentials in all addresses of a text: the password, a user without a password if it is
-    long enough, and the values of all parameters that are long enough or named like a secret. A password that
-    equals its user is no secret."""
+    """Registers the credentials in all addresses of a text: passwords, users without a password if they are
+    long enough, and the values of parameters if they are long enough or if the parameter is named like a
+    secret. A password that equals its user is no secret."""
     for address in _ADDRESS.findall(text):
         try:
             parts = urlsplit(f"x{address}")

@@ -1,14 +1,14 @@
 """Sends metrics and a trace of each verb (a `titler` command) to an OpenTelemetry collector, over OTLP with
 HTTP.
 
-A release or a model has one trace. The id of the trace is derived from its name, so that verbs that run in
-different processes and on different machines send spans of the same trace. The span of the first verb, such
-as `plan`, is the parent of the others. The parts of the work, which Dask runs in parallel, and the steps of a
-verb, such as the checks before a publication, are children of the verb's span. The span of a verb has what
-the verb measured, such as its rows, as attributes.
+A release or a model has one trace. The id of the trace is derived from the name of the release or model, so
+that verbs that run in different processes and on different machines send spans of the same trace. The span of
+the first verb, such as `plan`, is the parent of the others. The parts of the work, which Dask runs in
+parallel, and the steps of a verb, such as the checks before a publication, are children of the verb's span.
+The attributes of a verb's span are what the verb measured, such as its number of rows.
 
-Everything is sent once, when the verb ends. A collector that does not answer costs at most DEADLINE_SECONDS,
-and never makes a verb fail. An error in the measurements does not make it fail either.
+Everything is sent once, when the verb ends. A verb waits at most DEADLINE_SECONDS for a collector that does
+not answer. Neither this nor an error in the measurements makes a verb fail.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ NO_PARTITION: Mapping[str, str] = MappingProxyType({})
 
 
 class Part(NamedTuple):
-    """A part or a step of a verb's work: its label, when it began and ended, in nanoseconds since 1970, and
-    its partition, such as its source day."""
+    """A part of the work of a verb (a `titler` command), or a step of it: its label, the times at which it
+    began and ended (nanoseconds since 1970), and its partition, such as its source day."""
 
     label: str
     begin: int
@@ -87,8 +87,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 class Recording:
     """The measurements of one verb (command) so far.
 
-    `trace` names what the trace is about, such as a release; if it is empty, the verb has a trace of its own.
-    `is_first` says whether the verb is the first one of its trace.
+    `trace` is the name of what the trace is about, such as a release. If it is empty, the verb has a trace of
+    its own. `is_first` says whether the verb is the first one of its trace.
     """
 
     verb: str
@@ -112,9 +112,9 @@ _RECORDING: ContextVar[Recording | None] = ContextVar("recording", default=None)
 def sending(
     endpoint: str, recording: Recording, measure: Callable[[Recording], None] = lambda recording: None
 ) -> Iterator[None]:
-    """Context manager around a verb. When the verb ends or fails, calls `measure`, which adds measurements to
-    the recording, then sends the recording to the collector at the address `endpoint`. Does neither if
-    `endpoint` is empty."""
+    """Context manager around a verb. When the verb ends or fails, first calls `measure`, which adds
+    measurements to the recording. Then sends the recording to the collector at the address `endpoint`. If
+    `endpoint` is empty, does nothing."""
     if not endpoint:
         yield
         return
@@ -232,8 +232,8 @@ def _session() -> Session:
 def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
     """Returns the span of a verb, which ends now, and the spans of its parts.
 
-    A part whose label is the verb is called, for example, `embed part`, so that its name is not that of the
-    verb's span.
+    If the label of a part is the verb itself, such as `embed`, the part's span is called `embed part`, so
+    that it differs from the verb's span.
     """
     from opentelemetry import trace
     from opentelemetry.context import Context
@@ -285,8 +285,8 @@ def _measured(recording: Recording) -> dict[str, float]:
 
 
 def first_span(name: str) -> SpanContext:
-    """Returns the trace id, and the id of the first span, of the trace about `name`: the first 16 bytes of
-    the name's SHA-256, and the 8 bytes after them."""
+    """Returns the id of the trace about `name`, and the id of its first span. The trace id is the first 16
+    bytes of the name's SHA-256, and the span id is the 8 bytes after them."""
     from opentelemetry.trace import SpanContext, TraceFlags
 
     digest = hashlib.sha256(name.encode()).digest()

@@ -34,8 +34,7 @@ def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
 def no_blas_threads() -> Iterator[None]:
     """Switches off NumPy's own threads within the `with` block.
 
-    The results of a matrix product may depend on the number of threads, in their last bits. With this
-    function they do not.
+    The last bits of a matrix product may depend on the number of threads. Within the block they do not.
     """
     import numpy as np  # noqa: F401 - only libraries that are loaded can be limited
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Usage:
-    """The resources that a command has used: seconds, seconds of processor time, and the peak memory in MiB
-    of its process and of its largest worker process.
+    """The resources that a command has used: seconds, seconds of processor time, the peak memory of its
+    process in MiB, and the peak memory of its largest worker process in MiB.
 
     `worker_peak_mib` is 0 if no worker process ran, or if an earlier command of the same process had a worker
     that used more. The processor time includes the worker processes on this machine that have ended, but not

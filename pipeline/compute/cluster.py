@@ -49,11 +49,11 @@ def map_shards(
     result. Shards are started in their order, but they may be done in another order.
 
     Uses the scheduler at the address in the setting `compute.scheduler_address`. If the setting is empty,
-    starts a local cluster. But if there is only one shard, or if `worth_a_cluster` is false, the calls run in
-    this process, because starting a cluster would take longer than the work. If a worker dies, Dask gives its
-    shards to other workers. NumPy's own threads are off while `work` runs.
+    starts a local cluster, unless there is only one shard or `worth_a_cluster` is false. In these cases, the
+    calls run in this process, because starting a cluster would take longer than the work. If a worker dies,
+    Dask gives its shards to other workers. NumPy's own threads are off while `work` runs.
 
-    Every task carries `work` and its shard, so they must be small. `arguments` are copied to every worker
+    Every task carries `work` and its shard, so both must be small. `arguments` are copied to every worker
     once. If all workers die, these copies are lost, and the command fails. It also fails if there is no
     worker for WORKERLESS_SECONDS.
 
@@ -79,7 +79,8 @@ def map_shards(
 
 
 class Timed(NamedTuple, Generic[Result]):
-    """The result for a shard, and when the work on it began and ended, in nanoseconds since 1970."""
+    """The result for a shard, and the times at which the work on this shard began and ended, in nanoseconds
+    since 1970."""
 
     result: Result
     begin: int

@@ -25,16 +25,17 @@ start, one process handles about half as many rows."""
 class Outcome:
     """The batches that a stage returns: one per day, in the order of the days.
 
-    `made` is the number of batches that are new. `sources` has the source batch of each batch. It is empty if
-    a batch has several source batches or none.
+    `made` is the number of batches that are new. `sources` has, for each batch, the batch that it was made
+    from. `sources` is empty for stages whose batches are made from several batches or from none.
 
     If the source has lost some data of a day, `extract` keeps the earlier batch of the day. `unchanged_days`
-    maps each of these days to what the source still has. The earlier batch is in `manifests`, unless the day
-    was only checked again.
+    maps each of these days to how much of it the source still has, such as "23 of the 24 hours". If the user
+    requested the day, the earlier batch is in `manifests`. If `extract` only checked the day again, it is
+    not.
 
     `unchecked_days` maps each day that `extract` could not check again to the reason. `rechecked_days` are
-    the days that it has checked and extracted again. `unreachable_bases` has the error messages of the bases
-    of hour files that could not be reached, by day.
+    the days that it has checked and extracted again. `unreachable_bases` maps each day to the error messages
+    about the sources of hour files (bases) that could not be reached.
 
     If the budget for BigQuery did not suffice for all days of `extract`, `refusal` is the error to raise
     after the result was reported. Otherwise it is None.

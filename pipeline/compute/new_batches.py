@@ -32,8 +32,8 @@ class Part:
 
 @dataclass(frozen=True)
 class NewBatch:
-    """A batch that is to be made. `partition`, `inputs` and `parameters` determine its key. `figures` are
-    figures for its manifest, besides the counts of its rows."""
+    """A batch that is to be made. `partition`, `inputs` and `parameters` determine its key. `figures` go into
+    its manifest, together with the counts of its rows."""
 
     partition: dict[str, str]
     inputs: tuple[str, ...]
@@ -43,7 +43,7 @@ class NewBatch:
 
 
 def no_counts(rows: pa.Table) -> Mapping[str, int]:
-    """Returns an empty dict, for batches whose manifests have no counts."""
+    """Counts nothing: returns an empty dict. Used for batches whose manifests have no counts."""
     return {}
 
 
@@ -58,19 +58,19 @@ def make_batches(
     worth_a_cluster: bool,
     count: Callable[[pa.Table], Mapping[str, int]] = no_counts,
 ) -> list[Manifest]:
-    """Makes batches of the table `contract`, and returns their manifests, in the same order.
+    """Makes batches of the table `contract`. Returns their manifests in the order of `batches`.
 
-    Each part is made by one Dask task, which writes the table that `make(part.source, *arguments)` returns
-    into the lake. `arguments` are copied to every worker once. Tasks carry only names of files and folders,
-    and return only the files' entries for the manifest. The figures in the manifest of a batch are the
-    batch's own `figures`, and the sums of `count(rows)` over its parts.
+    Each part (file) is made by one Dask task, which writes the table that `make(part.source, *arguments)`
+    returns into the lake. `arguments` are copied to every worker once. Tasks carry only names of files and
+    folders, and return only the files' entries for the manifest. The figures in the manifest of a batch are
+    the batch's own `figures`, and the sums of `count(rows)` over its parts.
 
     A batch is committed as soon as all its parts are written. So little is lost if a process is killed:
 
     - If a worker is killed, the parts that it was making are lost. Other workers make them again.
-    - If the command is killed, the parts that were being made are lost, and batches of one part that were
-      written but not committed yet. A rerun makes only these. It takes the finished parts of an incomplete
-      batch from the lake (`pipeline.lake.finished_parts`).
+    - If the command is killed, the parts that were being made are lost. A batch of only one part is also lost
+      if its part was written but the batch was not committed yet. A rerun makes only what was lost. It takes
+      the finished parts of an incomplete batch from the lake (`pipeline.lake.finished_parts`).
     """
     drafts = lake.for_each(
         lambda batch: lake.draft(contract.name, batch.partition, batch.inputs, batch.parameters), batches

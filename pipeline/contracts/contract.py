@@ -19,11 +19,13 @@ Place = Literal["lake", "warehouse"]
 class Table:
     """The contract of a table.
 
-    `prose` describes a row. `partition` names the dimensions that split the table, such as `day`. The values
-    of the columns in `key` are unique within a partition. `lives_in` says where the table is stored.
+    `prose` describes a row. `partition` has the names of the dimensions that split the table, such as `day`.
+    The values of the columns in `key` are unique within a partition. `lives_in` says where the table is
+    stored.
 
-    If `with_warehouse_columns` is true, the table's files in the lake also have the columns that only the
-    warehouse's table has: the source day and the batch id. So BigQuery can load the files as they are.
+    A table in a warehouse has further columns: the batch id, and the source day unless the contract has it.
+    If `with_warehouse_columns` is true, the table's files in the lake have these columns, too, so that
+    BigQuery can load the files as they are.
     """
 
     name: str
@@ -102,14 +104,15 @@ class Table:
 
     @property
     def file_columns(self) -> str:
-        """The columns of a file in the lake: 8 hexadecimal digits, computed from their names and types."""
+        """Identifies the columns of the table's files in the lake: 8 hexadecimal digits, computed from the
+        names and types of the columns."""
         schema = self.warehouse_schema if self.with_warehouse_columns else self.schema
         names = [f"{field.name} {field.type}" for field in schema]
         return hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
 
     def add_warehouse_columns(self, rows: pa.Table, day: date, batch_id: str) -> pa.Table:
-        """Adds the columns that only the warehouse's table has to the rows of one batch. Returns the new
-        table."""
+        """Returns the rows of one batch with the further columns of a warehouse: the batch id, and the source
+        day unless the contract has it."""
         for field in list(self.warehouse_schema)[len(self.schema) :]:
             value: object = batch_id if field.name == "batch_id" else day
             rows = rows.append_column(field, pa.array([value] * len(rows), field.type))

@@ -1,13 +1,13 @@
 """The lake: batches, their manifests, and the pointers to them, in a folder or in a bucket.
 
 A batch is a folder of files with its own id. Its `manifest.json` is written last: a folder without a manifest
-is not a batch. A finished batch never changes. Small JSON files, called pointers, name a batch. There are two
-kinds:
+is not a batch. A finished batch never changes. Small JSON files, called pointers, have the id of a batch.
+There are two kinds:
 
-- `current.json` names the current batch of a source day. Only tables that are partitioned by day alone have
-  this pointer, because commands ask only these tables for "the current batch".
-- `keys/KEY.json` names the batch that was made from certain inputs with certain parameters. KEY is their
-  fingerprint.
+- `current.json` points to the current batch of a source day. Only tables that are partitioned by day alone
+  have this pointer, because commands ask only these tables for "the current batch".
+- `keys/KEY.json` points to the batch that was made from certain inputs with certain parameters. KEY is the
+  fingerprint of these inputs and parameters.
 
 The lake never relies on listing or renaming a folder. Only small files are replaced, each in one step (see
 `pipeline/lake/store.py`).
@@ -87,8 +87,8 @@ class Lake(LakeFiles):
         return existing
 
     def add_key(self, batch: Manifest, parameters: Mapping[str, Any]) -> None:
-        """Makes `find` return `batch` for its inputs with other parameters, too. A batch that is made with
-        these parameters must have the same content as `batch`."""
+        """Makes `find` return `batch` also if it is called with the inputs of `batch` and these other
+        `parameters`. Making a batch with them must give the same content as `batch`."""
         key = fingerprint(batch.table, batch.partition, batch.inputs, parameters)
         folder = partition_folder(batch.table, batch.partition)
         self.put_json(posixpath.join(folder, KEYS, f"{key}.json"), {"batch_id": batch.batch_id})
@@ -101,7 +101,7 @@ class Lake(LakeFiles):
         return None if pointer is None else self.manifest(posixpath.join(folder, pointer.batch_id))
 
     def days(self, table: str) -> list[str]:
-        """Returns the days (YYYY-MM-DD) of which a table has a partition, sorted. The table must be
+        """Returns the days (YYYY-MM-DD) for which a table has a partition, sorted. The table must be
         partitioned by day alone."""
         return [name.removeprefix("day=") for name in self.names(table) if name.startswith("day=")]
 

@@ -1,4 +1,5 @@
-"""Marks the source days whose current batches have changed since the catalogue was brought up to date.
+"""Marks the source days whose current batches have changed since the catalogue of days
+(`pipeline.lake.day_catalogue`) was last brought up to date.
 
 A stage that replaces the current batch of a day first writes a mark, then the pointer to the batch. The stage
 `plan` reads the days that have a mark, updates the catalogue, and deletes the marks of batches that are then
@@ -7,7 +8,8 @@ in the catalogue. So it need not read the pointers of all days.
     ROOT/days/changed/DAY,TABLE,BATCH,ID
 
 A mark has no content. Its id is random, so that deleting a mark never deletes a newer mark. If the stage is
-killed between the two writes, the mark stays for a while, and plans look at the day again, which is harmless.
+killed between the two writes, the mark stays for a while, and `plan` looks at the day again, which is
+harmless.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ MARKED_TABLES = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name)
 
 @dataclass(frozen=True)
 class Change:
-    """A mark: a batch that became the current batch of a day (YYYY-MM-DD) in a table. `marked_at` is the time
-    at which the mark was written."""
+    """A mark: it says that a batch became the current batch of a day (YYYY-MM-DD) in a table. `marked_at` is
+    the time at which the mark was written."""
 
     day: str
     table: str
@@ -54,8 +56,8 @@ def mark_change(lake: LakeFiles, day: str, table: str, batch_id: str) -> None:
 
 
 def list_changes(lake: LakeFiles) -> list[Change]:
-    """Returns all marks, sorted by day. The listing of a bucket may lack the newest marks. A later plan finds
-    these."""
+    """Returns all marks, sorted by day. The listing of a bucket may lack the newest marks. The stage `plan`
+    finds these when it runs again."""
     changes = []
     for name, marked_at in sorted(lake.written(FOLDER).items()):
         if name.count(",") == 3:  # another program may have left a file of its own

@@ -1,9 +1,9 @@
 """The catalogue of days: the batches of every source day of the lake that a release can use.
 
 The stage `plan` keeps it up to date. It reads the pointers of only those days that have a mark
-(`pipeline.lake.changed_days`), so it need not look at the history. The plan of a release then names the pages
-of the catalogue. A day that is being ingested again stays in the catalogue as it was, until all its stages
-have run.
+(`pipeline.lake.changed_days`), so it need not look at the history. The plan of a release then has only the
+names of the pages of the catalogue. A day that is being ingested again stays in the catalogue as it was,
+until all its stages have run.
 
     ROOT/days/catalogue.json, changed/DAY,TABLE,BATCH
 
@@ -46,9 +46,9 @@ MARKS_KEPT = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The names of the catalogue's pages. `days` are pages of a plan, which list the days. `manifests` are,
-    for each table, the pages with the manifests of the days' batches. `ids` are the pages with the ids of all
-    issues. Each of these maps a period to its page."""
+    """The names of the catalogue's pages, by period (a month or a year). `days` are the pages that list the
+    days, as in a plan. `manifests` are, for each table, the pages with the manifests of the days' batches.
+    `ids` are the pages with the ids of all issues."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -87,7 +87,7 @@ class Catalogue:
             if (first, last) != (page.first, page.last):
                 raise LakeError(
                     f"The file {lake.path(CATALOGUE)} is damaged: it says that the page {page.page} has the "
-                    f"ids {page.first} to {page.last}. The page has the ids {first} to {last}.",
+                    f"ids {page.first} to {page.last}, but this page has the ids {first} to {last}.",
                     CATALOGUE_DOCUMENT.remedy(lake.root, CATALOGUE),
                 )
 
@@ -119,13 +119,15 @@ def update_catalogue(
 ) -> CatalogueUpdate:
     """Brings the catalogue up to date with the current batches of all days, and returns it.
 
-    `changes` are the marks of changed days, listed before the verdicts on days were computed again.
-    `judged_again` are the days whose verdicts then changed. Marks that were written after that listing are
-    left for the next plan.
+    `changes` are the marks of changed days. The caller must list them first, and then compute again the
+    verdicts that say how complete the days are. `judged_again` are the days whose verdicts have changed by
+    this. Marks that were written after that listing are left for the next plan.
 
-    `days_before` returns the days of the current release. It is called only if there is no catalogue yet. If
-    a day of the current release is being ingested again, the catalogue gets the batches that this release has
-    for the day. Only one process at a time may call this function.
+    `days_before` returns the days of the current release. It is called only if there is no catalogue yet. In
+    this case, if a day of the current release is being ingested again, the new catalogue gets the batches
+    that the release has for the day.
+
+    Only one process at a time may call this function.
     """
     stored = Catalogue.read(lake)
     plan_before = stored.plan(lake) if stored else Plan((), {}, {}, "")
@@ -248,7 +250,8 @@ def _changed_manifests(
 
 
 class CurrentHealth(Mapping[str, Manifest]):
-    """The current batches of the table source_health_v1: maps each day of the lake to its manifest.
+    """The current batches of the table source_health_v1: maps each day of the lake to the manifest of the
+    day's batch.
 
     Days that have not changed since the last plan come from the catalogue, a page at a time. The other days
     are looked up one by one. `changed_days` are these other days, or all days if the lake has no catalogue

@@ -53,8 +53,8 @@ RECORD: Document[_Record] = Document(
 
 @dataclass(frozen=True)
 class FinishedParts:
-    """The records of the finished files of one batch. `folder` is the folder of the draft that is being
-    written, and `records` is the folder of the records."""
+    """The records of the finished files of one batch that is being written. `folder` is the folder that the
+    files are written into, and `records` is the folder of these records."""
 
     lake: LakeFiles
     table: str
@@ -68,11 +68,12 @@ class FinishedParts:
         return cls(draft.lake, draft.table, draft.folder, posixpath.join(partition, PARTS, draft.key))
 
     def add(self, part: FinishedPart) -> None:
-        """Records that a file of the draft is finished."""
+        """Records that a file of the batch is finished."""
         self.lake.put_json(self._path(part.file.name), asdict(_Record(self.folder, part.file, part.counts)))
 
     def take(self, name: str) -> FinishedPart | None:
-        """Copies the file `name` into the draft, if an interrupted command has finished this file.
+        """Copies the file `name` into the folder of the batch, if an interrupted command has finished this
+        file.
 
         Two processes may make the same batch at the same time. So each of them writes into a folder of its
         own, and the file is copied. Returns None if there is no record of the file, or if the file is missing
@@ -100,7 +101,7 @@ class FinishedParts:
         return self.lake.write_table(self.folder, file.name, rows, contract)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Deletes the records of these files. They are of no use once the batch is complete."""
+        """Deletes the records of these files. The records are of no use once the batch is complete."""
         for name in names:
             self.lake.delete(self._path(name))
 

@@ -59,8 +59,9 @@ class Forgetting:
     remains: list[str] = field(default_factory=list)
 
     def is_about(self, other: Forgetting) -> bool:
-        """Returns whether this entry has the same kind as another entry, and all hashes of that entry. An
-        issue may be named by its id or by its address."""
+        """Returns whether this entry is about what another entry names: both have the same kind, and this
+        entry has all hashes of the other one. The user may name an issue by its id one time and by its
+        address the next time, so this entry may have further hashes."""
         return self.kind == other.kind and all(
             set(values) <= set(self.hashes.get(kind, ())) for kind, values in other.hashes.items()
         )
@@ -135,7 +136,7 @@ def refuse_while_forgetting(lake: LakeFiles) -> None:
     if (unfinished := ForgottenList.read(lake).unfinished) is not None:
         raise TitlerError(
             f"The command titler forget --{unfinished.kind}, begun by {unfinished.by} at "
-            f"{unfinished.begun_at[:16]} UTC, has not finished. Until then, no command may write to the "
+            f"{unfinished.begun_at[:16]} UTC, has not finished. Until it has, no command may write to the "
             "lake.",
             "Wait until the command ends. If it was interrupted, run the same command again: it continues.",
         )
@@ -181,7 +182,7 @@ _PAIRS = re.compile(r"(?=(?<![\w.-])([\w.-]+/[\w.-]+)(?:/(?:issues|pull)/(\d+)|#
 
 
 class Matcher:
-    """Recognises what has been forgotten, by its hashes.
+    """Recognises issues, repositories and authors that have been forgotten, by their hashes.
 
     `hashes` are the hashes in some entries of the list.
     """

@@ -51,7 +51,7 @@ def update_ids(
     returns all pages.
 
     `pages` are the pages before the change, by period. `days` are all days after the change, sorted.
-    `changed` maps the days that are new or different to their batches of issues_v1.
+    `changed` maps each new or changed day to its batch of issues_v1.
     """
     new_pages: dict[str, IdPage] = {}
     affected: list[Ids] = []
@@ -83,7 +83,8 @@ def update_superseded(
     """Returns the issues to skip on each day, like `duplicate_openings`, after some days have changed.
 
     `superseded` are the issues to skip before the change. `issues` maps each day to the folder of its batch
-    of issues_v1. Reads only the days with an affected issue that was opened twice.
+    of issues_v1. Reads only the days with an issue that was opened twice and that the change affects
+    (`ChangedIds`).
     """
     repeated = _repeated_ids(lake, changed)
     later: Mapping[str, Sequence[int]] = {}

@@ -54,8 +54,8 @@ Time = Annotated[str, AfterValidator(_check_time)]
 
 
 class JsonObject(dict[str, Any]):
-    """An object in a document whose keys depend on what the document describes, such as the figures of a
-    batch.
+    """An object in a JSON document, such as the figures of a batch. Its keys depend on what the document
+    describes.
 
     It is a dict, but reading a key that is missing raises LakeError. `path` is the path of the document.
     """
@@ -113,8 +113,8 @@ def object_with(keys: type[KnownKeys]) -> Any:
 
 
 def delete_and_run(command: str) -> Remedy:
-    """Returns the remedy for a document that `command` writes again. In `command`, NAME stands for the model
-    or the release that the document belongs to."""
+    """Returns the remedy for a damaged document: delete it and run `command`, which writes it again. In
+    `command`, NAME stands for the model or the release that the document belongs to."""
 
     def remedy(root: str, relative: str) -> str:
         folders = relative.split("/")
@@ -125,7 +125,8 @@ def delete_and_run(command: str) -> Remedy:
 
 
 def delete_and_repeat(root: str, relative: str) -> str:
-    """Returns the remedy for a document that any command writes again when it needs the document."""
+    """Returns the remedy for a damaged document that is written again by any command that needs it: delete it
+    and run the same command again."""
     return "Delete this file, then run the same command again."
 
 

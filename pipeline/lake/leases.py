@@ -2,8 +2,9 @@
 
 A command holds a lease while it runs, and renews it. `titler collect` removes nothing that was written since
 the oldest valid lease began, however long the command takes. If a command is killed, its lease is no longer
-renewed. If a lease seems not to have been renewed for an hour, the clock may have been changed meanwhile. So
-the lease is suspected first, and invalid if a later `titler collect` finds that it was not renewed since.
+renewed. But if a lease seems not to have been renewed for an hour, the reason may also be that the clock was
+changed. So `titler collect` first only suspects the lease. The lease becomes invalid if a later `titler
+collect` finds that it has not been renewed since.
 
     ROOT/leases/BEGIN,VERB,SUBJECT,ID
     ROOT/suspected_leases/BEGIN,VERB,SUBJECT,ID,RENEWED
@@ -39,7 +40,8 @@ _TIME = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True)
 class Lease:
-    """A command that is running: when it began, its verb, and the model or release that it works on."""
+    """A command that is running: when it began, its verb (such as `embed`), and the model or release that it
+    works on."""
 
     began: datetime
     verb: str

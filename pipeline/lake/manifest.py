@@ -44,9 +44,8 @@ class File:
 
     @property
     def content_sha256(self) -> str:
-        """The SHA-256 of the file's content, without columns that name the batch. So files of different
-        batches with equal rows have the same value.
-        """
+        """The SHA-256 of the file's content, without the columns for the warehouse, such as the batch id. So
+        files with equal rows have the same value, even if they are in different batches."""
         return self.rows_sha256 or self.sha256
 
 
@@ -92,7 +91,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Pointer:
-    """The content of a pointer, which names a batch of the same partition."""
+    """The content of a pointer: the id of a batch of the same partition."""
 
     batch_id: Name
 
@@ -111,5 +110,6 @@ def origin_of_folder(folder: str) -> tuple[date, str]:
 
 
 def has_current_batch(partition: Mapping[str, str]) -> bool:
-    """Returns whether a partition has a current batch: if it is a source day, or a user's file."""
+    """Returns whether one batch of a partition is the current one. This is so if the partition is a source
+    day, or a user's file."""
     return len(partition) == 1 and next(iter(partition)) in ("day", "file")

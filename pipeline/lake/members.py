@@ -3,8 +3,8 @@
     ROOT/models/MODEL/members/TABLE.json
     ROOT/releases/RELEASE/members/TABLE.json
 
-If a table has a batch per day, or per period, the file names pages (`pipeline.lake.pages`) with the manifests
-of the batches. Otherwise it lists the folders of the batches.
+If a table has a batch per day, or per period, its file has the names of the pages (`pipeline.lake.pages`)
+that contain the manifests of the batches. Otherwise the file lists the folders of the batches.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ SharedPages = dict[str, Sequence[Manifest]]
 
 @dataclass(frozen=True)
 class MemberPages:
-    """The content of the file `members/TABLE.json` of a table with pages: a dict from the period to the name
-    of the page.
+    """The content of the file `members/TABLE.json` of a table with a batch per day or per period. `pages`
+    maps each period to the name of its page.
 
     `usage` is the time and the memory that a command had used when it recorded the batches. It is None if
     they were not measured.
@@ -123,8 +123,9 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     `path` returns the path of a file of the model or release. `missing` returns the error for a table without
     batches. The manifests of a table are read from the lake only once. Several releases can have the same
-    `shared_pages`, so that no page is read twice. `base` are the members of the previous release, whose pages
-    need not be written again. If a `stopwatch` is set, its measurements are recorded with the batches.
+    `shared_pages`, so that no page is read twice. `base` are the members of the previous release. Its pages
+    exist already, so they need not be written again. If a `stopwatch` is set, its measurements are recorded
+    with the batches.
     """
 
     stopwatch: Stopwatch | None = None

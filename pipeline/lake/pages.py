@@ -1,9 +1,9 @@
 """Pages: immutable JSON files that together hold a list with an entry per source day.
 
 A release needs many such lists. If each release wrote its lists in full, every nightly run would write lists
-of the whole history. So a list is split into pages: one per month, and one per closed year. The name of a
-page is the digest of its content. So lists that differ in one month share all other pages, and a nightly run
-writes one page per list.
+of the whole history. So a list is split into pages: a year that a later year follows has one page, and the
+latest year has one page per month. The name of a page is the digest of its content. So lists that differ in
+one month share all other pages, and a nightly run writes one page per list.
 
     ROOT/pages/DIGEST.json
 """
@@ -55,8 +55,8 @@ def write_pages(
 ) -> dict[str, str]:
     """Writes a page per period. Returns the names of the pages, by period.
 
-    `contents` maps each period to a JSON value. `existing` are names of pages that are known to exist. They
-    are not written again.
+    `contents` maps each period to a JSON value. `existing` are the names of pages that exist already: such a
+    page is not written again.
     """
     return {
         period: write_page(lake, json.dumps(content, ensure_ascii=False).encode(), "json", existing)
@@ -82,7 +82,7 @@ def read_pages(lake: LakeFiles, names: Collection[str], document: Document[Value
 
 
 def page_remedy(root: str, relative: str) -> str:
-    """Returns the remedy for a damaged page."""
+    """Returns what to do about a damaged page, as text for the error message."""
     return (
         f"Restore it from a backup. If there is none, delete {posixpath.join(root, 'days/catalogue.json')} "
         "and create another release (titler plan) or another model (titler vocab)."
@@ -101,7 +101,7 @@ def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
         if data is None:
             raise LakeError(
                 f"The file {lake.path(path)} is missing, or it is damaged: its SHA-256 is not the one in its "
-                "name. It belongs to the lists that models and releases refer to.",
+                "name. It is a page of a list that models and releases refer to.",
                 page_remedy(lake.root, path),
             )
         pages.append(data)

@@ -308,7 +308,7 @@ def pin_day(lake: Lake, day: str) -> tuple[PinnedDay, list[Manifest]]:
         raise UsageError(f"Day {day} {problem}.", f"Run first: titler extract --day {day}")
     if tokens is None or issues.digest not in tokens.inputs:
         raise UsageError(
-            f"Day {day} was not cleaned since it was last extracted.",
+            f"Day {day} has not been cleaned since it was last extracted.",
             f"Run first: titler clean --day {day}",
         )
     digests = (issues.digest, tokens.digest, health.digest)

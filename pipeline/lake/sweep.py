@@ -15,7 +15,7 @@ from pipeline.lake.store import UNFINISHED
 @dataclass(frozen=True)
 class Swept:
     """The result of removing unused batches. `removed` is the number of removed batches. `spared` are the
-    folders of unused batches that were kept, because they are too new."""
+    folders of unused batches that were kept, because they are too new or are the current batch of a day."""
 
     removed: int
     spared: tuple[str, ...]
@@ -37,7 +37,8 @@ def sweep_batches(
     - batches whose newest file was written at the time `sparing` or later, because a stage may still use them
     - the current batch of each day, for the tables in `keep_current_of`
 
-    The records of finished files (`pipeline.lake.finished_parts`) are removed by the same rule.
+    The records of finished files (`pipeline.lake.finished_parts`) are removed, too, if the newest record of a
+    partition was written before `sparing`.
 
     Raises LakeError if the storage fails.
     """

@@ -1,9 +1,9 @@
 """Audits a release before it is published.
 
-A release passes under four conditions. A person has accepted every collapsed day, a day that lost nearly all
-of its data. The recall of the index is high enough. The share of issues without a title has not risen much,
-or a person has accepted the rise. The recall of marked duplicates has not fallen significantly, or a person
-has accepted the fall.
+A release passes under four conditions. A person has accepted every day that collapsed (lost nearly all of its
+data). The recall of the index is high enough. The share of issues without a title has not risen much, or a
+person has accepted the rise. The recall of marked duplicates has not fallen significantly, or a person has
+accepted the fall.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def audit(
 ) -> dict[str, Any]:
     """Audits a release. Returns the release's record, without the time of publication.
 
-    A user may accept faults of the release. `accepted` maps each accepted fault to the user's reason. A fault
-    is a collapsed day (a day that lost nearly all of its data), ABSTAINED: too many issues without a title,
-    or RECALL: fewer marked duplicates are listed. `published` are the records of all published releases.
+    A user may accept faults of the release. `accepted` maps each accepted fault to the user's reason. There
+    are three kinds of faults: a day, if it collapsed (lost nearly all of its data); ABSTAINED, if too many
+    issues have no title; and RECALL, if fewer marked duplicates are listed than before. `published` are the
+    records of all published releases.
 
     Raises StoppedError if a fault was not accepted, or if the recall of the index is too low. Raises
     UsageError if a day in `accepted` is not in the release, or if a stage of the release has not run yet.

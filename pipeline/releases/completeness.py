@@ -1,5 +1,5 @@
-"""Checks that a published release has complete lists of its batches. A list that is missing or too short is
-damage."""
+"""Checks that a published release has complete lists of its batches. A list that is missing or too short
+counts as damaged."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
     """Raises LakeError if a list of batches of a published release is missing, or shorter than the release's
     record says. `record` is the record that was stored when the release was published. Reads no batches.
 
-    A release has one batch per day of each table that is partitioned by day, and segments with as many issues
-    as its record says.
+    Expects one batch per day in the list of each table that is partitioned by day, and as many issues in the
+    segments of the index as the record says.
     """
     check_published_tables(release, record)
     _check_tables(release, (VECTORS.name, EMBEDDINGS.name))
@@ -55,8 +55,8 @@ def check_lists_exist(release: Pinned) -> None:
 
 
 def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
-    """Raises LakeError like `check_complete`, but checks only the lists of the tables that the warehouse
-    shows. Every publication reads these lists."""
+    """Like `check_complete`, raises LakeError if a list is missing or too short, but checks only the lists of
+    the tables that the warehouse shows. Every publication reads these lists."""
     require_plan(release)
     days = release.plan.days
     if len(days) != record["days"]:
@@ -67,8 +67,8 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
         if name in record and name in release.facts and record[name] != release.facts[name]:
             raise _damaged(
                 release,
-                f"the plan has the {name} {release.facts[name]}, but the record of the "
-                f"release has {record[name]}",
+                f"the plan has {name} = {release.facts[name]}, but the record of the "
+                f"release has {name} = {record[name]}",
             )
     _check_tables(release, _tables_shown(release))
     for table, folders in (
@@ -78,7 +78,9 @@ def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
     ):
         if folders and [batch.folder for batch in _members(release, table)] != folders:
             raise _damaged(
-                release, f"the list of {table} has other batches than the plan of the release", table
+                release,
+                f"the batches in the list of {table} are not the batches in the plan of the release",
+                table,
             )
     titled = sum(batch.rows for batch in _members(release, TITLE_PREDICTIONS.name))
     issues = titled - sum(map(len, release.plan.superseded.values()))
@@ -134,7 +136,7 @@ def _check_index(release: Pinned, record: Mapping[str, Any]) -> None:
         if items != expected:
             raise _damaged(
                 release,
-                f"the segments have {items:,} issues. Expected {expected:,}, as in the {name}",
+                f"the segments of the index have {items:,} issues. Expected {expected:,}, as in the {name}",
                 SEGMENTS.name,
             )
 

@@ -66,7 +66,7 @@ def require_current(lake: Lake) -> Pinned:
 
 
 def point_to(lake: Lake, release_id: str) -> None:
-    """Records in the lake that `release_id` is the current release. Writes nothing if this is recorded
+    """Records in the lake that `release_id` is the current release. Writes nothing if the lake says so
     already. Replaces a damaged pointer."""
     if not _points_to(lake, release_id):
         lake.put_json(POINTER, {"release_id": release_id})

@@ -3,7 +3,7 @@
 If the setting `release.retitle_days` is 0, all titles are predicted again after a promotion, with the new
 champion. Otherwise only the titles of the last `release.retitle_days` days are predicted again. An earlier
 day keeps the titles of the current release, that is, its batch of the table title_predictions_v1. The plan of
-the new release names these batches, so a rerun gives the same release.
+the new release lists these batches, so a rerun gives the same release.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ def kept_titles_facts(
     titles.
 
     `current` is the current release, and `model` is the model of the new release. A day keeps the titles of
-    the current release under two conditions: it is before the last `retitle_days` days, and its issues are
-    the same as in the current release. Titles that did not beat the floor (the body's first words) are never
-    kept. If a person accepted them, this was only because there were no better titles.
+    the current release under three conditions: it is before the last `retitle_days` days, its issues are the
+    same as in the current release, and the titles are by another model than `model`. Titles that did not beat
+    the floor (the body's first words) are never kept, even if a person accepted them: they were accepted only
+    for lack of better titles.
     """
     days = list(days)
     if current is None or not retitle_days or not days:

@@ -18,8 +18,9 @@ from pipeline.tracking import Tracking, Version
 def known_champion(tracking: Tracking, current: Pinned | None) -> Version | None:
     """Returns the champion, or None before the first promotion. `current` is the current release, or None.
 
-    Raises LakeError if MLflow must have lost its database: there is no champion although a release is
-    published, or MLflow does not know the model of the current release and the champion is an earlier model.
+    Raises LakeError if MLflow must have lost its database. This is so in two cases: MLflow has no champion
+    although a release is published; or MLflow does not know the model of the current release, and its
+    champion is an earlier model.
     """
     champion = tracking.champion()
     if current is None or not current.is_open():
@@ -43,9 +44,9 @@ def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], differe
         f"MLflow at {tracking.uri} {difference}, but release {current.name} was made with the model "
         f"{model}, version {facts['model_version']}. So MLflow's database was deleted, or replaced by an "
         "older one.",
-        "Restore the database from a backup. If there is none, what MLflow knew about trainings is lost. "
-        f"Then train another model: titler run --retrain --from {day} --to {day}\n"
-        "If somebody deleted the model on purpose, make a release of the earlier champion current: "
+        "Restore the database from a backup. If there is no backup, MLflow's records of trainings are lost: "
+        f"train another model: titler run --retrain --from {day} --to {day}\n"
+        "If somebody deleted the model on purpose, go back to a release of an earlier champion: "
         "titler rollback RELEASE",
         final=True,
     )

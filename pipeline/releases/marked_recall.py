@@ -65,7 +65,7 @@ def check_marked_recall(
         accepted_at = datetime.now(UTC).isoformat(timespec="seconds")
         return {"fall": fall, "because": because, "by": user_name(), "at": accepted_at}
     raise StoppedError(
-        f"Release {release_id} is stopped: {fall}. The fall is larger than chance explains.",
+        f"Release {release_id} is stopped: {fall}. A fall of this size is unlikely to be chance.",
         "See what has changed: the model, the settings index.* and similar.*, or the days of the release.\n"
         f'Accept the fall: titler publish --release {release_id} --accept {RECALL} --because "..."',
         event=f"release/{release_id}/{RECALL}-of-duplicates",
@@ -79,8 +79,8 @@ def accepted_fall(record: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def smallest_fall(previous: tuple[float, int], current: tuple[float, int]) -> float:
-    """Returns the lower end of the 95% interval of a share's fall. It is above zero if the fall is
-    significant.
+    """Returns the lower end of the 95% interval of the fall from one share to another. It is above zero if
+    the fall is significant.
 
     Each argument is a share (0 to 1) and the number of pairs that it was measured on. Source: method 10 of
     Newcombe 1998, for shares of independent samples. The two releases have most pairs in common, so the

@@ -75,11 +75,11 @@ def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
     """Returns what the warehouse has to know about a release: its batches of issues and of `tables`.
 
-    If a stage of the release has not run yet, the release has no batches of the stage's table. Then a
-    UsageError is raised if `complete` is true; it names the command to run. If `complete` is false, this
-    table is left out. A published release whose folder was deleted has no content. A table in
-    TABLES_OF_LATER_VERSIONS is always left out if the release has no batches of it. A release of an earlier
-    version may have an earlier table in place of one of `tables`.
+    If a stage of the release has not run yet, the release has no batches of the stage's table. If `complete`
+    is true, this raises UsageError, which names the command to run. If `complete` is false, the table is left
+    out. A table in TABLES_OF_LATER_VERSIONS is left out in both cases. A release that an earlier version of
+    Titler made may have an earlier table in place of one of `tables`. A published release whose folder was
+    deleted has no content.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
@@ -128,8 +128,8 @@ def _superseded(release: Pinned) -> list[dict[str, Any]]:
 def contents_of_releases(
     lake: Lake, settings: Settings, records: Sequence[dict[str, Any]], unreadable: dict[str, LakeError]
 ) -> list[tuple[dict[str, Any], ReleaseContent]]:
-    """Returns a pair (record, content) for each of the published releases with these records, in the same
-    order.
+    """Returns the contents of the published releases with these records, as pairs (record, content) in the
+    same order.
 
     Leaves out a release if one of its files is missing or damaged, or if one of the batches that the
     warehouse shows was found damaged. Adds its name and the error to `unreadable`.
@@ -163,8 +163,8 @@ def _require_intact(release: Pinned, tables: Sequence[str], damaged: Collection[
 
 
 def check_new_files(release: Pinned, tables: Sequence[str], shown: Collection[tuple[str, str, str]]) -> None:
-    """Checks the files that views of the warehouse will read against the digests in their manifests, except
-    for those of batches that the warehouse shows already. `shown` are the keys of these batches
+    """Checks that the files of a release have the digests in their manifests, before views of the warehouse
+    read them. Batches that the warehouse shows already are not checked; `shown` are their keys
     (`ReleaseContent.keys`).
 
     DuckDB and BigQuery do not check what they read. If the lake is a bucket, nothing is checked here: the

@@ -1,10 +1,10 @@
 """Makes a lake usable in another folder than the one where it was made, after somebody moved or copied it.
 
-All paths inside the lake are relative to it, with two exceptions: the views of the DuckDB file name Parquet
-files by their absolute paths, and MLflow's SQLite file names the files of its runs. Without a change, a copy
-would go on reading the files of the original, for as long as it exists. So the first command in the new place
-changes both files. It writes only in the new place. The lake's file LOCATION says where the lake was used
-last. So a command in the same place notices that nothing must be changed.
+All paths inside the lake are relative to it, with two exceptions: DuckDB's file has views with the absolute
+paths of Parquet files, and MLflow's SQLite file has the absolute paths of the files of its runs. If they were
+not changed, a copy of the lake would go on reading the files of the original, as long as these exist. So the
+first command in the new place changes both files, and writes only in the new place. The lake's file LOCATION
+says where the lake was used last. So a later command in the same place notices that no change is needed.
 
 A warehouse or an MLflow database outside of the lake is not changed, because other lakes may use it.
 """
@@ -62,7 +62,7 @@ def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
     if problems:
         return (
             f"This lake was moved or copied to {root}, but its warehouse or MLflow's database cannot be "
-            f"changed and may still name files of {recorded or 'another folder'}: {'; '.join(problems)}\n"
+            f"changed and may still refer to files of {recorded or 'another folder'}: {'; '.join(problems)}\n"
             "The next command that can write both files changes them."
         )
     if recorded or changed or (root / POINTER).is_file():  # otherwise, the lake has no release yet

@@ -92,8 +92,8 @@ def published_records(
 
     The names of the releases come from the lake and from the warehouse, because the listing of a bucket may
     lack the newest release. `listed` are the names in the lake, if the caller has already listed them. If a
-    record is damaged, raises LakeError. If `unreadable` is a dict, leaves out the release instead, and adds
-    its name and the error to the dict.
+    record is damaged and `unreadable` is None, raises LakeError. If `unreadable` is a dict, the release is
+    left out, and its name and the error are added to the dict.
     """
     rows = warehouse.connect(settings, "status").records(RELEASES)
     listed = pinned_names(lake, "releases") if listed is None else listed
@@ -112,8 +112,8 @@ def published_records(
 
 
 def marked_figures(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns how well the similar issues of a release agree with duplicate marks: the figures of
-    `pipeline.index.marked_duplicates`. Returns None if they were not measured. `record` is the release's
+    """Returns the figures that say how well the similar issues of a release agree with duplicate marks (see
+    `pipeline.index.marked_duplicates`). Returns None if they were not measured. `record` is the release's
     record."""
     text = record.get(MARKED_DUPLICATES)
     return None if text is None else _MARKED.validate_json(text)

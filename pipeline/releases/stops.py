@@ -1,4 +1,5 @@
-"""Records with a release why it was stopped, so that it can be looked up later."""
+"""Stores the reason why a release was stopped in the folder of the release, so that it can be looked up
+later."""
 
 from __future__ import annotations
 

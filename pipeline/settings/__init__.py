@@ -103,8 +103,8 @@ class Index(Section):
     exact_items: int = Field(
         default=50_000,
         ge=0,
-        description="a segment with more issues than this has an Annoy index. A smaller one is searched "
-        "exactly: every vector is compared",
+        description="largest size, in issues, of a segment without an Annoy index. Such a segment is "
+        "searched exactly, by comparing every vector",
     )
 
     trees: int = Field(
@@ -139,8 +139,8 @@ class Index(Section):
 
 
 class Similar(Section):
-    """Similar issues: which of them are suggested, which form clusters, how many months a search looks back,
-    when stored similar issues are searched again, and which marked duplicates they are compared with."""
+    """Similar issues: which are suggested, which form clusters of duplicates, how many months a search looks
+    back, when stored ones are searched again, and which marked duplicates they are compared with."""
 
     min_probability: float = Field(
         default=0.35,
@@ -154,8 +154,8 @@ class Similar(Section):
         ge=0.2,
         le=1,
         description="smallest probability with which an issue joins a cluster of duplicates, in the view "
-        "duplicate_clusters. The value must be at least 0.2. A new value applies to the next "
-        "release. It does not cause a new search",
+        "duplicate_clusters. The value must be at least 0.2. A new value applies from the next "
+        "release on. Similar issues are not searched again because of it",
     )
     months: int = Field(
         default=24,
@@ -166,22 +166,22 @@ class Similar(Section):
     recompute_days: int = Field(
         default=31,
         ge=0,
-        description="if a day is ingested late or again, the similar issues of this many days after it "
-        "are searched again. The similar issues of later days are not searched again",
+        description="if a day is ingested late or again: number of days after it whose similar issues are "
+        "searched again. The days after these keep their similar issues",
     )
     marked_months: int = Field(
         default=3,
         ge=0,
-        description="number of months that are measured, in addition to the month of the release's last "
-        "day. The similar issues of these months are compared with duplicate marks, and the "
-        "release records how many marked duplicates it lists and suggests",
+        description="number of months whose similar issues are compared with duplicate marks, in addition "
+        "to the month of the release's last day. The release records how many of the marked "
+        "duplicates it lists and suggests",
     )
     min_marks: int = Field(
         default=1000,
         ge=1,
-        description="minimum number of marked pairs that `titler learn-ordering` learns from. Pairs in "
-        "held-out repositories do not count. If there are fewer pairs, the default weights "
-        "are used",
+        description="minimum number of pairs of marked duplicates that `titler learn-ordering` learns from. "
+        "Pairs in repositories that are held out for evaluation do not count. If there are "
+        "fewer pairs, the default weights are used",
     )
 
 
@@ -197,9 +197,9 @@ class Release(Section):
     retitle_days: int = Field(
         default=0,
         ge=0,
-        description="number of last days whose titles are predicted again after a model has become the "
-        "champion. Earlier days keep the titles of earlier champions. Set to 0 to predict the titles of all "
-        "days again",
+        description="number of the latest days whose titles are predicted again after a model has become "
+        "the champion. Earlier days keep their titles, which earlier champions predicted. Set to 0 to "
+        "predict the titles of all days again",
     )
     max_abstained_rise: float = Field(
         default=0.1,
@@ -212,8 +212,8 @@ class Release(Section):
         default=200,
         ge=1,
         description="minimum number of pairs of marked duplicates for a comparison of recall@10 with the "
-        "previous release. If both releases measured at least this number, a significant "
-        "fall stops the release until a person accepts it",
+        "previous release. If recall@10 of both releases was measured on at least this number, "
+        "a significant fall stops the release until a person accepts it",
     )
 
 
@@ -228,7 +228,7 @@ class Lineage(Section):
 
 
 class Telemetry(Section):
-    """Where metrics and traces of the verbs are sent: to a collector that speaks OpenTelemetry's protocol."""
+    """The OpenTelemetry collector that metrics and traces of the verbs (`titler` commands) are sent to."""
 
     otlp_endpoint: str = Field(
         default="",

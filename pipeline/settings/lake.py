@@ -18,15 +18,15 @@ class LakeSettings(Section):
     )
     cache: str = Field(
         default="",
-        description="folder of this machine for copies of the lake's files, if the lake is a bucket, and for "
-        "a record of the files whose digests were checked. If it is empty, a folder of the user in the "
-        "system's folder for temporary files is used",
+        description="folder on this machine for a record of the files whose digests were checked. If the "
+        "lake is a bucket, copies of its files are also kept here. If this setting is empty, the folder is "
+        "titler-UID (the user's number) in the system's folder for temporary files",
     )
     cache_gib: float = Field(
         default=20,
         gt=0,
-        description="if the copies in `lake.cache` are larger than this (in GiB), those that were not used "
-        "for the longest time are removed",
+        description="largest total size of the copies in `lake.cache`, in GiB. If they exceed it, the copies "
+        "that were not used for the longest time are removed",
     )
 
     @field_validator("root")

@@ -28,8 +28,8 @@ class Model(Section):
     embedding: Literal["champion", "new"] = Field(
         default="champion",
         description='if model.variant is "copy" or "pretrained": where a new model gets its embedding '
-        'network and vocabularies. With "champion", it takes those of the champion if the champion has the '
-        'same sizes and text settings. Otherwise, and with "new", it trains its own',
+        'network and vocabularies. With "new", it trains its own. With "champion", it takes those of the '
+        "champion if the champion has the same sizes and text settings; otherwise it trains its own",
     )
     embedding_size: int = Field(
         default=300,
@@ -46,8 +46,9 @@ class Model(Section):
         default=0.0,
         ge=0,
         description="initial learning rate. Set to 0 for the network's default: 0.001 for gru and gru_cudnn, "
-        "0.006 for copy, 0.0003 for pretrained. An epoch without a lower validation loss halves it. If "
-        'model.variant is "copy" or "pretrained", it also falls linearly in the second half of the epochs',
+        "0.006 for copy, 0.0003 for pretrained. Each epoch that does not lower the validation loss halves "
+        'the learning rate. If model.variant is "copy" or "pretrained", it also falls linearly in the second '
+        "half of the epochs",
     )
     batch_tokens: int = Field(
         default=16384,
@@ -120,9 +121,9 @@ class Model(Section):
         default=0.0,
         ge=0,
         le=1,
-        description="minimum share (0 to 1) of the predicted titles with a ROUGE-L over 0.3 against the "
-        "author's title. Training raises the model's minimum confidence until this share is reached. Set to "
-        "0 to use model.abstain_below",
+        description="of the titles that a model gives, the minimum share (0 to 1) that must have a ROUGE-L "
+        "over 0.3 against the author's title. Training raises the model's minimum confidence until this "
+        "share is reached. Set to 0 to use model.abstain_below",
     )
     abstain_probability: float = Field(
         default=0.3,

@@ -54,7 +54,7 @@ class Serve(Section):
     compared_issues: int = Field(
         default=1_000_000,
         ge=0,
-        description="if a draft is compared with all repositories, largest number of issues with which each "
-        "process compares it one by one. Older ones are searched with Annoy, which can miss some. An issue "
-        "takes about 350 bytes of each process",
+        description="for searches in all repositories: largest number of issues with which each process "
+        "compares a query (an issue or a draft) one by one. Older issues are searched with Annoy, which can "
+        "miss some. Each compared issue takes about 350 bytes of memory in each process",
     )

@@ -43,10 +43,10 @@ class Source(Section):
     recheck_days: int = Field(
         default=7,
         ge=0,
-        description="number of days before the extracted days that `titler extract` checks again if they "
-        "are not complete. If the source now has new or changed hour files, the day is "
-        "extracted again. On a web server, a check sends 24 to 76 requests per day and base. "
-        "Does not apply to BigQuery, which would bill each check",
+        description="number of days before the requested days. Of these days, `titler extract` also checks "
+        "those that are not complete. It extracts a day again if the source now has new or changed hour "
+        "files for it. On a web server, a check sends 24 to 76 requests per day and base. Does not apply "
+        "to BigQuery, which would bill each check",
     )
 
     @field_validator("hours", mode="before")

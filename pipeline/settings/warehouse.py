@@ -77,7 +77,7 @@ class Warehouse(Section):
     )
     embeddings: bool = Field(
         default=False,
-        description="whether to publish the issues' embeddings as a table, too. The table needs 2.4 kB per "
+        description="whether to also publish a table with the issues' embeddings. The table needs 2.4 kB per "
         "issue",
     )
     vector_index: bool = Field(

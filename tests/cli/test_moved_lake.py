@@ -121,5 +121,5 @@ def test_a_lake_that_cannot_be_changed_is_still_read(built_settings: Settings, t
     shutil.copytree(built_settings.lake.root, copy.lake.root)
     shutil.rmtree(Path(copy.lake.root, "similar_issues_v2"))
     done = succeeds(copy, "title", "--json", BODY)
-    assert f"may still name files of {built_settings.lake.root}" in done.stderr
+    assert f"may still refer to files of {built_settings.lake.root}" in done.stderr
     assert set(json.loads(done.stdout)) >= {"title", "confidence"}

@@ -217,7 +217,9 @@ def test_another_range_of_ids_than_that_of_the_page_is_damage(lake: Lake) -> Non
     catalogue.check_ids(lake)
     (page,) = catalogue.ids.values()
     damaged = replace(catalogue, ids={"2015-01": replace(page, first=2)})
-    with pytest.raises(LakeError, match=r"has the ids 2 to 3\. The page has the ids 1 to 3\.\nDelete this"):
+    with pytest.raises(
+        LakeError, match=r"has the ids 2 to 3, but this page has the ids 1 to 3\.\nDelete this"
+    ):
         damaged.check_ids(lake)
 
 

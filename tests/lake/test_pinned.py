@@ -103,7 +103,7 @@ def test_a_day_whose_verdict_or_tokens_were_made_from_older_issues_cannot_be_pin
     with pytest.raises(UsageError, match="Day 2015-01-01 has no verdict yet: its last extraction"):
         pin_days(lake, ["2015-01-01"])
     lake.draft(SOURCE_HEALTH.name, {"day": "2015-01-01"}, (new.digest,)).commit()
-    with pytest.raises(UsageError, match="Day 2015-01-01 was not cleaned since it was last extracted"):
+    with pytest.raises(UsageError, match="Day 2015-01-01 has not been cleaned since it was last extracted"):
         pin_days(lake, ["2015-01-01"])
     assert lake.manifest(old.issues).rows == 1
 

@@ -236,7 +236,7 @@ def test_a_significant_fall_of_the_recall_of_marked_duplicates_stops_the_release
         check_marked_recall("r", now, [before], 200, "")
     assert raised.value.message == (
         "Release r is stopped: of 1,000 pairs of issues that somebody marked as duplicates, 60.0% are "
-        "listed, compared with 70.0% of 1,000 in release q. The fall is larger than chance explains."
+        "listed, compared with 70.0% of 1,000 in release q. A fall of this size is unlikely to be chance."
     )
     assert 'titler publish --release r --accept recall --because "..."' in str(raised.value)
 

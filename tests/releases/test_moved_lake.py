@@ -54,7 +54,7 @@ def test_only_addresses_below_the_former_folder_are_changed(root: Path) -> None:
 def test_mlflow_is_changed_although_the_warehouse_is_damaged(root: Path) -> None:
     write_mlflow(root, "file:///former/lake/mlflow/r/artifacts")
     (root / "warehouse.duckdb").write_bytes(b"DUCK" * 5_000)
-    assert "may still name files of /former/lake" in adopt(root)
+    assert "may still refer to files of /former/lake" in adopt(root)
     assert addresses(root) == [f"file://{root}/mlflow/r/artifacts"]
     assert (root / LOCATION).read_text() == "/former/lake\n"  # so the next command tries again
 
