@@ -1,5 +1,5 @@
-"""Finds similar issues for each row of a user's file: issues that are not opened yet, or that the release
-does not have."""
+"""Finds similar issues for each row of a user's file. The rows are issues that are not opened yet, or that
+the release does not have."""
 
 from __future__ import annotations
 
