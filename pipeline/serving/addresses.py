@@ -38,8 +38,8 @@ def issue_url(text: str) -> str | None:
     https://github.com/OWNER/NAME/issues/NUMBER. Returns None if `text` is not an address.
 
     The letter case of owner and name stays as it is. Hour files may contain issues of other servers than
-    GitHub. So an address at another server that begins with http:// or https:// is returned, too, without
-    query string, fragment and trailing slash. Raises UsageError for every other address that is not the
+    GitHub. So an address of another server is also returned if it begins with http:// or https://. It is
+    returned without query string, fragment and trailing slash. Raises UsageError for every other address that is not the
     address of an issue, such as the address of a repository.
     """
     address = _unwrapped(text)
@@ -58,7 +58,7 @@ def issue_url(text: str) -> str | None:
 
 
 def repository_name(text: str) -> str:
-    """Returns the name of a repository, OWNER/NAME, from `text`: this name, or the repository's address on
+    """Returns the name of a repository, OWNER/NAME. `text` is this name, or the address of the repository on
     GitHub. Raises UsageError if `text` has another form."""
     match = _REPOSITORY_ADDRESS.fullmatch(_unwrapped(text))
     if match is None:

@@ -36,7 +36,7 @@ def explain(
     - `openings`: each `opened` event of the issue in the release, and whether it `counts`: see `Opening`
     - `release`: its `id`, whether it is `current`, and `published_at`, the time of its publication
     - `releases`: every release that has the issue and can be read, with the same keys as `release`
-    - `damaged_releases`: every release that cannot be read, so it may have the issue: `id` and `problem`
+    - `damaged_releases`: every release that cannot be read and may have the issue: its `id` and `problem`
     - `model`: see `explain_model`
     - `source`: the source day, whether it is complete (`verdict`), and the hour file: see `_source`
     - `batches`: for each table, the batch that has the issue's rows

@@ -37,12 +37,11 @@ def explain_neighbours(
 
     - `ordering`: the version of the ordering (it computes the probabilities) that was used for the issue's
       day
-    - `issues`: the similar issues, the most probable first. Each has `parts`, which are
-      computed now: the `bias`, the `features` with their values, weights and contributions (value times
-      weight), the sum `log_odds`, and the `probability` after the ordering's calibration. This probability
-      differs from the stored one if the index had other issues of the repository when the stored one was
-      computed. `parts` is None if the index no longer compares the two issues, or if the ordering is not in
-      the lake
+    - `issues`: the similar issues, the most probable first. Each has `parts`, which are computed now: the
+      `bias`, the `features` with their values, weights and contributions (value times weight), the sum
+      `log_odds`, and the `probability` after the ordering's calibration. This probability differs from the
+      stored one if the index had other issues of the repository when the stored one was computed. `parts` is
+      None if the index no longer compares the two issues, or if the ordering is not in the lake
     - `problem`: why there is no list, or None
 
     `issue` is the row of issues_v1. Raises LakeError if a file is damaged.

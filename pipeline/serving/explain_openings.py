@@ -66,7 +66,7 @@ class IssueName:
 @dataclass(frozen=True)
 class Opening:
     """An `opened` event of an issue in a release: its day, its row of issues_v1, and whether it `counts`. If
-    an issue has several openings, only the earliest one counts: a release uses no other."""
+    an issue has several openings, only the earliest one counts: a release ignores the others."""
 
     day: PinnedDay
     row: dict[str, Any]

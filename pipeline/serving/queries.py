@@ -142,8 +142,7 @@ class SimilarQuery:
 
 
 def check_where_to_search(repo: str | None, same_repo: bool, everywhere: bool) -> None:
-    """Raises UsageError if more than one of the three values is given. They have the meaning that they have
-    in SimilarQuery."""
+    """Raises UsageError if more than one of the three values is given. SimilarQuery says what they mean."""
     options = (("--repo", repo), ("--same-repo", same_repo), ("--everywhere", everywhere))
     chosen = [option for option, value in options if value]
     if len(chosen) > 1:

@@ -78,7 +78,7 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = Fal
     The result has the bytes and their price in USD, per day, per era of GH Archive, and in total. A day costs
     nothing if hour files are read instead of BigQuery's tables. It also costs nothing if its issues are
     already in the lake and `again` is false. `table_bytes` is the size of the day's whole table, or None if
-    there is no table. `lacks_marks` says that an earlier version of Titler extracted the day, without
+    there is no table. `lacks_marks` is true if an earlier version of Titler extracted the day, without
     duplicate marks. Do not rename the keys of the result: the command `titler cost --json` prints them.
     Raises WarehouseError if BigQuery cannot be reached, and SourceError if Titler cannot read the form of a
     table in BigQuery.

@@ -87,7 +87,7 @@ class WorkerPool:
         return len(self._queue)
 
     async def compute(self, task: Task) -> Any:
-        """Returns the JSON value that a worker computes for a task. Raises RefusalError if it fails."""
+        """Returns the JSON value that a worker computes for a task. Raises RefusalError if this fails."""
         serve, loop = self._settings.serve, asyncio.get_running_loop()
         if self.release is None:
             raise RefusalError(503, self.problem, "a published release", {**RETRY_AFTER})

@@ -68,7 +68,7 @@ class Hour:
 
 @dataclass(frozen=True)
 class SourceDay:
-    """A source day: whether it is complete (`verdict`), if not why (`reason`), and its 24 `hours` (UTC)."""
+    """A source day: whether it is complete (`verdict`), the `reason` if it is not, and its 24 hours (UTC)."""
 
     day: str
     verdict: str
