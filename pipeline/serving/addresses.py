@@ -39,8 +39,8 @@ def issue_url(text: str) -> str | None:
 
     The letter case of owner and name stays as it is. Hour files may contain issues of other servers than
     GitHub. So an address of another server is also returned if it begins with http:// or https://. It is
-    returned without query string, fragment and trailing slash. Raises UsageError for every other address that is not the
-    address of an issue, such as the address of a repository.
+    returned without query string, fragment and trailing slash. Raises UsageError for every other address that
+    is not the address of an issue, such as the address of a repository.
     """
     address = _unwrapped(text)
     for form in _FORMS:
