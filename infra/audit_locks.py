@@ -43,7 +43,7 @@ class Finding:
 
 
 def locked_versions(lock: Path) -> dict[str, str]:
-    """Returns the version of each package of a lock. The names are normalised.
+    """Returns a dict from the normalised name of each package of a lock to its version.
 
     Raises SnapshotError for a file without packages.
     """
@@ -88,7 +88,9 @@ def _json_files(snapshot: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def find_vulnerabilities(locked: Mapping[str, str], advisories: Iterable[Mapping[str, Any]]) -> list[Finding]:
-    """Returns the affected packages of `locked` (versions by normalised name), in alphabetical order.
+    """Returns the packages of `locked` that have known vulnerabilities, in alphabetical order.
+
+    `locked` is a dict from the normalised name of each package to its version.
 
     Withdrawn advisories are left out. Advisories with a common alias, such as a CVE number, are one finding.
     """
@@ -207,7 +209,10 @@ def audit(snapshot: Path, locks: Sequence[Path]) -> int:
 def main() -> int:
     """Returns the exit code. Prints one clear line if a file cannot be read."""
     if len(sys.argv) < 3:
-        print("Expected the advisories and a lock: audit_locks.py all.zip requirements.lock", file=sys.stderr)
+        print(
+            "Usage: audit_locks.py ADVISORIES LOCK..., for example audit_locks.py all.zip requirements.lock",
+            file=sys.stderr,
+        )
         return 2
     try:
         return audit(Path(sys.argv[1]), [Path(lock) for lock in sys.argv[2:]])

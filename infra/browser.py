@@ -157,8 +157,8 @@ class Browser:
         self._devtools("Emulation.setTimezoneOverride", timezoneId=zone)
 
     def console(self) -> list[str]:
-        """Returns the messages in the browser's console since the last call, such as errors of scripts and
-        what a content security policy has blocked."""
+        """Returns the messages that were added to the browser's console since the last call, for example that
+        a script failed, or that a content security policy blocked something."""
         return [
             entry["message"] for entry in self._send("POST", f"{self._session}/se/log", {"type": "browser"})
         ]

@@ -62,8 +62,8 @@ def main(arguments: list[str]) -> int:
     with os.fdopen(descriptor, "w", encoding="utf-8") as env_file:
         env_file.write(new_file_content())
     print(
-        f"{file} was written. Keep a copy of this file with your other secrets: the server's data cannot be "
-        "read without it."
+        f"{file} was written. Keep a copy of this file with your other secrets: without its passwords and "
+        "keys, the data of Airflow, MLflow and MinIO cannot be read."
     )
     return 0
 

@@ -60,7 +60,7 @@ the costs, see
 class View:
     """Facts about a view or a table function that are neither in `sql/` nor in the contracts: its key, and a
     short example query, which is run whenever the page is written. `partition` is the column with the source
-    day, if a filter on this column limits which days are read."""
+    day. It is None if a filter on this column does not limit which days are read."""
 
     key: tuple[str, ...]
     query: str

@@ -72,7 +72,9 @@ class DagWatcher:
                 spinner.update(f"running: {', '.join(running)}" if running else "waiting for the next task")
                 time.sleep(1)
         if self._count_runs("failed") or not self._count_runs("success"):
-            raise AirflowError(f"{self.dag_id}: no run succeeded. Its logs: {self.airflow.home}/logs")
+            raise AirflowError(
+                f"{self.dag_id}: a run failed, or no run succeeded. The logs: {self.airflow.home}/logs"
+            )
 
     def _count_runs(self, *states: str) -> int:
         query = urllib.parse.urlencode({"state": states, "limit": 1}, doseq=True)

@@ -64,8 +64,9 @@ def pasted_issue(lake: Path) -> dict[str, str]:
 
 @contextmanager
 def running(command: Sequence[str], environment: Mapping[str, str], health: str) -> Iterator[None]:
-    """Runs a server during a `with` block, which begins when the address `health` responds. Raises
-    PictureError if it ends before that, or takes longer than START_TIMEOUT."""
+    """Starts a server, and runs the `with` block as soon as the address `health` responds. Stops the server
+    after the block. Raises PictureError if the server ends before it responds, or does not respond within
+    START_TIMEOUT."""
     variables = {**os.environ, **environment}
     with subprocess.Popen(
         command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -74,7 +75,9 @@ def running(command: Sequence[str], environment: Mapping[str, str], health: str)
             deadline = time.monotonic() + START_TIMEOUT
             while not responds(health):
                 if server.poll() is not None or time.monotonic() > deadline:
-                    raise PictureError(f"This server does not respond at {health}:  {' '.join(command)}")
+                    raise PictureError(
+                        f"No response from {health}. The server was started with:  {' '.join(command)}"
+                    )
                 time.sleep(0.2)
             yield
         finally:
@@ -83,7 +86,7 @@ def running(command: Sequence[str], environment: Mapping[str, str], health: str)
 
 
 def responds(address: str) -> bool:
-    """Returns whether a GET of the address is answered with a status under 400."""
+    """Returns whether the address answers a GET request with a status below 400."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(address, timeout=10):

@@ -1,8 +1,7 @@
-"""The example rows on docs/data.md: two reports of one problem, as they are stored in the tables of one
+"""The example rows on docs/data.md: two issues that report one problem, as the tables store them for one
 release.
 
-The reports are invented, like the repositories of the sample. The page shows the rows that the views compute
-from them.
+The issues are invented. The page shows the rows that the views compute from them.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 
 
 def members() -> list[dict[str, Any]]:
-    """Returns the rows of release_members_v1. The earlier release has no batches."""
+    """Returns the rows of release_members_v1: the batches of RELEASE. EARLIER_RELEASE has no batches."""
     batches = {(table, row["batch_id"]) for table, rows in ROWS.items() for row in rows if "batch_id" in row}
     return [
         {

@@ -54,7 +54,7 @@ def command_group() -> TyperGroup:
 def page() -> str:
     """Returns the page in Markdown.
 
-    Each section has the commands of some modules, and each command an example and a table of its options.
+    Each section has the commands of some modules. Each command has an example and a table of its options.
     """
     lines = [
         *INTRODUCTION.splitlines(),

@@ -64,7 +64,7 @@ html_additional_pages = {"index": "redirect.html"}  # leads from the root of the
 
 
 def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
-    """Appends the list of pages, from which Sphinx makes the navigation, to the start page.
+    """Appends a list of all pages to the start page. Sphinx makes the navigation from this list.
 
     The list is not part of the Markdown file, because GitHub would show it as code.
     """

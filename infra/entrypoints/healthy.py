@@ -38,7 +38,7 @@ def find_problem(document: Any, keys: list[str]) -> str:
 
 
 def request_for(url: str) -> urllib.request.Request:
-    """Returns the request for the address `url`."""
+    """Returns a GET request for `url`. It has the server's token if TITLER_SERVE__TOKEN is set."""
     token = os.environ.get("TITLER_SERVE__TOKEN", "")
     return urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
 

@@ -37,10 +37,10 @@ def issue_url(text: str) -> str | None:
     """Converts the address of an issue to its URL in the form that GH Archive uses:
     https://github.com/OWNER/NAME/issues/NUMBER. Returns None if `text` is not an address.
 
-    The letter case of owner and name stays as it is. If the address begins with http:// or https:// but has
-    an unknown form, it is returned without query string, fragment and trailing slash, because an hour file
-    may contain issues of another server. Raises UsageError for any other address that names no issue, such as
-    that of a repository.
+    The letter case of owner and name stays as it is. Hour files may contain issues of other servers than
+    GitHub. So an address of another server is also returned if it begins with http:// or https://. It is
+    returned without query string, fragment and trailing slash. Raises UsageError for every other address that
+    is not the address of an issue, such as the address of a repository.
     """
     address = _unwrapped(text)
     for form in _FORMS:
@@ -58,8 +58,8 @@ def issue_url(text: str) -> str | None:
 
 
 def repository_name(text: str) -> str:
-    """Returns the repository that `text` names: OWNER/NAME, which may be written as an address on GitHub.
-    Raises UsageError if `text` has another form."""
+    """Returns the name of a repository, OWNER/NAME. `text` is this name, or the address of the repository on
+    GitHub. Raises UsageError if `text` has another form."""
     match = _REPOSITORY_ADDRESS.fullmatch(_unwrapped(text))
     if match is None:
         raise UsageError(

@@ -29,23 +29,23 @@ def explain(
     """Returns the title and the similar issues that a release has for an issue, and explains how they were
     made.
 
-    `text` is the address of an issue, or its id at GitHub. Without `release_name` the current release is
-    explained. The result has these keys, which do not change: `titler explain --json` prints them.
+    `text` is the address of an issue, or its id at GitHub. If `release_name` is None, the current release is
+    used. The result has these keys. Do not rename them: `titler explain --json` prints them.
 
-    - `issue`: its row of issues_v1, without the body, and when it was `created_at`
-    - `openings`: each day on which the release has an `opened` event of the issue, and whether it `counts`
-    - `release`: its `id`, whether it is `current`, and when it was `published_at`
-    - `releases`: every release that has the issue, with the same keys, without damaged ones
-    - `damaged_releases`: the `id` of every other release with a damaged file, which may have the issue, and
-      the `problem`
+    - `issue`: its row of issues_v1 without the body; `created_at` is the time at which it was opened
+    - `openings`: each `opened` event of the issue in the release, and whether it `counts`: see `Opening`
+    - `release`: its `id`, whether it is `current`, and `published_at`, the time of its publication
+    - `releases`: every release that has the issue and can be read, with the same keys as `release`
+    - `damaged_releases`: every release that cannot be read and may have the issue: its `id` and `problem`
     - `model`: see `explain_model`
-    - `source`: the source day with its verdict, and the hour file, see `_source`
-    - `batches`: of each table, the batch with the issue's rows
+    - `source`: the source day, whether it is complete (`verdict`), and the hour file: see `_source`
+    - `batches`: for each table, the batch that has the issue's rows
     - `title`: see `explain_title`
-    - `neighbours`: see `explain_neighbours`; up to `neighbours` issues
+    - `neighbours`: up to `neighbours` similar issues: see `explain_neighbours`
 
-    Raises UsageError if no release is published, if there is no such release, or if it does not have the
-    issue. The error says where the issue is. Raises LakeError if a file is damaged.
+    Raises UsageError if no release is published, if there is no release `release_name`, or if the release
+    does not have the issue. In the last case, the error says where the issue is. Raises LakeError if a file
+    is damaged.
     """
     name = IssueName.parse(text)
     release = Pinned(lake, "releases", release_name) if release_name else require_current(lake)

@@ -1,4 +1,4 @@
-"""Explains the similar issues of an issue: the parts of the probability that each is a duplicate."""
+"""Explains the similar issues of an issue: from which parts the probability of each was computed."""
 
 from __future__ import annotations
 
@@ -32,15 +32,16 @@ PUBLISHED = (
 def explain_neighbours(
     release: Pinned, settings: Settings, day: str, issue: Mapping[str, Any], count: int
 ) -> dict[str, Any]:
-    """Returns the first `count` stored similar issues of an issue's own repository, with the parts of their
-    probabilities:
+    """Returns the first `count` similar issues from an issue's own repository, as they are stored, with the
+    parts of their probabilities:
 
-    - `ordering`: the version of the ordering that the issue's day was searched with
-    - `issues`: the similar issues as they are stored, the most probable first. Each has `parts`, which are
-      computed now: the `bias`, the `features` with their values, weights and contributions (value times
-      weight), the sum `log_odds`, and the `probability` after the ordering's calibration. They differ from
-      the stored probability if the repository had other issues when the day was searched. `parts` is None if
-      the index no longer compares the two, or if the ordering is not in the lake
+    - `ordering`: the version of the ordering (it computes the probabilities) that was used for the issue's
+      day
+    - `issues`: the similar issues, the most probable first. Each has `parts`, which are computed now: the
+      `bias`, the `features` with their values, weights and contributions (value times weight), the sum
+      `log_odds`, and the `probability` after the ordering's calibration. This probability differs from the
+      stored one if the index had other issues of the repository when the stored one was computed. `parts` is
+      None if the index no longer compares the two issues, or if the ordering is not in the lake
     - `problem`: why there is no list, or None
 
     `issue` is the row of issues_v1. Raises LakeError if a file is damaged.

@@ -66,7 +66,7 @@ class IssueName:
 @dataclass(frozen=True)
 class Opening:
     """An `opened` event of an issue in a release: its day, its row of issues_v1, and whether it `counts`. If
-    an issue has several openings, only the earliest one counts: a release uses no other."""
+    an issue has several openings, only the earliest one counts: a release ignores the others."""
 
     day: PinnedDay
     row: dict[str, Any]
@@ -74,8 +74,8 @@ class Opening:
 
 
 class Openings:
-    """The openings of one issue, in the releases of a lake. Reads only as much of `lake` as an answer
-    needs."""
+    """Finds the openings (`opened` events) of one issue in the releases of a lake. Reads only as much of
+    the lake as it needs."""
 
     def __init__(self, lake: Lake, settings: Settings, name: IssueName) -> None:
         self._lake = lake
@@ -87,7 +87,7 @@ class Openings:
 
     def require(self, release: Pinned) -> list[Opening]:
         """Returns the openings of the issue in a release. The opening that counts is the first one. Raises
-        UsageError if the release does not have the issue; the error says where it is."""
+        UsageError if the release does not have the issue. The error says where the issue is."""
         release.require_open()
         openings = self._find(release)
         if not openings:
@@ -116,8 +116,8 @@ class Openings:
         return sorted(openings, key=lambda opening: (not opening.counts, opening.day.day))
 
     def other_releases(self, release: Pinned, issue_id: int) -> tuple[list[Pinned], dict[str, str]]:
-        """Returns the other releases that have the issue. Also returns the names of the releases that cannot
-        be read, each with the problem."""
+        """Returns the other releases that have the issue, and a dict from the name of each other release that
+        cannot be read to the reason."""
         with_issue, problems = [], {}
         for candidate in self._other_releases(release):
             try:
@@ -211,7 +211,7 @@ class Openings:
         for manifest in reversed(current):
             if self._scan([manifest.folder]) is not None:
                 return UsageError(
-                    f"The issue {text} is in the lake, on {manifest.day}, but in no release yet.",
+                    f"The lake has the issue {text} (day {manifest.day}), but no release has it yet.",
                     f"Make a release with this day: titler run --day {manifest.day}",
                 )
         return self._unknown(release_text)
@@ -239,8 +239,8 @@ class Openings:
         days = [batch.day for batch in self._current_batches]
         span = f" ({days[0]} to {days[-1]})" if days else ""
         return UsageError(
-            f"The issue {self._name.text} is not in {release_text}, and not on any of the {len(days):,} days "
-            f"of the lake{span}.{self._malformed()}",
+            f"The issue {self._name.text} is not in {release_text}. None of the {len(days):,} days of the "
+            f"lake{span} has it.{self._malformed()}",
             "Check the address. To list the days: titler status\n"
             "If the issue was opened on another day, extract that day: titler run --day DAY",
         )

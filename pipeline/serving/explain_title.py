@@ -36,8 +36,8 @@ def published_row(release: Pinned, day: str, issue_id: int) -> dict[str, Any] | 
 
 
 def explain_model(release: Pinned, row: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Returns the model that made the title of an issue. `row` is the row of title_predictions_v1. A day may
-    keep the titles of an earlier champion; then `keeps_earlier_titles` is true."""
+    """Returns the model that made the title of an issue. `row` is the issue's row of title_predictions_v1, or
+    None. If the title was kept from an earlier champion (model in use), `keeps_earlier_titles` is true."""
     of_title = row or release.facts
     embedding = release.facts.get("embedding")
     return {
@@ -56,18 +56,19 @@ def explain_title(
 ) -> dict[str, Any]:
     """Returns the published title of an issue, and what `model` computes now from its `body`:
 
-    - `published`: the `title`, `confidence`, `probability` and `abstained` of the release, or None
+    - `published`: the release's `title`, `confidence`, `probability` and `abstained`, or None
     - `withheld`: why the release shows no titles of its model, or None
-    - `read`: what the model reads of the body, and `only_template`: whether the author wrote nothing into an
-      issue's template
-    - `computed_now`: the same keys as `published`, and `agrees`: whether both have the same values
-    - `limits`: the lowest `confidence` and `probability` of a title that the model gives
-    - `abstained_because`: an object from the reason to its explanation; empty if there is a title
-    - `candidates`: the titles that the beam search finished, the best one first
-    - `copied`: the units of the best candidate, and how far each was copied; None if the network cannot copy
+    - `read`: the part of the body that the model reads, and the rest
+    - `only_template`: whether the author wrote nothing into an issue's template
+    - `computed_now`: the keys of `published`, and `agrees`: whether title and confidence are as published
+    - `limits`: the `confidence` and the `probability` below which the model gives no title
+    - `abstained_because`: each reason why there is no title, with its explanation; empty if there is a title
+    - `candidates`: the complete titles that the beam search found, the most probable one first
+    - `copied`: the units (subwords) of the first candidate, each with the share of its probability that
+      comes from copying; None if there is no candidate or if the network cannot copy
     - `problem`: why nothing could be computed, or None
 
-    Computes with NumPy, so TensorFlow is not imported, unless the network is a pre-trained one.
+    Computes with NumPy. Imports TensorFlow only if the network is a pre-trained one.
     """
     published = row and {
         "title": row["predicted_title"],

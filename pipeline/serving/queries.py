@@ -68,7 +68,7 @@ def titles(release: Pinned, predictor: Model, bodies: Sequence[str | None]) -> l
 
 class OpenRelease:
     """A release that is opened once and answers many queries. Its model and its index are opened when they
-    are first needed, and raise LakeError if a file is missing or damaged."""
+    are first needed. LakeError is raised then if a file is missing or damaged."""
 
     def __init__(self, release: Pinned, settings: Settings) -> None:
         self.release = release
@@ -91,10 +91,11 @@ class OpenRelease:
 class SimilarQuery:
     """A query of `titler similar`: which issues are similar to an issue or to a text?
 
-    `text` is the address of an issue, or a text. If there is a `title`, both are the draft of an issue, and
-    `text` is its body. If `repo` (OWNER/NAME) is given, only this repository is searched. If `same_repo` is
-    true, only the issue's own repository is searched. If `everywhere` is true, only the list of all
-    repositories is wanted. `since` is the first day on which similar issues may have been opened.
+    `text` is the address of an issue, or a text. If `title` is not None, the query is a draft (an issue that
+    is not opened yet): `title` is its title, and `text` is its body. If `repo` (OWNER/NAME) is given, only
+    this repository is searched. If `same_repo` is true, only the issue's own repository is searched. If
+    `everywhere` is true, the result has only the list of similar issues from all repositories. `since` is the
+    first day on which similar issues may have been opened.
     """
 
     text: str
@@ -129,19 +130,19 @@ class SimilarQuery:
 
     @property
     def searches_last_months(self) -> bool:
-        """Whether the list of all repositories (with issues of the last months) is searched, alone or with
-        the list of one repository."""
+        """Whether issues of the last months are searched in all repositories. The issue's own repository may
+        be searched as well."""
         return not (self.repo or self.same_repo or self.since)
 
     @property
     def issue_url(self) -> str | None:
-        """The URL of the issue that the text names, or None if it is a text. A draft is always a text. Raises
-        UsageError if the text is an address that names no issue."""
+        """The URL of the issue if `text` is the address of an issue, otherwise None. The body of a draft is
+        never taken for an address. Raises UsageError if `text` is the address of something else."""
         return issue_url(self.text) if self.title is None else None
 
 
 def check_where_to_search(repo: str | None, same_repo: bool, everywhere: bool) -> None:
-    """Raises UsageError if more than one of these values of SimilarQuery is given."""
+    """Raises UsageError if more than one of the three values is given. SimilarQuery says what they mean."""
     options = (("--repo", repo), ("--same-repo", same_repo), ("--everywhere", everywhere))
     chosen = [option for option, value in options if value]
     if len(chosen) > 1:
@@ -152,7 +153,7 @@ def check_where_to_search(repo: str | None, same_repo: bool, everywhere: bool) -
 
 
 def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int) -> list[dict[str, Any]]:
-    """Returns the issues of the current release that are most similar to what `query` names.
+    """Returns the issues of the current release that are most similar to the issue or the text of `query`.
 
     There are two lists. REPOSITORY_LIST has issues of one repository, over its whole history. EVERYWHERE_LIST
     has issues of all repositories, opened in the last months (setting `similar.months`). The query may choose
@@ -161,9 +162,10 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
 
     - `issue_url`, `title`
     - `distance`: the angular distance of the embeddings, 0 to 2
-    - `near_duplicate`: whether the distance is small
+    - `near_duplicate`: whether the distance is below the limit for near duplicates
     - `list`: the name of the list
-    - `probability`: that a maintainer would call the two issues duplicates, 0 to 1; None if unknown
+    - `probability`: the probability, 0 to 1, that a maintainer would call the two issues duplicates; None if
+      unknown
     - `suggested`: whether the probability is at least `similar.min_probability`; None if unknown
     - `words_in_common`: the most telling words that both issues contain, separated by commas
     - `title_overlap`, `age_days`, `similar_text`, `group_size`: as in the table similar_issues_v2
@@ -183,9 +185,10 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
 def candidates_everywhere(
     opened: OpenRelease, query_issues: Sequence[QueryIssue], neighbours: int
 ) -> Sequence[Hits | None]:
-    """Searches all repositories for the candidates of several issues or texts at once. Returns one item per
-    issue or text, which `similar_to` takes as an argument. An item is None if an earlier version of Titler
-    made the index, which then cannot be searched in this way."""
+    """Searches all repositories for issues that may be similar to several issues or texts (candidates), in
+    one pass. Returns the candidates of each issue or text, for the argument `candidates` of `similar_to`.
+    They are valid only for queries without `since`. They are None if an earlier version of Titler made the
+    index, which cannot be searched in this way."""
     if isinstance(opened.index, SegmentedIndex) and query_issues:
         return opened.index.hits_everywhere(query_issues, neighbours)
     return [None] * len(query_issues)
@@ -199,9 +202,9 @@ def similar_to(
     candidates: Hits | None = None,
 ) -> list[dict[str, Any]]:
     """Returns the issues of an open release that are most similar to `query_issue`, which is the issue or the
-    text that `query` names. The result has the same form as the result of `similar`. `candidates` is the
-    result of `candidates_everywhere` for this issue, if it is known already. Raises UsageError if the release
-    has no issue of the repository that the query names."""
+    text of `query`. The result has the same form as the result of `similar`. `candidates` is the result of
+    `candidates_everywhere` for this issue or text, or None if it was not computed before. Raises UsageError
+    if the release has no issue of the repository `query.repo`."""
     release, index, settings = opened.release, opened.index, opened.settings
     named = repository_name(query.repo) if query.repo else None
     own = query_issue.repo if query.same_repo or not query.everywhere else None
@@ -249,9 +252,9 @@ def _words(release: Pinned, query_issue: QueryIssue) -> Mapping[int, str]:
 
 
 def text_query(opened: OpenRelease, query: SimilarQuery) -> QueryIssue:
-    """Converts a text, or the draft of an issue, to the form in which it is compared with issues. The
-    comparison takes the end of the release's last day as the time of opening. Raises UsageError if the text
-    has no word of the model's vocabulary."""
+    """Converts a text, or the draft of an issue, to the form in which it is compared with issues. It counts
+    as opened at the end of the release's last day. Raises UsageError if the text has no word of the model's
+    vocabulary."""
     predictor = opened.predictor
     body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
     if not predictor.has_known_words(body_ids, title_ids).all():

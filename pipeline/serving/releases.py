@@ -62,18 +62,19 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
     """Returns the releases of a lake, the newest first: one dict per release, with the keys KEYS.
 
     - `status`: current, published, rolled_back, stopped (by a check), unfinished (a stage has not run) or
-      damaged (a file that says which of these it is cannot be read)
-    - `current`: whether readers see it
+      damaged (a file is missing or damaged, so the status is not known)
+    - `current`: whether readers see this release
     - `opened_at`: when it was planned
     - `published_at`, `published_by`: when it last became current, and who published it
     - `model`: its `name` and `version`
     - `issues`, `days`: how many it has
-    - `recall_at_10`: of its index, 0 to 1
-    - `duplicates`: how many marked `pairs` were measured, and the share that is listed, `recall_at_10`
-    - `titles`: ROUGE-L of the model's titles and of the floor, 0 to 100, and why they are `withheld`
-    - `changes`: what differs from the release `since`, which was current when this one was planned: the days
-      that were added, replaced and removed, and the former `model`, if it was another one
-    - `bytes`: size of all its batches; releases share most of them
+    - `recall_at_10`: recall@10 of its index, 0 to 1
+    - `duplicates`: the number of marked duplicates (`pairs`), and the share of them that its lists of similar
+      issues contain (`recall_at_10`)
+    - `titles`: ROUGE-L of the model's titles and of the floor, 0 to 100, and why the titles are `withheld`
+    - `changes`: the differences from the release that was current when this one was planned (`since`): the
+      days that were added, replaced and removed, and the former `model` if it was another one
+    - `bytes`: size of all its batches; releases share most of their batches
     - `stopped`: the `reason` why a check stopped it, and when (`at`)
     - `next`: the command that continues an unpublished release
     - `problem`: the messages about damaged or missing files, and what to do about them
@@ -105,8 +106,8 @@ def _row(release: Pinned, current: str | None, problem: str | None) -> dict[str,
     problems = [problem] if problem else []
 
     def add(*parts: Callable[[Pinned], Mapping[str, Any]]) -> bool:
-        """Adds the values that each part returns to the row, and errors to `problems`. Returns True if there
-        was no error."""
+        """Adds to the row what each function of `parts` returns. Adds their errors to `problems`. Returns
+        True if there was no error."""
         count = len(problems)
         for part in parts:
             try:

@@ -1,5 +1,5 @@
-"""Finds similar issues for each row of a user's file: issues that are not opened yet, or that the release
-does not have."""
+"""Finds similar issues for each row of a user's file. The rows are issues that are not opened yet, or that
+the release does not have."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from pipeline.source.issue_files import TITLES, URLS, FileIssue
 
 @dataclass(frozen=True)
 class SearchScope:
-    """Which issues are searched for similar issues. The fields are those of SimilarQuery, but `same_repo`
-    means the repository of each row. Raises UsageError if more than one of the first three fields is given.
+    """Says where similar issues are searched. The fields are those of SimilarQuery, but `same_repo` stands
+    for the repository of each row. Raises UsageError if more than one of the first three fields is given.
     """
 
     repo: str | None = None

@@ -27,12 +27,12 @@ DAYS_PER_YEAR = 365
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
     """Checks whether the source (GH Archive) already has the last hour of a day. The other hours arrive
-    earlier. If there are several bases of hour files, one of them must have the hour. A base of the kind
-    crawl-time must also have the following hours that may contain late events of the day, so it is checked
-    for the last of these.
+    earlier. If there are several bases (folders of hour files), one of them must have the hour. In a base of
+    the kind crawl-time, the next `source.late_hours` files may have late events of the day. So the last of
+    these files is looked for instead.
 
     Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says which hour
-    was looked for, and where, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
+    was looked for and where, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
     `titler ready --json` prints them. Raises SourceError if no base of hour files can be reached, and
     WarehouseError if BigQuery cannot.
     """
@@ -76,11 +76,12 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = Fal
     """Estimates with dry runs how many bytes BigQuery would bill for extracting these days.
 
     The result has the bytes and their price in USD, per day, per era of GH Archive, and in total. A day costs
-    nothing if its issues are already in the lake, unless `again` is true, or if hour files are read instead
-    of BigQuery's tables. `table_bytes` is the size of the day's whole table, or None if there is no table.
-    `lacks_marks` says that an earlier version of Titler extracted the day, without duplicate marks. Do not
-    rename the keys of the result: the command `titler cost --json` prints them. Raises WarehouseError if
-    BigQuery cannot be reached, and SourceError if it has a day in a form that Titler cannot read.
+    nothing if hour files are read instead of BigQuery's tables. It also costs nothing if its issues are
+    already in the lake and `again` is false. `table_bytes` is the size of the day's whole table, or None if
+    there is no table. `lacks_marks` is true if an earlier version of Titler extracted the day, without
+    duplicate marks. Do not rename the keys of the result: the command `titler cost --json` prints them.
+    Raises WarehouseError if BigQuery cannot be reached, and SourceError if Titler cannot read the form of a
+    table in BigQuery.
     """
     connection = warehouse.connect(settings, "cost")
     query = extraction_query(settings)

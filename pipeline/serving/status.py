@@ -37,8 +37,8 @@ def status(
     first release. The release's age is in hours. Do not rename the keys of the result: `titler status --json`
     prints them.
 
-    If a part cannot be read, raises the error. If `problems` is a dict, adds the key of the part and the
-    error to it instead, and the other parts are returned. The part is then empty.
+    If one of the three values cannot be read, raises the error. But if `problems` is a dict, adds the error
+    to it under the key of the value. This value is then empty, and the other two are returned as usual.
     """
     current_id = cache(lambda: current_release_id(lake))
     parts: dict[str, Callable[[], Any]] = {
@@ -111,7 +111,7 @@ def _current_release(lake: Lake, settings: Settings, release_id: str | None) -> 
         raise LakeError(
             f"The release {release_id} is current, but its record {lake.path(f'releases/{release_id}')}"
             f"/{RECORD.file} is missing.",
-            "Write the record again from the warehouse: titler plan",
+            "To write the record again from the warehouse: titler plan",
         )
     age = (datetime.now(UTC) - datetime.fromisoformat(record["published_at"])).total_seconds() / 3600
     return {

@@ -45,20 +45,22 @@ def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict
 
     The keys are `issue_url`, `repo`, `title`, `opened_at`, `predicted_title`, `confidence`, `probability`,
     `abstained`, `withheld`, `source_day`, `model`, `release`, and `similar`: the similar older issues, as
-    dicts with the keys of `queries.similar` and `rank`. As in the views, titles of the release's own model
-    are withheld if the release withholds them. Raises UsageError if an earlier version of Titler made the
-    release, and LakeError if a file is missing or damaged.
+    dicts with the keys of `queries.similar` and `rank`. As in the views, `predicted_title` is empty if the
+    release's own model made the title and the release withholds the titles of this model. Raises UsageError
+    if an earlier version of Titler made the release, and LakeError if a file is missing or damaged.
     """
     if issue.day is None or SIMILAR_ISSUES.name not in release.members:
         raise UsageError(
-            f"Release {release.name} was made by an earlier version of Titler. Its stored similar issues "
-            "cannot be read by issue.",
+            f"Release {release.name} was made by an earlier version of Titler, so the similar issues that it "
+            "has stored for one issue cannot be found.",
             "Publish a new release with one more day: titler run --day DAY",
         )
     batch = _of_day(release, TITLE_PREDICTIONS.name, issue.day)
     rows = issue_rows(release.lake, batch, issue.issue_id)
     if not rows:
-        raise LakeError(f"The batch {release.lake.path(batch.folder)} has no title of the issue.")
+        raise LakeError(
+            f"The batch {release.lake.path(batch.folder)} has no row of the issue {issue.issue_id}."
+        )
     row = rows[0]
     withheld = release.facts.get(WITHHELD) if row["model"] == release.facts["model"] else None
     return {
@@ -96,8 +98,9 @@ def _similar(release: Pinned, settings: Settings, issue: QueryIssue) -> list[dic
 def issue_rows(
     lake: Lake, batch: Manifest, issue_id: int, columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Returns the rows that a batch has of an issue. `columns` are the columns to return; None means all.
-    Reads only the row groups that may have the issue. Raises LakeError if a file is missing or damaged."""
+    """Returns the rows of a batch that belong to an issue. `columns` are the columns to return; None means
+    all. Reads only the row groups that may have the issue. Raises LakeError if a file is missing or
+    damaged."""
     rows: list[dict[str, Any]] = []
     for file in batch.files:
         path = lake.local_file(batch, file.name)

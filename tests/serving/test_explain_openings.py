@@ -124,7 +124,7 @@ def test_an_issue_that_is_in_no_release_leads_to_a_new_one(lake: Lake) -> None:
     of = release(lake, "r", ingest(lake, "2015-01-01", OTHER))
     ingest(lake, "2015-01-02", CRASH)
     assert error(lake, "1", of) == [
-        "The issue 1 is in the lake, on 2015-01-02, but in no release yet.",
+        "The lake has the issue 1 (day 2015-01-02), but no release has it yet.",
         "Make a release with this day: titler run --day 2015-01-02",
     ]
 
@@ -133,9 +133,8 @@ def test_an_unknown_issue_is_answered_with_the_days_of_the_lake(lake: Lake) -> N
     quarantine = {QUARANTINE: "quarantine/day=2015-01-02/b", "malformed_issues": 3}
     days = ingest(lake, "2015-01-01", OTHER), ingest(lake, "2015-01-02", **quarantine)
     assert error(lake, "a/b#7", release(lake, "r", *days)) == [
-        "The issue a/b#7 is not in release r, and not on any of the 2 days of the lake (2015-01-01 to "
-        "2015-01-02). Its event may be in a malformed line. Malformed lines that open an issue: 2015-01-02 "
-        "(3).",
+        "The issue a/b#7 is not in release r. None of the 2 days of the lake (2015-01-01 to 2015-01-02) has "
+        "it. Its event may be in a malformed line. Malformed lines that open an issue: 2015-01-02 (3).",
         "Check the address. To list the days: titler status",
         "If the issue was opened on another day, extract that day: titler run --day DAY",
     ]

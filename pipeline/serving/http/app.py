@@ -84,8 +84,9 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
     @app.post("/similar", responses=similar_answers, summary="Similar issues")
     async def similar(form: SimilarForm) -> JSONResponse:
         """Finds the issues that an issue or a text probably repeats, the most probable first. For an issue,
-        the answer has two lists: one of its own repository, and one of all repositories. For a text, it has
-        only the list of all repositories or, with `repo`, that of this repository."""
+        the answer has two lists: similar issues from its own repository, and from all repositories. With
+        `repo`, it has only similar issues from this repository. For a text without `repo`, it has only
+        similar issues from all repositories."""
         return JSONResponse(await pool.compute(SimilarTask(form.query, form.k)))
 
     @app.get("/issues/{owner}/{repo}/{number}", responses=issue_answers, summary="A stored issue")
@@ -116,8 +117,8 @@ def _add_state(app: FastAPI, pool: WorkerPool, metrics: RequestMetrics) -> None:
         summary="Whether requests can be answered",
     )
     async def ready() -> JSONResponse:
-        """Answers with the status 200 if a worker has a release open, and otherwise with 503 and the reason.
-        `problem` also says why a newer release is not served."""
+        """Answers with the status 200 if a worker has a release open, and otherwise with 503. `problem` is
+        the reason for 503. It also says why an older release is served, or why workers are missing."""
         release = pool.release
         is_ready = release is not None and pool.usable > 0
         lost = "" if is_ready else "All workers have ended, and are being replaced."

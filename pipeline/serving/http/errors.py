@@ -64,8 +64,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def describe(problem: Mapping[str, Any]) -> dict[str, str]:
-    """Describes what is wrong with the form of a request: returns the JSON object of the answer. `problem` is
-    an error of pydantic. The answer does not repeat values of the request."""
+    """Returns the JSON object that answers a request with a wrong form: what was found and expected.
+    `problem` is an error of pydantic. The object does not repeat values of the request."""
     kind, place, value = problem["type"], _place(problem["loc"]), problem.get("input")
     if kind == WRONG_VALUE:
         return {name: problem["ctx"][name] for name in ("error", "expected")}

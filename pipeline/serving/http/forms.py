@@ -37,7 +37,7 @@ def _require_text(value: Any) -> Any:
 
 
 class Form(BaseModel):
-    """A JSON object of a request. An unknown key is an error."""
+    """A JSON object in the body of a request. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,8 +80,8 @@ class SimilarForm(Form):
     everywhere: Annotated[
         bool,
         Field(
-            description="Return only the list of all repositories. A text without repo gets "
-            "only this list anyway."
+            description="Return only similar issues from all repositories, without a separate list from the "
+            "issue's own repository. A text has no such list."
         ),
     ] = False
     since: Annotated[
@@ -114,16 +114,16 @@ class SimilarForm(Form):
         except UsageError as error:
             raise _wrong(error.message, ADDRESS_FORMS) from None
         if self.address is not None and not is_address:
-            raise _wrong("address is not the address of an issue.", ADDRESS_FORMS)
+            raise _wrong("The value of address is not the address of an issue.", ADDRESS_FORMS)
         try:
             _ = self.repo is not None and repository_name(self.repo)
         except UsageError:
-            raise _wrong("repo is not the name of a repository.", "OWNER/REPO") from None
+            raise _wrong("The value of repo is not the name of a repository.", "OWNER/REPO") from None
         return self
 
     @property
     def query(self) -> SimilarQuery:
-        """The query for similar issues that the form describes."""
+        """The form, converted to a query for similar issues."""
         if self.title is not None or self.body is not None:
             text, title = self.body or "", self.title or ""
         else:
@@ -226,7 +226,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     for status, description in (
         (401, "The token is missing or wrong."),
         (413, "The request is too large."),
-        (422, "The request has another form, or nothing can be answered to it."),
+        (422, "The form of the request is wrong, or it has no answer."),
         (503, "No release is open, or all workers are busy. Repeat the request later."),
         (504, "The answer took too long."),
     )

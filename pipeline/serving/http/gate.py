@@ -165,7 +165,7 @@ def too_slow(seconds: float) -> RefusalError:
 
 
 def too_large(limit: int) -> RefusalError:
-    """Returns the refusal of a request whose body is too large. The rest of it is not read."""
+    """Returns the refusal of a request whose body is too large. The rest of the body is not read."""
     return RefusalError(
         413,
         f"The body of the request has more than {limit:,} bytes.",

@@ -23,8 +23,8 @@ def read_page(name: str) -> str:
 
 
 def page_response(page: str) -> HTMLResponse:
-    """Returns the answer with a page. A browser runs only the script and the style in the page itself, and
-    the script may send requests only to this server."""
+    """Returns a page as the answer to a request. A browser runs only the script and the style in the page
+    itself, and the script may send requests only to this server."""
     scripts, styles = (
         " ".join(f"'sha256-{_digest(text)}'" for text in pattern.findall(page)) or "'none'"
         for pattern in (SCRIPT, STYLE)

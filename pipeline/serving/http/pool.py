@@ -46,12 +46,12 @@ class _Request:
 
 
 class WorkerPool:
-    """A fixed number of workers. All of them have the same release open, except while a request that began
-    before a new release is still being answered.
+    """A fixed number of workers, which have the same release open. For a new release, new workers are
+    started. An old worker that is answering a request finishes its answer before it is ended.
 
-    Waiting requests for titles, or for searches, are computed together, because each then costs much less
-    processor time. `problem` says why the current release of the lake is not served. It is empty if the
-    current release is served.
+    Waiting requests for titles are computed together, and so are waiting searches, because each then costs
+    much less processor time. `problem` says why the current release of the lake is not served, or why workers
+    are missing. Otherwise it is empty.
     """
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
@@ -87,7 +87,7 @@ class WorkerPool:
         return len(self._queue)
 
     async def compute(self, task: Task) -> Any:
-        """Returns the JSON value that a worker computes for a task. Raises RefusalError if there is none."""
+        """Returns the JSON value that a worker computes for a task. Raises RefusalError if this fails."""
         serve, loop = self._settings.serve, asyncio.get_running_loop()
         if self.release is None:
             raise RefusalError(503, self.problem, "a published release", {**RETRY_AFTER})
@@ -144,7 +144,7 @@ class WorkerPool:
         except WorkerLostError:
             message = "The process that computed the answer has ended."
             outcomes = len(tasks) * [
-                RefusalError(503, message, "the same request, sent again", {**RETRY_AFTER})
+                RefusalError(503, message, "the same request once more", {**RETRY_AFTER})
             ]
         except Exception as error:  # the clients must not wait for ever
             log.error("%s failed: %s", type(tasks[0]).__name__, type(error).__name__)
@@ -182,7 +182,8 @@ class WorkerPool:
         self._processes.discard(worker)
 
     async def follow(self) -> None:
-        """Serves the current release, and every later one, until the task is cancelled."""
+        """Serves the current release, and every later one, until the asyncio task that runs this method is
+        cancelled."""
         while True:
             self._lost.clear()
             await self.check()
@@ -191,8 +192,8 @@ class WorkerPool:
                     await self._lost.wait()
 
     async def check(self) -> None:
-        """Replaces workers that were lost, and opens the current release if another one is served. If the
-        current release cannot be opened, the other one is still served, and `problem` and the log say why."""
+        """Replaces workers that were lost. Opens the current release if another release is served. If this
+        fails, the other release is still served, and `problem` and the log say why."""
         self._drop_ended()
         lost = await _problem_of(self._replace_lost())
         current = await _problem_of(self._open_current())
@@ -266,12 +267,12 @@ class WorkerPool:
 
     def _report(self, problem: str) -> None:
         if problem and problem != self.problem:
-            served = f"; release {self.release.id} is served on" if self.release else ""
+            served = f"; release {self.release.id} is still served" if self.release else ""
             log.warning("%s%s", problem, served)
         self.problem = problem
 
     async def close(self) -> None:
-        """Ends all workers. No request may be running any more."""
+        """Ends all workers. Call it only after all requests have been answered."""
         self._is_closing = True
         for worker in list(self._processes):  # this also ends the threads that wait for an answer of them
             await asyncio.to_thread(self._kill, worker)

@@ -20,8 +20,8 @@ BACKLOG = 256
 
 def serve(lake: Lake, settings: Settings, host: str, port: int, report: Callable[[str], None]) -> None:
     """Answers requests at `host` and `port` until the process gets SIGTERM or SIGINT. Then answers the
-    requests that have begun, and returns. `report` is called with the server's address when it accepts
-    requests.
+    requests that have begun, and returns. As soon as the server accepts requests, `report` is called with its
+    address.
 
     The port 0 stands for any free port. Raises UsageError if the server must not or cannot listen there.
     """

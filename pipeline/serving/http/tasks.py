@@ -92,9 +92,9 @@ def replies_to(opened: OpenRelease, tasks: Sequence[Task]) -> list[Reply]:
     """Returns the answers of an open release to one task, or to several tasks that can be computed together.
     Raises no errors.
 
-    A fault of the server is answered with the status 500, and logged without the text of the task. If tasks
-    cannot be computed together, each is computed alone, so that an error affects only the request that causes
-    it.
+    A fault of the server is answered with the status 500, and logged without the text of the task. If
+    computing several tasks together fails, each is computed alone, so that an error affects only the request
+    that causes it.
     """
     try:
         return _compute(opened, tasks)
@@ -181,5 +181,5 @@ def _unknown_issue(opened: OpenRelease, url: str) -> RefusalError:
     return RefusalError(
         404,
         f"The index of release {opened.release.name} has no issue {url}.",
-        "an issue of the release whose text has at least one word of the model's vocabulary",
+        "an issue that is in the release and has at least one word of the model's vocabulary",
     )

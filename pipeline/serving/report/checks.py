@@ -53,11 +53,14 @@ def _collapsed_days(record: Record, collapsed: int) -> Check:
 
 def _index_recall(settings: Settings, index: Mapping[str, Any]) -> list[Check]:
     minimum = settings.index.min_recall
-    remark = f"Measured on {index['recall_queries']:,} issues. Setting index.min_recall."
+    remark = f"Measured on {index['recall_queries']:,} issues. The threshold is the setting index.min_recall."
     checks = [_at_least("Recall@10 of the index", index["recall_at_10"], minimum, remark)]
     if segments := index.get("segments"):
         lowest = min(segments, key=lambda segment: segment["recall_at_10"])
-        remark = f"Segment {lowest['period']}, the lowest of {len(segments):,}. Setting index.min_recall."
+        remark = (
+            f"Of the {len(segments):,} segments, {lowest['period']} has the lowest recall. The threshold is "
+            "the setting index.min_recall."
+        )
         checks.append(_at_least("Recall@10 of a segment", lowest["recall_at_10"], minimum, remark))
     return checks
 
@@ -77,7 +80,7 @@ def _share_without_title(settings: Settings, record: Record, previous: Record | 
         return Check(
             name, f"{share:.1%}", threshold, "not compared", "There is no earlier share to compare with."
         )
-    remark = f"Previous release: {earlier:.1%}. Setting release.max_abstained_rise."
+    remark = f"Previous release: {earlier:.1%}. The threshold is the setting release.max_abstained_rise."
     if share - earlier <= allowed:
         return Check(name, f"{share:.1%}", threshold, "passed", remark)
     # The same field also has who accepted titles below the floor. Only the other entries are about the rise.
@@ -91,11 +94,11 @@ def _share_without_title(settings: Settings, record: Record, previous: Record | 
 
 
 def _marked_duplicates(settings: Settings, record: Record, previous: Record | None) -> Check:
-    name, minimum = "Marked duplicates that are listed", settings.release.min_marks
+    name, minimum = "Marked duplicates among similar issues", settings.release.min_marks
     threshold = "no significant fall"
     marked, earlier = marked_figures(record), marked_figures(previous) if previous else None
     if marked is None:
-        return Check(name, "unknown", threshold, "not measured", "No marked pair could be measured.")
+        return Check(name, "unknown", threshold, "not measured", "No marked duplicate could be measured.")
     figure = f"{marked['recall_at_10']:.1%} of {marked['pairs']:,} pairs"
     if fall := accepted_fall(record):
         return Check(name, figure, threshold, "accepted", f"{fall['because']} ({fall['by']})")
@@ -103,7 +106,7 @@ def _marked_duplicates(settings: Settings, record: Record, previous: Record | No
         return Check(name, figure, threshold, "not compared", "There is no earlier figure to compare with.")
     remark = f"Previous release: {earlier['recall_at_10']:.1%} of {earlier['pairs']:,} pairs."
     if min(marked["pairs"], earlier["pairs"]) < minimum:
-        explanation = f"At least {minimum:,} pairs are needed to judge a fall (setting release.min_marks)."
+        explanation = f"Fewer than {minimum:,} pairs (setting release.min_marks) are too few to judge a fall."
         return Check(name, figure, threshold, "not compared", f"{remark} {explanation}")
     if marked.get("repositories") != earlier.get("repositories"):
         explanation = "The two releases were measured on different repositories, so they cannot be compared."
@@ -132,8 +135,8 @@ def _titles_and_floor(
         return [Check(name, figure, threshold, "accepted", " ".join(accepted))]
     if floor_shortfall(evaluation, margin):
         shown = (
-            "The titles are shown, because an earlier version of Titler decided so, or the margin was lower "
-            "then."
+            "The titles are shown nevertheless. An earlier version of Titler decided this, or the setting "
+            "model.floor_margin was lower when it was decided."
         )
         return [Check(name, figure, threshold, "failed", shown)]
-    return [Check(name, figure, threshold, "passed", "Setting model.floor_margin.")]
+    return [Check(name, figure, threshold, "passed", "The margin is the setting model.floor_margin.")]

@@ -21,11 +21,11 @@ class _Link:
 def find_clusters(pairs: Sequence[Mapping[str, Any]], cluster_probability: float) -> list[Cluster]:
     """Returns the clusters that these pairs form, the largest first.
 
-    `pairs` are rows of the table duplicate_pairs_v1, each with its `source_day`. An issue joins the cluster
-    of the oldest issue that it duplicates with a probability of at least `cluster_probability`. But its
-    probability with the oldest issue of that cluster must be at least half of this value. The rule is the
-    same as in sql/views/duplicate_clusters.sql. If an issue is linked to a cluster only by pairs that are not
-    in `pairs`, the cluster lacks this issue.
+    `pairs` are rows of the table duplicate_pairs_v1, each with its `source_day`. An issue is linked to the
+    oldest issue that it duplicates with a probability of at least `cluster_probability`. It joins the cluster
+    of that issue if it also duplicates the cluster's oldest issue, with at least half of this probability.
+    The rule is the same as in sql/views/duplicate_clusters.sql. A cluster lacks the issues that join it only
+    because of pairs that are not in `pairs`.
     """
     probabilities = {(row["issue_id"], row["similar_issue_id"]): row["probability"] for row in pairs}
     links: dict[int, _Link] = {}

@@ -94,7 +94,7 @@ def stored_figures(release: Pinned | None) -> list[DayFigures]:
 
 
 def to_json(figures: Sequence[DayFigures]) -> dict[str, Any]:
-    """Returns the figures as the content of the note DAY_FIGURES."""
+    """Returns the figures as the content of the file day_figures.json."""
     return {"days": [asdict(day) for day in figures]}
 
 
@@ -103,9 +103,9 @@ def figures_of_last_days(
 ) -> list[DayFigures]:
     """Returns the figures of the last days of a release, at most DAYS, in order.
 
-    `rows` reads the rows of the release, and `stored` are figures that are in the lake already. They are used
-    for every day whose batches are the same. Rows are read only for other days, and only for the last
-    NEW_DAYS days.
+    `rows` reads the rows of the release, and `stored` are figures that are in the lake already. The stored
+    figures of a day are used if the day still has the batches that were measured. Any other day is measured
+    now if it is among the last NEW_DAYS days, and is left out otherwise.
     """
     measured = {(day.day, day.issues_batch, day.titles_batch): day for day in stored}
     issues = release.members[ISSUES.name][-DAYS:]
@@ -204,11 +204,11 @@ SHOWN: tuple[tuple[str, str, str, Unit], ...] = (
 
 
 def drift(figures: Sequence[DayFigures], earlier: Sequence[DayFigures]) -> tuple[Drift, ...]:
-    """Returns how the figures of a release's last days compare with those of the previous release.
+    """Compares the figures of a release's last days with those of the previous release.
 
     `figures` are the figures of this release. `earlier` are the figures that are stored with the previous
-    release. A day is new if `earlier` does not have the same figures for it. Without an earlier release, all
-    days count as new.
+    release. A day counts as new if `earlier` does not have it, or has other figures for it. If there is no
+    previous release, all days count as new.
     """
     earlier_days = set(earlier)
     is_new = tuple(day not in earlier_days for day in figures)

@@ -44,8 +44,8 @@ LISTED = 3
 def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) -> Neighbours | None:
     """Returns what a report shows of the similar issues of a release.
 
-    Reads the pairs of the last CLUSTER_DAYS days, and the similar issues of the last day that has some.
-    Returns None for a release of a version of Titler that stored no probabilities.
+    Reads the probable duplicates of the last CLUSTER_DAYS days, and the similar issues of the last day that
+    has any. Returns None if an earlier version of Titler made the release and stored no probabilities.
     """
     if SIMILAR_ISSUES.name not in release.members:
         return None
@@ -67,8 +67,8 @@ def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) ->
 
 
 def curve_point(point: Mapping[str, Any]) -> CurvePoint:
-    """Converts a bin of the reliability curve of an ordering, which `duplicate_calibration.reliability`
-    computed, to a point of the report."""
+    """Converts a bin of the reliability curve of an ordering to a point of the report. The function
+    `duplicate_calibration.reliability` computes such bins."""
     return CurvePoint(point["probability"], point["marked"], point["pairs"])
 
 

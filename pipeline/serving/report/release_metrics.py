@@ -14,14 +14,14 @@ METRIC_OF_FIGURE: Mapping[str, str] = {
     "Items in the index": "release/index_items",
     "Recall@10 of the index": "release/recall_at_10",
     "Issues without a title": "release/abstained",
-    "Marked duplicates that are listed": "release/marked_recall_at_10",
+    "Marked duplicates among similar issues": "release/marked_recall_at_10",
 }
 """The metric of each figure that a report compares with the previous release."""
 
 
 def release_metrics(values: ReleaseValues) -> dict[str, float]:
-    """Returns the figures of a release, and the time and memory that its verbs (commands) have used, by the
-    name of the metric.
+    """Returns the metrics of a release, by name: its figures, and the time and the memory that its verbs
+    (commands) have used.
 
     The names of figures begin with `release/`. The names of times, memory and billed bytes begin with
     `usage/`, such as usage/predict_seconds. Shares are 0 to 1, times are in seconds and memory is in MiB.

@@ -19,8 +19,8 @@ class ReleaseRows:
         self._of_last_day: dict[str, pa.Table] = {}
 
     def read(self, batch: Manifest, contract: Table) -> pa.Table:
-        """Returns the rows of a batch, without those of issues that the release skips. Raises LakeError if a
-        file is missing or damaged."""
+        """Returns the rows of a batch, without the rows of issues that the release skips. Raises LakeError if
+        a file is missing or damaged."""
         if batch.folder in self._of_last_day:
             return self._of_last_day[batch.folder]
         rows = self._release.lake.read(batch, contract)

@@ -128,7 +128,7 @@ def _comparisons(
         previous_marked = marked_figures(previous_values) or {}
         rows.append(
             Comparison(
-                "Marked duplicates that are listed",
+                "Marked duplicates among similar issues",
                 "share",
                 marked["recall_at_10"],
                 previous_marked.get("recall_at_10"),

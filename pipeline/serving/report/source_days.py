@@ -1,4 +1,5 @@
-"""Collects what a report shows about the source days of a release: their verdicts and their hours."""
+"""Collects what a report shows about the source days of a release: their hours, and whether they are complete
+(their verdicts)."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ VERDICTS = ("complete", "partial", "collapsed", "missing")
 
 
 def source_health(batches: Sequence[Manifest]) -> SourceHealth | None:
-    """Returns what a report shows of the batches of the table source_health_v1 of a release. Reads only their
-    manifests. Returns None if there are no batches."""
+    """Returns what a report shows about the source days of a release. `batches` are the release's batches of
+    the table source_health_v1. Reads only their manifests. Returns None if there are no batches."""
     if not batches:
         return None
     counts = Counter(batch.figures["verdict"] for batch in batches)

@@ -25,10 +25,10 @@ Choice = list[tuple[dict[str, Any], float | None]]
 
 
 def choose_samples(titles: pa.Table, seed: str) -> dict[str, Choice]:
-    """Returns the chosen rows of `titles`, rows of the table title_predictions_v1, per group.
+    """Chooses a few rows of the table title_predictions_v1 for each group. `titles` has all rows of a day.
 
-    The groups are `best`, `typical` (nearest to the median, without the best), `abstained` and `random`. The
-    same rows and the same `seed` give the same choice, whatever the order of the rows.
+    The groups are `best`, `typical` (ROUGE-L nearest to the median, without the best), `abstained` and
+    `random`. The same rows and the same `seed` give the same choice, whatever the order of the rows.
     """
     generator = random.Random(seed)
     in_order = titles.take(pc.sort_indices(titles, sort_keys=[("issue_id", "ascending")]))
@@ -68,8 +68,8 @@ EXPLANATIONS = {
 
 
 def sample_groups(titles: pa.Table, issues: pa.Table, seed: str) -> tuple[SampleGroup, ...]:
-    """Returns the groups of samples that are not empty. `titles` are rows of the table title_predictions_v1,
-    and `issues` the rows of the same issues of the table issues_v1."""
+    """Returns the groups of samples that are not empty. `titles` are rows of the table title_predictions_v1.
+    `issues` are the rows of the same issues in the table issues_v1."""
     choice = choose_samples(titles, seed)
     chosen_ids = pa.array({row["issue_id"] for rows in choice.values() for row, _ in rows}, pa.int64())
     chosen = issues.filter(pc.is_in(issues.column("issue_id"), chosen_ids)).to_pylist()

@@ -29,7 +29,7 @@ class Comparison:
 
     @property
     def change(self) -> float | None:
-        """The difference, or None if there is none to compute."""
+        """The difference of the two values. None if one of them is a text, or if there is no earlier one."""
         if isinstance(self.value, str) or isinstance(self.previous, str | None):
             return None
         return self.value - self.previous
@@ -37,8 +37,8 @@ class Comparison:
 
 @dataclass(frozen=True)
 class StoredTable:
-    """The size of a table of a release. `new_batches` were written after the previous release was published;
-    None if that time is unknown."""
+    """The size of a table of a release. `new_batches` is the number of batches that were written after the
+    previous release was published. It is None if that time is unknown."""
 
     name: str
     batches: int
@@ -60,7 +60,7 @@ class ChangedDays:
 
 @dataclass(frozen=True)
 class Hour:
-    """An hour of a source day. `events` is None unless the events were counted."""
+    """An hour of a source day. `events` is None if the events were not counted."""
 
     status: HourStatus
     events: int | None = None
@@ -68,7 +68,7 @@ class Hour:
 
 @dataclass(frozen=True)
 class SourceDay:
-    """The verdict on a source day. `hours` has 24 hours (UTC)."""
+    """A source day: whether it is complete (`verdict`), the `reason` if it is not, and its 24 hours (UTC)."""
 
     day: str
     verdict: str
@@ -81,8 +81,8 @@ class SourceDay:
 
 @dataclass(frozen=True)
 class SourceHealth:
-    """The source days of a release. `days` are the latest ones. Before these days, there are
-    `earlier_incomplete_days` incomplete days; `earlier_incomplete` are the latest of them."""
+    """The source days of a release. `days` are the latest days. Of the days before them,
+    `earlier_incomplete_days` days are incomplete, and `earlier_incomplete` are the latest of these."""
 
     verdicts: tuple[tuple[str, int], ...]
     """number of days of the release per verdict"""
@@ -117,8 +117,8 @@ class Score:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A bin of a reliability curve: the mean probability that was estimated, and the share that was
-    observed. `count` is the number of cases in the bin."""
+    """A bin of a reliability curve: the mean of the probabilities that were estimated for its cases, and the
+    share of the cases that came true. `count` is the number of cases in the bin."""
 
     estimated: float
     observed: float
@@ -199,8 +199,8 @@ class Neighbourhood:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The similar issues of a release. `clusters` are the clusters that an issue joined from `first_day` to
-    `last_day`."""
+    """The similar issues of a release. `clusters` are the clusters that at least one issue joined from
+    `first_day` to `last_day`."""
 
     first_day: str
     last_day: str
@@ -215,7 +215,7 @@ class Neighbours:
 @dataclass(frozen=True)
 class Drift:
     """A figure of the last days. `new` is the median of the days that are new in this release. `earlier` is
-    the median of the last days of the previous release. Days with `is_new` are new."""
+    the median of the last days of the previous release. `is_new` says for each day whether it is new."""
 
     name: str
     explanation: str

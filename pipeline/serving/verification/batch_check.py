@@ -20,8 +20,8 @@ from pipeline.serving.verification.needed_batches import NeededBatch
 
 @dataclass(frozen=True)
 class BatchCheck:
-    """The result of reading a batch: the number of files and bytes, and what is wrong. Each error comes with
-    the file that it is about, or None."""
+    """The result of reading a batch: the number of files and bytes, and what is wrong. Each error has the
+    file that it is about, or None if it is about the manifest or the key."""
 
     batch: NeededBatch
     files: int
@@ -31,7 +31,7 @@ class BatchCheck:
 
 def check_batches(lake: Lake, batches: Sequence[NeededBatch], damaged: set[str]) -> list[BatchCheck]:
     """Reads every file of the batches, and returns one result per batch. `damaged` are the folders of batches
-    that are marked as damaged. The mark of a batch that is intact is removed."""
+    that are marked as damaged. If such a batch is intact, its mark is removed."""
     in_bucket = "://" in lake.root.removeprefix("file://")
     threads = REQUESTS if in_bucket else len(os.sched_getaffinity(0))
 

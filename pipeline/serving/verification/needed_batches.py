@@ -43,7 +43,8 @@ DAY_TABLES = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TOKENS.name
 @dataclass
 class NeededBatch:
     """A batch that must be intact. `used_by` are the releases, models and days that need it. `listed` is its
-    manifest in a list of members, or None. `digests` are the digests that plans have recorded."""
+    manifest from the list of batches of a release or model, or None. `digests` are the digests of this batch
+    that the plans of releases and models have recorded."""
 
     folder: str
     used_by: set[str] = field(default_factory=set)
@@ -52,7 +53,8 @@ class NeededBatch:
 
 
 class NeededBatches:
-    """Collects the batches that releases, models and days need. If a list cannot be read, adds a finding."""
+    """Collects the batches that releases, models and days need. Adds an error to `findings` if their lists
+    cannot be read."""
 
     def __init__(self, lake: Lake, findings: Findings) -> None:
         self._lake = lake
@@ -79,8 +81,8 @@ class NeededBatches:
         self._add_subject(model)
 
     def add_days(self) -> None:
-        """Adds the current batches of all source days, and reads the catalogue of days and the ordering of
-        new releases."""
+        """Adds the current batches of all source days, and the batches in the catalogue of days, which the
+        next release will use. Also checks the ordering that the next release will use."""
         lake, attempt = self._lake, self._findings.attempt
         for table in DAY_TABLES:
             for day in attempt(partial(lake.days, table), "all days") or ():

@@ -29,7 +29,7 @@ _OF_EARLIER_RELEASES = (
 
 
 def batch_remedy(folder: str, used_by: Collection[str], current: str | None, last_day: str) -> str:
-    """Returns the commands after which no current release or model needs a damaged batch any more.
+    """Returns what to type so that the current release and the models no longer need a damaged batch.
 
     `folder` is the folder of the batch, `used_by` are the releases, models and days that need it, `last_day`
     is the last day of the lake, and `current` is the name of the current release.
@@ -57,8 +57,9 @@ def batch_remedy(folder: str, used_by: Collection[str], current: str | None, las
 
 
 def restore_from_mlflow(lake: Lake, folder: str, file: File) -> str:
-    """Returns the command that copies a damaged file of a predictor from MLflow's files in the lake's folder.
-    Returns an empty string if there is no intact copy, or if the lake is a bucket."""
+    """Returns the command that replaces a damaged file of a predictor by MLflow's copy of it. Looks for the
+    copy in the folder of MLflow's files, which is in the lake's folder. Returns an empty string if there is
+    no intact copy, or if the lake is a bucket."""
     if not folder.startswith(f"{PREDICTOR}/") or "://" in lake.root.removeprefix("file://"):
         return ""
     for path in sorted(Path(lake.path("mlflow").removeprefix("file://")).rglob(file.name)):

@@ -21,7 +21,7 @@ from pipeline.tracking import open_tracking
 
 
 def check_tracking(lake: Lake, settings: Settings) -> None:
-    """Raises LakeError if MLflow has lost the champion of the current release, and TitlerError if MLflow does
+    """Raises LakeError if MLflow has lost the model of the current release, and TitlerError if MLflow does
     not answer."""
     release_id = current_release_id(lake)
     if release_id is not None:
@@ -29,16 +29,16 @@ def check_tracking(lake: Lake, settings: Settings) -> None:
 
 
 def check_warehouse(lake: Lake, settings: Settings, releases: Collection[str]) -> None:
-    """Raises TitlerError if the warehouse cannot be read, shows another release than the lake, or shows other
-    batches of one of the `releases` than the release has."""
+    """Raises TitlerError if the warehouse cannot be read, or if it differs from the lake: in the current
+    release, in the record or the batches of one of the `releases`, or in the folder that its views read."""
     connection = warehouse.connect(settings, "status")
     shown, current = connection.current_release(), current_release_id(lake)
     if shown is None and current is None:
         return
     if shown != current:
         raise LakeError(
-            f"The warehouse {settings.warehouse_name} shows the release {shown or 'none'}, and the lake "
-            f"{lake.root} has the current release {current or 'none'}.",
+            f"The current release of the warehouse {settings.warehouse_name} is {shown or 'none'}, but the "
+            f"current release of the lake {lake.root} is {current or 'none'}.",
             _reconcile(lake, shown, current),
         )
     rows = {str(row["release_id"]): row for row in connection.records(RELEASES)}
@@ -80,8 +80,8 @@ def _check_rows(
     content = release_content(release, published_tables(settings), complete=True)
     if record_from_row(row) != record or not shown >= content.keys:
         raise LakeError(
-            f"The warehouse {settings.warehouse_name} shows another record or other batches of release "
-            f"{release.name} than the lake has.",
+            f"The record or the batches of release {release.name} in the warehouse {settings.warehouse_name} "
+            "differ from those in the lake.",
             f"Run: {publish}",
         )
 

@@ -28,9 +28,9 @@ from pipeline.settings import Settings
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of a verification: the releases and models whose files were read, their numbers of batches,
-    files and bytes, the seconds that reading took, and what is damaged. `unchecked` says what could not be
-    checked because a setting is empty."""
+    """The result of a verification: the releases and models that were checked, the numbers of batches, files
+    and bytes that were read, the seconds that this took, and what is damaged. `unchecked` says what could not
+    be checked because a setting is empty."""
 
     releases: tuple[str, ...]
     models: tuple[str, ...]
@@ -43,12 +43,12 @@ class Verification:
 
 
 def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Verification:
-    """Reads every file that a release needs, and checks it against the digest in its manifest. Also checks
-    that the lists, the record and the figures of the release, the warehouse and MLflow agree.
+    """Reads every file that a release needs, and compares it with the digest in its manifest. Also checks the
+    lists, the record and the figures of the release, and whether the warehouse and MLflow agree with them.
 
     Without `release`, does so for all releases and models of the lake, and for the current batches of all
-    source days. Marks damaged batches, so that their stages make them again, and removes the marks of intact
-    ones. Raises UsageError if the release does not exist.
+    source days. Marks damaged batches, so that their stages make them again. If a marked batch is intact,
+    removes its mark. Raises UsageError if the release does not exist.
     """
     if release is not None:
         release.require_open()

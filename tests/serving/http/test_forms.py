@@ -62,13 +62,13 @@ ADDRESS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
         ({}, "The request has no text.", ONE_OF),
         ({"text": "x", "body": "y"}, "The request has text and title or body.", ONE_OF),
         ({"text": " \n"}, "The text of the request is empty.", "a text, or the address of an issue"),
-        ({"address": "it crashes"}, "address is not the address of an issue.", ADDRESS),
+        ({"address": "it crashes"}, "The value of address is not the address of an issue.", ADDRESS),
         (
             {"text": "https://github.com/a/b"},
             "https://github.com/a/b is not the address of an issue.",
             ADDRESS,
         ),
-        ({"text": "x", "repo": "b"}, "repo is not the name of a repository.", "OWNER/REPO"),
+        ({"text": "x", "repo": "b"}, "The value of repo is not the name of a repository.", "OWNER/REPO"),
         (
             {"text": "x", "repo": "a/b", "everywhere": True},
             "The request has both repo and everywhere.",
@@ -76,7 +76,7 @@ ADDRESS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
         ),
         ({"text": "x", "k": 0}, "k: a number was found.", "a number greater than or equal to 1"),
         ({"text": "x", "since": 0}, "since: a number was found.", "a day, such as 2015-01-01"),
-        ({"address": "a/b#" + "9" * 5000}, "address is not the address of an issue.", ADDRESS),
+        ({"address": "a/b#" + "9" * 5000}, "The value of address is not the address of an issue.", ADDRESS),
         ({"text": "x", "since": "now"}, "since: a text was found.", "a day, such as 2015-01-01"),
     ],
 )

@@ -305,7 +305,7 @@ def test_a_release_that_cannot_be_opened_leaves_the_other_one_serving(server: Se
     assert "predictor/nosuch=" in ready["problem"]
     assert server.metric("titler_release_problem") == 1
     assert server.request("/title", {"body": BODY})[0] == 200
-    assert f"release {served} is served on" in server.log.read_text()
+    assert f"release {served} is still served" in server.log.read_text()
     point_to(server.lake, str(served))
     wait_until(lambda: server.request("/ready")[1]["problem"] is None)
 

@@ -31,7 +31,7 @@ def test_a_release_of_an_earlier_version_has_few_checks() -> None:
         "Collapsed source days": ("0", "passed"),
         "Recall@10 of the index": ("0.980", "passed"),
         "Issues without a title": ("unknown", "not measured"),
-        "Marked duplicates that are listed": ("unknown", "not measured"),
+        "Marked duplicates among similar issues": ("unknown", "not measured"),
         "Queries in sql/checks": ("0 rows", "passed"),
     }
 
@@ -40,7 +40,7 @@ def test_the_figures_of_a_first_release_are_not_compared() -> None:
     marked = json.dumps({"pairs": 400, "recall_at_10": 0.5})
     checks = outcomes(abstained=0.15, marked_duplicates=marked)
     assert checks["Issues without a title"] == ("15.0%", "not compared")
-    assert checks["Marked duplicates that are listed"] == ("50.0% of 400 pairs", "not compared")
+    assert checks["Marked duplicates among similar issues"] == ("50.0% of 400 pairs", "not compared")
 
 
 def test_the_segment_with_the_lowest_recall_is_shown() -> None:
@@ -68,7 +68,7 @@ def test_marked_duplicates_are_compared_with_the_release_before() -> None:
         return json.dumps({"pairs": pairs, "recall_at_10": recall})
 
     before = release_record("r1", "2024-01-01T00:00:00+00:00", marked_duplicates=marked(0.5, 400))
-    name = "Marked duplicates that are listed"
+    name = "Marked duplicates among similar issues"
     assert outcomes(before, marked_duplicates=marked(0.51, 400))[name] == ("51.0% of 400 pairs", "passed")
     assert outcomes(before, marked_duplicates=marked(0.1, 20))[name] == ("10.0% of 20 pairs", "not compared")
 
