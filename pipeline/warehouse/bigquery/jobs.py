@@ -353,7 +353,7 @@ class Jobs:
                 ) from None
             except exceptions.ClientError as error:  # the request for the state failed, not the job
                 raise UnansweredError(
-                    f"BigQuery does not report how {action} ended: {error.message}", RERUN
+                    f"BigQuery does not report the state of a job ({action}): {error.message}", RERUN
                 ) from None
         error_result = job.error_result
         if not error_result:
