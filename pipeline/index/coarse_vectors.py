@@ -1,9 +1,9 @@
 """Makes an exact search faster: leaves out items that are certainly not among the nearest of a query.
 
-A copy of the vectors is kept in memory, with 8 bits per number. It is compared with queries that are rounded
-in the same way, several times as fast as the stored vectors. The cosine of two rounded vectors is wrong by at
-most a known error. So an item is left out only if enough other items are nearer even with the largest errors.
-The few remaining items are compared exactly.
+A copy of the vectors is kept in memory, with 8 bits per number. Queries are rounded in the same way, and
+compared with this copy. That is several times as fast as comparing them with the stored vectors. The cosine
+of two rounded vectors is wrong by at most a known error. So an item is left out only if enough other items
+are nearer even with the largest errors. The few remaining items are compared exactly.
 """
 
 from __future__ import annotations
@@ -52,10 +52,11 @@ class CoarseVectors:
     def possibly_nearest(
         self, unit_queries: Vectors, allowed: npt.NDArray[np.bool_], count: int
     ) -> tuple[Numbers, Numbers]:
-        """Returns all pairs of a query and an allowed item that may be among the query's `count` nearest.
+        """Returns, for each query, all allowed items that may be among its `count` nearest allowed items.
 
-        The pairs are two arrays: the positions of the queries, and the items. `unit_queries` (queries, size)
-        are vectors of length 1. `allowed` (n,) says which items are allowed.
+        The result is two arrays with one value per pair of a query and an item: the positions of the queries,
+        and the items. `unit_queries` (queries, size) are vectors of length 1. `allowed` (n,) says which items
+        are allowed.
         """
         if count >= ITEMS_PER_BLOCK or np.count_nonzero(allowed) <= count:
             items = np.flatnonzero(allowed)

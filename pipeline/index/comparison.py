@@ -85,8 +85,9 @@ class Listed:
 class Comparison:
     """An issue or text (the query), and n candidates for its list of similar issues.
 
-    `words` compares words. `query` is the query's position in `words.queries`, and `positions` are the
-    positions of the candidates in `words.issues`. `candidates` has the terms of the candidates. `body_hash`
+    `words` has the terms (words) of the query and of the candidates, and of other issues. `query` is the
+    query's position in `words.queries`, and `positions` are the positions of the candidates in
+    `words.issues`. `candidates` has only the terms of the candidates, in this order. `body_hash`
     is the hash of the query's body. `opened_at` is the time at which the query was opened, and `created_at`
     are the times of the candidates, in microseconds since 1970.
     """
@@ -202,7 +203,10 @@ class Comparison:
 
 
 def probabilities_of(ordering: Ordering, features: npt.NDArray[np.float32]) -> Floats:
-    """Returns the probability of each candidate: that a maintainer would call it a duplicate of the query."""
+    """Returns, for each candidate, the probability that a maintainer would call it a duplicate of the query.
+
+    `features` are those of the candidates.
+    """
     return ordering.probabilities(features).round(DECIMALS)
 
 

@@ -52,12 +52,12 @@ class Pairs:
 
 
 def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mapping[int, float]) -> Pairs:
-    """Returns the pairs of one issue whose probability is at least PAIR_PROBABILITY.
+    """Returns the pairs of one issue and an older issue that a maintainer might call duplicates.
 
-    The pair with the oldest issue comes first. `query` is the issue's position among the queries.
-    `probabilities` maps the ids of older issues in the same repository to the probabilities of the pairs.
-    Reports that programs open are left out, because similar reports need not be about the same problem.
-    `repository` must have terms.
+    A pair must have at least the probability PAIR_PROBABILITY. The pair with the oldest issue comes first.
+    `query` is the issue's position among the queries. `probabilities` maps the ids of older issues in the
+    same repository to the probabilities of the pairs. Reports that programs open are left out, because
+    similar reports need not be about the same problem. `repository` must have terms.
     """
     assert repository.terms is not None
     probable = {id_: value for id_, value in probabilities.items() if value >= PAIR_PROBABILITY}

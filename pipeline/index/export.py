@@ -39,8 +39,8 @@ def export_index(
     if INDEX in release.members:
         path = release.lake.path(release.members[INDEX][0].folder)
         raise UsageError(
-            f"Release {release.name} was made by an earlier version of Titler. Its index is a single Annoy "
-            f"index already.",
+            f"Release {release.name} was made by an earlier version of Titler. Its index is already a single "
+            "Annoy index.",
             f"Copy the files {INDEX_FILE} and {IDS_FILE} from {path}.",
         )
     manifests = release.members[SEGMENTS.name]

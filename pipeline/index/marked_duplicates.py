@@ -7,8 +7,8 @@ rank in this list.
 
 The published lists are measured, so nothing is searched again. Only the lists and the marks of the measured
 months are read. But the older issue of a pair may have been opened before these months. So earlier segments
-are read, too, the newest first, until every older issue is found. Only the addresses of issues in the pairs'
-repositories are read from them.
+(parts of the index) are read, too, the newest first, until every older issue is found. From an earlier
+segment, only the addresses of issues in the pairs' repositories are read.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ListTables = Iterable[pa.Table]
 
 
 class MarkedPair(NamedTuple):
-    """The numbers of two issues of a repository that somebody called duplicates."""
+    """Two issues that somebody called duplicates: their repository and their numbers."""
 
     repo: str
     newer: int
@@ -75,8 +75,8 @@ def marked_pairs(marks: Iterable[pa.Table]) -> list[MarkedPair]:
 def sample_repositories(pairs: Sequence[MarkedPair], limit: int = MAX_PAIRS) -> list[MarkedPair]:
     """Returns all pairs of some repositories, sorted.
 
-    Repositories are added until their pairs are at least `limit`. If there are fewer pairs in total, all are
-    returned. The order in which repositories are added depends only on their names.
+    Repositories are added until they have at least `limit` pairs together. If there are fewer pairs in total,
+    all are returned. The order in which repositories are added depends only on their names.
     """
     sampled: list[MarkedPair] = []
     by_repo = defaultdict(list)
@@ -101,7 +101,7 @@ class StoredPair:
 
 
 def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair], first_day: int) -> list[StoredPair]:
-    """Returns the marked pairs whose newer issue is recent and in the index, with the issues' addresses.
+    """Returns the addresses of the marked pairs whose newer issue is recent and in the index.
 
     An issue is recent if it was opened on the source day `first_day` (days since 1970) or later. `segments`
     are all segments of the index, in order. Raises LakeError if a file is damaged.
@@ -209,7 +209,7 @@ def score_pairs(
     - `pairs_without_older`: number of pairs whose older issue is not in the index, so that no search can find
       it
     - `recall_at_1`, `recall_at_5`, `recall_at_10`: share of the pairs whose older issue is among the first 1,
-      5 or 10 of the newer issue's list of its own repository
+      5 or 10 issues of the newer issue's list from its own repository
     - `suggested`: number of suggestions (listed issues with a probability of at least `min_probability`), in
       all lists of the repositories that have a pair
     - `suggested_marked`: number of suggestions that are marked as duplicates

@@ -1,7 +1,7 @@
-"""Makes a day's batches of similar_issues_v2 and duplicate_pairs_v1, for the days of a release.
+"""Makes one batch of similar_issues_v2 and one of duplicate_pairs_v1 for each day of a release.
 
 A day's issues are divided into shards, in order. Most days have only one shard. A Dask task searches the
-neighbours of the issues of one shard of a large day, or of several small days.
+neighbours (similar older issues) for one shard of a large day, or for several small days.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Shard:
     """Consecutive issues of a day: one of `shards` parts of equal size. `number` is the number of the part,
     from 0.
 
-    The rows of a shard are written to one file in each of the day's two batches. `similar` and `pairs` have
-    the finished files of these batches.
+    The rows of a shard are written to one file in each of the day's two batches. `similar` and `pairs` record
+    which files of these batches are finished.
     """
 
     day: NeighbourDay
@@ -79,7 +79,7 @@ class ShardFiles:
 
 
 class DayDrafts:
-    """The drafts of a day's two batches: similar_issues_v2 and duplicate_pairs_v1."""
+    """A day's two drafts (batches that are being written): of similar_issues_v2 and duplicate_pairs_v1."""
 
     def __init__(self, lake: Lake, day: NeighbourDay, owner: str) -> None:
         """`owner` is the model that trained the embedding network."""

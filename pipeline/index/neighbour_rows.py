@@ -1,7 +1,7 @@
-"""Finds the similar older issues of each issue of some days, and its probable duplicates.
+"""Finds, for each issue of some days, similar older issues and probable duplicates.
 
-Each issue gets two lists: one from its repository, and one from all repositories. The lists are rows of
-similar_issues_v2.
+Each issue gets two lists of similar issues: one from its repository, and one from all repositories. The lists
+are rows of similar_issues_v2.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ REPOSITORIES_PER_BLOCK = 64
 
 @dataclass(frozen=True)
 class Lists:
-    """The lists of similar issues of some issues, and their probable duplicates.
+    """The lists of similar issues, and the probable duplicates, of the issues given to `find_lists`.
 
-    `listed` has the similar issues of all lists. Three arrays have one value per similar issue: `queries` is
-    the position of the issue to whose list it belongs, `names` is the name of the list ("repository" or
-    "everywhere"), and `ranks` is the rank in the list, from 1. `pairs` are the probable duplicates. Some of
-    them may not be in the lists.
+    `listed` has the similar issues of all lists. Three arrays say where each similar issue is listed:
+    `queries` has the position of the issue whose list it is, `names` has the name of the list ("repository"
+    or "everywhere"), and `ranks` has the rank in the list, from 1. `pairs` are the probable duplicates. Some
+    of them may not be in the lists.
     """
 
     queries: Numbers
@@ -67,10 +67,11 @@ def find_lists(
     settings: Index,
     ordering: Ordering = DEFAULT_ORDERING,
 ) -> Lists:
-    """Finds the two lists of similar older issues of each issue. A list has up to `count` issues.
+    """Finds two lists of similar older issues for each issue: one from its repository, and one from all
+    repositories. A list has up to `count` issues.
 
     `issues` have the columns that `read_items` returns, and `vectors` (issues, size) are their embeddings.
-    All of these issues must be in the segments, too. The list of all repositories has only issues that were
+    All of these issues must be in the segments, too. The list from all repositories has only issues that were
     opened at `opened_since` (microseconds since 1970) or later.
     """
     ages = Ages(

@@ -147,7 +147,8 @@ def earlier_orderings(batches: Iterable[Manifest]) -> dict[str, str]:
 
 
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:
-    """Returns the number of days whose neighbours were searched when an earlier day had other issues.
+    """Returns the number of days whose neighbours were searched when the earlier days had other issues than
+    they have now.
 
     `manifests` are the batches of the days. A batch of an earlier version of Titler may lack a figure; then
     this figure is not compared.

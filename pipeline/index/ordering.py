@@ -1,8 +1,8 @@
-"""Computes the features of a pair of issues, and the probability that a maintainer would call it duplicates.
+"""Computes the features of two issues, and the probability that a maintainer would call them duplicates.
 
 `RepositoryWords.best` finds candidates by their words, and a search by vectors finds other candidates.
-`pair_features` compares an issue with its candidates. `Ordering` computes probabilities from the features,
-and the candidates are ordered by these.
+`pair_features` compares an issue with its candidates. `Ordering` computes probabilities from the features.
+The candidates are then ordered by their probabilities.
 
 Every feature is bounded and relative to the issue itself. So the same weights work for another repository and
 another network. docs/quality.md has the scores, and the command that fits the weights.
@@ -142,7 +142,7 @@ class _Shared:
         return _row_sums(self.rows, values, len(self.items))
 
     def shared_sums(self, values: NDArray[np.floating | np.bool_]) -> NDArray[np.float64]:
-        """Returns the sum of each item's values. `values` has one value per shared term of each item."""
+        """Returns the sum of each item's values. `values` has one value per term shared with the query."""
         return _row_sums(self.rows[self.is_shared], values, len(self.items))
 
     def bm25(self) -> NDArray[np.float64]:
@@ -161,7 +161,7 @@ class _Shared:
         return self.weights * np.where(self.query_kinds & IN_TITLE, TITLE_WEIGHT, 1.0)
 
     def overlaps(self) -> dict[str, NDArray[np.float64]]:
-        """Returns the features that say which terms the two issues share."""
+        """Returns the features about the terms that each item shares with the query, by name."""
         in_title = self.query_kinds & IN_TITLE > 0
         is_identifier = self.query_kinds & IDENTIFIER > 0
         title_weight = max(float(self.weights[in_title].sum()), _NO_WEIGHT)
@@ -221,7 +221,8 @@ class _Shared:
 
 @dataclass(frozen=True)
 class Ordering:
-    """Weights and a calibration that give a pair of issues its probability. Similar issues are ordered by it.
+    """Weights and a calibration that give a pair of issues its probability of being duplicates. A list of
+    similar issues is ordered by this probability.
 
     The weights are those of a logistic regression over the features of the pair. The calibration corrects the
     log odds of the regression.
@@ -245,7 +246,7 @@ class Ordering:
             )
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Returns the probability (n,) that a maintainer would call each of n pairs duplicates.
+        """Returns, for each of n pairs, the probability (n,) that a maintainer would call them duplicates.
 
         `features` (n, len(FEATURES)) come from `pair_features`. Lists are ordered by this probability.
         """

@@ -1,9 +1,9 @@
 """Collects the examples with which an ordering is learned and tested: pairs of issues of one repository.
 
 An ordering gives a pair of issues the probability that they are duplicates. A pair has a newer issue and one
-of its candidates, which are searched as for a release. A pair is a positive example if somebody marked the
-issues as duplicates. The newer issues are all issues that somebody called a duplicate in a comment, and a
-sample of the other issues, because the probabilities must be right for all issues.
+of its candidates. The candidates are searched in the same way as for a release. A pair is a positive example
+if somebody marked the issues as duplicates. The newer issues are all issues that somebody called a duplicate
+in a comment, and a sample of the other issues, because the probabilities must be right for all issues.
 """
 
 from __future__ import annotations

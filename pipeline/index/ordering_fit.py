@@ -1,4 +1,4 @@
-"""Fits the weights that give a pair of issues its probability of being duplicates (an ordering)."""
+"""Fits an ordering: the weights that give a pair of issues its probability of being duplicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries of a search in the index, the issues that they are compared with, and the hits that are found."""
+"""The types of a search in the index: its queries, the issues that they are compared with, and its hits."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ class Items(Protocol):
 
 @dataclass(frozen=True)
 class Ages:
-    """When each query was opened: three arrays with one value per query.
+    """Says when each query was opened: three arrays with one value per query.
 
-    `created_at` are microseconds since 1970, and `source_days` are days since 1970. An issue is older than a
-    query if it was opened earlier, or at the same time with a smaller id.
+    `created_at` are microseconds since 1970, and `source_days` are days since 1970. `issue_ids` decide
+    between issues of the same time: an issue is older than a query if it was opened earlier, or at the same
+    time with a smaller id.
     """
 
     created_at: Numbers
@@ -64,7 +65,7 @@ class Queries:
     must meet.
 
     Issues that were opened before `opened_since` (microseconds since 1970) are not allowed. If `ages` are
-    given, only older issues are allowed, and no issues of a later source day.
+    given, an issue is allowed only if it is older than the query and its source day is not a later one.
     """
 
     vectors: Vectors
@@ -118,7 +119,8 @@ class Hits:
         return np.arange(len(self.queries)) - starts
 
     def of_queries(self, first: int, end: int) -> Hits:
-        """Returns the entries of the queries `first` to `end` - 1, whose numbers then begin at 0."""
+        """Returns the entries of the queries `first` to `end` - 1. In the result, the queries are numbered
+        from 0."""
         start, stop = np.searchsorted(self.queries, (first, end)).tolist()
         own = slice(start, stop)
         return Hits(self.queries[own] - first, self.segments[own], self.items[own], self.distances[own])

@@ -1,7 +1,7 @@
 """Keeps copies of vectors in a server's memory, so that a search in all repositories is faster.
 
-The copies have 8 bits per number and are compared in one pass. They are copies of all vectors of the segments
-without an Annoy index, and of the recent vectors of the latest segments with an Annoy index.
+The copies have 8 bits per number and are compared in one pass. Of a segment without an Annoy index, all
+vectors are copied. Of a segment with an Annoy index, the recent vectors are copied, if there is room.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class RecentVectors:
     def of(cls, segments: Sequence[Segment], opened_since: int, most_items: int) -> RecentVectors | None:
         """Reads the vectors of the segments and copies them. Returns None if there are none to copy.
 
-        All vectors of the segments without an Annoy index are copied. Then, from the last segment to the
-        first, the items of each segment with an Annoy index are copied that were opened at `opened_since` or
-        later. Such a segment is left out if more than `most_items` vectors would be copied with it. Raises
-        LakeError if a file is damaged.
+        Of the segments without an Annoy index, all vectors are copied. Then come the segments with an Annoy
+        index, the last one first. Of these, the vectors of items that were opened at `opened_since` or later
+        are copied. But such a segment is left out if there would then be more than `most_items` copies.
+        Raises LakeError if a file is damaged.
         """
         parts = {
             position: np.arange(segment.items)
@@ -78,9 +78,10 @@ class RecentVectors:
     def candidates(
         self, queries: Queries, unit_queries: Vectors, neighbours: int
     ) -> list[tuple[int, Numbers, Numbers]]:
-        """Returns, for each segment of `segments_for`, its position and pairs of a query and an item.
+        """Searches the segments of `segments_for`. Returns, for each segment with candidates, its position
+        and the candidates: pairs of a query and an item, as two arrays.
 
-        The pairs include the `neighbours` nearest allowed items of each query, of all these segments
+        The candidates of a query include its `neighbours` nearest allowed items in all these segments
         together. `queries` must not have ages, and `unit_queries` are their vectors with length 1.
         """
         positions = self.segments_for(queries.opened_since)

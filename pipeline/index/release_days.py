@@ -36,7 +36,8 @@ class IndexedDay:
 
     @property
     def issue_count(self) -> int:
-        """The number of issues of the day, without duplicate openings. Issues without an embedding count."""
+        """The number of the day's issues, including issues without an embedding. Issues that an earlier day
+        already has are not counted."""
         return self.embeddings.rows - len(self.superseded)
 
 

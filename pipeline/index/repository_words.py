@@ -46,7 +46,7 @@ class RepositoryWords:
     """The terms (words) of some queries, and where they occur in the issues of a repository.
 
     `issues` are sorted by age. The frequencies of terms are counted in `issues` and in `background`. The
-    constructor makes one pass over the terms of the issues. The rest of its time is proportional to the
+    constructor makes one pass over the terms of the issues. Apart from that, its time is proportional to the
     number of occurrences of the queries' terms.
     """
 
@@ -88,7 +88,7 @@ class RepositoryWords:
         """Returns the weight of some terms of the issues, given the places of the terms in `issues.terms`.
 
         Terms whose hashes end in the same bits are counted together, so that nothing has to be sorted. Few
-        terms share these bits with another term that is not rare.
+        terms share these bits with a frequent term.
         """
         frequency = self._bucket_sizes(self.issues.terms[places])
         weights: NDArray[np.float64] = np.where(frequency > self._max_frequency, 0.0, self._rarity(frequency))

@@ -64,9 +64,9 @@ def write_segment(
 ) -> None:
     """Writes the files of a segment into `folder`.
 
-    `items` has the columns of segments_v1, one row per issue; `vectors` (items, size) has their embeddings,
-    and `terms` their terms. They need not be sorted. If `annoy` has settings (`trees` and `seed`), an Annoy
-    index is built.
+    `items` has the columns of segments_v1, one row per issue; `vectors` (items, size) has the embeddings of
+    these issues, and `terms` has their terms. The issues need not be sorted. If `annoy` has settings (`trees`
+    and `seed`), an Annoy index is built.
     """
     order = pc.sort_indices(items, sort_keys=[("repo", "ascending"), *AGE_ORDER])
     items, vectors = items.take(order), np.ascontiguousarray(vectors[order.to_numpy()])
@@ -142,8 +142,8 @@ class Segment:
     def lengths(self, rows: Rows) -> Lengths:
         """Returns the Euclidean lengths of the vectors in some rows. Raises LakeError if the file is damaged.
 
-        The lengths of all vectors are computed once and stored. A segment with an Annoy index is an
-        exception: few of its vectors are compared one by one, and reading all others would take much longer.
+        Without an Annoy index, the lengths of all vectors are computed once and kept in memory. With an Annoy
+        index, only these rows are read: few vectors are compared one by one, and reading all would be slow.
         """
         return lengths_of(self.vectors[rows]) if self.has_annoy else self._all_lengths[rows]
 
@@ -214,8 +214,8 @@ class Segment:
         return {name: table.column(name)[place].as_py() for name in columns}
 
     def row_group(self, number: int, columns: tuple[str, ...]) -> pa.Table:
-        """Returns the rows of items.parquet from item `number` * ROWS_PER_ROW_GROUP on. Raises LakeError if
-        the file is damaged."""
+        """Returns the row group `number` of items.parquet: ROWS_PER_ROW_GROUP rows, but fewer in the last
+        row group. Raises LakeError if the file is damaged."""
         return self._read(
             lambda: self._items_file.read_row_group(number, list(columns), use_threads=False).combine_chunks()
         )
@@ -231,7 +231,7 @@ class Segment:
         return range(first, first + count)
 
     def of_repositories(self, repos: pa.Array) -> dict[int, range]:
-        """Returns a dict from positions in `repos` to the range of items of the repository, the oldest first.
+        """Maps the position of each repository in `repos` to the range of its items, the oldest first.
         Repositories without items are left out. Raises LakeError if the file is damaged."""
         rows = pc.index_in(repos, value_set=self._repositories.column("repo"))
         positions = np.flatnonzero(rows.is_valid().to_numpy(zero_copy_only=False)).tolist()

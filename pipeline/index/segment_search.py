@@ -58,15 +58,14 @@ def search(
     recent: RecentVectors | None = None,
     one_at_a_time: bool = False,
 ) -> Hits:
-    """Returns the `neighbours` nearest issues of each query in all segments, among those that the query
-    allows.
+    """Searches all segments. Returns, for each query, the `neighbours` nearest of the issues that it allows.
 
-    In a segment with an Annoy index, this index is searched. If at most `index.exact_items` of the segment's
-    issues are allowed, they are compared one by one instead. `recent` has copies of vectors that make this
-    faster for a few queries without ages.
+    In a segment with an Annoy index, this index is searched, unless at most `index.exact_items` of the
+    segment's issues are allowed. Then, and in segments without an Annoy index, all allowed issues are
+    compared. `recent` has copies of vectors that make the search faster for a few queries without ages.
 
-    Many queries read most of every file. If `one_at_a_time` is true, the files of a segment are unmapped
-    before the next segment is searched, so that the memory does not grow with the number of segments.
+    A search for many queries reads most of every file. If `one_at_a_time` is true, the files of a segment
+    are unmapped before the next segment is searched. So the memory does not grow with the number of segments.
     """
     blocks = []
     for start in range(0, max(1, len(queries)), QUERIES_PER_BLOCK):
@@ -110,10 +109,10 @@ def search_exactly(
     is_eligible: npt.NDArray[np.bool_] | None = None,
     cosines: Vectors | None = None,
 ) -> Hits:
-    """Returns the `neighbours` nearest of `items` for each query, among those that the query allows.
+    """Returns, for each query, the `neighbours` nearest of those `items` that it allows.
 
-    All items for which `is_eligible` is true are compared. `cosines` is the result of `cosines_with`, if the
-    caller has computed it already.
+    Items for which `is_eligible` is false are left out. All others are compared, without an Annoy index.
+    `cosines` is the result of `cosines_with`, if the caller has computed it already.
     """
     bounds = np.full(len(queries), -np.inf, np.float32)
     allowed = _allowed(items, queries, range(len(items.issue_ids)))

@@ -75,8 +75,8 @@ class Search:
     """Says which lists of similar issues are searched, and how long they are.
 
     If `repo` is not None, one list has issues of this repository. If `everywhere` is true, one list has
-    issues of all repositories. A list has up to `count` issues, which were opened on the day `since` or
-    later.
+    issues of all repositories. A list has up to `count` issues. If `since` is not None, a list has only
+    issues that were opened on this day or later.
 
     Without `since`, the list of a repository covers its whole history, and the list of all repositories
     covers the last `similar.months` months before the release's last day.
@@ -144,8 +144,8 @@ class SegmentedIndex:
     def find_in_index(self, url: str) -> QueryIssue | None:
         """Returns the latest issue with this URL, in any letter case.
 
-        Searches only the repository that the URL names. Returns None if this repository does not have the
-        issue in the index. Unlike `find`, it does not search the release for renamed repositories.
+        Searches only the repository in the URL. Returns None if the index does not have the issue in this
+        repository. Unlike `find`, this method does not find issues of renamed repositories.
         """
         named = repository_of(url)
         issue = self._find(url, named)
@@ -207,9 +207,9 @@ class SegmentedIndex:
     def hits_everywhere(self, query_issues: Sequence[QueryIssue], count: int) -> Sequence[Hits | None]:
         """Returns, for each issue or text, the candidates for a list of `count` issues from all repositories.
 
-        The candidates can be passed to `similar`, which would search for the same ones. Searching for several
-        issues together takes less time per issue. If the index has no terms, returns None for each issue,
-        because `similar` then needs other candidates.
+        The candidates can be passed to `similar`, which otherwise searches for them itself. They are valid
+        only for a search without `since`. Searching for several issues together takes less time per issue. If
+        the index has no terms, returns None for each issue, because `similar` then searches in another way.
         """
         if not self._has_terms:
             return [None] * len(query_issues)
@@ -222,10 +222,10 @@ class SegmentedIndex:
     ) -> list[dict[str, Any]]:
         """Returns the rows of the requested lists of similar issues. The list of a repository comes first.
 
-        In each list, the most probable issue comes first. `hits` are the candidates for the list of all
-        repositories that `hits_everywhere` returned. If `hits` is None, they are searched here. An issue of
-        the index is compared with newer issues, too. The probabilities of older issues in its repository are
-        the same as in its stored list.
+        In each list, the most probable issue comes first. `hits` are the candidates that `hits_everywhere`
+        returned, for the list from all repositories. If `hits` is None, they are searched here. If
+        `query_issue` is an issue of the index, its lists may have newer issues, too. Older issues of its
+        repository have the same probabilities as in its stored list.
 
         A row is a dict with the keys `list`, `issue_url`, `title`, `distance` (angular, 0 to 2),
         `probability`, `title_overlap`, `age_days`, `similar_text`, `group_size` and `terms` (the terms that

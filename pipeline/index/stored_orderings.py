@@ -1,11 +1,11 @@
 """Stores orderings in the lake. An ordering has the weights that give a pair of issues its probability.
 
     ROOT/orderings/VERSION.json    an ordering that was learned from duplicate marks; it never changes
-    ROOT/orderings/current.json    names the ordering of new releases; if missing, they use the default
+    ROOT/orderings/current.json    the version of the ordering for new releases; without it, the default
 
 The version of an ordering begins with the version of the default ordering that it was compared with. If a
 later version of Titler changes the features of a pair or the default weights, it does not use orderings that
-were learned before.
+were learned before the change.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class StoredOrdering:
 
 @dataclass(frozen=True)
 class OrderingPointer:
-    """The content of current.json, which names the ordering that new releases use."""
+    """The content of current.json: the version of the ordering that new releases use."""
 
     version: Name
 
@@ -89,9 +89,10 @@ def is_of_this_version(version: str) -> bool:
 
 
 def is_learned(version: str) -> bool:
-    """Returns whether the ordering with the version `version` was learned, by this version of Titler.
+    """Returns whether the ordering with the version `version` was learned with the same features and terms as
+    in this version of Titler.
 
-    The default ordering was not learned.
+    The default ordering does not count as learned.
     """
     return version.startswith(LEARNED)
 
@@ -107,7 +108,7 @@ def store_ordering(lake: Lake, ordering: Ordering, figures: Mapping[str, Any], m
 def stored_ordering(lake: Lake, version: str) -> StoredOrdering | None:
     """Returns the ordering with the version `version`, or None if it is not stored.
 
-    Raises LakeError if its file is damaged. The version contains the digest of the file's content.
+    Raises LakeError if its file is damaged: the content must match the digest in the version.
     """
     stored = lake.get_json(_file(version), ORDERING_DOCUMENT)
     is_known = stored is not None and is_learned(version) and set(stored.weights) == set(FEATURES)
@@ -145,8 +146,8 @@ def ordering_in_use(lake: Lake) -> str | None:
 def ordering_of_release(release: Pinned) -> Ordering:
     """Returns the ordering of a release, which gives a pair of issues its probability.
 
-    This is the default ordering if the release names no ordering, or names one that another version of Titler
-    learned. Raises LakeError if the ordering's file is damaged or missing.
+    If the release has no learned ordering, or one that this version of Titler cannot use, returns the default
+    ordering. Raises LakeError if the ordering's file is damaged or missing.
     """
     stored = stored_ordering_of_release(release)
     return DEFAULT_ORDERING if stored is None else stored.ordering
@@ -178,7 +179,8 @@ def _require(lake: Lake, version: str) -> StoredOrdering:
     stored = stored_ordering(lake, version)
     if stored is None:
         raise LakeError(
-            f"The file {lake.path(_file(version))} is missing. A release or {lake.path(POINTER)} names it.",
+            f"The file {lake.path(_file(version))} is missing, but a release or the file "
+            f"{lake.path(POINTER)} refers to it.",
             f"Restore it from a backup, or delete {lake.path(POINTER)}, then run: titler plan",
         )
     if set(stored.weights) != set(FEATURES):

@@ -1,8 +1,8 @@
 """Counts how many issues contain a term.
 
 A term is a hash of 32 bits. Its last 20 bits are the number of its bucket. To count each term separately, all
-terms would have to be sorted. So the terms of a bucket are counted together where possible. Few terms share a
-bucket with another term that is not rare.
+terms would have to be sorted. So the terms of a bucket are counted together where that is exact enough: few
+terms share a bucket with another term that is frequent.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Background:
 
     @property
     def total(self) -> int:
-        """The sum of the numbers of distinct terms of all issues."""
+        """The sum, over all issues, of the number of an issue's distinct terms."""
         return len(self._terms)
 
     def frequencies(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:

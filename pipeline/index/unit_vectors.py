@@ -1,8 +1,9 @@
 """Converts stored vectors, which have half precision, to unit vectors in single precision.
 
-A number in half precision has the same fields of bits as in single precision, at other positions, but its
-exponent is smaller by 112. So three integer operations convert a vector exactly, except for the factor 2^112,
-which is included in the division by the length. NumPy's conversion takes twice as long.
+A number in half precision has the same fields of bits as in single precision (sign, exponent and fraction),
+but at other positions, and its exponent is smaller by 112. So three integer operations convert a vector
+exactly, except for the factor 2^112. This factor is included in the division by the length. NumPy's
+conversion takes twice as long.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Rows = slice | npt.NDArray[np.int64]
 
 
 def unit_vectors(vectors: EmbeddingMatrix, lengths: Lengths) -> Vectors:
-    """Returns vectors, shape (n, size), divided by their lengths, shape (n,)."""
+    """Divides vectors, shape (n, size), by their lengths, shape (n,). Returns the results."""
     result = _shifted(vectors)
     result *= (_EXPONENT / np.maximum(lengths, _SHORT))[:, None]
     is_short = lengths < _SHORT
@@ -51,7 +52,7 @@ def lengths_of(vectors: EmbeddingMatrix) -> Lengths:
 
 
 def rows_of(items: npt.NDArray[np.int64]) -> Rows:
-    """Returns a slice for consecutive positions, and other positions unchanged.
+    """Returns the positions as a slice if they are consecutive. Otherwise returns them unchanged.
 
     An array that is indexed with a slice is not copied. There must be at least one position.
     """

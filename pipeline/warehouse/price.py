@@ -1,4 +1,4 @@
-"""Converts bytes that BigQuery bills into prices. Formats bytes and prices for printing."""
+"""Computes the price of the bytes that BigQuery bills, and formats bytes and prices for printing."""
 
 from __future__ import annotations
 

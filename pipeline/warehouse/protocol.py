@@ -54,8 +54,8 @@ class SourceTable:
 
     `rows` is the table's number of rows, or None if the table does not exist. `changed` is the time at which
     GH Archive last added rows. GH Archive adds the hours of a day one by one. `bytes` is the size of the
-    whole table; a query is billed for the columns that it reads. `missing_columns` are the columns that the
-    extraction reads and the table lacks.
+    whole table. A query is billed for less: for the columns that it reads. `missing_columns` are columns that
+    the extraction needs, but that the table lacks.
     """
 
     name: str
@@ -75,8 +75,8 @@ class SourceFile:
     - `base`: the address or the folder that the file is from.
     - `hours`: the hours of the day (UTC, 0 to 23) whose events are read from the file. An event belongs to
       the hour in which it was created. None means that all events of the file are read.
-    - `is_following`: whether the file belongs to a later hour, and is read only for late events of `hours`.
-      Malformed lines of such a file are not counted.
+    - `is_following`: whether the file belongs to an hour after `hours`. Such a file is read because it may
+      have late events of `hours`, and its malformed lines are not counted.
     """
 
     path: Path
@@ -87,8 +87,8 @@ class SourceFile:
 
     @classmethod
     def of(cls, file: Path | SourceFile) -> SourceFile:
-        """Returns `file` itself if it is a SourceFile. For a path, returns a SourceFile of which all events
-        are read."""
+        """Returns `file` itself if it is a SourceFile. If `file` is a path, returns a SourceFile whose events
+        are all read."""
         return file if isinstance(file, SourceFile) else cls(file, file.name)
 
 
@@ -104,15 +104,16 @@ class Extraction:
       are not counted. If a BigQuery table was read, `file` is the table's name, and `line` is the event's id.
     - `omitted_malformed`: the number of malformed events that `malformed` does not list.
     - `malformed_issues`: how many of the malformed events open an issue.
-    - `events_per_file`: maps the label of each hour file to its number of well-formed events, including those
-      that were not read. Empty if a BigQuery table was read.
-    - `crawled_per_hour`: maps a base to the number of its events per hour. It has only the bases from whose
-      files only the events of some hours are read. An event that is in several files of a base counts once.
+    - `events_per_file`: maps the label of each hour file to its number of well-formed events, of all types
+      and all hours. Empty if a BigQuery table was read.
+    - `crawled_per_hour`: maps a base to the number of its events per hour. Files whose `hours` are None do
+      not count. An event that is in several files of a base counts once.
     - `events_per_hour`: maps the hours of the day (UTC) that have events to their number. Empty if hour files
       were read.
     - `labels`: maps the event ids of issues and comments to the label of the hour file that they are from.
-      Empty if all files are of the same base.
-    - `comments`: a table of the comments that may call an issue a duplicate of another, with COMMENT_SCHEMA.
+      Empty if all files are from the same base.
+    - `comments`: a table with COMMENT_SCHEMA. It has the comments that may call an issue a duplicate of
+      another one.
     - `cost`: the values of `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction
       was free.
     """
@@ -137,7 +138,7 @@ class Batch:
 
     If `has_all_columns` is true, the files have the columns that this version of Titler writes. Otherwise
     they may lack columns that were added to the table later. `digests` are the SHA-256 of the files, in the
-    same order. Files that the warehouse reads or copies itself are checked against them.
+    same order. If the warehouse reads or copies a file itself, it checks the file's digest.
     """
 
     batch_id: str
@@ -157,7 +158,8 @@ class ReleaseTables:
 
     - `releases`: the table releases_v1. The release to publish has the status `current`.
     - `members`: the table release_members_v1, with the batches of these releases.
-    - `superseded`: the table superseded_openings_v1, with the openings that these releases skip.
+    - `superseded`: the table superseded_openings_v1. It has the duplicate openings (issues that an earlier
+      day already has), which these releases leave out.
     - `current`: the id of the release to publish.
 
     Raises ContractError if a table does not have the columns of its contract. Raises UsageError unless
@@ -184,9 +186,9 @@ class ReleaseTables:
         """Returns the checks in `sql/checks` with their parameters: the release to publish, its new batches,
         and the source days of these batches.
 
-        A batch is new if it is not in `published`: rows of the table release_members_v1 that readers see. The
-        other batches have passed the checks before, and a batch never changes. If no batch is new, the checks
-        of batches are left out.
+        `published` are the rows of the table release_members_v1 that readers see. A batch is new if it is not
+        among them. The other batches have passed the checks before, and a batch never changes. If no batch is
+        new, the checks of batches are left out.
         """
         checked = {(row["table_name"], row["batch_id"]) for row in published}
         new = [
@@ -204,8 +206,10 @@ class ReleaseTables:
 
 @dataclass(frozen=True)
 class Failure:
-    """The result of a failed check: a query of `sql/checks` that found `count` wrong rows in a release.
-    `rows` has the first FAILURE_ROWS of them."""
+    """A failed check of a release: a query of `sql/checks` has found wrong rows.
+
+    `count` is the number of wrong rows. `rows` has the first FAILURE_ROWS of them.
+    """
 
     check: str
     prose: str
@@ -226,10 +230,10 @@ class StagedRelease(Protocol):
     ) -> None: ...
 
     def check(self) -> list[Failure]:
-        """Runs the checks of `sql/checks`: queries that find wrong rows in a release. Returns those that
-        found any.
+        """Runs the checks: the queries of `sql/checks`, which look for wrong rows in the release. Returns the
+        failed checks.
 
-        Only batches that the published releases of this warehouse do not have are checked.
+        Batches that a published release of this warehouse already has are not checked again.
         """
         ...
 
@@ -266,8 +270,9 @@ class Warehouse(Protocol):
         same pass, also extracts the comments that may mark duplicates (sql/extract_duplicate_marks.sql).
 
         Sets the parameters @first_suffix and @last_suffix to the table suffix of `day`. The DuckDB warehouse
-        reads the hour files `files`, the preferred ones first: if files of several bases have the same event,
-        it is taken from the first of them. A path stands for a file of which all events are read.
+        reads the hour files `files`. If files of several bases have the same event, it is taken from the
+        first of these files, so preferred files must come first. If an item of `files` is a path, all events
+        of the file are read.
 
         The BigQuery warehouse reads GH Archive's table of the day. If an earlier call had the same query,
         day, table and `attempt`, the BigQuery job of that call is reused. So no query is paid for twice.
@@ -294,9 +299,11 @@ class Warehouse(Protocol):
         ...
 
     def exclusive_lock(self, purpose: Purpose) -> AbstractContextManager[None]:
-        """Returns a lock for a `with` block. Only one process at a time holds the lock of a purpose: `plan`
-        for planning a release and for removing unused batches, or `publish` for changing which release is
-        current.
+        """Returns a lock for a `with` block. There is one lock per purpose, and only one process at a time
+        can hold it.
+
+        The purpose `plan` is to plan a release, or to remove unused batches. The purpose `publish` is to
+        change which release is current.
 
         The lock is released at the end of the block, or when the process dies. Raises TitlerError if another
         process holds the lock for several minutes.
@@ -340,7 +347,7 @@ class Warehouse(Protocol):
 
 
 def timeline_error(events: str) -> SourceError:
-    """Returns the error for events from before 2015. `events` names the events in the message, such as "Most
+    """Returns the error for events from before 2015. The message begins with `events`, for example "Most
     opened issues of 2014-12-31"."""
     return SourceError(
         f"{events} have the format of the Timeline API, which GH Archive used before {FIRST_DAY}. Such "

@@ -5,8 +5,8 @@ other column has a line in the comment at the top of its statement:
 
     -- Column suggested: whether the probability is at least the release's min_probability
 
-The description ends at an empty comment line, or where the next column begins. `see VIEW` takes the
-description from the view VIEW.
+The description ends at an empty comment line, or where the next column begins. If it is only `see VIEW`, the
+column has the description of the column of the same name in the view VIEW.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ _OF_VIEW = re.compile(r"see (\w+)")
 
 @dataclass(frozen=True)
 class ViewColumn:
-    """A column of a view. `kind` is the type in the table that it comes from; None if it is computed."""
+    """A column of a view or a table function.
+
+    `prose` is its description. `kind` is the type of the table's column that it shows, or None if the column
+    is computed.
+    """
 
     prose: str
     kind: pa.DataType | None

@@ -1,9 +1,9 @@
-"""Keeps BigQuery queries within the budgets of the settings, and records their bytes in the table `spend_v1`.
+"""Keeps BigQuery queries within the budgets in the settings, and records their bytes in the table `spend_v1`.
 
 Before a query runs, the bytes that BigQuery may bill for it are reserved. Afterwards the billed bytes replace
 the reservation. A command first writes its reservation and then reads the total. So if two commands start at
 the same time, both may be refused, but together they never exceed a budget. The small statements that write
-and read this table are not counted.
+and read `spend_v1` are not counted.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Reservation:
     """Bytes that are reserved for a BigQuery job.
 
     `bytes` is the number of reserved bytes. `limit` is the largest number of bytes that may be billed for the
-    job. It is the reserved bytes, plus the bytes that remain of the two budgets (per command and per day). If
-    more bytes remain of one budget than of the other, the smaller number counts.
+    job: the reserved bytes, plus the bytes that remain of the budget. There are two budgets, per command and
+    per day. The one of which fewer bytes remain counts.
     """
 
     job_id: str
@@ -58,7 +58,7 @@ class _Budget:
         return f"{self.setting} = {self.bytes:,} bytes ({format_bytes(self.bytes)})"
 
     def raised_to(self, count: int) -> str:
-        """Returns the environment variable that makes this budget suffice for `count` bytes."""
+        """Returns `NAME=VALUE`, an environment variable that raises this budget to at least `count` bytes."""
         return f"TITLER_{self.setting.replace('.', '__').upper()}={_round_up(count)}"
 
 

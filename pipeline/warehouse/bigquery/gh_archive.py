@@ -1,4 +1,4 @@
-"""The query that reads a day from GH Archive's BigQuery tables: issues, malformed events and comments."""
+"""The query that reads a day's issues, malformed events and comments from GH Archive's BigQuery tables."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def day_query(query: Query) -> str:
     comments that may mark duplicates, then the issues.
 
     `query` is the SELECT of sql/extract_issues.sql, which returns only the issues. The SELECTs of
-    sql/extract_malformed.sql and sql/extract_duplicate_marks.sql are added. Each of the three parts is
-    sorted.
+    sql/extract_malformed.sql and sql/extract_duplicate_marks.sql are added. Each of the three parts of the
+    result is sorted by time and id.
     """
     return _DAY.format(
         issues=query.sql,
@@ -96,14 +96,15 @@ def day_query(query: Query) -> str:
 
 
 def refuse_timeline(day: date) -> None:
-    """Raises SourceError for a day before 2015, because its events have no titles and bodies. The date
-    decides, because reading the events would be billed."""
+    """Raises SourceError for a day before 2015, because its events have no titles and bodies. Looks only at
+    the date: reading the events would be billed."""
     if day < FIRST_DAY:
         raise timeline_error(f"The events of {day} in {SOURCE_TABLES}{table_suffix(day)}")
 
 
 def column_names(schema: Iterable[bigquery.SchemaField]) -> set[str]:
-    """Returns the names of a table's columns. A field of a RECORD is named with its column: `repo.name`."""
+    """Returns the names of a table's columns and of their fields. The name of a field includes its column:
+    `repo.name`."""
     names = set()
     for column in schema:
         names |= {column.name, *(f"{column.name}.{field.name}" for field in column.fields)}
@@ -111,7 +112,8 @@ def column_names(schema: Iterable[bigquery.SchemaField]) -> set[str]:
 
 
 def refuse_missing_columns(table: SourceTable) -> None:
-    """Raises SourceError if a table lacks a column that the queries read, before a query is paid for."""
+    """Raises SourceError if a table lacks a column that the queries read. Must be called before a query is
+    paid for."""
     if table.missing_columns:
         names = ", ".join(table.missing_columns)
         raise SourceError(

@@ -1,4 +1,4 @@
-"""Runs BigQuery jobs: estimates how many bytes they will bill, reserves these bytes in the budget, starts
+"""Runs BigQuery jobs: estimates how many bytes BigQuery will bill, reserves these bytes in the budget, starts
 the jobs, and waits for them.
 
 The id of a job that extracts or loads is derived from what the job does. So a task that is tried again finds
@@ -95,9 +95,9 @@ def fingerprint(*values: Any) -> str:
 
 
 class Jobs:
-    """Runs the BigQuery jobs of one command, such as `titler publish`, in one data set. For queries,
-    estimates how many bytes they will bill, reserves these bytes in the budget, starts the jobs, and waits
-    for them. Load jobs and DDL statements are free, so nothing is reserved for them."""
+    """Runs the BigQuery jobs of one command, such as `titler publish`, in one data set, and waits for them.
+    Before a query, estimates how many bytes BigQuery will bill for it, and reserves these bytes in the
+    budget. Load jobs and DDL statements are free, so nothing is reserved for them."""
 
     def __init__(self, settings: Settings, verb: str, run: str, release_id: str | None = None) -> None:
         self.settings = settings
@@ -347,13 +347,13 @@ class Jobs:
                 poll(lambda: job.state == "DONE" or job.done(timeout=REQUEST_TIMEOUT))
             except RetryError:
                 raise UnansweredError(
-                    f"BigQuery's job {job.job_id} has been running for more than "
-                    f"warehouse.timeout = {self.settings.timeout} s: {action}.",
+                    f"BigQuery's job {job.job_id} ({action}) has been running for more than "
+                    f"warehouse.timeout = {self.settings.timeout} s.",
                     f"The job continues to run. {RERUN}",
                 ) from None
             except exceptions.ClientError as error:  # the request for the state failed, not the job
                 raise UnansweredError(
-                    f"BigQuery does not report how {action} ended: {error.message}", RERUN
+                    f"BigQuery does not report the state of a job ({action}): {error.message}", RERUN
                 ) from None
         error_result = job.error_result
         if not error_result:

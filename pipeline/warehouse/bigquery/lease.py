@@ -35,8 +35,8 @@ POLL_INTERVAL = 2  # seconds
 
 @contextmanager
 def hold_lease(jobs: Jobs, purpose: Purpose) -> Iterator[None]:
-    """Holds a lease, a lock that expires, during a `with` block. Waits if another process holds the lease of
-    this purpose.
+    """Holds the lease (a lock that expires) for `purpose` during a `with` block. Waits while another process
+    holds it.
 
     Raises WarehouseError if another process still holds the lease after TIMEOUT seconds.
     """
@@ -50,8 +50,8 @@ def hold_lease(jobs: Jobs, purpose: Purpose) -> Iterator[None]:
         acquire(_acquire, jobs, address, token)
     except RetryError:
         raise WarehouseError(
-            f"The lock to {purpose} a release did not become free within {TIMEOUT} seconds: "
-            f"{_holder(jobs, address)} holds the lease {address}.",
+            f"The lock to {purpose} a release did not become free within {TIMEOUT} seconds. "
+            f"The lease {address} is held by {_holder(jobs, address)}.",
             f"If that process no longer runs, delete the lease: bq rm -f -t {address.replace('.', ':', 1)}; "
             "then run the same command again.",
         ) from None
@@ -112,7 +112,7 @@ def _renew(jobs: Jobs, address: str, token: str, released: threading.Event) -> N
         try:
             if _token(jobs, address) != token:
                 logging.getLogger(__name__).warning(
-                    "the exclusive lock %s was lost, so another process may publish at the same time", address
+                    "the lease %s was lost, so another process may plan or publish at the same time", address
                 )
                 return
             table = bigquery.Table(address)

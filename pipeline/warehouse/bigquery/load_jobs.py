@@ -1,4 +1,4 @@
-"""Divides batches into groups, so that few load jobs are needed. BigQuery allows 1,500 per table and day."""
+"""Divides batches into groups, so that few load jobs are needed: BigQuery allows 1,500 per table and day."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def groups_of_uploads(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
 
 
 def groups_of_files(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in groups, in order. For each group, one job makes BigQuery read the files."""
+    """Yields the batches in groups, in order. In one job, BigQuery itself reads the files of one group."""
     return _groups(batches, lambda batch: len(batch.files), FILES_PER_JOB)
 
 
 def is_read_by_bigquery(table: contracts.Table, batch: Batch) -> bool:
-    """Returns whether BigQuery can read the files of a batch itself: they are in Google Cloud Storage, and
-    have all columns of the warehouse's table."""
+    """Returns whether BigQuery itself can read the files of a batch. It can if they are in Google Cloud
+    Storage and have all columns of the warehouse's table."""
     has_warehouse_columns = table.with_warehouse_columns and batch.has_all_columns
     return has_warehouse_columns and all(file.startswith("gs://") for file in batch.files)
 

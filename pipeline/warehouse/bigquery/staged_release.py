@@ -46,8 +46,7 @@ class StagedTables:
 
     Until the release is current, its queries read the staging tables instead of the tables `releases_v1` and
     `release_members_v1`. The rows of `superseded_openings_v1` are replaced immediately. Readers see no
-    change, because the rows of a release never change, and those of releases that readers see now are
-    retained.
+    change, because the table then still has the same rows for the releases that readers see.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
     lost, another publication may write its rows into the staging tables. Such rows have another `stage_id`,
@@ -100,8 +99,8 @@ class StagedTables:
         return {**addresses, **views}
 
     def check(self) -> list[Failure]:
-        """Runs the checks of `sql/checks`: queries that find wrong rows in a release. Returns those that
-        found any, sorted by name.
+        """Runs the checks: the queries of `sql/checks`, which look for wrong rows in the release. Returns the
+        failed checks, sorted by name.
 
         First, one query counts the wrong rows of all checks together, because BigQuery bills at least 10 MiB
         per table and query. Then one more query per failed check reads its wrong rows.

@@ -1,4 +1,4 @@
-"""Creates Titler's tables in BigQuery, checks their columns against the contracts, and loads their rows."""
+"""Creates Titler's tables in BigQuery, checks their columns against `pipeline.contracts`, and loads rows."""
 
 from __future__ import annotations
 
@@ -69,12 +69,13 @@ class Tables:
     def load(
         self, table: contracts.Table, batches: Sequence[Batch], published_rows: Mapping[str, int]
     ) -> list[Batch]:
-        """Loads the batches that the table does not have yet, and returns them. Several batches are loaded by
-        one job.
+        """Loads the batches that the table does not have yet, and returns these batches. One job loads
+        several batches.
 
-        BigQuery itself reads the files of batches that are in Google Cloud Storage. The rows of other batches
-        are uploaded. If a job for the same batches is already running, waits for that job instead of starting
-        another. `published_rows` are the rows of each published batch of the table, by the batch's id.
+        If the files of a batch are in Google Cloud Storage, BigQuery itself reads them, unless they lack
+        columns. The rows of other batches are uploaded. If a job for the same batches is already running,
+        waits for that job instead of starting another. `published_rows` maps the id of each published batch
+        of the table to its number of rows.
         """
         self.ensure(table)
         missing = self._missing_batches(table, batches, published_rows)
@@ -124,8 +125,8 @@ class Tables:
     def overwrite(self, name: str, table: contracts.Table, rows: pa.Table, stage: str) -> None:
         """Replaces all rows of the staging table `name` with `rows` in one step.
 
-        The staging table has the columns of `table` and a column `stage_id`. In every row, this column has
-        the value of `stage`.
+        The staging table has the columns of `table`, and a column `stage_id` with the value `stage` in every
+        row.
         """
         columns = [
             *columns_of(table),
@@ -146,7 +147,7 @@ class Tables:
 
     def replace_rows(self, table: contracts.Table, rows: pa.Table, stage: str) -> None:
         """Replaces all rows of a small table with `rows` in one step. `stage` is the id of the publication
-        that does so."""
+        that replaces them."""
         self.ensure(table)
         self._replace_rows(table.name, columns_of(table), _cast(rows, table), stage)
 
@@ -202,7 +203,7 @@ class Tables:
             raise _changed_table(
                 table.name,
                 address,
-                f"column {surplus[0]} is unexpected, the expected columns are {', '.join(expected)}",
+                f"column {surplus[0]} is unexpected; the expected columns are {', '.join(expected)}",
             )
         for name, field in expected.items():
             if name in existing:

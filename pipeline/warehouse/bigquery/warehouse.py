@@ -229,8 +229,8 @@ class BigQueryWarehouse:
         return deleted_rows
 
     def recovery_period(self) -> timedelta:
-        """Returns the sum of the data set's time travel window and BigQuery's fail-safe period, which follows
-        it."""
+        """Returns how long deleted rows can still be recovered: during the data set's time travel window, and
+        then during BigQuery's fail-safe period."""
         with translated_errors(self.settings, f"reading the data set {self.jobs.dataset}"):
             data_set = self.jobs.client.get_dataset(self.jobs.dataset, timeout=REQUEST_TIMEOUT)
         return timedelta(hours=data_set.max_time_travel_hours or TIME_TRAVEL_HOURS) + FAIL_SAFE

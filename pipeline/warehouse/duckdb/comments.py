@@ -1,4 +1,4 @@
-"""Comments on the tables, views, functions and columns of a DuckDB file. Any client of DuckDB shows them:
+"""Comments on the tables, views, functions and columns of a DuckDB file. This query shows those of columns:
 
 SELECT table_name, column_name, comment FROM duckdb_columns()
 """

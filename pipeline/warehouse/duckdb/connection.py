@@ -15,8 +15,8 @@ from pipeline.warehouse.sql_parser import table_function
 
 
 def open_in_memory(memory_gib: float = 0) -> duckdb.DuckDBPyConnection:
-    """Opens an in-memory database with the time zone UTC. Data that does not fit into `memory_gib` is written
-    to a temporary folder. The value 0 means DuckDB's default."""
+    """Opens an in-memory database with the time zone UTC. `memory_gib` limits its memory; 0 stands for
+    DuckDB's default limit. Data that does not fit into the memory is written to a temporary folder."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {quote(str(Path(tempfile.gettempdir()) / 'titler-duckdb'))}")
@@ -26,11 +26,12 @@ def open_in_memory(memory_gib: float = 0) -> duckdb.DuckDBPyConnection:
 
 
 def out_of_space(reading: str, error: duckdb.Error) -> TitlerError:
-    """Returns the error that memory or disk space ran out. `reading` names what was read."""
+    """Returns the error for memory or disk space that ran out. `reading` says what DuckDB was reading."""
     return TitlerError(
         f"DuckDB ran out of space while reading {reading}: {error}",
-        f"Free memory, or disk space in {tempfile.gettempdir()}, or set TMPDIR to a folder with more space. "
-        "Or raise the setting warehouse.memory_gib, if it is set. Then run the same command again.",
+        "Close other programs to free memory, or raise the setting warehouse.memory_gib if it is set. If the "
+        f"disk is full, make room in {tempfile.gettempdir()}, or set TMPDIR to a folder with more space. "
+        "Then run the same command again.",
     )
 
 

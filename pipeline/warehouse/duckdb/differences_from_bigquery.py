@@ -75,9 +75,11 @@ def scan_condition(sql: str) -> Translation:
 
 
 def merging_statement(sql: str, table: str) -> str:
-    """Returns a statement in DuckDB's dialect that computes the result of the SELECT in `sql` from partial
-    results. `table` has these partial results: those of the SELECT on parts of the rows. The statement has
-    the same QUALIFY and ORDER BY as `sql`. These clauses may use only columns of the result.
+    """Returns a statement in DuckDB's dialect that merges partial results of the SELECT in `sql`.
+
+    `table` has the partial results: the SELECT was run on several parts of its rows. The statement gives the
+    result for all rows. It has the same QUALIFY and ORDER BY as `sql`, which may use only columns of the
+    result.
     """
     tree = parse(sql)
     merging = exp.select("*").from_(table)

@@ -1,8 +1,8 @@
 """Runs the extraction queries on slices of the table `events`, so that their memory is bounded.
 
 DuckDB computes up to VECTOR_ROWS rows together. For these rows, an extraction query holds one parsed copy of
-the payloads in memory for each of its JSON functions. On an ordinary day, these copies have some megabytes,
-and the whole table is one slice. If they would have more than SLICE_BYTES, a new slice begins.
+the payloads in memory for each of its JSON functions. On an ordinary day, such a copy has some megabytes, and
+the whole table is one slice. If a copy would have more than SLICE_BYTES, a new slice begins.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def merge_slices(connection: duckdb.DuckDBPyConnection, sql: str, tables: list[p
 
 
 def slice_ends(lengths: npt.NDArray[np.int64]) -> list[int]:
-    """Returns the position after the last row of each slice. `lengths` (n,) are the bytes of all parsed rows.
-    In a slice, no VECTOR_ROWS consecutive rows have more than SLICE_BYTES together, unless a single row has.
+    """Returns the position after the last row of each slice. `lengths` (n,) has the bytes of each parsed row.
+    In a slice, no VECTOR_ROWS consecutive rows have more than SLICE_BYTES together, unless one row alone has.
     """
     return [*_cuts(lengths), len(lengths)] if len(lengths) else []
 

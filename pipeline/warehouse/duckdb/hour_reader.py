@@ -65,9 +65,9 @@ class HourReader:
     `condition`, SQL in DuckDB's dialect, are stored. `parameters` has the values of the `$` parameters in
     this condition.
 
-    The attribute `events_per_file` counts the well-formed events of all types, stored or not, per label of a
-    file. `crawled_per_hour` counts the same per base and hour of the day, for files of which only some hours
-    are read; an event that is in several files of a base counts once. `omitted_malformed` counts the
+    The attribute `events_per_file` counts the well-formed events, stored or not, per label of a file. For
+    files that are read only for some hours, `crawled_per_hour` counts the well-formed events of these hours,
+    per base and hour; an event that is in several files of a base counts once. `omitted_malformed` counts the
     malformed lines that `malformed()` does not list. `malformed_issues` counts all malformed lines that open
     an issue.
     """
@@ -97,7 +97,7 @@ class HourReader:
         """Reads hour files. If several files have the same event, it is stored once, from the first of these
         files.
 
-        The malformed lines of a file that is read only for late events are not listed.
+        Malformed lines of a file with `is_following` (read only for late events) are not listed.
         Raises SourceError if one of the files is from before 2015.
         """
         self.connection.execute(statements.EVENTS)
@@ -127,7 +127,7 @@ class HourReader:
         self.connection.execute("DROP TABLE crawled")
 
     def labels(self) -> dict[str, str]:
-        """Returns the label of the file of each stored event, by the event's id."""
+        """Returns a dict from the id of each stored event to the label of the file that it is from."""
         return dict(self.connection.execute("SELECT id, file FROM events").fetchall())
 
     def malformed(self) -> pa.Table:

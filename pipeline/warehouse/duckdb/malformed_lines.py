@@ -87,7 +87,7 @@ def find_damage(path: Path) -> OversizedError | DamagedError | None:
 
 
 def whole_lines(path: Path, compression: Compression) -> Iterator[bytes]:
-    """Yields the lines of a file, without line ends. Skips blank lines.
+    """Yields the lines of a file, without the line breaks at their ends. Skips blank lines.
 
     A line longer than LONGEST_LINE bytes is cut to about that length. If the file is damaged, first yields
     its complete lines, then raises DamagedError.

@@ -2,7 +2,7 @@
 lake's files in the new place.
 
 DuckDB resolves a relative path against the folder of the program that reads the view, not against the folder
-of the file. So the views have absolute paths, and the file is written anew in another place.
+of the file. So the views have absolute paths, which must be replaced after a move.
 """
 
 from __future__ import annotations

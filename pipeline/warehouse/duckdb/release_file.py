@@ -45,8 +45,8 @@ _DAY_OF_PATH = "CAST(SUBSTR(PARSE_PATH(filename)[-3], LENGTH('day=') + 1) AS DAT
 
 
 class StagedFile:
-    """A release in a new DuckDB file. `make_current` renames this file to the name of the current release's
-    file, which it replaces."""
+    """A release in a new DuckDB file. `make_current` renames the new file onto the file of the current
+    release, which is thereby replaced."""
 
     def __init__(
         self,
@@ -123,8 +123,8 @@ def temporary_path(path: Path) -> Path:
 
 
 def copies_folder(path: Path) -> Path:
-    """Returns the folder into which the lake's files are copied if the lake is a bucket. It is beside the
-    DuckDB file `path`.
+    """Returns the folder into which the lake's files are copied if the lake is a bucket. This folder is
+    beside the DuckDB file `path`.
 
     The path of a copy in this folder is TABLE/day=DAY/BATCH/FILE. Earlier versions wrote TABLE/BATCH/FILE.
     """
@@ -132,8 +132,7 @@ def copies_folder(path: Path) -> Path:
 
 
 def local_path(path: Path, table: str, batch: Batch, file: str) -> Path:
-    """Returns the absolute local path of one Parquet file of a batch. The DuckDB file at `path` reads it
-    there.
+    """Returns the absolute local path at which the DuckDB file `path` reads one Parquet file of a batch.
 
     If the lake is a bucket, this is the path of the file's copy. Otherwise it is the path of the file itself.
     """

@@ -1,5 +1,5 @@
-"""The DuckDB implementation of `Warehouse`. It extracts issues from hour files in memory, and publishes a
-release as a DuckDB file whose views read the lake's Parquet files.
+"""The DuckDB implementation of `Warehouse`. It extracts issues from hour files with an in-memory database. It
+publishes a release as a DuckDB file. The views in this file read the lake's Parquet files.
 
 A reader of the DuckDB file needs no software but DuckDB. So if the lake is a bucket, the batches' files are
 copied into a folder beside the DuckDB file (`warehouse.duckdb.files`).
@@ -179,10 +179,10 @@ class DuckDBWarehouse:
     ) -> int:
         """Deletes copied Parquet files that are no longer needed. Returns 0, because no rows are deleted.
 
-        A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Temporary
-        files of killed publications are also deleted. Files that are less than ABANDONED_AFTER seconds old
-        are kept, because a reader who opened an older warehouse file may need them. If `at_once` is true,
-        these files are deleted, too.
+        A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Copies
+        that are less than ABANDONED_AFTER seconds old are kept, because a reader who opened an older
+        warehouse file may need them. If `at_once` is true, they are deleted at once. Temporary files of
+        killed publications are deleted when they are ABANDONED_AFTER seconds old.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):

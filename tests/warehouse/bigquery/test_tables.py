@@ -195,7 +195,7 @@ def test_a_new_nullable_column_is_added(bigquery_warehouse: BigQueryWarehouse, e
         (lambda fields: fields[1:], r"column release_id \(STRING, REQUIRED\) is missing"),
         (
             lambda fields: [*fields, bigquery.SchemaField("mine", "STRING")],
-            "column mine is unexpected, the expected columns are",
+            "column mine is unexpected; the expected columns are",
         ),
         (
             lambda fields: [bigquery.SchemaField("release_id", "INT64", "REQUIRED"), *fields[1:]],
@@ -286,7 +286,7 @@ def test_the_lease_excludes_a_second_publication(
     with bigquery_warehouse.exclusive_lock("publish"):
         second_warehouse = BigQueryWarehouse(bigquery_warehouse.settings, "plan")
         with (
-            pytest.raises(WarehouseError, match=r"titler test holds the lease .*titler_alone") as raised,
+            pytest.raises(WarehouseError, match=r"titler_alone is held by .*titler test\.") as raised,
             second_warehouse.exclusive_lock("publish"),
         ):
             pass
