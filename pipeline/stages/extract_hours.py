@@ -28,9 +28,9 @@ CONNECTIONS = 4
 class HoursRead(NamedTuple):
     """The result of reading a day: the extracted issues and comments, figures, and the origin of the rows.
 
-    `figures` are figures about the day's hours for the manifest of the batch of issues. `source` is the base
-    of hour files, or the table in BigQuery, from which the rows were read. If there are several bases,
-    `bases` maps the label of each hour file to its base.
+    `figures` describe the day's hours. They are stored in the manifest of the batch of issues. `source` is
+    the base of hour files, or the table in BigQuery, from which the rows were read. If there are several
+    bases, `bases` maps the label of each hour file to its base.
     """
 
     extraction: warehouse.Extraction
@@ -51,7 +51,7 @@ class HoursRead(NamedTuple):
     def without_forgotten(self, matcher: Matcher) -> HoursRead:
         """Returns a copy without the issues and malformed lines that `matcher` recognises as forgotten.
 
-        The comments stay, because they are not stored: only the duplicate marks in them are.
+        The comments stay in the copy: they are not stored, only the duplicate marks that they contain.
         """
         extraction = self.extraction
         issues = (
@@ -101,7 +101,7 @@ def read_hours(
 
 def files_read(figures: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[list[Any]]:
     """Returns the identities of the hour files from which a batch of issues was read. `figures` and
-    `parameters` are those of the batch. In batches of earlier versions of Titler, only the parameters name
+    `parameters` are those of the batch. In batches of earlier versions of Titler, only the parameters list
     the files."""
     return list(figures.get("files", parameters.get("hours", ())))
 

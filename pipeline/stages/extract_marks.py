@@ -1,8 +1,8 @@
-"""Part of the stage `extract`: finds the duplicate marks of a day in its comments, and writes the table
-duplicate_marks_v1.
+"""Part of the stage `extract`: finds a day's comments that call an issue a duplicate (duplicate marks), and
+writes them to the table duplicate_marks_v1.
 
-The marks are extracted in the same pass as the day's issues, so they come from the same source. The figures
-of the batch of issues name the batch of marks.
+The marks are extracted in the same pass as the day's issues, so both come from the same source. The manifest
+of the batch of issues has the folder of the batch of marks among its figures.
 """
 
 from __future__ import annotations

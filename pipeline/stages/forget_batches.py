@@ -123,8 +123,9 @@ class StoredBatches:
 def forgotten_rows(lake: Lake, batches: StoredBatches, matcher: Matcher) -> dict[str, int]:
     """Returns a dict from the folder of each batch with forgotten rows to the number of these rows.
 
-    Reads all files of these batches, and of the vocabularies, whose words are counted later. Batches that
-    cannot be read are added to `batches.damaged`.
+    Also reads the other files of these batches, and the files of all vocabularies, because these are needed
+    later: so damage is found before anything is removed. Batches that cannot be read are added to
+    `batches.damaged`.
     """
     counts: dict[str, int] = {}
     for batch in batches.manifests:

@@ -72,10 +72,9 @@ def delete_reports(lake: Lake) -> int:
 
 
 def delete_unfinished_trainings(lake: Lake, rewriting: Rewriting) -> int:
-    """Deletes the checkpoints of unfinished trainings that read a replaced batch. These trainings begin
-    again.
+    """Deletes the checkpoints of unfinished trainings that read a replaced batch.
 
-    Returns the number of models.
+    These trainings must begin again. Returns the number of their models.
     """
     models = [
         name

@@ -67,8 +67,8 @@ class ModelRequest:
 def run(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Manifest:
-    """Creates the model and builds its vocabularies. Returns the manifest of their batch in the lake. If the
-    batch exists already, returns its manifest.
+    """Creates the model, unless it exists, and builds its vocabularies. Returns the manifest of the batch
+    with the vocabularies. If the model already has this batch, nothing is built.
 
     The model learns from the requested days. `file_days` is empty, unless the model learns from a user's file
     instead: then it has one entry, which describes the file. Raises UsageError if there are no issues to
@@ -139,7 +139,7 @@ def _check_preset(network: Mapping[str, Any]) -> None:
     if variant_of(network["variant"]).reads_texts and not network["preset"]:
         raise UsageError(
             f"The network {network['variant']} fine-tunes a preset, but the setting model.preset is empty.",
-            "Name a folder, or a preset of Hugging Face or Kaggle:  "
+            "Set it to a folder, or to a preset of Hugging Face or Kaggle, for example:  "
             "TITLER_MODEL__PRESET=hf://google/flan-t5-small",
         )
 
