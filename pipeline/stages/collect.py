@@ -5,8 +5,8 @@ A batch is still used if a release or a model that is kept refers to it, if it i
 written since the oldest running command began are not removed either: see `pipeline.lake.leases`.
 
 The stage does not search the whole lake. It looks at the batches of the releases and models that it removes,
-and at the batches that were begun and that nothing refers to yet (`pipeline.lake.draft_records`). Only the
-first run in a lake searches all folders, because an earlier version of Titler may have written there.
+and at the recorded batches to which nothing refers yet (`pipeline.lake.draft_records`). Only the first run in
+a lake searches all folders, because an earlier version of Titler may have written there.
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ class RetainedBatches:
 
     @classmethod
     def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> RetainedBatches:
-        """Returns the batches and pages that these releases and models need, and those that the next release
-        needs."""
+        """Returns the batches and pages that the releases and models `subjects` need, and those that the next
+        release needs."""
         catalogue = Catalogue.read(lake) or Catalogue.empty()
         references = [_references(subject) for subject in subjects]
         return cls(

@@ -78,11 +78,11 @@ def read_hours(
     """Extracts the day of `choice` from its hour files. Downloads them to `folder`.
 
     An hour without an event, or with at most a tenth of its usual events, is also read from the next base
-    that has a file of it. Then the day is extracted again, from all of these files. `usual_per_hour` has the
-    usual numbers of events of the hours 0 to 23. It is empty if these are not known.
+    that has a file of this hour. Then the day is extracted again, from all of these files. `usual_per_hour`
+    has the usual numbers of events of the hours 0 to 23. It is empty if these are not known.
 
     A file that cannot be downloaded is left out. Raises SourceError if a file of the preferred base was left
-    out and no other base has its hour.
+    out, and no other base has a file of the same hour.
     """
     paths: dict[str, Path] = {}
     while True:

@@ -73,7 +73,7 @@ def write_marks(
 
 
 def make_marks_current(lake: Lake, issues: Manifest) -> None:
-    """Makes the marks that belong to a batch of issues the current marks of their day. Does nothing if an
-    earlier version of Titler extracted the issues without marks."""
+    """Makes the batch of marks that belongs to the batch `issues` the current batch of its day. Does nothing
+    if an earlier version of Titler extracted the issues without marks."""
     if marks := issues.figures.get(DUPLICATE_MARKS.name):
         make_current(lake, lake.manifest(marks["batch"]))

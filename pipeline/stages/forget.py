@@ -5,7 +5,8 @@ No other stage removes single rows from stored data. The steps of this stage:
 - add an entry with salted hashes of the subject to the list of the forgotten. From then on, no extraction
   stores the subject again, and no other command writes to the lake until the stage has finished
 - find every batch that has rows about the subject, and write a new batch without these rows
-- make every pointer, page, plan and list of members refer to the new batches, in all releases and models
+- replace the references to the old batches by references to the new ones, in all pointers, pages, releases
+  and models
 - publish the current release again, so that the warehouse has the new batches, and delete the old rows from
   the warehouse
 - delete the old batches and pages, reports, samples in MLflow, and unfinished work
@@ -92,9 +93,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Counted:
-    """The amount of data that would be removed: per table, the number of rows and the number of batches.
+    """The amount of data that would be removed: the numbers of rows and batches per table, and of issues.
 
-    `rows` also counts the rows of sample titles in MLflow. `issues` is the number of issues.
+    `rows` also has the number of rows of sample titles in MLflow.
     """
 
     rows: Mapping[str, int]

@@ -210,7 +210,7 @@ class Rewriting:
                 _put_manifest(self.lake, batch, renewed)
 
     def renamed(self, value: Any) -> Any:
-        """Returns a JSON value in which each reference to a replaced batch refers to the new batch.
+        """Returns a copy of a JSON value in which references to replaced batches refer to the new batches.
 
         Forgotten issues are removed from the duplicate openings (key `superseded`).
         """

@@ -69,8 +69,8 @@ class Search:
 
     @classmethod
     def of(cls, lake: Lake, subject: Subject) -> Search:
-        """Returns the search for a subject and its issues, whose ids and addresses are in the list of the
-        forgotten or in the lake."""
+        """Returns the patterns that recognise a subject and its issues. The issues are looked up in the lake
+        and in the list of the forgotten."""
         forgotten = ForgottenList.read(lake)
         new = subject.begin(forgotten, "")
         batches = StoredBatches.of(lake)

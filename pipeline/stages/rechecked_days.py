@@ -125,8 +125,8 @@ def has_other_files(
 
 
 def is_made_of(existing: Manifest, choice: HourChoice, parameters: Mapping[str, Any]) -> bool:
-    """Returns whether the batch `existing` was made from all files of `choice`, with the same other
-    parameters."""
+    """Returns whether the batch `existing` was made from all files of `choice`, and with the same parameters
+    apart from the files."""
     files = files_read(existing.figures, existing.parameters)
     return _made_with(existing.parameters) == _made_with(parameters) and not _has_others(choice, files)
 

@@ -176,8 +176,8 @@ class Lesson:
 
     @property
     def checkpoint(self) -> str:
-        """The name of the folder for the training's checkpoint. It contains the teacher's digest and weight,
-        so that a training with another teacher or weight uses another folder."""
+        """The name of the folder for the training's checkpoint. The name contains the teacher's digest and
+        weight, so that a training with another teacher or weight uses another folder."""
         return f"{CHECKPOINT}-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else CHECKPOINT
 
     def mixed(

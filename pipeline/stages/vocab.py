@@ -108,7 +108,7 @@ def open_model(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Plan:
     """Returns the plan of a model: the batches of its days and the settings of text and network. If the model
-    takes the embedding network of the champion, the plan names this network, too.
+    takes the embedding network of the champion, the plan also says which network that is.
 
     If the model does not exist yet, the plan is made from `request` and written. Raises UsageError if the
     model exists and was created with other options.
@@ -126,7 +126,7 @@ def open_model(
     opened_with = plan.facts["asked"]
     if any(value is not None and value != opened_with.get(name) for name, value in asdict(request).items()):
         raise UsageError(
-            f"Model {model.name} exists already and was created with {opened_with}.",
+            f"Model {model.name} exists already. It was created with these options: {opened_with}.",
             "Create another model: titler vocab",
         )
     return plan
