@@ -51,7 +51,7 @@ class HoursRead(NamedTuple):
     def without_forgotten(self, matcher: Matcher) -> HoursRead:
         """Returns a copy without the issues and malformed lines that `matcher` recognises as forgotten.
 
-        The comments stay in the copy: they are not stored, only the duplicate marks that they contain.
+        The comments stay in the copy, because the lake stores only the duplicate marks in them.
         """
         extraction = self.extraction
         issues = (

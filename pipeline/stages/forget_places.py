@@ -87,8 +87,8 @@ def delete_unfinished_trainings(lake: Lake, rewriting: Rewriting) -> int:
 
 
 def models_of(lake: Lake, rewriting: Rewriting) -> list[str]:
-    """Returns the names of the models that learn from a replaced batch. Their plans refer to the new batch
-    already."""
+    """Returns the names of the models that learned from a replaced batch. Their plans already refer to the
+    new batch."""
     new = {batch.folder for batch in rewriting.new.values() if batch.table in (ISSUES.name, TOKENS.name)}
     names = []
     for name in pinned_names(lake, "models"):

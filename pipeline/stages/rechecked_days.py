@@ -177,8 +177,8 @@ def store_unused(
 def unused_before(
     lake: Lake, current: Manifest, choice: HourChoice, parameters: Mapping[str, Any], request: DayRequest
 ) -> str:
-    """Looks for the record of an earlier extraction of the same files that was not used. Returns how much
-    data the source had then, for example "23 of the 24 hours".
+    """Looks for the record of an earlier extraction that read the same files and whose result was not used.
+    Returns how much data the source had then, for example "23 of the 24 hours".
 
     Returns an empty string if there is no record, or if it does not apply. It does not apply in these cases:
 

@@ -22,8 +22,8 @@ EPSILON = 1e-3
 class Gru:
     """A network of the variant `gru` or `gru_cudnn` in NumPy. Implements `beam_search.Decoder`.
 
-    These variants have no shortlist, so that of the description is ignored. Raises ValueError if the weights
-    do not fit the shape.
+    These variants have no shortlist, so the shortlist in the description is ignored. Raises ValueError if the
+    weights do not fit the shape.
     """
 
     def __init__(self, cell: type[GruCell], description: Description, weights: Weights) -> None:
