@@ -1,4 +1,6 @@
-"""Part of the stage `forget`: makes every pointer, page, plan and list of members refer to the new batches.
+"""Part of the stage `forget`: replaces all references to old batches by references to the new batches.
+
+The references are in pointers, pages, plans and lists of the batches that belong to a release or a model.
 
 Every step can be repeated. An interrupted command repeats all of them.
 """
@@ -195,7 +197,7 @@ def _counts(release: Pinned) -> dict[str, Any]:
 
 
 def delete_stops(lake: Lake, matcher: Matcher) -> int:
-    """Deletes the notes about stopped releases that contain something forgotten. Returns the number of notes.
+    """Deletes those notes about stopped releases that contain forgotten data. Returns how many were deleted.
 
     Such a note says why the release was stopped, and may quote a row about a forgotten issue.
     """

@@ -56,8 +56,7 @@ def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any])
 
 
 def count_abstained(rows: pa.Table) -> dict[str, int]:
-    """Returns the number of rows for which the model gave no title, as the figure `abstained` of a
-    manifest."""
+    """Returns the figure `abstained` for a manifest: the number of rows for which the model gave no title."""
     return {"abstained": int(pc.sum(rows.column("abstained")).as_py() or 0)}
 
 

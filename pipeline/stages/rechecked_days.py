@@ -104,7 +104,7 @@ def recheck_requests(
 
 
 def with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -> list[DayRequest]:
-    """Returns the requests with the usual number of events of each hour, where it is known."""
+    """Returns copies of `requests` that have the usual number of events of each hour, if it is known."""
     usual = [usual_counts(request.day, history) for request in requests]
     return [
         request._replace(usual_per_hour=counts.events_per_hour if counts else ())

@@ -121,9 +121,9 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
 
     Issues for which the teacher has no title, for example because a model abstains, are left out: `model`
     would not learn from the teacher there. The baselines are the floor (the body's first words) and the
-    champion. For issues for which the champion abstains (gives no title because it is unsure), the title that
-    it is unsure of counts. Otherwise a worse teacher could beat a champion that often abstains. The champion
-    is left out if it is the teacher or `model`.
+    champion. If the champion would abstain (give no title because it is unsure of it), its title counts
+    nevertheless. Otherwise a worse teacher could beat a champion that often abstains. The champion is left
+    out if it is the teacher or `model`.
     """
     issues = list(held_out_issues(model.lake, model))
     teacher_titles = teacher.titles([issue.body for issue in issues])
