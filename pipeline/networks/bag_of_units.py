@@ -1,4 +1,6 @@
-"""Computes the embeddings of the network `copy`, from the counts of the units (subwords) in a text.
+"""Computes the embeddings of issues in the variants `copy` and `pretrained`, from the counts of the units.
+
+A unit is a subword.
 
     ids (L,) -> count each distinct unit -> sum of weight x row of a table (V, size) -> scale to length 1
 
@@ -43,7 +45,7 @@ class Bag:
 def bag(ids: Ids, vocabulary: int) -> Bag:
     """Returns the bags of units (subwords) of n texts: which units each text has, with which weights.
 
-    `ids` (n, L) has the ids of the texts. `vocabulary` is the number of ids in the vocabulary.
+    `ids` (n, L) are the texts, as ids of units. `vocabulary` is the number of ids in the vocabulary.
     """
     offsets = np.arange(len(ids), dtype=np.int64)[:, None] * vocabulary
     keys, counts = np.unique((offsets + ids)[ids >= FIRST_UNIT], return_counts=True)

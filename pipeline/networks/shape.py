@@ -71,8 +71,8 @@ class Shape:
         ids = np.asarray(body_ids, dtype=np.int32)
         if ids.ndim != 2 or ids.shape[1] != self.body_length:
             raise UsageError(
-                f"The bodies have the shape {ids.shape}, but this network reads n bodies of the shape "
-                f"(n, {self.body_length})."
+                f"The bodies have the shape {ids.shape}, but for n bodies this network needs "
+                f"the shape (n, {self.body_length})."
             )
         _check_ids(ids, self.body_vocabulary)
         return ids

@@ -26,8 +26,8 @@ def most_frequent_units(
 
     `titles` yields arrays (n, title_length) of ids below `vocabulary`. The shortlist always contains PAD,
     UNKNOWN and `markers`, which are the ids of _start_ and _end_. Of units that are equally frequent, those
-    with the lower ids are chosen. Returns None, for the whole vocabulary, if `size` is 0 or the vocabulary is
-    no larger than `size`.
+    with the lower ids are chosen. Returns None if `size` is 0, or if the vocabulary is no larger than `size`.
+    None stands for the whole vocabulary.
     """
     if not 0 < size < vocabulary:
         return None

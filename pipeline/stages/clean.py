@@ -53,8 +53,8 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 
 def rechecked_batches(lake: Lake, settings: Settings, days: Sequence[str]) -> list[Manifest]:
-    """Returns the batches of issues of earlier days that `extract` has checked and extracted again since the
-    last plan.
+    """Returns the batches of issues of those earlier days that `extract` has checked and extracted again
+    since a release was last planned.
 
     The earlier days are the `source.recheck_days` days before the first of `days`.
     """
@@ -69,10 +69,10 @@ def rechecked_batches(lake: Lake, settings: Settings, days: Sequence[str]) -> li
 
 
 def clean_batches(lake: Lake, settings: Settings, batches: Sequence[Manifest]) -> Outcome:
-    """Splits the issues in batches of the table issues_v1 into tokens. Returns one batch of tokens_v1 per
-    batch.
+    """Splits the issues of each given batch of the table issues_v1 into tokens.
 
-    A batch of tokens is in the same partition as its batch of issues, such as `day=2015-01-01`.
+    Returns one batch of the table tokens_v1 for each of them. It is in the same partition as the batch of
+    issues, such as `day=2015-01-01`.
     """
     engine = settings.text.engine
     derivations = [

@@ -1,12 +1,12 @@
 """Stage `collect`: removes old releases and models, and batches of the lake that nothing uses any more.
 
-A batch is still used if a release or a model that is kept refers to it, if it is in the catalogue of days, or
-if it is the current batch of a day. Files that were written since the oldest running command began are not
-removed either: see `pipeline.lake.leases`.
+A batch is still used if a release or a model that is kept refers to it, if it is in the catalogue of days
+(from which the next release takes its batches), or if it is the current batch of a day. Files that were
+written since the oldest running command began are not removed either: see `pipeline.lake.leases`.
 
 The stage does not search the whole lake. It looks at the batches of the releases and models that it removes,
-and at the batches that were begun and that nothing refers to yet (`pipeline.lake.draft_records`). Only the
-first run in a lake searches all folders, because an earlier version of Titler may have written there.
+and at the recorded batches to which nothing refers yet (`pipeline.lake.draft_records`). Only the first run in
+a lake searches all folders, because an earlier version of Titler may have written there.
 """
 
 from __future__ import annotations
@@ -106,8 +106,10 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
 
     - the current release and the latest other published releases, up to `release.keep` releases in all
     - the models of the kept releases, the champion and the previous champion
-    - unpublished releases and models, and batches, that are younger than GRACE_PERIOD, or that were written
-      since the oldest running command began
+    - other models, and releases that were never published, while a command works on them and until
+      GRACE_PERIOD after their last change
+    - batches that nothing refers to, if one of their files is younger than GRACE_PERIOD or was written since
+      the oldest running command began
 
     Raises TitlerError while `titler forget` runs, or after it was interrupted.
 
@@ -175,8 +177,9 @@ class RetainedBatches:
     """The batches and pages that must not be removed.
 
     - `referenced`: the folders of the batches that kept releases and models refer to.
-    - `catalogued`: the folders of the batches in the catalogue of days.
-    - `pages`: the names of the pages of the kept releases and models, and of the catalogue.
+    - `catalogued`: the folders of the batches in the catalogue of days, which the next release can use.
+    - `pages`: the names of the pages (files with parts of long lists) of the kept releases and models, and of
+      the catalogue.
     """
 
     referenced: frozenset[str]
@@ -190,8 +193,8 @@ class RetainedBatches:
 
     @classmethod
     def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> RetainedBatches:
-        """Returns the batches and pages that these releases and models need, and those that the next release
-        needs."""
+        """Returns the batches and pages that the releases and models `subjects` need, and those that the next
+        release needs."""
         catalogue = Catalogue.read(lake) or Catalogue.empty()
         references = [_references(subject) for subject in subjects]
         return cls(

@@ -40,8 +40,8 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
     embeddings[~predictor.has_known_words(bodies, titles)] = 0
     if not np.isfinite(embeddings).all():
         raise TitlerError(
-            f"The network of model {predictor.name} computes embeddings whose values are not finite numbers "
-            "below 65,504.",
+            f"The network of model {predictor.name} computes embeddings whose values are not finite, or are "
+            "too large for 16 bits (above 65,504).",
             "Train another model with a lower model.learning_rate.",
         )
     return pa.table({"issue_id": vectors.column("issue_id"), "embedding": list_column(embeddings)})

@@ -249,8 +249,9 @@ def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None =
 
     Returns the title scores, and the model's name as `model`. `name` is the name of the model; None means the
     champion. The scores include titles that the model would not show because it is unsure of them. If the
-    model has a calibration, the result also has the figure `abstained_unsure`: the share (0 to 1) of bodies
-    for which the model gives no title, for any of the reasons that `Titles` lists.
+    model has a calibration (it computes the probability that a title is good), the result also has the figure
+    `abstained_unsure`: the share (0 to 1) of bodies for which the model gives no title, for any of the
+    reasons that `Titles` lists.
 
     Raises UsageError if the file cannot be read as issues, if the model was not trained, or if no model is
     champion.

@@ -1,8 +1,8 @@
 """`titler evaluate --downstream`: measures how well a model's embeddings predict facts about issues.
 
 The facts are labels, such as `bug`, and the number of days for which an issue was open. The command reads
-them from a file of issues (`pipeline.source.issue_files`). Issues in the lake cannot be used: each was stored
-when it was opened, when it had no labels and was not closed. Pull requests are left out.
+them from a file of issues (`pipeline.source.issue_files`). Issues in the lake cannot be used: they are
+stored as they were when they were opened, without labels and not yet closed. Pull requests are left out.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
     the figures, and logs them to MLflow.
 
     `name` is the name of the model; None means the champion. Each fact is predicted with each method in
-    METHODS. If a fact cannot be predicted, for example because too few issues have labels, its key `skipped`
-    says why. The result has the same keys in either case.
+    METHODS. The result has an object for each fact, with the same keys for every fact. If a fact cannot be
+    predicted, for example because too few issues have labels, the key `skipped` of its object says why.
 
     Raises UsageError if the file cannot be read as issues or has only pull requests, if the model was not
     trained, or if no model is champion.

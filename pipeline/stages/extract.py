@@ -1,8 +1,8 @@
 """Stage `extract`: reads a day of GH Archive (the public events on GitHub) and stores its issues.
 
 The day is read from hour files or from a table in BigQuery. The issues are written to the table issues_v1,
-comments that call an issue a duplicate to the table duplicate_marks_v1, and the verdict on the day's data to
-the table source_health_v1. Malformed lines are written to the lake's folder `quarantine`.
+comments that call an issue a duplicate to duplicate_marks_v1, and the verdict on the day's data (such as
+"complete") to source_health_v1. Malformed lines are written to the lake's folder `quarantine`.
 
 A day that an earlier version of Titler extracted has no duplicate marks. It gets them when it is extracted
 again. This happens only if the user requests it or if the source has changed, because BigQuery bills every
@@ -82,8 +82,8 @@ class ExtractedDay(NamedTuple):
 
     If the source has lost data of the day since an earlier extraction, the earlier batch is kept. Then
     `still_available` says how much data the source still has, such as "23 of the 24 hours". Otherwise it is
-    empty. `unreachable` has the error messages of the bases of hour files that could not be reached, or that
-    did not deliver all files.
+    empty. `unreachable` has the errors of the bases (folders or addresses of hour files) that could not be
+    reached, or that did not deliver all files.
     """
 
     manifest: Manifest
@@ -93,8 +93,8 @@ class ExtractedDay(NamedTuple):
 
 
 def extraction_query(settings: Settings) -> warehouse.Query:
-    """Returns the query of `sql/extract_issues.sql`. Its parameters are the minimum and maximum lengths of
-    titles and bodies in the settings; they decide which issues are trainable."""
+    """Returns the query of `sql/extract_issues.sql`. Its parameters are the settings for the minimum and
+    maximum lengths of titles and bodies. These decide which issues are trainable."""
     return warehouse.Query.from_file("extract_issues", **thresholds(settings.text))
 
 
@@ -299,8 +299,8 @@ def run(
     lost data since. If `again` is true, all `days` are extracted.
 
     Of the `source.recheck_days` days before the first day, the incomplete days are checked again. The result
-    includes the batches and rows of those that were extracted again. For the others, only the verdict is
-    computed again.
+    includes the batches and rows of those that were extracted again. For the other incomplete days, only the
+    verdict is computed again.
 
     If the budget for BigQuery is enough for only some of the days, the result has these days and a `refusal`,
     which is an error that names the other days. The caller must report the result and then raise this error.

@@ -101,7 +101,7 @@ class _FileReader:
 
     @property
     def lacks_a_part(self) -> bool:
-        """Whether the file has no trainable rows for training, or none for validation."""
+        """Whether the training part or the validation part has no trainable rows."""
         return not (self.subset_sizes["train"] and self.subset_sizes["validation"])
 
 
@@ -130,8 +130,8 @@ def model_name(
     (`digest`), the settings, the teacher (if there is one), and the options `variant`, `epochs` and
     `embedding` of the command. So the same command always resumes or reuses the same model.
 
-    `word` is the regular expression of a word in the parameters of the file's batch. It is empty for a batch
-    that an earlier version of Titler made."""
+    `word` is the regular expression that defines a word. The parameters of the file's batch contain it. It is
+    empty for a batch that an earlier version of Titler made."""
     defaults = Model()
     network = {
         name: value

@@ -28,9 +28,9 @@ CONNECTIONS = 4
 class HoursRead(NamedTuple):
     """The result of reading a day: the extracted issues and comments, figures, and the origin of the rows.
 
-    `figures` are figures about the day's hours for the manifest of the batch of issues. `source` is the base
-    of hour files, or the table in BigQuery, from which the rows were read. If there are several bases,
-    `bases` maps the label of each hour file to its base.
+    `figures` describe the day's hours. They are stored in the manifest of the batch of issues. `source` is
+    the base of hour files, or the table in BigQuery, from which the rows were read. If there are several
+    bases, `bases` maps the label of each hour file to its base.
     """
 
     extraction: warehouse.Extraction
@@ -51,7 +51,7 @@ class HoursRead(NamedTuple):
     def without_forgotten(self, matcher: Matcher) -> HoursRead:
         """Returns a copy without the issues and malformed lines that `matcher` recognises as forgotten.
 
-        The comments stay, because they are not stored: only the duplicate marks in them are.
+        The comments stay in the copy, because the lake stores only the duplicate marks in them.
         """
         extraction = self.extraction
         issues = (
@@ -78,11 +78,11 @@ def read_hours(
     """Extracts the day of `choice` from its hour files. Downloads them to `folder`.
 
     An hour without an event, or with at most a tenth of its usual events, is also read from the next base
-    that has a file of it. Then the day is extracted again, from all of these files. `usual_per_hour` has the
-    usual numbers of events of the hours 0 to 23. It is empty if these are not known.
+    that has a file of this hour. Then the day is extracted again, from all of these files. `usual_per_hour`
+    has the usual numbers of events of the hours 0 to 23. It is empty if these are not known.
 
     A file that cannot be downloaded is left out. Raises SourceError if a file of the preferred base was left
-    out and no other base has its hour.
+    out, and no other base has a file of the same hour.
     """
     paths: dict[str, Path] = {}
     while True:
@@ -101,7 +101,7 @@ def read_hours(
 
 def files_read(figures: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[list[Any]]:
     """Returns the identities of the hour files from which a batch of issues was read. `figures` and
-    `parameters` are those of the batch. In batches of earlier versions of Titler, only the parameters name
+    `parameters` are those of the batch. In batches of earlier versions of Titler, only the parameters list
     the files."""
     return list(figures.get("files", parameters.get("hours", ())))
 

@@ -1,8 +1,8 @@
-"""Part of the stage `extract`: finds the duplicate marks of a day in its comments, and writes the table
-duplicate_marks_v1.
+"""Part of the stage `extract`: finds a day's comments that call an issue a duplicate (duplicate marks), and
+writes them to the table duplicate_marks_v1.
 
-The marks are extracted in the same pass as the day's issues, so they come from the same source. The figures
-of the batch of issues name the batch of marks.
+The marks are extracted in the same pass as the day's issues, so both come from the same source. The manifest
+of the batch of issues has the folder of the batch of marks among its figures.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def write_marks(
 
 
 def make_marks_current(lake: Lake, issues: Manifest) -> None:
-    """Makes the marks that belong to a batch of issues the current marks of their day. Does nothing if an
-    earlier version of Titler extracted the issues without marks."""
+    """Makes the batch of marks that belongs to the batch `issues` the current batch of its day. Does nothing
+    if an earlier version of Titler extracted the issues without marks."""
     if marks := issues.figures.get(DUPLICATE_MARKS.name):
         make_current(lake, lake.manifest(marks["batch"]))

@@ -1,11 +1,12 @@
 """Stage `forget`: removes all data about an issue, a repository or an author (the subject).
 
-This is the only stage that changes stored batches. Its steps:
+No other stage removes single rows from stored data. The steps of this stage:
 
 - add an entry with salted hashes of the subject to the list of the forgotten. From then on, no extraction
   stores the subject again, and no other command writes to the lake until the stage has finished
 - find every batch that has rows about the subject, and write a new batch without these rows
-- make every pointer, page, plan and list of members refer to the new batches, in all releases and models
+- replace the references to the old batches by references to the new ones, in all pointers, pages, releases
+  and models
 - publish the current release again, so that the warehouse has the new batches, and delete the old rows from
   the warehouse
 - delete the old batches and pages, reports, samples in MLflow, and unfinished work
@@ -92,9 +93,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Counted:
-    """The amount of data that would be removed: per table, the number of rows and the number of batches.
+    """The amount of data that would be removed: the numbers of rows and batches per table, and of issues.
 
-    `rows` also counts the rows of sample titles in MLflow. `issues` is the number of issues.
+    `rows` also has the number of rows of sample titles in MLflow.
     """
 
     rows: Mapping[str, int]
@@ -123,8 +124,8 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
 
     Returns the subject's entry in the list of the forgotten, which says what was removed and what remains.
     Raises UsageError if there is no lake. Raises TitlerError if another command is writing to the lake, or if
-    the removal of another subject was interrupted. Raises StoppedError if the current release does not pass
-    the checks without the subject.
+    the removal of another subject was interrupted. Raises StoppedError if the current release, once the data
+    is removed from it, does not pass the checks that precede a publication.
     """
     require_lake(lake)
     connection = warehouse.connect(settings, VERB)
@@ -210,7 +211,8 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
             f"The command `titler forget --{interrupted.kind}` that {interrupted.by} started at "
             f"{interrupted.begun_at[:16]} UTC (reason: {interrupted.because!r}) was interrupted. It must be "
             "finished first.",
-            f"Run that command again with the same {interrupted.kind}, of which the lake stores only a hash.",
+            f"Run that command again with the same {interrupted.kind}. Titler cannot print which "
+            f"{interrupted.kind} that was, because the lake stores only a hash.",
         )
     forgetting = interrupted or new
     forgotten = stored.store(lake, forgetting)
@@ -220,10 +222,10 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
             forgotten.remove(lake, forgetting)
         first = min(running, key=lambda lease: lease.began)
         raise TitlerError(
-            f"`titler {first.verb}` has been writing to the lake since {first.began:%Y-%m-%d %H:%M} UTC, or "
-            "it was killed. Nothing was forgotten.",
-            "Wait until no other command runs, then run `titler forget` again. If the other command was "
-            "killed, run `titler forget` again after an hour, and once more ten minutes later.",
+            f"Nothing was forgotten, because another command has not finished. `titler {first.verb}` began "
+            f"at {first.began:%Y-%m-%d %H:%M} UTC, and is still running or was killed.",
+            "If it is running, wait until it has finished, then run `titler forget` again. If it was killed, "
+            "run `titler forget` again after an hour, and once more ten minutes later.",
         )
     return forgotten, forgetting
 
@@ -246,8 +248,8 @@ def _withdrawn_on_error(lake: Lake, forgotten: ForgottenList, forgetting: Forget
 
 @contextmanager
 def unfinished_on_error() -> Iterator[None]:
-    """If the `with` block raises a TitlerError, adds to its hint that the lake is locked, and what unlocks
-    it."""
+    """If the `with` block raises a TitlerError, extends the error's hint. The hint then also says that the
+    lake is locked until the same command is run again."""
     try:
         yield
     except TitlerError as error:

@@ -123,8 +123,9 @@ class StoredBatches:
 def forgotten_rows(lake: Lake, batches: StoredBatches, matcher: Matcher) -> dict[str, int]:
     """Returns a dict from the folder of each batch with forgotten rows to the number of these rows.
 
-    Reads all files of these batches, and of the vocabularies, whose words are counted later. Batches that
-    cannot be read are added to `batches.damaged`.
+    Also reads the other files of these batches, and the files of all vocabularies, because these are needed
+    later: so damage is found before anything is removed. Batches that cannot be read are added to
+    `batches.damaged`.
     """
     counts: dict[str, int] = {}
     for batch in batches.manifests:
@@ -209,7 +210,7 @@ class Rewriting:
                 _put_manifest(self.lake, batch, renewed)
 
     def renamed(self, value: Any) -> Any:
-        """Returns a JSON value in which each reference to a replaced batch refers to the new batch.
+        """Returns a copy of a JSON value in which references to replaced batches refer to the new batches.
 
         Forgotten issues are removed from the duplicate openings (key `superseded`).
         """

@@ -24,9 +24,9 @@ Damaged = dict[str, DamagedBatchError]
 def check_not_needed(lake: Lake, settings: Settings, damaged: Mapping[str, DamagedBatchError]) -> None:
     """Raises DamagedBatchError if a damaged batch is still needed.
 
-    Needed are the batches of the current release and its model, of the champion, of the previous champion,
-    and of the next release. The batches of other releases and models may be deleted, because they cannot be
-    read anyway.
+    The batches of the current release and its model, of the champion, of the previous champion and of the
+    next release are needed. Damaged batches of other releases and models may be deleted, because they cannot
+    be read anyway.
     """
     if not damaged:
         return

@@ -1,6 +1,7 @@
 """Part of the stage `forget`: writes index files again, without the forgotten issues.
 
-These are the files of a segment, or of the index of a release of Titler 0.1.
+An index consists of segments, and each segment has its own files. The index of a release of Titler 0.1 has no
+segments, only files.
 """
 
 from __future__ import annotations

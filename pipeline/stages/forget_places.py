@@ -1,5 +1,5 @@
-"""Part of the stage `forget`: updates the warehouse, reports and trainings, and lists what cannot be
-removed."""
+"""Part of the stage `forget`: updates the warehouse, deletes reports and unfinished trainings, and lists the
+data that cannot be removed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def delete_warehouse_rows(settings: Settings, remaining: Mapping[str, Collection
 
 
 def delete_reports(lake: Lake) -> int:
-    """Deletes the reports about all releases, because they show some issues. Returns the number of
+    """Deletes the reports about all releases, because reports show some issues. Returns the number of deleted
     reports."""
     deleted = 0
     for name in pinned_names(lake, "releases"):
@@ -72,10 +72,9 @@ def delete_reports(lake: Lake) -> int:
 
 
 def delete_unfinished_trainings(lake: Lake, rewriting: Rewriting) -> int:
-    """Deletes the checkpoints of unfinished trainings that read a replaced batch. These trainings begin
-    again.
+    """Deletes the checkpoints of unfinished trainings that read a replaced batch.
 
-    Returns the number of models.
+    These trainings must begin again. Returns the number of their models.
     """
     models = [
         name
@@ -88,7 +87,8 @@ def delete_unfinished_trainings(lake: Lake, rewriting: Rewriting) -> int:
 
 
 def models_of(lake: Lake, rewriting: Rewriting) -> list[str]:
-    """Returns the names of the models whose plan has a replaced batch."""
+    """Returns the names of the models that learned from a replaced batch. Their plans already refer to the
+    new batch."""
     new = {batch.folder for batch in rewriting.new.values() if batch.table in (ISSUES.name, TOKENS.name)}
     names = []
     for name in pinned_names(lake, "models"):

@@ -1,4 +1,6 @@
-"""Part of the stage `forget`: makes every pointer, page, plan and list of members refer to the new batches.
+"""Part of the stage `forget`: replaces all references to old batches by references to the new batches.
+
+The references are in pointers, pages, plans and lists of the batches that belong to a release or a model.
 
 Every step can be repeated. An interrupted command repeats all of them.
 """
@@ -36,8 +38,9 @@ ANY_JSON: Document[Any] = Document(Any, "a JSON value", page_remedy)
 class References:
     """Updates the references to replaced batches: pointers, pages, and the documents of models and releases.
 
-    `old_pages` are the pages to which nothing refers any more. `id_pages` maps the name of each changed page
-    of ids to the new page.
+    A page is a file with a part of a long list, either of batches or of the ids of issues. `old_pages` are
+    the pages to which nothing refers any more. `id_pages` maps the name of each changed page of ids to the
+    new page.
     """
 
     rewriting: Rewriting
@@ -194,7 +197,7 @@ def _counts(release: Pinned) -> dict[str, Any]:
 
 
 def delete_stops(lake: Lake, matcher: Matcher) -> int:
-    """Deletes the notes about stopped releases that contain something forgotten. Returns the number of notes.
+    """Deletes those notes about stopped releases that contain forgotten data. Returns how many were deleted.
 
     Such a note says why the release was stopped, and may quote a row about a forgotten issue.
     """

@@ -1,8 +1,8 @@
 """Searches every file of the lake and every table of the warehouse for an issue, a repository or an author.
 
-A finding is a row, a line or a document about this subject: it has its id, its address, or its name in a
-separate field. A mention is a text by somebody else, or a unit of a vocabulary, that contains the name.
-Mentions stay: `titler forget` does not change what other people wrote.
+A finding is a row, a line or a document about this subject: it contains the subject's id or address, or has
+the subject's name in a separate field. A mention is a text by somebody else, or a unit of a vocabulary, that
+contains the name. Mentions stay: `titler forget` does not change what other people wrote.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Searched:
     """The result of searching one place, such as a table.
 
     `files` and `rows` are the numbers of searched files and rows. `findings` are rows, lines or documents
-    about the subject. `mentions` are texts of other people that name it.
+    about the subject. `mentions` are texts of other people that contain its name.
     """
 
     place: str
@@ -57,9 +57,9 @@ class Searched:
 class Search:
     """The patterns that recognise a subject (an issue, a repository or an author).
 
-    `matcher` recognises the subject and its issues by their hashes, even if only the list of the forgotten
-    still knows their ids. `exact` and `mention` recognise its address or name in files that are not tables.
-    `text` is a part of every mention, in lower case.
+    `matcher` recognises the subject and its issues by their hashes, even if nothing but the list of the
+    forgotten still has these. `exact` and `mention` recognise the subject's address or name in files that are
+    not tables. `text` is a part of every mention, in lower case.
     """
 
     matcher: Matcher
@@ -69,8 +69,8 @@ class Search:
 
     @classmethod
     def of(cls, lake: Lake, subject: Subject) -> Search:
-        """Returns the search for a subject and its issues, whose ids and addresses are in the list of the
-        forgotten or in the lake."""
+        """Returns the patterns that recognise a subject and its issues. The issues are looked up in the lake
+        and in the list of the forgotten."""
         forgotten = ForgottenList.read(lake)
         new = subject.begin(forgotten, "")
         batches = StoredBatches.of(lake)

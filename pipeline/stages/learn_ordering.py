@@ -1,9 +1,10 @@
 """Stage `learn-ordering`: learns an ordering of similar issues from duplicate marks.
 
-An ordering has the weights that give a pair of issues its probability of being duplicates. Similar issues are
-listed by this probability. The marks are those of the current release. They are split by repository: the
-ordering is learned from some repositories and tested on the others. New releases use a learned ordering if it
-is better than the default weights in this test, and not worse than the ordering in use.
+An ordering has the weights that give a pair of issues its probability of being duplicates. Lists of similar
+issues are sorted by this probability. The marks are those of the current release. They are split by
+repository: the ordering is learned from some repositories and tested on the others. New releases use a
+learned ordering if it is better than the default weights in this test, and not worse than the ordering in
+use.
 """
 
 from __future__ import annotations

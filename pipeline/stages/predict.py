@@ -1,7 +1,7 @@
 """Stage `predict`: predicts a title for every issue of a release, with the release's model.
 
-It reads the tables vectors_v1 and issues_v1, and writes the table title_predictions_v1. If the release's plan
-names a batch of an earlier champion for a day, the day keeps the titles of this batch.
+It reads the tables vectors_v1 and issues_v1, and writes the table title_predictions_v1. The plan of a release
+may say that a day keeps the titles of an earlier champion. For such a day, no titles are predicted.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at", "author
 
 
 def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any]) -> pa.Table:
-    """Predicts a title for each row. Returns the rows with the titles, in place of the padded ids (column
-    `body`).
+    """Predicts a title for each row. In the returned rows, columns about the title replace the padded ids
+    (column `body`).
 
     The other columns are kept. Each entry of `constants` adds a column: the key is the column's name, and the
     value is the same in all rows.
@@ -56,8 +56,7 @@ def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any])
 
 
 def count_abstained(rows: pa.Table) -> dict[str, int]:
-    """Returns the number of rows for which the model gave no title, as the figure `abstained` of a
-    manifest."""
+    """Returns the figure `abstained` for a manifest: the number of rows for which the model gave no title."""
     return {"abstained": int(pc.sum(rows.column("abstained")).as_py() or 0)}
 
 

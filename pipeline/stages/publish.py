@@ -12,8 +12,9 @@ The stage takes these steps while it holds the publish lock:
 - write the release's record
 - set the lake's pointer to the release
 
-Readers see only the replacement. If the stage crashes before that step, nothing changes for readers. If it
-crashes after that step, the next command completes the remaining steps.
+Readers of the warehouse notice only the step that replaces the current release. If the stage crashes before
+that step, nothing changes for readers. If it crashes after that step, the next command completes the
+remaining steps.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
     A release that is already current is published again only if the warehouse shows other batches or other
     records than the lake has. A user may accept faults of the release. `accepted` maps each accepted fault to
-    the user's reason. These are the faults:
+    the user's reason. A fault is written as one of these keys:
 
-    - the date of a collapsed day, which lost nearly all of its data
+    - a date: this day has collapsed, which means that nearly all of its data is missing
     - `abstained`: more issues than before have no title
     - `recall`: fewer marked duplicates than before are listed
 

@@ -83,12 +83,13 @@ class DayRequest(NamedTuple):
 def recheck_requests(
     settings: Settings, days: Sequence[date], history: VerdictHistory, failed: Collection[str]
 ) -> list[DayRequest]:
-    """Returns the incomplete days that are checked again: some of the `source.recheck_days` days before
-    `days`.
+    """Returns the days that are checked again. These are the incomplete days among the `source.recheck_days`
+    days before `days`.
 
-    If there are several bases of hour files, incomplete days among `days` are also checked again: when they
-    were read, the usual numbers of events may not have been known. Days in `failed` are left out, because
-    some of their files could not be downloaded just now. Returns no days if the source is BigQuery.
+    If hour files come from several bases (folders or addresses), the incomplete days among `days` are also
+    checked again: when they were read, the usual numbers of events may not have been known. Days in `failed`
+    are left out, because some of their files could not be downloaded just now. Returns no days if the source
+    is BigQuery.
     """
     if settings.warehouse.kind == "bigquery" or not days:
         return []
@@ -103,7 +104,7 @@ def recheck_requests(
 
 
 def with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -> list[DayRequest]:
-    """Returns the requests with the usual number of events of each hour, where it is known."""
+    """Returns copies of `requests` that have the usual number of events of each hour, if it is known."""
     usual = [usual_counts(request.day, history) for request in requests]
     return [
         request._replace(usual_per_hour=counts.events_per_hour if counts else ())
@@ -114,18 +115,18 @@ def with_usual_counts(requests: Sequence[DayRequest], history: VerdictHistory) -
 def has_other_files(
     figures: Mapping[str, Any], files: Sequence[list[Any]], choice: HourChoice, request: DayRequest
 ) -> bool:
-    """Returns whether there is an hour file for a day that an earlier extraction has not read.
+    """Returns whether a day has an hour file that an earlier extraction did not read.
 
     First adds to `choice` the files of all other bases for the hours that had too few events. `files` are the
-    identities of the hour files that the extraction has read, and `figures` are its figures.
+    identities of the hour files that the earlier extraction read, and `figures` are its figures.
     """
     choice.add_all(needs_another_base(figures.get("events_per_hour") or (), request.usual_per_hour))
     return _has_others(choice, files)
 
 
 def is_made_of(existing: Manifest, choice: HourChoice, parameters: Mapping[str, Any]) -> bool:
-    """Returns whether the batch `existing` was made from all files of `choice`, with the same other
-    parameters."""
+    """Returns whether the batch `existing` was made from all files of `choice`, and with the same parameters
+    apart from the files."""
     files = files_read(existing.figures, existing.parameters)
     return _made_with(existing.parameters) == _made_with(parameters) and not _has_others(choice, files)
 
@@ -158,7 +159,7 @@ def store_unused(
     *,
     of_rechecks: bool,
 ) -> None:
-    """Records an extraction whose result is not used, because the batch `current` stays the current batch.
+    """Records an extraction whose result is not used. The batch `current` stays the day's current batch.
 
     The files of `choice` were extracted with `parameters`. `figures` are the figures of the extraction.
     """
@@ -176,11 +177,14 @@ def store_unused(
 def unused_before(
     lake: Lake, current: Manifest, choice: HourChoice, parameters: Mapping[str, Any], request: DayRequest
 ) -> str:
-    """Returns how much data the source still has of a day, if an extraction of the same files was not used
-    before.
+    """Looks for the record of an earlier extraction that read the same files and whose result was not used.
+    Returns how much data the source had then, for example "23 of the 24 hours".
 
-    For example: "23 of the 24 hours". Returns an empty string if there is no record of such an extraction, or
-    if the current batch has changed since.
+    Returns an empty string if there is no record, or if it does not apply. It does not apply in these cases:
+
+    - Another batch has become the current batch, or the other parameters of the extraction have changed.
+    - The source has a file that the earlier extraction did not read.
+    - The record is only about rechecks, but `request` is not a recheck.
     """
     unused = lake.get_json(_path(current.day), UNUSED_DOCUMENT)
     if (

@@ -1,4 +1,6 @@
-"""Part of the stage `extract`: finds the batch of issues that was already extracted from the same data.
+"""Part of the stage `extract`: finds a stored batch of issues, so that a day need not be extracted again.
+
+The batch was extracted from the same data, but perhaps with another definition of a word.
 
 Earlier versions of Titler split words only at white space, so that no issue in Chinese, Japanese or Thai was
 trainable. If a batch was made by such a version, or with another value of `text.characters_per_word`, the
@@ -52,8 +54,8 @@ def reuse_extracted(
     """Finds a batch of issues as `find_extracted` does, and makes it the current batch of its partition.
 
     `current` is the current batch before this call. If the batch was made with another definition of a word,
-    its words are counted again. If other issues are trainable now, writes and returns a new batch with the
-    same issues. If the same issues are trainable, the lake records this, so that the words are not counted
+    its words are counted again. If this changes which issues are trainable, writes and returns a new batch
+    with the same issues. If it changes nothing, the lake records this, so that the words are not counted
     again.
     """
     existing = lake.find(ISSUES.name, partition, (), parameters)

@@ -121,9 +121,9 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
 
     Issues for which the teacher has no title, for example because a model abstains, are left out: `model`
     would not learn from the teacher there. The baselines are the floor (the body's first words) and the
-    champion. All titles of the champion count, even those from which it would abstain. Otherwise a worse
-    teacher could beat a champion that often abstains. The champion is left out if it is the teacher or
-    `model`.
+    champion. If the champion would abstain (give no title because it is unsure of it), its title counts
+    nevertheless. Otherwise a worse teacher could beat a champion that often abstains. The champion is left
+    out if it is the teacher or `model`.
     """
     issues = list(held_out_issues(model.lake, model))
     teacher_titles = teacher.titles([issue.body for issue in issues])
@@ -176,8 +176,8 @@ class Lesson:
 
     @property
     def checkpoint(self) -> str:
-        """The name of the folder for the training's checkpoint. It contains the teacher's digest and weight,
-        so that a training with another teacher or weight uses another folder."""
+        """The name of the folder for the training's checkpoint. The name contains the teacher's digest and
+        weight, so that a training with another teacher or weight uses another folder."""
         return f"{CHECKPOINT}-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else CHECKPOINT
 
     def mixed(
@@ -196,13 +196,13 @@ class Lesson:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """The figures about the teacher for the manifest of the trained predictor."""
+        """The figures that describe the teacher. They are stored in the manifest of the trained predictor."""
         facts = {"name": self.teacher.name, "digest": self.teacher.digest, "weight": self.weight}
         return {"teacher": {**facts, "used": self.judgement.beats_baselines, **asdict(self.judgement)}}
 
     @property
     def run_parameters(self) -> dict[str, Any]:
-        """The parameters about the teacher for the training's run in MLflow."""
+        """The parameters that describe the teacher. They are logged to the MLflow run of the training."""
         return {
             "teacher": self.teacher.name,
             "teacher_digest": self.teacher.digest,
@@ -212,8 +212,8 @@ class Lesson:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics about the teacher for the training's run in MLflow: its ROUGE-L, the ROUGE-L of the
-        baselines, and the number of issues."""
+        """The metrics that describe the teacher: its ROUGE-L, the ROUGE-L of the baselines, and the number of
+        issues. They are logged to the MLflow run of the training."""
         values = asdict(self.judgement).items()
         return {f"teacher/{name}": value for name, value in values if isinstance(value, int | float)}
 
@@ -285,10 +285,10 @@ class TeacherRequest:
 def taught_titles(
     model: Pinned, vocabularies: Vocabularies, teacher: Teacher, folder: WorkFolder
 ) -> TaughtTitles:
-    """Returns the teacher's titles for the issues that `model` learns from, as ids of `vocabularies`.
+    """Returns the teacher's titles for the training issues of `model`, as ids of `vocabularies`.
 
     The titles are written to files in `folder`. If an interrupted training left such files there, they are
-    reused. Raises UsageError if the teacher has no title to learn for any of the bodies.
+    reused. Raises UsageError if the teacher has no usable title for any of the bodies.
     """
     bodies = _training_bodies(model)
     chunks = iter(lambda: list(islice(bodies, CHUNK)), [])
@@ -305,8 +305,8 @@ def taught_titles(
     taught = TaughtTitles.of(parts)
     if not len(taught.keys):
         raise UsageError(
-            f"The teacher {teacher.name} has no title that the model {model.name} can learn for any of its "
-            "training issues.",
+            f"The teacher {teacher.name} has no usable title for any training issue of the model "
+            f"{model.name}.",
             "Use another teacher: a model, or a file that has titles for the bodies of issues in the lake.",
         )
     say(f"    teacher {teacher.name} has titles for {len(taught.keys):,} different bodies")

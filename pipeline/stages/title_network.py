@@ -27,7 +27,7 @@ Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
 def build_network(inputs: TrainingInputs) -> Network | PretrainedNetwork:
     """Returns the network to train: with random weights, or with the weights of the preset `model.preset`.
 
-    Raises UsageError if the preset cannot be opened, or if its libraries are not installed.
+    Raises UsageError if the preset cannot be opened, or if a library that it needs is not installed.
     """
     settings = inputs.network_settings
     variant = settings["variant"]

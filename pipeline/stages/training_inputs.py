@@ -95,8 +95,8 @@ class TrainingInputs:
 
     def batches_in_order(self) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
         """Returns a function that takes the number of an epoch and yields the training batches in the order
-        of the lake, as pairs of bodies and of titles that the network learns to write. It shows no progress
-        bar."""
+        of the lake. A batch is a pair: bodies, and the titles that the network learns to write. The function
+        shows no progress bar."""
         return self._batches("train", None, 1, title_targets(self.vocabularies))
 
     def batches(
@@ -134,11 +134,11 @@ class TrainingInputs:
 
 
 def title_targets(vocabularies: Vocabularies) -> Targets | None:
-    """Returns a function that turns titles, of authors or of a teacher, and their bodies into the titles that
-    a network learns.
+    """Returns a function that converts titles to the titles that a network learns. The function's arguments
+    are bodies, and titles by authors or by a teacher.
 
-    Returns None if the network learns the titles unchanged, as networks that read words and models of older
-    versions do.
+    Returns None if the network learns the titles unchanged. This is so if it reads words instead of subwords,
+    or if an older version of Titler created the model.
     """
     body, title = vocabularies.body, vocabularies.title
     if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):

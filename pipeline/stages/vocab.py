@@ -67,8 +67,8 @@ class ModelRequest:
 def run(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Manifest:
-    """Creates the model and builds its vocabularies. Returns the manifest of their batch in the lake. If the
-    batch exists already, returns its manifest.
+    """Creates the model, unless it exists, and builds its vocabularies. Returns the manifest of the batch
+    with the vocabularies. If the model already has this batch, nothing is built.
 
     The model learns from the requested days. `file_days` is empty, unless the model learns from a user's file
     instead: then it has one entry, which describes the file. Raises UsageError if there are no issues to
@@ -108,7 +108,7 @@ def open_model(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Plan:
     """Returns the plan of a model: the batches of its days and the settings of text and network. If the model
-    takes the embedding network of the champion, the plan names this network, too.
+    takes the embedding network of the champion, the plan also says which network that is.
 
     If the model does not exist yet, the plan is made from `request` and written. Raises UsageError if the
     model exists and was created with other options.
@@ -126,7 +126,7 @@ def open_model(
     opened_with = plan.facts["asked"]
     if any(value is not None and value != opened_with.get(name) for name, value in asdict(request).items()):
         raise UsageError(
-            f"Model {model.name} exists already and was created with {opened_with}.",
+            f"Model {model.name} exists already. It was created with these options: {opened_with}.",
             "Create another model: titler vocab",
         )
     return plan
@@ -139,7 +139,7 @@ def _check_preset(network: Mapping[str, Any]) -> None:
     if variant_of(network["variant"]).reads_texts and not network["preset"]:
         raise UsageError(
             f"The network {network['variant']} fine-tunes a preset, but the setting model.preset is empty.",
-            "Name a folder, or a preset of Hugging Face or Kaggle:  "
+            "Set it to a folder, or to a preset of Hugging Face or Kaggle, for example:  "
             "TITLER_MODEL__PRESET=hf://google/flan-t5-small",
         )
 

@@ -238,7 +238,7 @@ def test_a_repository_is_removed_wherever_the_command_was_killed_before(
 
 
 def test_nothing_is_forgotten_while_another_command_writes(settings: Settings, lake: Lake) -> None:
-    with hold_lease(lake, "embed", "r"), pytest.raises(TitlerError, match="`titler embed` has been writing"):
+    with hold_lease(lake, "embed", "r"), pytest.raises(TitlerError, match="`titler embed` began at"):
         forget.run(lake, settings, Subject("repo", "a/b"), BECAUSE)
     assert ForgottenList.read(lake).forgettings == ()
 

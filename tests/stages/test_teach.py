@@ -242,7 +242,7 @@ def test_a_teachers_titles_follow_the_rules_for_the_authors_titles(tmp_path: Pat
     assert [vocabularies.title.text_of(ids) for ids in taught.titles] == ["treeview crash"]
     assert len(taught.keys) == 1
     write_titles(tmp_path / "poor.csv", "Bug report", "Update README.md")
-    with pytest.raises(UsageError, match="has no title that the model m can learn for any of its training"):
+    with pytest.raises(UsageError, match="has no usable title for any training issue of the model m"):
         teach.taught_titles(model, vocabularies, FileTeacher(tmp_path / "poor.csv"), model.work_folder("two"))
 
 

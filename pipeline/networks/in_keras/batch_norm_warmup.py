@@ -28,11 +28,12 @@ class Warmup:
         self._steps = steps
 
     def wrap(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns a function that calls `train_step`, which does one training step, and then corrects the
-        moving averages of mean and variance in the BatchNormalization layers.
+        """Returns a version of the function `train_step` that also corrects the moving averages.
 
-        Keras updates these averages so slowly that their initial values still weigh too much in the first
-        several hundred steps. The correction replaces them with averages that have a lower momentum.
+        `train_step` does one training step. After each step, the moving averages of mean and variance in the
+        BatchNormalization layers are corrected. Keras updates these averages so slowly that their initial
+        values still weigh too much in the first several hundred steps. The correction replaces the averages
+        with averages that have a lower momentum.
         """
 
         def corrected(*arguments: Any, **keywords: Any) -> Any:

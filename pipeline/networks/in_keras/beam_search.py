@@ -5,9 +5,9 @@ The beam width is k. With k = 1 the search is greedy, and ends with the first fi
 Each step extends the k best hypotheses (partial titles) of an issue by every token, and keeps the k best
 results. A hypothesis that ends while it is among the k best is a finished title. The search for an issue ends
 when there are at least k finished titles and no hypothesis scores better than the best of them. It also ends
-at the maximum length, where hypotheses count as titles. The score of a title is the mean log probability of
-its tokens, because a sum favours short titles (Wu et al. 2016, "Google's Neural Machine Translation System",
-7, with alpha = 1).
+at the maximum length. Then the hypotheses also count as titles. The score of a title is the mean log
+probability of its tokens, because a sum favours short titles (Wu et al. 2016, "Google's Neural Machine
+Translation System", 7, with alpha = 1).
 
 Repetition can be blocked. Then a title never contains the same trigram twice (Paulus et al. 2018, "A Deep
 Reinforced Model for Abstractive Summarization", 2.5), or the same token twice in a row. Only one in two
@@ -275,8 +275,8 @@ def scatter(
     """Returns a copy of `values` (B, k, size) that is changed at the indices `ids` (B, k, n).
 
     `updates` (B, k, n) has one number for each index. If `reduction` is "add", this number is added to the
-    value at the index. If it is None, the number replaces the value. Then the numbers for the same index must
-    be equal.
+    value at the index. If `reduction` is None, the number replaces the value. An index that occurs several
+    times must then have equal numbers.
     """
     rows, (width, size) = ops.shape(values)[0], values.shape[1:]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))

@@ -62,7 +62,7 @@ class ContrastFigures:
 
     @property
     def group(self) -> str:
-        """The MLflow metric group of these figures: the names of its metrics begin with `contrast/`."""
+        """The group of these figures in MLflow, where the names of their metrics begin with `contrast/`."""
         return "contrast"
 
 

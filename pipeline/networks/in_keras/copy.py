@@ -28,7 +28,7 @@ are computed. The network that writes titles does not use this second table.
 Sources:
 
 - See, Liu and Manning 2017, "Get To The Point: Summarization with Pointer-Generator Networks", 2.2, equations
-  8 and 9: the sum p(w). The coverage of this source is not used.
+  8 and 9: the sum p(w). The coverage mechanism in 2.3 of this source is not used.
 - Luong, Pham and Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation", 3.1, the
   general score, and equation 5. Attention is outside the recurrence, without input feeding, so all positions
   of a title are computed at once.
@@ -75,8 +75,10 @@ class Copy(keras.Model):
     The inputs are bodies (B, S), titles (B, T), n targets (n, 1) and their positions (n,), all int32. A
     target is the token whose probability is computed. Titles start with _start_. Positions are indices into
     the flattened B x T titles. The result (n, 2) is float32. Column 0 is the log probability of each target.
-    Column 1 is the log probability of the most probable unit (subword) at the target's position. Do not
-    rename the attributes that hold layers: the weights in stored models have the same names.
+    Column 1 is the log probability of the most probable unit (subword) at the target's position.
+
+    Do not rename the attributes that hold layers: the weights in stored models have the names of these
+    attributes.
     """
 
     def __init__(self, **shape: int) -> None:

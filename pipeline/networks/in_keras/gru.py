@@ -34,7 +34,7 @@ def hard_sigmoid(x: KerasTensor) -> KerasTensor:
 
 
 def build_gru(shape: Shape) -> keras.Model:
-    """Builds exactly the network of the article that the module's docstring names.
+    """Builds exactly the network of the article (see the module's docstring).
 
     Its GRUs apply the reset gate before the matrix product, and use the hard sigmoid of Keras 2.
     """

@@ -46,10 +46,10 @@ def trimmed(ids: Ids) -> Ids:
 def bucketed(batches: Iterator[tuple[Ids, Ids]], tokens: int | None = None) -> Iterator[tuple[Ids, Ids]]:
     """Yields the same issues in new batches, each with bodies of similar length.
 
-    POOLED_BATCHES batches at a time are joined, sorted by the length of the bodies and divided again. The new
-    batches have as many issues as the old ones. If `tokens` is given, each batch has as many issues as fit,
-    but at least one: its bodies have at most `tokens` ids after trimming, padding included. The new batches
-    come in a random order, which is the same in every call.
+    The issues of POOLED_BATCHES batches at a time are sorted by the length of their bodies, and divided into
+    new batches. If `tokens` is None, a new batch has as many issues as an old one. Otherwise it has as many
+    issues as possible, with at most `tokens` ids in their trimmed bodies (padding included), but always at
+    least one issue. The new batches come in a random order, which is the same in every call.
     """
     random = np.random.default_rng(0)
     pool: list[tuple[Ids, Ids]] = []

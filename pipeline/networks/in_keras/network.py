@@ -145,8 +145,7 @@ class _InitialState(keras.Model):
 
 
 def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:
-    """Divides `ids` into batches of `batch_size` rows. Also yields each batch's number of rows before
-    padding.
+    """Yields `ids` in batches of `batch_size` rows, and each batch's number of rows before padding.
 
     A smaller batch is padded with rows of zeros. If there is only one batch, it may be padded to one of
     SMALL_BATCHES instead of `batch_size`.

@@ -25,7 +25,7 @@ TARGETS_MULTIPLE = 256
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """The input and target arrays of one training step, with the numbers of their issues and tokens."""
+    """The input and target arrays of one training step, and how many issues and tokens they contain."""
 
     inputs: list[Ids]
     """the inputs of `TeacherForcing.model`"""
@@ -72,12 +72,12 @@ def over_targets(
     optimizer: Callable[..., keras.Optimizer],
     short_body: int | None = None,
 ) -> TeacherForcing:
-    """Returns how to train a model that computes the log probabilities of n given tokens, the targets.
+    """Describes how to train a model that computes the log probabilities of n given tokens, the targets.
 
     The inputs of `model` are bodies (B, S), titles (B, title_length - 1), targets (n, 1) and their positions
     (n,). The result (n, 2) has the log probability of each target, and that of the most probable token at its
-    position. The loss is the mean cross-entropy over the tokens of titles; padding does not count. `batches`
-    converts pairs of bodies and titles to training batches of another size.
+    position. The loss is the mean cross-entropy over the tokens of titles; padding does not count. The
+    function `batches` regroups the pairs of bodies and titles into training batches of another size.
     """
     inputs = [
         *(

@@ -77,7 +77,7 @@ class EpochFigures:
 
     @property
     def group(self) -> str:
-        """The MLflow metric group of the training figures: the names of its metrics begin with `train/`."""
+        """The group of these figures in MLflow, where the names of their metrics begin with `train/`."""
         return "train"
 
 
@@ -116,12 +116,11 @@ def fit(
     network takes it as its table of embeddings, and there is no pre-training.
 
     Then the network is trained on titles, with the optimizer of its variant. Some variants cut bodies in the
-    first SHORT_EPOCHS of the epochs, because these epochs then take less time. Training stops after `epochs`
-    epochs, or after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new
-    lowest loss halves the learning rate. In some variants the learning rate also decays linearly over the
-    second half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed
-    Training Durations", 3). In the end, the network gets the weights of the epoch with the lowest validation
-    loss.
+    first epochs (the share SHORT_EPOCHS), which then take less time. Training stops after `epochs` epochs, or
+    after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new lowest
+    loss halves the learning rate. In some variants the learning rate also decays linearly over the second
+    half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
+    Durations", 3). In the end, the network gets the weights of the epoch with the lowest validation loss.
 
     After each epoch of pre-training or training, `on_epoch` is called, and then a checkpoint is written to
     the storage `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
@@ -285,7 +284,7 @@ class _TitleTraining:
         if not math.isfinite(trained["loss"]):
             raise TitlerError(
                 f"The training loss of epoch {epoch} is {trained['loss']}, not a finite number.",
-                f"Train a new model with a lower model.learning_rate than {self._learning_rate}.",
+                f"Train a new model with a model.learning_rate below {self._learning_rate}.",
                 final=True,
             )
         validated, _ = self._pass(self._task.model.test_on_batch, validation(epoch), "validate")
@@ -353,9 +352,8 @@ def _check_shape(bodies: Ids, titles: Ids, network: Network) -> None:
     shape = network.shape
     if bodies.shape[1:] != (shape.body_length,) or titles.shape[1:] != (shape.title_length,):
         raise UsageError(
-            f"The bodies have the shape {bodies.shape} and the titles {titles.shape}. This network trains on "
-            f"n bodies of the shape (n, {shape.body_length}) and n titles of the shape (n, "
-            f"{shape.title_length})."
+            f"The bodies have the shape {bodies.shape} and the titles {titles.shape}. This network needs "
+            f"the shape (n, {shape.body_length}) for n bodies and (n, {shape.title_length}) for n titles."
         )
 
 

@@ -58,9 +58,9 @@ class Decoder(Protocol):
         """
 
     def select(self, memory: Any, issues: Indices) -> Any:
-        """Returns the memory of only some issues, which have the indices `issues`.
+        """Returns the memory of only those issues that have the indices `issues`.
 
-        `memory` is the memory of all issues that `begin` returned.
+        `memory` is the result of `begin` for all issues.
         """
 
     def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:

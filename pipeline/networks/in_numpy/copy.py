@@ -1,15 +1,16 @@
 """The variant `copy` in NumPy.
 
 `pipeline.networks.in_keras.copy` has a diagram of the network, and the sources. The results are the same as
-in Keras. Three products are computed in a cheaper way:
+in Keras, unless the model has products of 8 bits, which are rounded (`pipeline.networks.in_numpy.products`).
+Three products are computed in a cheaper way:
 
 - The product of a GRU's kernel and the vector of a unit (subword) is computed only once (`_UnitInputs`).
 - h . (W encoded) is computed as (W transposed h) . encoded. So the keys W encoded are not computed.
 - The last Dense layer is multiplied by the table of the units' vectors in advance. The product is one matrix.
 
-The shortlist of a model has the most frequent units of titles (`pipeline.networks.shortlist`). If the model
-has one, only the rows of this matrix that are needed are used: those of the shortlist, and for each issue
-those of the other units of its body.
+A model may have a shortlist: the most frequent units of titles (`pipeline.networks.shortlist`). Then only two
+kinds of rows of this matrix are used: the rows of the shortlist's units, and for each issue the rows of the
+other units in its body.
 
 Docstrings give the sizes of arrays with these letters: B bodies; S positions of a body; H = `hidden_size`
 numbers per state; V units of the vocabulary; K units of the shortlist; C units considered for a title, which
@@ -149,7 +150,7 @@ class Copy:
         return encoded, last_states
 
     def select(self, memory: Memory, issues: Indices) -> Memory:
-        """Returns the memory of only some issues, which have the indices `issues`."""
+        """Returns the memory of only those issues that have the indices `issues`."""
         return Memory(
             memory.is_padding[issues],
             memory.encoded[issues],

@@ -22,7 +22,7 @@ EPSILON = 1e-3
 class Gru:
     """A network of the variant `gru` or `gru_cudnn` in NumPy. Implements `beam_search.Decoder`.
 
-    The description's shortlist is not used, because these variants have none. Raises ValueError if the
+    These variants have no shortlist, so the shortlist in the description is ignored. Raises ValueError if the
     weights do not fit the shape.
     """
 

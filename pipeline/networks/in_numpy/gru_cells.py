@@ -8,8 +8,8 @@ the recurrent kernel and b the bias. Their columns are in the order z, r, g:
     g    = tanh(x W + b0 + r (h U + b1))    cuDNN: the reset gate is applied after the product
     h'   = z h + (1 - z) g
 
-The kind `gru` is that of the variant `gru`. Its s(a) is clip(0.2 a + 0.5, 0, 1). The kind `cuDNN` is the GRU
-that cuDNN computes. Its s is the logistic function.
+The variant `gru` has GRUs of the kind `gru`, in which s(a) is clip(0.2 a + 0.5, 0, 1). The kind `cuDNN` is
+the GRU that cuDNN computes. Its s is the logistic function.
 
 A step has two parts. `project` computes what depends on the word alone, for many words at once. `advance`
 computes the rest of the step.
@@ -94,10 +94,10 @@ class ArticleGruCell:
 class CudnnGruCell:
     """The GRU that cuDNN computes. Implements `GruCell`.
 
-    The logistic function is s(a) = (tanh(a / 2) + 1) / 2. If only half of a weight is needed, the weight is
-    stored divided by 2, which causes no rounding. So a step is one product and few passes over the result. x
-    is the vector of a word, h the state before it, and h' the state after it. W is the kernel, U the
-    recurrent kernel, and b, b0 and b1 are biases:
+    The logistic function is s(a) = (tanh(a / 2) + 1) / 2. Weights that the formulas divide by 2 are divided
+    once, when the object is created. This causes no rounding, and a step is then one product and few passes
+    over the result. x is the vector of a word, h the state before it, and h' the state after it. W is the
+    kernel, U the recurrent kernel, and b, b0 and b1 are biases:
 
         tz, tr = tanh((x W + h U + b) / 2)
         c      = (h U + b1) / 2

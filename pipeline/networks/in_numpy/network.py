@@ -1,10 +1,10 @@
-"""Runs a trained network without Keras, with NumPy and the files that Keras wrote.
+"""Runs a trained network without Keras: with NumPy, from the files that Keras wrote.
 
 NumPy is quick for a few issues: TensorFlow takes seconds to import and to compile, but NumPy needs only
 milliseconds for one issue. `pipeline.networks.variants` says for which variants NumPy also needs less
-processor time for many issues. NumPy and Keras predict the same titles, except
-those of a network with products of 8 bits, of which some differ;
-`tests/networks/in_numpy/test_same_results_as_keras.py` checks this.
+processor time for many issues. NumPy and Keras predict the same titles. There is one exception: if a network
+has products of 8 bits, some titles differ. `tests/networks/in_numpy/test_same_results_as_keras.py` checks
+this.
 """
 
 from __future__ import annotations
@@ -97,10 +97,11 @@ class LightNetwork:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts the titles of bodies by beam search. The same network in Keras predicts the same titles.
+        """Predicts the titles of bodies by beam search.
 
-        Batches are decoded in parallel on all cores. A batch has bodies of similar length, and at most
-        MAX_BATCH_SIZE issues.
+        The same network in Keras predicts the same titles, unless it has products of 8 bits. Batches are
+        decoded in parallel on all cores. A batch has bodies of similar length, and at most MAX_BATCH_SIZE
+        issues.
         """
         width, block_repeats = self._beam(beam_width)
         ids = self.shape.checked_bodies(body_ids)
@@ -133,8 +134,8 @@ class LightNetwork:
         return finished_titles(self._decoder, body, self.shape, start, end, *self._beam(beam_width))
 
     def copied_shares(self, body_ids: npt.ArrayLike, title: Ids, start: int) -> Floats | None:
-        """Returns, for each unit of a title, the share of its probability that comes from copying (see
-        `Copy.copied_shares`). Returns None if the variant does not copy."""
+        """Returns, for each unit (subword) of a title, the share of its probability that comes from copying.
+        Returns None if the variant does not copy. See `Copy.copied_shares`."""
         if not isinstance(self._decoder, Copy):
             return None
         return self._decoder.copied_shares(self.shape.checked_bodies(body_ids), title, start)

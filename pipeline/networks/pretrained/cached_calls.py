@@ -1,8 +1,8 @@
 """Calls KerasHub's networks token by token, with a cache of keys and values.
 
-The interface for this differs between KerasHub's networks, so there is a class for each interface. B is the
-number of rows: issues at first, then hypotheses (partial titles). S is the length of the bodies. All ids are
-those of the preset's tokenizer.
+KerasHub's networks have different interfaces for this, so there is a class for each interface. B is the
+number of rows: one per issue at first, later one per hypothesis (partial title). S is the length of the
+bodies. All ids are those of the preset's tokenizer.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Written:
-    """The titles that the network wrote for n bodies."""
+    """The titles that the network wrote for n bodies, with their mean log probabilities."""
 
     titles: list[str]
     log_probability: Floats

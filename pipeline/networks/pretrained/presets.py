@@ -1,8 +1,8 @@
-"""Opens presets: networks that were trained by others, with their tokenizers.
+"""Opens presets. A preset is a network that others have trained, with its tokenizer.
 
-A preset is a folder, `hf://OWNER/NAME` (Hugging Face) or `kaggle://OWNER/MODEL/keras/NAME` (Kaggle). It has
-the format of KerasHub or that of Hugging Face. Only a training opens a preset. The trained model has a copy
-of the preset's configuration and tokenizer, so nothing is downloaded later.
+A preset is given as a folder, as `hf://OWNER/NAME` (Hugging Face) or as `kaggle://OWNER/MODEL/keras/NAME`
+(Kaggle). It has the format of KerasHub or that of Hugging Face. Only a training opens a preset. The trained
+model has a copy of the preset's configuration and tokenizer, so nothing is downloaded later.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _backbone_arguments(config: Mapping[str, Any], folder: Path) -> dict[str, An
         raise UsageError(
             f"{folder / CONFIG_FILE} describes a T5 network that KerasHub does not support: "
             f"{', '.join(unsupported)}.",
-            "Choose another preset, such as a T5 or FLAN-T5 checkpoint.",
+            "Choose a preset that KerasHub supports, such as hf://google/flan-t5-small.",
         )
     gated = feed_forward == "gated-gelu"
     return {

@@ -117,9 +117,9 @@ class CachedDecoder:
         return memory, ops.concatenate([position, flat], axis=1)
 
     def step(self, memory: Memory, state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
-        """Computes the probabilities of the next token of each hypothesis.
+        """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        `beam_search.Decoder.step` describes the inputs and the results.
+        For the inputs and the results, see `beam_search.Decoder.step`.
         """
         size = state.shape[-1]
         flat = ops.reshape(state, (-1, size))

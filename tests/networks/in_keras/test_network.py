@@ -105,7 +105,7 @@ def test_zero_bodies_give_zero_titles_and_zero_embeddings(network: Network) -> N
 
 
 def test_bodies_of_another_length_are_refused(network: Network) -> None:
-    with pytest.raises(UsageError, match=r"\(1, 3\), but this network reads n bodies of the shape \(n, 6\)"):
+    with pytest.raises(UsageError, match=r"\(1, 3\), but for n bodies this network needs the shape \(n, 6\)"):
         network.encode([[1, 2, 3]])
 
 

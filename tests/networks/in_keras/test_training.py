@@ -280,8 +280,8 @@ def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(
         UsageError,
-        match=r"the titles \(2, 4\)\. This network trains on n bodies of the shape \(n, 5\) and n titles of "
-        r"the shape \(n, 6\)",
+        match=r"the titles \(2, 4\)\. This network needs the shape \(n, 5\) for n bodies and \(n, 6\) for n "
+        r"titles\.",
     ):
         train(build("gru", SHAPE, seed=1), tmp_path, epochs=1, data=(short, short))
 

@@ -251,7 +251,7 @@ def test_zero_bodies_give_zero_titles(pair):
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([[1, 2]], r"\(1, 2\), but this network reads n bodies of the shape \(n, 9\)"),
+        ([[1, 2]], r"\(1, 2\), but for n bodies this network needs the shape \(n, 9\)"),
         ([[40] * 9], "vocabulary of this network has the ids 0 to 39"),
     ],
 )
