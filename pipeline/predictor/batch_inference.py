@@ -53,9 +53,9 @@ class Inference:
     `infer(rows, predictor)` returns the rows to write, one per input row. The figures in a day's manifest are
     the sums of `count(rows)` over the day's files.
 
-    A file of more than `rows_per_part` rows is split. A task processes one part, and writes it to a separate
-    file. If there are more than `rows_worth_a_cluster` rows, a local Dask cluster is started. `verb` is the
-    label of the progress bar.
+    A file of more than `rows_per_part` rows is split into parts. A task processes one part, and writes the
+    result to a separate file. If there are more than `rows_worth_a_cluster` rows, a local Dask cluster is
+    started. `verb` is the label of the progress bar.
     """
 
     verb: str
@@ -69,10 +69,10 @@ class Inference:
 def infer_days(
     lake: Lake, compute: Compute, release: Pinned, days: Sequence[InferenceDay], inference: Inference
 ) -> Outcome:
-    """Runs the model on each day's issues. Returns one batch per day, and records it in the release.
+    """Runs the model on each day's issues. Returns one batch per day, and records the batches in the release.
 
     An existing batch with the same key is reused. A day's batch is committed as soon as all its files are
-    written. `make_batches` describes what is lost if a process is killed.
+    written. The docstring of `make_batches` says what is lost if a process is killed.
 
     A local cluster is not started on a machine with an accelerator, because its processes would compete for
     the memory of the accelerator.
