@@ -55,11 +55,11 @@ def in_faster_library(predictor: Predictor) -> Model:
 
 
 def load_light_predictor(lake: Lake, folder: str) -> Model:
-    """Loads a predictor that is ready soon, for a few issues. `folder` is that of its batch in the lake.
+    """Loads a predictor for a few issues. `folder` is the folder of its batch in the lake.
 
-    The predictor computes in NumPy, which is ready at once. Only if its variant needs Keras, it computes in
-    Keras, which takes seconds to import. NumPy and Keras give nearly the same predictions. Raises LakeError
-    if a file is missing or damaged.
+    The predictor computes in NumPy, which is ready at once. If its variant needs Keras, it computes in Keras,
+    which takes seconds to import. NumPy and Keras give nearly the same predictions. Raises LakeError if a
+    file is missing or damaged.
     """
     path = lake.local_copy(lake.manifest(folder))
     return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)

@@ -102,8 +102,8 @@ class Model:
         units = variant_of(self.network.variant).units
         if units != self.vocabularies.units:
             raise LakeError(
-                f"Model {self.name}: the network (variant {self.network.variant}) reads {units}, but its "
-                f"vocabularies consist of {self.vocabularies.units}.",
+                f"Model {self.name}: the network (variant {self.network.variant}) reads {units}, but "
+                f"the model's vocabularies consist of {self.vocabularies.units}.",
                 REPLACE_OR_RETRAIN,
             )
         of_network = (shape.body_vocabulary, shape.title_vocabulary, shape.body_length, shape.title_length)
