@@ -2,8 +2,8 @@
 
 The work is done in Dask tasks. A task runs the model on one file of a day, or on a slice of a large file. The
 issues of different tasks are never processed together. This matters because the results for an issue depend,
-in their last bits, on the issues in the same matrix product. So the files of a batch have the same bytes for
-any number of processes, and for any set of days in the same run.
+in their last bits, on the issues in the same matrix product. So the bytes of a batch's files depend neither
+on the number of processes nor on the other days in the same run.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
     read line by line. A JSON array or a compressed Parquet file is read into memory as a whole.
 
     Raises UsageError if the content does not have the format that the ending of the file's name stands for.
-    The error names the line. Raises OSError if the file cannot be read.
+    For malformed JSON, CSV or TSV, the error says in which line. Raises OSError if the file cannot be read.
     """
     endings = [ending.lower() for ending in path.suffixes]
     if endings and endings[-1] in _COMPRESSIONS:
