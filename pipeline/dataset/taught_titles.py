@@ -45,18 +45,19 @@ class TaughtTitles:
         """Combines several `parts` into one TaughtTitles.
 
         A part is a pair of arrays: the keys of m bodies (m,), and the ids of the teacher's titles for these
-        bodies (m, title length). If several titles have the same key, the first title is used.
+        bodies (m, title length). If a key occurs several times, its first title is used.
         """
         keys, first = np.unique(np.concatenate([keys for keys, _ in parts]), return_index=True)
         return cls(keys, np.concatenate([titles for _, titles in parts])[first])
 
     def mixed(self, batches: Data, weight: float, seed: int) -> Data:
-        """Returns `batches` in which each title is replaced by the teacher's title with probability `weight`.
+        """Returns `batches`, but with the teacher's titles instead of some of the authors' titles.
 
-        A body without a teacher's title keeps the author's title. The choice of titles to replace is random:
-        it differs between epochs, but is the same for the same seed and epoch. On average, the gradient is
-        that of a weighted sum of two losses: `weight` times the loss on the teacher's titles, plus 1 -
-        `weight` times the loss on the authors' titles. An epoch takes as much time as without a teacher.
+        Each title is replaced with probability `weight`. A body without a teacher's title keeps the author's
+        title. The titles to replace are chosen at random: other titles in each epoch, but always the same
+        titles for the same seed and epoch. On average, the gradient is that of a weighted sum of two losses:
+        `weight` times the loss on the teacher's titles, plus 1 - `weight` times the loss on the authors'
+        titles. An epoch takes as much time as without a teacher.
         """
 
         def epoch_batches(epoch: int) -> Iterator[tuple[Ids, Ids]]:

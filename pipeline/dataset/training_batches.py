@@ -30,12 +30,12 @@ SHUFFLE_BUFFER = 100_000
 def read_rows(
     lake: Lake, manifests: Sequence[Manifest], plan: Plan, subset: Subset, lengths: tuple[int, int]
 ) -> Iterator[Rows]:
-    """Yields the trainable issues of a subset (training, validation or test): three arrays per Parquet file.
+    """Yields the trainable issues of a subset (`train`, `validation` or `test`): three arrays per file.
 
     The arrays are the ids of the bodies, the ids of the titles, and a number for each issue's repository. If
-    an issue is in the data of several days, only its earliest day counts. `manifests` describe the stored
-    batches of the table vectors_v1 to read. `lengths` are the numbers of ids per body and per title. Raises
-    LakeError if a file is missing or damaged.
+    an issue is in the data of several days, only its earliest day counts. The issues are read from the table
+    vectors_v1: `manifests` describe the batches to read, and each batch has one or more Parquet files.
+    `lengths` are the numbers of ids per body and per title. Raises LakeError if a file is missing or damaged.
     """
     for manifest, file in lake.parts(manifests):
         table = lake.read_part(manifest, file)
@@ -62,7 +62,7 @@ class TrainingBatches:
     shuffling keeps issues of a repository together in runs of that length.
 
     The optional function `targets` takes bodies and their authors' titles. It returns the titles to learn,
-    and a boolean mask. Issues whose mask is false are left out of the subset `train`.
+    and a boolean mask. If the subset is `train`, the issues whose mask is false are left out.
     """
 
     def __init__(

@@ -92,9 +92,9 @@ def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]
     """Predicts the class of issues with three methods, and measures each method on the test rows.
 
     Returns a dict from the name of each method in METHODS to its figures: the area under the ROC curve, the
-    balanced accuracy and F1 of the positive class, all 0 to 1. The small model is a logistic regression in
-    which both classes have the same total weight. `labels` (n,) are the true classes. `test` (n,) says which
-    rows are test rows. The caller must have checked `labels` and `test` with `class_shortage`.
+    balanced accuracy, and the F1 of the positive class, all 0 to 1. The small model is a logistic regression
+    in which both classes have the same total weight. `labels` (n,) are the true classes. `test` (n,) says
+    which rows are test rows. The caller must have checked `labels` and `test` with `class_shortage`.
     """
     figures: dict[str, Figures] = {}
     for method, (train_rows, test_rows) in _inputs(features, test).items():

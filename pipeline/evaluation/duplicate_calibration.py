@@ -1,4 +1,4 @@
-"""Calibrates the log odds that two issues are duplicates, so that they also hold for new repositories.
+"""Corrects the log odds that two issues are duplicates, so that the odds are also right in new repositories.
 
 A logistic regression computes the log odds. A curve then corrects them. Two curves are fitted, and the one
 with the lower Brier score is chosen. Each curve's score is measured on repositories that the curve was not
@@ -27,7 +27,7 @@ SMALLEST_RISE = 1e-4
 
 @dataclass(frozen=True)
 class LogOddsCurve:
-    """A curve from the log odds of a regression to the corrected log odds.
+    """A curve that maps the log odds that a regression computes to corrected log odds.
 
     The curve has at least two points, joined by straight lines. Both coordinates are ascending. Before the
     first point and after the last point, the curve continues with slope 1.
@@ -112,7 +112,7 @@ def reliability(probabilities: Floats, marked: Bools, weights: Floats) -> list[d
 
 
 def calibration_error(curve: Sequence[Mapping[str, Any]]) -> float:
-    """Returns the expected calibration error (Naeini 2015) of a curve that `reliability` returned.
+    """Returns the expected calibration error (Naeini 2015). `curve` has the bins that `reliability` returned.
 
     The error of a bin is the absolute difference between its mean probability and its share of marked pairs.
     The result is the mean error of the bins, weighted by their numbers of pairs.

@@ -74,7 +74,7 @@ class Curve:
         )
         knots = len(curve.confidences)
         if curve.method not in FITS or knots != len(curve.probabilities):
-            raise TitlerError(f"These values are not a calibration curve: {dict(values)}.")
+            raise TitlerError(f"The values {dict(values)} are not a calibration curve.")
         return curve
 
 

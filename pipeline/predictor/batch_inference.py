@@ -2,8 +2,8 @@
 
 The work is done in Dask tasks. A task runs the model on one file of a day, or on a slice of a large file. The
 issues of different tasks are never processed together. This matters because the results for an issue depend,
-in their last bits, on the issues in the same matrix product. So the files of a batch have the same bytes for
-any number of processes, and for any set of days in the same run.
+in their last bits, on the issues in the same matrix product. So the bytes of a batch's files depend neither
+on the number of processes nor on the other days in the same run.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Inference:
     `infer(rows, predictor)` returns the rows to write, one per input row. The figures in a day's manifest are
     the sums of `count(rows)` over the day's files.
 
-    A file of more than `rows_per_part` rows is split. A task processes one part, and writes it to a separate
-    file. If there are more than `rows_worth_a_cluster` rows, a local Dask cluster is started. `verb` is the
-    label of the progress bar.
+    A file of more than `rows_per_part` rows is split into parts. A task processes one part, and writes the
+    result to a separate file. If there are more than `rows_worth_a_cluster` rows, a local Dask cluster is
+    started. `verb` is the label of the progress bar.
     """
 
     verb: str
@@ -69,10 +69,10 @@ class Inference:
 def infer_days(
     lake: Lake, compute: Compute, release: Pinned, days: Sequence[InferenceDay], inference: Inference
 ) -> Outcome:
-    """Runs the model on each day's issues. Returns one batch per day, and records it in the release.
+    """Runs the model on each day's issues. Returns one batch per day, and records the batches in the release.
 
     An existing batch with the same key is reused. A day's batch is committed as soon as all its files are
-    written. `make_batches` describes what is lost if a process is killed.
+    written. The docstring of `make_batches` says what is lost if a process is killed.
 
     A local cluster is not started on a machine with an accelerator, because its processes would compete for
     the memory of the accelerator.

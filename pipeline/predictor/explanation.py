@@ -94,7 +94,7 @@ def candidates(model: Model, body_ids: Ids) -> list[Candidate]:
     """Returns the complete titles that the beam search finds for one body, the most probable first.
 
     `body_ids` (1, body_length) are the ids of the body. If different ids spell the same title, only the most
-    probable ones count. Returns an empty list if the model's network runs in Keras only.
+    probable of these candidates is returned. Returns an empty list if the network runs in Keras only.
     """
     if variant_of(model.network.variant).reads_texts:
         return []
@@ -131,10 +131,10 @@ def _text_of_unit(vocabulary: SubwordVocabulary, number: int) -> str:
 def abstention_reasons(
     model: Model, body: str | None, confidence: float, probability: float | None
 ) -> dict[str, str]:
-    """Returns the reasons why a model abstains (gives no title) for a body, each with an explanation.
+    """Returns why a model abstains (gives no title) for a body: a dict from each reason to an explanation.
 
     Returns an empty dict if the model gives a title. `confidence` and `probability` belong to the title that
-    the network wrote, even if the model does not give it.
+    the network wrote, even if the model does not give this title.
     """
     limits = (model.abstain_below, model.abstain_probability)
     vocabulary = model.vocabularies.body
@@ -158,6 +158,6 @@ def abstention_reasons(
 
 
 def has_only_template(body: str | None) -> bool:
-    """Returns whether a body contains nothing but the text of an issue template. An empty body does not
-    count."""
+    """Returns whether a body contains nothing but the text of an issue template. Returns False for an empty
+    body."""
     return bool((body or "").strip()) and not author_text(body or "").replace(JOINER, "").strip()

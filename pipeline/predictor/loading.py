@@ -19,7 +19,7 @@ processors, such as Intel's NPU, which Keras does not use."""
 
 
 def load_predictor(lake: Lake, folder: str) -> Model:
-    """Loads a predictor for many issues. `folder` is the folder of the predictor's batch in the lake.
+    """Loads a predictor that is fast for many issues. `folder` is the folder of its batch in the lake.
 
     The predictor computes in NumPy or in Keras, whichever is faster. Raises LakeError if a file is missing or
     damaged.
@@ -29,7 +29,7 @@ def load_predictor(lake: Lake, folder: str) -> Model:
 
 
 def load_faster(directory: Path) -> Model:
-    """Loads a predictor for many issues from the local folder `directory`.
+    """Loads a predictor that is fast for many issues. `directory` is a local folder.
 
     The predictor computes in NumPy if its variant is faster in NumPy and the machine has no accelerator.
     Otherwise it computes in Keras, which takes seconds to import. Raises LakeError if a file is missing or
@@ -43,9 +43,9 @@ def load_faster(directory: Path) -> Model:
 def in_faster_library(predictor: Predictor) -> Model:
     """Returns the predictor in the library that is faster for many issues: NumPy or Keras.
 
-    If NumPy is faster (see `load_faster`), converts `predictor` to NumPy, with the same predictions,
-    or nearly the same ones if its products have 8 bits (`pipeline.networks.in_numpy.products`).
-    Otherwise returns `predictor` itself.
+    If NumPy is faster (see `load_faster`), converts `predictor` to NumPy. The predictions stay the same. They
+    change a little if NumPy multiplies matrices with 8-bit numbers (`pipeline.networks.in_numpy.products`).
+    If Keras is faster, returns `predictor` itself.
     """
     if not _is_faster_in_numpy(predictor.network.variant):
         return predictor
@@ -55,11 +55,11 @@ def in_faster_library(predictor: Predictor) -> Model:
 
 
 def load_light_predictor(lake: Lake, folder: str) -> Model:
-    """Loads a predictor for a few issues. `folder` is the folder of the predictor's batch in the lake.
+    """Loads a predictor for a few issues. `folder` is the folder of its batch in the lake.
 
-    The predictor computes in NumPy, which is ready at once, unless its variant needs Keras, which takes
-    seconds to import. Both give nearly the same predictions. Raises LakeError if a file is missing or
-    damaged.
+    The predictor computes in NumPy, which is ready at once. If its variant needs Keras, it computes in Keras,
+    which takes seconds to import. NumPy and Keras give nearly the same predictions. Raises LakeError if a
+    file is missing or damaged.
     """
     path = lake.local_copy(lake.manifest(folder))
     return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)

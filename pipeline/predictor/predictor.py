@@ -102,8 +102,8 @@ class Model:
         units = variant_of(self.network.variant).units
         if units != self.vocabularies.units:
             raise LakeError(
-                f"Model {self.name}: the network (variant {self.network.variant}) reads {units}, but the "
-                f"vocabularies are of {self.vocabularies.units}.",
+                f"Model {self.name}: the network (variant {self.network.variant}) reads {units}, but "
+                f"the model's vocabularies consist of {self.vocabularies.units}.",
                 REPLACE_OR_RETRAIN,
             )
         of_network = (shape.body_vocabulary, shape.title_vocabulary, shape.body_length, shape.title_length)
@@ -144,25 +144,24 @@ class Model:
 
     @property
     def reads_titles(self) -> bool:
-        """Whether an issue's embedding is computed from its title and its body, or from its body alone."""
+        """True if an issue's embedding is computed from its title and body, False if from its body alone."""
         return variant_of(self.network.variant).embedding_reads_titles
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
         """Returns the embeddings (n, hidden_size) of n issues.
 
         `body_ids` (n, body_length) are the ids of the bodies. `title_ids` (n, title_length) are the ids of
-        the titles. They are ignored if the model's embedding does not read titles (see `reads_titles`).
+        the titles. The titles are ignored if embeddings are computed from bodies alone (see `reads_titles`).
         """
         return self.network.encode(
             body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None
         )
 
     def has_known_words(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns, for each of n issues, whether the vocabulary contains a word of the embedded text, shape
-        (n,).
+        """Returns whether the embedded text of each of n issues has a known word, as booleans (n,).
 
-        The embedded text is the body, and also the title if the property `reads_titles` is true. `body_ids`
-        are (n, body_length), and `title_ids` are (n, title_length).
+        A word is known if it is in the vocabulary. The embedded text is the body, and also the title if the
+        property `reads_titles` is true. `body_ids` are (n, body_length), `title_ids` (n, title_length).
         """
         in_body = self.vocabularies.body.has_known(body_ids)
         return in_body | self.vocabularies.title.has_known(title_ids) if self.reads_titles else in_body
@@ -220,8 +219,8 @@ class Predictor(Model):
         """Writes the predictor to the folder `directory`.
 
         The files are network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and
-        predictor.json. Networks that read texts instead of ids (pre-trained networks) have other files,
-        including a tokenizer.
+        predictor.json. Networks that read texts instead of ids (pre-trained networks) have further files,
+        such as those of a tokenizer.
         """
         if variant_of(self.network.variant).reads_texts:
             cast("PretrainedNetwork", self.network).save(directory)

@@ -77,12 +77,12 @@ def write(
 ) -> Sample:
     """Writes hour files `YYYY-MM-DD-H.json.gz` for `days` days, and lists their faults in `planted.json`.
 
-    One hour of the last day has no file. Equal arguments give equal bytes. To continue a sample, call this
+    One hour of the last day is left out. Equal arguments give equal bytes. To continue a sample, call this
     function with the same seed and a later first day: the new issues belong to the same repositories. Then
     `planted.json` describes only the last call.
 
     Raises UsageError if `days` is less than 1, or if `issues_per_day` is not between 60 and 10,000. Also
-    raises UsageError if `directory` is a file, or already contains a file of the hour that must have none.
+    raises UsageError if `directory` is a file, or already contains a file of the hour that is left out.
     """
     _check_size(days, issues_per_day)
     random = Random(f"{seed}/{first_day}")
@@ -162,7 +162,7 @@ def _prepare(directory: Path, missing: Path) -> None:
         )
     if missing.exists():
         raise UsageError(
-            f"{missing} exists, but a sample must have no file of this hour.",
+            f"{missing} exists, but a sample leaves out this hour on purpose.",
             "Give an empty folder, or remove the file.",
         )
     directory.mkdir(parents=True, exist_ok=True)

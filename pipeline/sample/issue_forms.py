@@ -272,10 +272,9 @@ FORMS: dict[str, tuple[int, Form]] = {
 
 
 def shuffled_forms(random: Random, count: int) -> list[str]:
-    """Returns the forms of `count` issues in random order, by name. Each form occurs about as often as FORMS
-    says.
+    """Returns the names of the forms of `count` issues, in random order.
 
-    Every form occurs at least once, so `count` must be at least len(FORMS).
+    Each form occurs about as often as FORMS says, and at least once. So `count` must be at least len(FORMS).
     """
     total = sum(parts for parts, _ in FORMS.values())
     names = [name for name, (parts, _) in FORMS.items() for _ in range(max(1, parts * count // total))]

@@ -111,8 +111,8 @@ class Repository:
 def association(person: Actor, repo: Repository) -> str:
     """Returns how a person is associated with a repository, as GitHub's `author_association` says it.
 
-    The result is a hash of the two names, not a random number. So it is the same in every sample, and does
-    not affect the other random choices.
+    The result is computed from the names of the person and the repository, not drawn at random. So it is the
+    same in every sample, and does not affect the random choices.
     """
     if person.is_bot:
         return "NONE"

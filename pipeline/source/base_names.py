@@ -1,8 +1,8 @@
-"""Names bases (the folders and addresses from which hour files are read) in rows and in batches.
+"""Gives names to bases: the folders and addresses from which hour files are read.
 
-A base on a web server or in a bucket is named by its address. A local folder is named by the last part of its
-path, because a folder may be moved or mounted elsewhere. So the same files give the same rows and the same
-batches.
+The names are stored in rows and in batches. The name of a base on a web server or in a bucket is its address.
+The name of a local folder is only the last part of its path, because a folder may be moved or mounted
+elsewhere. So the same files give the same rows and the same batches wherever the folder is.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def base_names(bases: Sequence[HourBase]) -> list[str]:
 
 
 def name_bases(files: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Returns identities of hour files (`ChosenFile.identity`), with the base of each file given by its name.
+    """Returns `files` with the base of each file replaced by the base's name.
 
-    A base is the folder or address that has the file. Earlier versions of Titler stored the whole path of a
-    local folder.
+    `files` are the identities of hour files (`ChosenFile.identity`). A base is the folder or address that has
+    the file. Earlier versions of Titler stored the whole path of a local folder as the base.
     """
     return [[*file[:3], *map(base_name, file[3:])] for file in files]
 
 
 def with_base_names(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the parameters of a batch of issues, in which each base of hour files is given by its name."""
+    """Returns the parameters of a batch of issues, with each base of hour files replaced by its name."""
     return {**parameters, "hours": name_bases(parameters["hours"])} if "hours" in parameters else parameters

@@ -69,10 +69,10 @@ class DayCounts:
     - `issues`: the number of new issues.
     - `malformed_issues`: the number of malformed lines that open an issue.
     - `hours_unreadable`: the hours that have a file from which no event could be read.
-    - `events_per_hour`: the numbers of well-formed events in the hours 0 to 23 (UTC). Empty if an earlier
-      version of Titler extracted the day, which did not count them.
-    - `late_hours_missing`: the hours that may have late events of the day but were not read. They are counted
-      from the start of the day: 24 is the first hour of the next day.
+    - `events_per_hour`: the numbers of well-formed events in the hours 0 to 23 (UTC). Empty if the day was
+      extracted by an earlier version of Titler, which did not count them.
+    - `late_hours_missing`: the hours whose files may have late events of the day but were not read. They are
+      counted from the start of the day: 24 is the first hour of the next day.
     - `unreachable_bases`: the names of the bases of hour files that were needed but could not be read.
     """
 
@@ -172,8 +172,8 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
 
     If at least 3 complete days of the same weekday are known, returns the medians of the latest 8 of them.
     Otherwise returns the medians of the complete days among the 28 earlier days, if there are at least 7.
-    Days with another verdict are skipped and do not count among the 28 days. So low counts do not become
-    usual, even if the days collapse for weeks.
+    A day with another verdict does not count as one of the 28 days: the search goes back one day more
+    instead. So low counts do not become usual, even if the days collapse for weeks.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:

@@ -42,14 +42,14 @@ _QUOTES = (
 
 
 def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Yields each row of a file, as a dict of the row's values by column.
+    """Yields each row of a file, as a dict from the names of columns to the row's values.
 
     A row may lack some of `columns`. Rows of a text file can have other columns as well. From a Parquet file,
     only `columns` are read. A Parquet file is read ROWS_IN_MEMORY rows at a time. JSON lines, CSV and TSV are
     read line by line. A JSON array or a compressed Parquet file is read into memory as a whole.
 
     Raises UsageError if the content does not have the format that the ending of the file's name stands for.
-    The error names the line. Raises OSError if the file cannot be read.
+    For malformed JSON, CSV or TSV, the error says in which line. Raises OSError if the file cannot be read.
     """
     endings = [ending.lower() for ending in path.suffixes]
     if endings and endings[-1] in _COMPRESSIONS:
@@ -195,8 +195,8 @@ def _delimited_rows(
             continue
         if len(row) != len(header):
             raise UsageError(
-                f"{place}: the row's number of fields ({len(row)}) differs from the first line's number of "
-                f"columns ({len(header)}).",
+                f"{place}: the row has a different number of fields ({len(row)}) than the first line "
+                f"({len(header)}).",
                 f"A field with a delimiter or a line break must be in quotes. {_QUOTES}\n{_CORRECT_ROW}",
             )
         yield dict(zip(header, row, strict=True))

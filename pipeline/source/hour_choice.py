@@ -50,8 +50,8 @@ class ChosenFile:
     def label(self) -> str:
         """The name under which the events of this file are counted.
 
-        It is the file's name if the file is in the preferred base and of the same day. Otherwise it is the
-        name of the base and the file's name.
+        It is the file's name if the file is in the preferred base and is a file of the source day itself, not
+        of the next day. Otherwise it is the name of the base and the file's name.
         """
         if self.rank or self.number >= HOURS_PER_DAY:
             return f"{self.base}/{self.file.name}"
@@ -80,7 +80,7 @@ class HourChoice:
 
     - No base can be reached.
     - The preferred base cannot be reached, and no other base has a file of the day.
-    - The preferred base does not say whether it has an hour, and no other base has the hour.
+    - The preferred base does not say whether it has the file of an hour, and no other base has such a file.
     """
 
     def __init__(self, source: Source, day: date) -> None:
@@ -101,7 +101,7 @@ class HourChoice:
     def leave_out(self, file: ChosenFile, error: SourceError) -> None:
         """Leaves out a file that could not be downloaded.
 
-        The next call of `add` with the hour of this file then adds the next base for it.
+        The next call of `add` with the hour of this file then adds the next base for this hour.
         """
         self._fail(file.rank, file.number, error)
         ranks = self._ranks.get(file.number, [])
@@ -173,9 +173,8 @@ class HourChoice:
 
     @property
     def late_hours_missing(self) -> list[int]:
-        """The hours without a file in a base of the kind `crawl-time`, although this file could have late
-        events of the day. They are counted from the start of the day: 24 is the first hour of the next
-        day."""
+        """The hours whose files could have late events of the day, but are missing in a base of the kind
+        `crawl-time`. They are counted from the start of the day: 24 is the first hour of the next day."""
         missing: set[int] = set()
         for rank in range(len(self.bases)):
             if self._is_crawled(rank):

@@ -53,8 +53,9 @@ _NOT_FOUND = (404, 410)
 class HourFile:
     """One hour file. `path` is its path or its address, and `name` its path relative to the base.
 
-    `size` is the number of bytes, or 0 if the server does not report it. `stamp` is a string that changes
-    when the file changes, such as an ETag. It is empty if the server reports none.
+    The base is the folder or address at which the hour files are. `size` is the number of bytes, or 0 if the
+    server does not report it. `stamp` is a string that changes when the file changes, such as an ETag. It is
+    empty if the server reports none.
     """
 
     day: date
@@ -71,8 +72,8 @@ class SourceDay:
 
     `other_names` are files in the same folder that appear to be of the day, but do not have valid names of
     hour files. They are not read. `other_names` is empty for a web server, which does not list its files.
-    `failed` maps each hour about which a web server gave no answer to the error. These hours are in
-    `missing`, too.
+    If a web server gave no answer about an hour, `failed` maps this hour to the error. These hours are also
+    in `missing`.
     """
 
     day: date
@@ -84,11 +85,12 @@ class SourceDay:
 
 def find_hours(base: str, day: date, hours: Collection[int] = HOURS) -> SourceDay:
     """Finds the hour files of a day in `base`: a folder, or an address with file://, gs://, https:// or
-    http://. Files may have any name of `hour_names`. `hours` are the hours to look for.
+    http://. Files may have any name that the module `hour_names` describes. `hours` are the hours to look
+    for.
 
     Raises SourceError if `base` is an address of another kind, does not exist, cannot be reached, or has no
     hour file of any day. On a web server, only the files of `day` are looked for, and it is no error if there
-    are none. If a web server gives no answer about some hours, their errors are in `failed`.
+    are none. If a web server gives no answer about some hours, their errors are in the result's `failed`.
     """
     filesystem, root = open_address(base)
     root, base = root.rstrip("/"), str(public_address(base))  # errors must not name a password

@@ -46,16 +46,17 @@ def name_forms(day: date) -> list[NameForm]:
 
 
 def names_of(form: NameForm, day: date, hour: int) -> list[str]:
-    """Returns the possible names of an hour file: with an hour such as `7`, and with the same hour as
-    `07`."""
+    """Returns the names that an hour file may have in this form. Hours below 10 have two names, with `7` and
+    with `07`; other hours have one."""
     prefix = f"{form.folder}{day}-" if form.has_day else form.folder
     return [f"{prefix}{digits}{form.ending}" for digits in dict.fromkeys((f"{hour}", f"{hour:02}"))]
 
 
 def choose_names(names: Iterable[str], day: date) -> dict[int, str]:
-    """Maps each hour of `day` that has a file in `names` to the file's name. Names are relative to the base.
+    """Chooses the files of `day` among `names`. Returns a dict from each hour that has a file to its name.
 
-    If an hour has several files, the one whose form comes first in `name_forms` is chosen.
+    Names are relative to the base (the folder or address with the hour files). If an hour has several files,
+    the one whose form comes first in `name_forms` is chosen.
     """
     existing = set(names)
     chosen: dict[int, str] = {}

@@ -39,7 +39,7 @@ _ZONE = re.compile(r"\s+(?:UTC|GMT|Z|([+-]\d\d:?\d\d))$", re.IGNORECASE)
 class FileIssue:
     """A row of a user's file of issues.
 
-    `body` is an empty string if the row's body is null. `place` names the file and the row for error
+    `body` is an empty string if the row's body is null. `place` is the file and the row, as in error
     messages. `columns` has the other columns that Titler uses, such as `labels`.
     """
 
@@ -69,8 +69,8 @@ class FileIssue:
 
     @property
     def number(self) -> int:
-        """The issue's number in its repository, from the issue's address. It is 0 if the address is not one
-        of GitHub."""
+        """The issue's number in its repository, from the issue's address. It is 0 if the issue has no address
+        on GitHub."""
         match = GITHUB_URL.match(self.url)
         return int(match[3]) if match else 0
 
@@ -136,10 +136,15 @@ class FileIssue:
 def parse_time(value: Any) -> datetime | None:
     """Returns the time that a value stands for, with a time zone. Returns None if it is not a time.
 
-    These forms are times: a datetime or a date; a text in ISO 8601; the same with a blank before the time
-    zone, such as `2021-03-01 10:00:00 UTC`, which BigQuery exports; seconds or milliseconds since 1970, as a
-    number or a text. A time without a time zone counts as UTC. Numbers below 10^8 are no times, because a
-    date such as 20210301 would be taken for seconds. Times before EARLIEST or after LATEST are no times.
+    A time may have one of these forms:
+
+    - a datetime or a date
+    - a text in ISO 8601. There may be a blank before the time zone, as in `2021-03-01 10:00:00 UTC`, the form
+      in which BigQuery exports times
+    - seconds or milliseconds since 1970, as a number or a text. Numbers below 10^8 are not times, because a
+      date such as 20210301 would be taken for seconds
+
+    A time without a time zone counts as UTC. Times before EARLIEST or from LATEST on are not accepted.
     """
     try:
         if isinstance(value, str):

@@ -47,11 +47,10 @@ def word_pattern(characters_per_word: int) -> str:
 
 
 def thresholds(text: Text) -> dict[str, Any]:
-    """Returns the limits on the lengths of titles and bodies, by name.
+    """Returns the limits on the lengths of titles and bodies, and the regular expression of a word.
 
-    These are the settings `text.min_*` and `text.max_*`. The item WORD is the regular expression of a word.
-
-    The parameters of the query `sql/extract_issues.sql` have the same names.
+    The limits are the settings `text.min_*` and `text.max_*`, under the same names without `text.`. The
+    regular expression has the name WORD. The query `sql/extract_issues.sql` has parameters with these names.
     """
     return {
         "min_body_words": text.min_body_words,

@@ -99,7 +99,7 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
 def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
     """Judges again every day from the first changed day on. Returns the days whose stored row changed.
 
-    `changes` describes the days whose batches have changed since the last plan was made.
+    `changes` lists the batches that have become current since a release was planned the last time.
 
     A verdict depends on the earlier days that are in the lake when the day is judged, and a backfill may
     extract days in any order. This function makes the verdicts independent of that order.

@@ -1,6 +1,6 @@
 """Shortens code blocks, and removes the frames of stack traces.
 
-Every function takes time linear in the length of any text.
+For any text, the time of every function is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ NAMES_AN_ERROR: Final = re.compile(  # begins with a set of characters, which a 
 
 
 def with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Yields the lines of a text, with each fenced code block shortened by `short_code`.
+    """Yields the lines of a text. In each fenced code block, stack frames are left out, and `short_code`
+    shortens the rest.
 
     If a block has no closing fence, all its lines are yielded.
     """

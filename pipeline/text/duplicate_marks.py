@@ -16,7 +16,7 @@ marks:
 The issue that a mark refers to may be newer than the commented issue. Many English wordings are recognised.
 In some other languages, only the plain phrases are recognised.
 
-The length of text that a pattern can match is limited, so the time is linear in the length of any comment.
+Each pattern matches only a limited length of text, so the time is linear in the length of the comment.
 Only the first MAX_CHARACTERS of a comment are read, and only its first MAX_REFERENCES references to issues
 count.
 """
@@ -36,15 +36,14 @@ VERSION: Final = 2
 
 
 class IssueReference(NamedTuple):
-    """An issue that a comment names: its repository (owner/name) and its number."""
+    """An issue that a comment mentions: its repository (owner/name) and its number."""
 
     repo: str
     number: int
 
 
 def find_mark(body: str, repo: str, number: int) -> IssueReference | None:
-    """If a comment calls the commented issue a duplicate of another issue, returns the other issue, else
-    None.
+    """Returns the issue of which a comment calls the commented issue a duplicate, or None if there is none.
 
     `body` is the text of the comment, in Markdown. `repo` (owner/name) and `number` are those of the
     commented issue. A reference without a repository is to an issue of `repo`.

@@ -54,7 +54,7 @@ _KIND_BITS: Final = 2
 
 @dataclass(frozen=True)
 class IssueTerms:
-    """The distinct terms of n issues, issue by issue. Term j of issue i is at `offsets[i] + j`."""
+    """The distinct terms of n issues, issue by issue. Term j of issue i has the position `offsets[i] + j`."""
 
     offsets: NDArray[np.int64]
     """(n + 1,): where the terms of an issue begin; the last one is the number of all terms"""
@@ -161,8 +161,8 @@ class _NumberedWords(dict[str, int]):
         self._lengths.append(len(words))
 
     def occurrences(self) -> NDArray[np.uint64]:
-        """Returns one number per occurrence of a term: from the highest bit to the lowest, the number of the
-        issue, the term's hash, and the bits of its kind."""
+        """Returns one number per occurrence of a term. Its highest bits are the number of the issue, the next
+        bits are the term's hash, and the lowest bits are the term's kind."""
         in_title = IN_TITLE if self._in_title else 0
         terms_of_words = [
             [

@@ -7,8 +7,8 @@ A network reads only a few hundred subwords. The author's own words are few, but
 traces are long. So text that repeats in thousands of issues is removed, and text that is specific to the
 issue is kept. Line breaks are kept, because the first line of an issue is often its summary.
 
-Every function takes time linear in the length of any text. Each pattern begins at a rare character. It stops
-at the next such character, or after a bounded number of characters.
+For any text, the time of every function is linear in the length of the text. Each pattern begins at a rare
+character. It stops at the next such character, or after a bounded number of characters.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def prepare_body(text: str, preparation: int) -> str:
     """Prepares the body of an issue for subwords: removes markup and shortens machine output.
 
     There are two ways to prepare a body. `preparation` is the number of one of them: ORIGINAL_PREPARATION, or
-    PROBLEM_FIRST, which also moves the problem to the front. If PROBLEM_FIRST would leave no line of the
-    author, it keeps all lines in order.
+    PROBLEM_FIRST, which also moves the problem to the front and removes the lines of an issue template. If no
+    line would remain, PROBLEM_FIRST keeps all lines, in their order.
     """
     if preparation == ORIGINAL_PREPARATION:
         return prepare(text)

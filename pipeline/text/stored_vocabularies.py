@@ -11,9 +11,10 @@ from pipeline.text.vocabulary import Vocabularies
 
 
 def load_vocabularies(lake: Lake, manifest: Manifest) -> Vocabularies:
-    """Loads the two vocabularies of a model from the lake. `manifest` describes the batch to read.
+    """Loads the two vocabularies of a model from the lake.
 
-    It is a batch of vocabularies, or a batch with a predictor, which includes its vocabularies.
+    `manifest` describes the batch to read: a batch of vocabularies, or a batch with a predictor, which
+    includes its vocabularies.
     """
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         for file in manifest.files:

@@ -6,9 +6,9 @@ words. A word is a line break, or a run of letters, of digits or of other charac
 word that follows, so the text can be restored by joining units. Then the bytes of a word are merged pair by
 pair into units, in the order in which the merges were learned.
 
-Id 0 is padding. Id 1 is unknown and never occurs. Id 2 is `_start_`, and id 3 is `_end_`. Ids 4 to 259 are
-the 256 bytes. The merged units follow in the order in which they were learned. Bodies and titles have the
-same ids, so that a network can copy units from a body into its title.
+Id 0 is padding. Id 1 stands for unknown text and never occurs. Id 2 is `_start_`, and id 3 is `_end_`. Ids 4
+to 259 are the 256 bytes. The merged units follow in the order in which they were learned. Bodies and titles
+have the same ids, so that a network can copy units from a body into its title.
 """
 
 from __future__ import annotations
@@ -282,8 +282,8 @@ class SubwordVocabulary:
         if type(preparation) is not int or not ORIGINAL_PREPARATION <= preparation <= LATEST_PREPARATION:
             raise LakeError(
                 f"The subword vocabulary file was made with version {preparation!r} of the text preparation, "
-                f"but this version of Titler has only the versions {ORIGINAL_PREPARATION} to "
-                f"{LATEST_PREPARATION} of the text preparation.",
+                f"but this version of Titler supports only versions {ORIGINAL_PREPARATION} to "
+                f"{LATEST_PREPARATION} of the preparation.",
                 "Use the version of Titler that trained the model, or a newer one.",
             )
         return cls(BytePairEncoding(tuple(_check_merges(merges))), length, start_end, preparation)

@@ -25,7 +25,7 @@ remembered: so many of them could take gigabytes."""
 
 
 class Section(IntEnum):
-    """What a section of an issue is about. A lower number means that it matters more for a title."""
+    """What a section of an issue is about. A section with a lower number matters more for the title."""
 
     PROBLEM = 0
     """what is wrong or wished for, and everything outside of known sections"""
@@ -219,7 +219,7 @@ _ITEM: Final = re.compile(r"[ \t>]*+[-*+•] ")
 
 
 def section_of(line: str) -> Heading | None:
-    """Returns the heading of an issue template in this line, or None if the line contains none."""
+    """Returns the heading if the line contains a heading of an issue template, otherwise None."""
     return _section_of(line) if len(line) <= LINE_CHARACTERS else None
 
 

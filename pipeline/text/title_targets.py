@@ -6,7 +6,7 @@
 Training titles are the titles that a network learns to write. Evaluations compare a network's titles with the
 authors' own titles.
 
-Every function takes time linear in the length of the texts.
+For any texts, the time of every function is linear in the length of the texts.
 """
 
 from __future__ import annotations
@@ -71,11 +71,12 @@ _ROBOTS_TITLE: Final = re.compile(
 def target_ids(
     body: SubwordVocabulary, title: SubwordVocabulary, bodies: Ids, titles: Ids
 ) -> tuple[Ids, npt.NDArray[np.bool_]]:
-    """Returns the titles that a network learns to write, and whether each of them can be learned, (n,).
+    """Returns the titles that a network learns to write, and a mask: whether each title can be learned.
 
-    The titles to learn are ids (n, title length). They are derived from the authors' titles, `titles` (n,
-    title length), and the bodies, `bodies` (n, body length). A title is compared only with the part of its
-    body that the network reads. `body` and `title` are the vocabularies of the ids.
+    `bodies` (n, body length) are the ids of the bodies. `titles` (n, title length) are the ids of the
+    authors' titles. The returned titles (n, title length) are derived from these, and the mask is (n,). A
+    title is compared only with the part of its body that the network reads. `body` is the vocabulary of the
+    bodies, and `title` is that of the titles.
     """
     targets = titles.copy()
     learnable = np.ones(len(titles), dtype=np.bool_)

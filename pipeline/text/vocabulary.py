@@ -66,7 +66,7 @@ class Counts:
 
     @classmethod
     def merge(cls, parts: Iterable[Counts]) -> Counts:
-        """Adds up the counts of consecutive parts of a sequence of documents.
+        """Adds up counts. Each of `parts` has the counts of some consecutive documents of a sequence.
 
         Returns the counts of the whole sequence. The operation is associative.
         """
@@ -80,7 +80,7 @@ class Counts:
         return cls(tuple(counter), tuple(counter.values()), documents, first)
 
     def framed(self) -> Counts:
-        """Returns the counts after `_start_` was put in front of each document and `_end_` at its end."""
+        """Returns the counts of the same documents with `_start_` before and `_end_` after each document."""
         if not self.documents:
             return self
         first = self.first_document_words

@@ -1,4 +1,4 @@
-"""The descriptions that MLflow shows: of the registered model, and one card per model."""
+"""Writes texts that MLflow shows: the description of the registered model, and a card for each model."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ LOW_CONFIDENCE_AUC = 0.55
 
 
 def model_note(uri: str, model_name: str) -> str:
-    """Returns the description of the registered model. `uri` is MLflow's address, whose credentials are left
-    out."""
+    """Returns the description of the registered model. It contains MLflow's address `uri` without the
+    credentials."""
     return MODEL_NOTE.replace("ADDRESS", str(public_address(uri))).replace("NAME", model_name)
 
 

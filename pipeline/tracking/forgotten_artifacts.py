@@ -1,8 +1,8 @@
-"""Removes forgotten issues from the artifacts that runs have logged.
+"""Removes forgotten issues from the artifacts that MLflow runs have logged.
 
-Forgotten issues are those that `titler forget` removes. They are in two kinds of artifacts. A table with a
+Forgotten issues are those that `titler forget` removes. They can be in two kinds of artifacts. A table with a
 column `url`, such as sample_titles.json, has one issue per row. The report of a release shows some issues.
-Other artifacts do not name issues.
+Other artifacts contain no issues.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def remove_forgotten(tracking: Tracking, is_forgotten: Callable[[str], bool]) ->
 
 
 def replace_reports(tracking: Tracking) -> int:
-    """Replaces the report of every release with a page that says why it was removed.
+    """Replaces the report of every release with a page that says why the report was removed.
 
     Returns the number of replaced reports.
     """

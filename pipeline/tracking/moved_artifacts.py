@@ -1,8 +1,8 @@
 """Updates the addresses of artifacts in MLflow's SQLite file, after this file and the artifacts were moved.
 
-MLflow stores the absolute address of the folder of each run's and each model's files, and has no function
-that changes it. So this module writes directly into MLflow's tables, which are not a public interface. A
-table or column that the installed version of MLflow does not have is skipped.
+Each run and each model has a folder of files. MLflow stores the absolute address of this folder, and has no
+function that changes it. So this module writes directly into MLflow's tables, which are not a public
+interface. A table or column that the installed version of MLflow does not have is skipped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ADDRESSES = (
 
 
 def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
-    """Updates the addresses of the files of an experiment's runs and models: they are now in `folder`.
+    """Changes the addresses of the files of an experiment's runs and models to addresses in `folder`.
 
     `database` is MLflow's SQLite file. All addresses below the experiment's former folder are changed, in one
     transaction. Returns False, and changes nothing, in these cases:

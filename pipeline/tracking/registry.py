@@ -199,8 +199,8 @@ class Tracking:
             return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
     def write_card(self, run_id: str) -> None:
-        """Writes a model's card (its description) to the MLflow run, and to the run's model version if there
-        is one.
+        """Writes a model's card (its description) to the MLflow run, and to the model version of the run, if
+        there is one.
 
         The card (see `tracking.card`) is made from what the run has logged so far.
         """
@@ -223,8 +223,8 @@ class Tracking:
         return self._by_alias(CHAMPION)
 
     def champion_and_previous(self) -> list[Version]:
-        """Returns the version with the alias `champion`, and the version with the alias `previous`, which was
-        the champion before it. If one of the aliases does not exist, the list is shorter."""
+        """Returns the version with the alias `champion`, and the former champion, which has the alias
+        `previous`. A version is left out of the list if its alias does not exist."""
         return [version for alias in (CHAMPION, PREVIOUS) if (version := self._by_alias(alias)) is not None]
 
     def promote(self, model: str, because: str = "") -> str:
@@ -256,7 +256,7 @@ class Tracking:
 
         `withheld` and `accepted_because` are the two reasons. Each is stored in a tag of the model version
         and in a tag of the run. If a reason is empty, its tags are removed. Then updates the model's card,
-        which mentions the tags.
+        which mentions the reasons.
         """
         for tag, text in ((WITHHELD_TAG, withheld), (ACCEPTED_TAG, accepted_because)):
             if text:
@@ -275,8 +275,8 @@ class Tracking:
         return Run(self._client, run_id)
 
     def all_runs(self, suffix: str = "") -> list[Run]:
-        """Returns all runs of the experiment whose name ends in `suffix`, deleted ones included. Returns an
-        empty list, and creates nothing, if there is no such experiment yet."""
+        """Returns all runs of an experiment, including deleted runs. `suffix` is added to the name of the
+        trainings' experiment. Returns an empty list, and creates nothing, if there is no such experiment."""
         if self.uri.startswith(SQLITE) and not Path(self.uri.removeprefix(SQLITE)).exists():
             return []
         from mlflow.entities import ViewType
@@ -355,7 +355,7 @@ class Tracking:
 
 
 def open_tracking(settings: Settings, lake: Lake) -> Tracking:
-    """Returns the experiment and the registered model that `settings.tracking` names.
+    """Returns the experiment and the registered model whose names are in `settings.tracking`.
 
     A new experiment stores its files in the folder `mlflow` of the lake. Raises UsageError if tracking.uri is
     empty and the lake is a bucket.

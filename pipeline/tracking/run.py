@@ -1,4 +1,7 @@
-"""One MLflow run, the record of a training, an ordering or a release: metrics, tables, figures and files."""
+"""One MLflow run: the metrics, tables, figures and files of a training, an ordering or a release.
+
+An ordering is a set of learned weights for the probability that two issues are duplicates.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +66,8 @@ class Run:
         return sum(by_epoch.values())
 
     def log_dataset(self, name: str, digest: str, **sizes: int) -> None:
-        """Logs the training data's name, its sizes (such as the number of issues) and the first 8 digits of
-        its SHA-256.
+        """Logs three facts about the training data: their name, their sizes (such as the number of issues),
+        and the first 8 digits of their SHA-256.
 
         MLflow shows these values in the column Dataset.
         """

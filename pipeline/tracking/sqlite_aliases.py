@@ -1,8 +1,8 @@
 """Reads from MLflow's SQLite file which version of a model has an alias.
 
-Importing MLflow takes two seconds of processor time, and most commands only want to know the champion. The
-tables of the file are not an interface of MLflow. So if anything in them is not as expected, MLflow itself is
-used, which reports its own errors.
+Importing MLflow takes two seconds of processor time, and most commands need nothing from MLflow except the
+champion. The tables of the file are not a public interface of MLflow. So if anything in the tables is not as
+expected, MLflow itself is used, and reports its own errors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WHERE a.name = ? AND a.alias = ?
 
 @dataclass(frozen=True)
 class AliasedVersion:
-    """The version of a registered model that has an alias: its number, its run, and its tags."""
+    """A version of a registered model that was found by its alias: its number, its run, and its tags."""
 
     version: str
     run_id: str
@@ -32,8 +32,8 @@ class AliasedVersion:
 
 
 def aliased_version(database: Path, model_name: str, alias: str) -> AliasedVersion | None:
-    """Returns the version of a registered model that has an alias. Returns None if the file does not have
-    this version, or cannot be read as expected."""
+    """Returns the version of the registered model to which `alias` belongs. Returns None if there is no such
+    version in the file `database`, or if the file cannot be read as expected."""
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute(_QUERY, (model_name, alias)).fetchall()
@@ -46,8 +46,8 @@ def aliased_version(database: Path, model_name: str, alias: str) -> AliasedVersi
 
 
 def open_sqlite(path: Path) -> None:
-    """Raises sqlite3.Error at once if the file cannot be opened. Without this check, MLflow would retry for
-    minutes."""
+    """Checks that the file can be opened. If it cannot, raises sqlite3.Error at once. Without this check,
+    MLflow would retry for minutes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA schema_version")

@@ -275,6 +275,6 @@ def test_titles_change_the_embedding_only_if_the_variant_reads_titles(
 
 
 def test_a_network_of_subwords_refuses_vocabularies_of_words() -> None:
-    message = r"Model m2: the network \(variant copy\) reads subwords, but the vocabularies are of words"
+    message = r"network \(variant copy\) reads subwords, but the model's vocabularies consist of words"
     with pytest.raises(LakeError, match=message):
         subword_predictor(Vocabularies(BODY, TITLE))

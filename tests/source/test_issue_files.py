@@ -180,9 +180,9 @@ def test_an_invalid_time_is_refused(value):
         (
             "a.csv",
             b'title,body\n"a\nb",c\nd,e,f\n',
-            r"line 4: the row's number of fields \(3\) differs from the first line's number of columns \(2\)",
+            r"line 4: the row has a different number of fields \(3\) than the first line \(2\)",
         ),
-        ("a.tsv", b"title\tbody\na\n", r"a\.tsv, line 2: the row's number of fields \(1\) differs"),
+        ("a.tsv", b"title\tbody\na\n", r"a\.tsv, line 2: the row has a different number of fields \(1\)"),
         (
             "a.csv",
             b'title,body\na,b\nc,"d\ne',

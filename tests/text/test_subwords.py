@@ -207,7 +207,7 @@ def test_a_vocabulary_is_restored_from_json():
         ({"start_end": 1}, "start_end = 1"),
         (
             {"preparation": 3},
-            "version 3 of the text preparation, but this version of Titler has only the versions 1 to 2",
+            "version 3 of the text preparation, but this version of Titler supports only versions 1 to 2",
         ),
         ({"preparation": True}, "version True of the text preparation"),
         (
