@@ -58,7 +58,7 @@ def test_an_issue_without_a_suggestion_says_so(capsys, lake):
     assert lines[start + 1 : start + 4] == [
         "",
         "  ada/engine: Question",
-        "    nothing similar enough (best: 0.12)",
+        "    no issue is similar enough (highest probability: 0.12)",
     ]
 
 

@@ -149,7 +149,7 @@ def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_without_hour_files_of_any_day_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("")
     with pytest.raises(
-        SourceError, match=r"Found 1 other entries \(such as readme.txt\), expected names like"
+        SourceError, match=r"Other files and folders: 1, such as readme.txt\. Expected names like"
     ):
         find_hours(str(tmp_path), DAY)
 
