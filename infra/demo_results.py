@@ -68,9 +68,8 @@ def print_results(lake: Path) -> None:
         print(f"          words in common: {words}")
     for repo, title, probability in without:
         print("\nAn issue without a likely duplicate")
-        print(
-            f"\n  {repo}: {_shorten(title)}\n    no issue is similar enough (highest probability: {probability:.2f})"
-        )
+        print(f"\n  {repo}: {_shorten(title)}")
+        print(f"    no issue is similar enough (highest probability: {probability:.2f})")
     print(f"\nA duplicate is suggested for {suggested:,} of {with_neighbours:,} issues")
 
     print(f"""

@@ -121,7 +121,9 @@ def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
     done = titler(tmp_path / "lake", "extract", "--day", "2015-01-01", hours=tmp_path / "photos")
-    message = "has no hour files. Other files and folders: 1, such as cat.jpg. Expected names like 2015-01-01-3.json.gz"
+    message = (
+        "has no hour files. Other files and folders: 1, such as cat.jpg. Expected names like 2015-01-01-3"
+    )
     refused(done, 1, message, "titler sample DIR")
     assert [path for path in (tmp_path / "lake").rglob("*") if path.is_file()] == []
 
