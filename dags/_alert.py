@@ -30,8 +30,8 @@ def alert_failure(context: Context) -> None:
     The alert tells the reader to run the task's own command, which prints the reason again.
 
     Airflow calls a task's callback in the task's process. If that process was killed (out of memory, a lost
-    machine), only the DAG's callback runs. If both callbacks run, only one alert is sent. Both give `titler
-    alert` the same key, the id of the task's attempt, and `titler alert` sends one alert per key.
+    machine), only the DAG's callback runs. If both callbacks run, only one alert is sent: both give `titler
+    alert` the same key (the id of the task's attempt), and `titler alert` sends one alert per key.
     """
     if "ti" not in context:  # the run failed, but none of its tasks did
         dag_id, run_id = context["dag"].dag_id, context["run_id"]
@@ -82,8 +82,8 @@ def deadline_after(**delay: float) -> DeadlineAlert | None:
     """Returns a deadline for the runs of a DAG. Airflow calls `late` for each run that has not ended in time.
     Returns None within `airflow dags test`.
 
-    `delay` is the time that a run may take, for example `hours=3`. This time starts when the run is queued,
-    because a run that an asset started has no scheduled time.
+    `delay` is the time that a run may take, for example `hours=3`. This time starts when the run is queued.
+    It cannot start at the run's scheduled time, because a run that an asset started has none.
 
     The callback `late` always runs in a LocalExecutor, because an executor without support for callbacks
     could stop the scheduler. If Airflow has no LocalExecutor, it logs that it cannot run the callback.

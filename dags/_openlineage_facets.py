@@ -32,7 +32,7 @@ def lineage_enabled() -> bool:
 
 
 class BashOperatorWithLineage(BashOperator):
-    """A BashOperator whose command writes a JSON file that lists the datasets which it read and wrote.
+    """A BashOperator whose command lists the datasets that it read and wrote in a JSON file.
 
     The command gets the path of this file from the environment variable TITLER_LINEAGE__FILE.
     """
@@ -98,8 +98,8 @@ class BashOperatorWithLineage(BashOperator):
 
 
 def dataset_facets(dataset: dict[str, Any]) -> dict[str, DatasetFacet]:
-    """Returns the OpenLineage facets (properties) of a dataset, whether it was read or written: its version,
-    its documentation and its schema."""
+    """Returns the OpenLineage facets (properties) that a dataset has as an input and as an output: its
+    version, its documentation and its schema."""
     from openlineage.client.facet_v2 import dataset_version_dataset, documentation_dataset, schema_dataset
 
     facets: dict[str, DatasetFacet] = {}

@@ -1,4 +1,4 @@
-"""The Kubernetes pod of a task under KubernetesExecutor: its image, cores, memory and GPU.
+"""Describes the Kubernetes pod of a task under KubernetesExecutor: its image, cores, memory and GPU.
 
 Settings that differ between clusters are in the section [titler_pods] of Airflow's own configuration
 (docs/airflow.md). They cannot be TITLER_ environment variables: tasks inherit such variables, and `titler`
@@ -142,8 +142,8 @@ def _read_settings() -> dict[str, str]:
     if unknown := sorted((in_environment | in_file) - set(SETTINGS)):
         raise AirflowConfigException(
             f"[{SECTION}] {unknown[0]}: no such setting, expected one of {', '.join(SETTINGS)}.\n"
-            f"Rename or remove it in airflow.cfg, or the variable {_variable_name(unknown[0])}. "
-            "docs/airflow.md describes the settings."
+            "Rename or remove the entry in airflow.cfg, or the environment variable "
+            f"{_variable_name(unknown[0])}. docs/airflow.md describes the settings."
         )
     values = {
         name: conf.get(SECTION, name, fallback="").strip() or setting.default
@@ -153,8 +153,8 @@ def _read_settings() -> dict[str, str]:
         if value and not re.fullmatch(SETTINGS[name].pattern, value, re.ASCII):
             raise AirflowConfigException(
                 f"[{SECTION}] {name} = {value}: expected {SETTINGS[name].expected}.\n"
-                f"Correct or remove it in airflow.cfg, or the variable {_variable_name(name)}. "
-                "docs/airflow.md describes the settings."
+                "Correct or remove the entry in airflow.cfg, or the environment variable "
+                f"{_variable_name(name)}. docs/airflow.md describes the settings."
             )
     return values
 

@@ -12,7 +12,8 @@ ERROR_PREFIX = "titler: "
 
 
 class TitlerProcess(SubprocessHook):
-    """Runs a `titler` command. Airflow's own hook logs every line at the level INFO."""
+    """Runs a `titler` command, and logs its error message at the level ERROR. Airflow's own hook would log
+    every line at the level INFO."""
 
     @cached_property
     def log(self) -> Any:
@@ -27,9 +28,10 @@ class _OutputLogger:
         self._is_error = False
 
     def info(self, message: str, *arguments: Any) -> None:
-        """Logs a message at the level INFO, but at ERROR from the first line of the command's error message
-        on. Airflow's hook calls `info("%s", line)` for each line of the command's output, so the line is in
-        `arguments`."""
+        """Logs a line of the command's output at the level INFO. The command's error message comes last: its
+        first line and all later lines are logged at the level ERROR.
+
+        Airflow's hook calls `info("%s", line)` for each line, so the line is in `arguments`."""
         if arguments and str(arguments[0]).startswith(ERROR_PREFIX):
             self._is_error = True
         (self._logger.error if self._is_error else self._logger.info)(message, *arguments)

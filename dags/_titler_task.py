@@ -61,8 +61,8 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
 
 
 def next_budget(now: datetime, is_backfill: bool) -> datetime:
-    """Returns the time at which a deferred task continues. It is on the next UTC day, which has a new byte
-    budget.
+    """Returns the time at which a task continues that has spent the byte budget of the day. This time is on
+    the next UTC day, which has a new budget.
 
     For a nightly run, it is a minute after midnight, because the clocks of two machines may differ. For a
     backfill, it is a minute after noon, so that the nightly run can use the budget first: at noon, the
@@ -75,10 +75,13 @@ class TitlerOperator(BashOperatorWithLineage):
     """Runs a `titler` command. Its working directory is the folder that contains `dags/`, so relative paths
     in the settings start there.
 
-    If the command exits with code 99, the task is skipped. After code 4 (the byte budget of the day is
-    spent), the task is deferred to the next UTC day (in a backfill, to noon of that day), and then runs the
-    command again. Until then, it uses no task slot. With any other code except 0, the task fails. After the
-    codes 2 and 3, the task is not retried, because a retry cannot help.
+    The exit code of the command decides what happens:
+
+    - 0: the task succeeds.
+    - 99: the task is skipped.
+    - 4 (the byte budget of the day is spent): the task is deferred to the next UTC day, or in a backfill to
+      noon of that day. It then runs the command again. Until then, it uses no task slot.
+    - Any other code: the task fails. It is not retried after the codes 2 and 3, because a retry cannot help.
     """
 
     @cached_property

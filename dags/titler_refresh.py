@@ -10,8 +10,8 @@
 | `publish` | checks the release, then makes it current in one step | seconds; with BigQuery, loads are free, and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. If BigQuery's byte budget of the day is spent, the task goes on after midnight UTC by itself. Otherwise clear the task |
 | `collect` | removes old releases and the files that nothing uses any more | seconds | clear the task; the new release is already current |
 
-The DAG runs at 04:00 UTC, whenever `titler_ingest` has finished a day, and when `titler_train` has promoted a
-model. Only one run is active at a time: days that are ingested during a run become part of the next run. A run with nothing to do ends in seconds. The
+The DAG runs every day at 04:00 UTC. It also runs after `titler_ingest` has finished a day, and after
+`titler_train` has promoted a model. Only one run is active at a time: days that are ingested during a run become part of the next run. A run with nothing to do ends in seconds. The
 release is named after the run's time, for example `titler publish --release 20150104T040000Z`.
 
 **When it fails:** readers still see the last published release. Open the failed task's log: its last lines

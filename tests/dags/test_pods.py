@@ -307,7 +307,7 @@ def test_a_wrong_setting_is_named_with_what_was_expected(configure, name, value,
     with pytest.raises(AirflowConfigException) as raised:
         executor_config("train")
     assert str(raised.value).startswith(f"[titler_pods] {name} = {value}: {expected}")
-    assert f"or the variable AIRFLOW__TITLER_PODS__{name.upper()}." in str(raised.value)
+    assert f"or the environment variable AIRFLOW__TITLER_PODS__{name.upper()}." in str(raised.value)
 
 
 def test_an_unknown_setting_is_an_import_error_of_each_dag(configure):
