@@ -1,5 +1,5 @@
-"""Describes Titler's two experiments in MLflow, one for the trainings and one for the releases: the
-description of each, and a view of its list of runs.
+"""The texts and views with which MLflow shows Titler's two experiments: one has the trainings, the other the
+releases. Each experiment has a description, and a view of its list of runs.
 
 A view is what MLflow's button "Views" saves (from MLflow 3.15 on): the columns of the list of runs, their
 order, the sorting, and the charts. MLflow stores it in a tag of the experiment, and has no other interface

@@ -30,8 +30,8 @@ To write it into the lake again: <code>titler report RELEASE</code></p>
 def tables_with(
     tracking: Tracking, is_forgotten: Callable[[str], bool]
 ) -> Iterator[tuple[Run, str, list[Row], int]]:
-    """Yields each logged table that has forgotten issues: run, file, remaining rows, number of forgotten
-    rows.
+    """Yields a tuple for each logged table that has forgotten issues: the run, the name of the file, the rows
+    that remain, and the number of rows about forgotten issues.
 
     `is_forgotten` takes the URL of an issue. All runs of the experiment are searched, including deleted ones.
     """

@@ -23,7 +23,8 @@ _ADDRESSES = (
 
 
 def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
-    """Changes the addresses of the files of an experiment's runs and models to addresses in `folder`.
+    """Changes the stored addresses of the files of an experiment's runs and models, so that they point into
+    `folder`.
 
     `database` is MLflow's SQLite file. All addresses below the experiment's former folder are changed, in one
     transaction. Returns False, and changes nothing, in these cases:

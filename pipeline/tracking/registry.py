@@ -223,16 +223,16 @@ class Tracking:
         return self._by_alias(CHAMPION)
 
     def champion_and_previous(self) -> list[Version]:
-        """Returns the version with the alias `champion`, and the former champion, which has the alias
-        `previous`. A version is left out of the list if its alias does not exist."""
+        """Returns the champion and the former champion: the versions with the aliases `champion` and
+        `previous`. If an alias does not exist, the list lacks its version."""
         return [version for alias in (CHAMPION, PREVIOUS) if (version := self._by_alias(alias)) is not None]
 
     def promote(self, model: str, because: str = "") -> str:
         """Makes a model's newest version the champion. Returns the version's number.
 
-        The former champion gets the alias `previous`. If `because` is not empty, it is the reason for the
-        promotion, which is stored in a tag of the version. If the version is already the champion, nothing
-        changes. Raises UsageError if the model has no version.
+        The former champion gets the alias `previous`. `because` is the reason for the promotion, or empty.
+        It is stored in a tag of the version. If the version is already the champion, nothing changes.
+        Raises UsageError if the model has no version.
         """
         version = self.version_of(model)
         if version is None:
@@ -275,8 +275,8 @@ class Tracking:
         return Run(self._client, run_id)
 
     def all_runs(self, suffix: str = "") -> list[Run]:
-        """Returns all runs of an experiment, including deleted runs. `suffix` is added to the name of the
-        trainings' experiment. Returns an empty list, and creates nothing, if there is no such experiment."""
+        """Returns all runs of an experiment, including deleted runs. The experiment has the name of the
+        trainings' experiment, followed by `suffix`. If it does not exist, returns an empty list."""
         if self.uri.startswith(SQLITE) and not Path(self.uri.removeprefix(SQLITE)).exists():
             return []
         from mlflow.entities import ViewType
