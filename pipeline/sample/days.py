@@ -55,8 +55,10 @@ OPENED_TWICE_PER_DAY = 3  # issues per day that get a second `opened` event
 
 @dataclass(frozen=True)
 class DuplicateCandidate:
-    """A problem that a later issue, a near-duplicate, may repeat. `repo`, `voice` (style of writing) and
-    `url` describe the first issue about the problem."""
+    """A problem that an issue reports. A later issue, a near-duplicate, may report the same problem.
+
+    `repo`, `voice` (style of writing) and `url` describe the first issue about the problem.
+    """
 
     problem: Problem
     repo: Repository
@@ -69,14 +71,15 @@ class Calendar:
     """Generates the events of a sample, one day after another.
 
     An issue can have events on several days. There is no event in the hour that begins at `missing`.
-    `duplicate_comments` writes the comments about duplicates, and `recurring_reports` writes reports of
-    problems that several people have.
+    `duplicate_comments` rewrites some comments so that they mention another issue. `recurring_reports`
+    rewrites some issues so that they report problems that several people have.
 
     These attributes list the URLs of generated issues:
 
     - `duplicates`: pairs (newer URL, older URL).
     - `marks`: (newer URL, older URL, who marked the newer issue as a duplicate).
-    - `opened_twice` and `opened_again_next_day`: the issues that have two `opened` events.
+    - `opened_twice`: issues that have two `opened` events.
+    - `opened_again_next_day`: those of `opened_twice` whose second event is on the next day.
     - `by_form`: maps the form of an issue, such as "null body", to URLs.
     """
 

@@ -117,7 +117,7 @@ def issue_object(issue: Issue, moment: datetime, closed: bool = False) -> Payloa
 
 
 def issue_event(action: str, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event of an issue that is opened, closed or reopened. `action` is "opened", "closed" or
+    """Returns the event that opens, closes or reopens an issue. `action` is "opened", "closed" or
     "reopened"."""
     payload = {"action": action, "issue": issue_object(issue, moment, closed=action == "closed")}
     return Event(moment, "IssuesEvent", actor, issue.repo, payload)

@@ -46,8 +46,8 @@ class RecurringReports:
     def rewrite(self, issue: Issue) -> tuple[Issue, str | None]:
         """Returns the issue, sometimes rewritten as a report of a recurring problem.
 
-        The second value is the URL of the first report of the problem. It is None if the issue is this first
-        report, or is not a report.
+        The second value is the URL of the first report of the problem. It is None if the issue itself is this
+        first report, or if it was not rewritten.
         """
         name = issue.repo.name
         if name not in self._reports or self.random.random() >= REPORT_SHARE:
