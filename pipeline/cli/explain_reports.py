@@ -89,7 +89,10 @@ def _source_lines(value: Mapping[str, Any]) -> Iterable[str]:
     if source["base"]:
         yield f"event read from {source['base']}"
     else:
-        yield "unknown where the event was read from, because an earlier version of Titler extracted the day"
+        yield (
+            "it is unknown where the event was read from, because an earlier version of Titler extracted the "
+            "day"
+        )
     if source["sha256"]:
         yield f"SHA-256 of the file of this hour: {source['sha256']}"
     if source["base"] and source["hour_base"] != source["base"]:
@@ -189,8 +192,8 @@ def _neighbours_section(neighbours: Mapping[str, Any]) -> None:
     if not neighbours["issues"]:  # -k 0
         return
     say_wrapped(
-        f"similar issues of the repository, with the weights of ordering {neighbours['ordering']}; the parts "
-        "of each probability are computed now",
+        "similar issues of the repository. The parts of each probability are computed now, with the weights "
+        f"of ordering {neighbours['ordering']}",
         0,
     )
     for issue in neighbours["issues"]:

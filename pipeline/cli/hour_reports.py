@@ -18,11 +18,14 @@ FILES_LISTED = 5
 
 
 def extracted(settings: Settings, outcome: Outcome) -> None:
-    """Prints which hours were not taken from the preferred base (the first place with hour files in the
-    setting source.bases), which days were extracted again because the source may have more of them now, and
-    which files were not read because of their names.
+    """Prints what was unusual about the hour files of the extracted days:
 
-    Also prints which bases and files could not be reached, and which days could not be checked again.
+    - days that were extracted again, because the source may have more of them now
+    - hours that were not taken from the preferred base (the first place with hour files in the setting
+      source.bases)
+    - files that were not read because of their names
+    - bases and files that could not be reached
+    - incomplete days that could not be checked again
     """
     preferred = base_name(settings.source.bases[0].base)
     for manifest in outcome.manifests[:DAYS_LISTED]:

@@ -1,9 +1,9 @@
 """Writes a file that lists which datasets each stage read and wrote. The setting `lineage.file` has its path.
 
 The file has one line per stage that the command ran. A line is a JSON object with the keys `inputs` and
-`outputs`. Each key lists datasets (`pipeline/cli/lineage_datasets.py`). If a stage reuses an existing batch,
-the batch is also listed as an output. Airflow's tasks read the file and send the datasets as OpenLineage
-events.
+`outputs`. Each key lists datasets (`pipeline/cli/lineage_datasets.py`). If a stage reuses an existing batch
+(a set of Parquet files), the batch is also listed as an output. Airflow's tasks read the file and send the
+datasets as OpenLineage events.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def inputs(
     """Returns the datasets that a stage read. `result` is the stage's return value, or None if the stage
     failed. `teacher` is the teacher that was requested for a training.
 
-    If the stage failed, it may have read only some of its inputs. In this case, all inputs are returned that
-    are known before it runs.
+    A stage that failed may have read only some of its inputs. For such a stage, returns all inputs that were
+    known before it ran.
     """
     if isinstance(subject, Path):
         return [Dataset(*split_address(str(subject)))]

@@ -147,9 +147,9 @@ def lake_table(
     lake: Lake, table: str, partitions: Iterable[Partition], statistics: Mapping[str, int] | None = None
 ) -> Dataset:
     """Returns the OpenLineage dataset of a table of the lake. `partitions` are the partitions that a stage
-    read or wrote, and `statistics` has their numbers of rows, bytes and files.
+    read or wrote. `statistics` has the numbers of rows, bytes and files of these partitions.
 
-    The namespace and the name of the dataset form the address of the table's folder.
+    The dataset's namespace and name together form the address of the table's folder.
     """
     contract = TABLES.get(table)
     prose, columns = (contract.prose, _columns(contract.schema)) if contract else ("", ())
@@ -167,11 +167,10 @@ def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
 
 
 def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Dataset]:
-    """Returns a list with one dataset: the table that has the batches (sets of Parquet files) which
-    `manifests` describe.
+    """Returns a list with one dataset: the table to which the batches of `manifests` belong.
 
-    The manifests also say how many rows, bytes and files the dataset has. Without manifests, the list is
-    empty.
+    A manifest describes a batch (a set of Parquet files). The manifests also say how many rows, bytes and
+    files the dataset has. Without manifests, the list is empty.
     """
     if not manifests:
         return []
@@ -188,11 +187,11 @@ def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Datase
 def source_days(
     settings: Settings, day: date, hours_read: Sequence[Sequence[Any]] | None = None
 ) -> list[Dataset]:
-    """Returns the datasets that one day of GH Archive is read from: BigQuery's table, or the hour files.
+    """Returns the datasets from which one day of GH Archive is read: BigQuery's table, or the hour files.
 
     The hour files form one dataset per base (place with hour files) and day. Late events of the day may be in
-    files of the next day. `hours_read` are the hour files that were read, in the form in which `files_read`
-    returns them, or None if they are unknown. The datasets list them with GH Archive's file names.
+    files of the next day. `hours_read` are the hour files that were read, as `files_read` returns them. It is
+    None if they are unknown. The datasets list the hour files under the names that GH Archive gives them.
     """
     if settings.warehouse.kind == "bigquery":
         return [Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")]

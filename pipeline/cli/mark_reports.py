@@ -73,7 +73,7 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
     figures = outcome.figures
     learned_from, tested_on = figures["learned_from"], figures["tested_on"]
     places = f"{lake.path('orderings')}, {public_address(settings.tracking_uri)}"
-    say(f"learn-ordering: ordering {outcome.version} -> {places}")
+    say(f"learn-ordering: ordering {outcome.version} was learned -> {places}")
     say(
         f"    learned from {count(learned_from['pairs'], 'marked pair')} of "
         f"{learned_from['repositories']:,} repositories, tested on {count(tested_on['pairs'], 'pair')} "

@@ -211,8 +211,9 @@ def refuse_options_of_creation(*options: object) -> None:
 
 
 def teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
-    """Returns the values of --teacher (a model or file whose titles the new model also learns from) and
-    --teacher-weight, or None if neither is given. Raises UsageError if only the weight is given."""
+    """Returns the values of the options --teacher and --teacher-weight, or None if neither is given. The
+    teacher is a model or a file: the new model also learns from its titles. If only the teacher is given, the
+    weight is the default. Raises UsageError if only the weight is given."""
     if source is not None:
         from pipeline.stages.teach import DEFAULT_WEIGHT, TeacherRequest
 

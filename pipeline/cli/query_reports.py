@@ -52,8 +52,8 @@ def status(
     """Prints how complete the source days are, which model is in use, and which release is current.
 
     `value` is the return value of `serving.status.status`. `reasons` maps each incomplete day to the reason
-    why the day is incomplete. `unreadable` are those keys of `value` (`days`, `model`, `release`) whose
-    content could not be read. Nothing is printed about them.
+    why the day is incomplete. `unreadable` are the keys of `value` (`days`, `model` or `release`) whose
+    content could not be read. Nothing is printed about these keys.
     """
     if as_json:
         print_json(value)
@@ -226,8 +226,8 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
     (0 to 1), URL, title, and the reasons for the probability. If there are two lists, each has a heading.
 
     Issues that are not suggested are left out, unless `show_all` is true. If this leaves out all issues,
-    prints the highest probability instead. A release of an earlier version of Titler has no probabilities:
-    then the angular distance (0 to 2) is printed, and nothing is left out.
+    prints the highest probability instead. A release that an earlier version of Titler made has no
+    probabilities. For such a release, prints the angular distance (0 to 2), and leaves out nothing.
     """
     shown = _shown(rows, show_all)
     if as_json:
@@ -248,8 +248,8 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
 
 def similar_of_file(drafts: Iterable[Mapping[str, Any]], as_json: bool, *, show_all: bool = False) -> None:
     """Prints similar issues for each row of a file: a line with the row's number and its address or title,
-    then what `similar` prints. With `as_json`, prints one array after the last row was answered. Issues that
-    are not suggested are left out, unless `show_all` is true."""
+    then what `similar` prints. With `as_json`, prints a single array when the search has finished for all
+    rows. Issues that are not suggested are left out, unless `show_all` is true."""
     if as_json:
         print_json([{**draft, "similar": _shown(draft["similar"], show_all)} for draft in drafts])
         return
@@ -282,9 +282,8 @@ def _similar_issue(row: Mapping[str, Any]) -> None:
 
 
 def downstream(value: dict[str, Any], as_json: bool) -> None:
-    """Prints how well a model's embeddings predict an issue's labels and how many days it stays open.
-
-    These predictions are called downstream tasks.
+    """Prints how well a model's embeddings predict two facts about an issue: its labels, and the number of
+    days that it stays open. These predictions are called downstream tasks.
     """
     if as_json:
         print_json(value)
@@ -327,8 +326,8 @@ def sampled(result: Sample) -> None:
 def alert_sent(kind: str, sent_before: bool) -> None:
     """Prints whether an alert was sent, and how: `kind` is the setting `alerts.kind`, such as `email`.
 
-    If `sent_before` is true, an earlier alert was about the same event. Then prints that no alert is sent
-    now.
+    If `sent_before` is true, the alert was not sent, because an earlier alert had the same key (was about the
+    same event).
     """
     say(
         "alert: not sent, because an alert with this key was sent before"

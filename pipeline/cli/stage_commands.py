@@ -191,14 +191,14 @@ def evaluate(
         bool,
         typer.Option(
             "--downstream",
-            help="Measure how well the embeddings predict an issue's labels and how many days it stays open. "
-            "This option needs --from-file.",
+            help="Measure how well the embeddings predict two facts about an issue: its labels, and the "
+            "number of days that it stays open. This option needs --from-file.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare a model's titles with the titles that authors wrote. With --downstream, measure instead how
-    well its embeddings predict an issue's labels and how many days it stays open.
+    well the model's embeddings predict an issue's labels and the number of days that the issue stays open.
 
     Example: titler evaluate --downstream --from-file issues.csv --json
     """

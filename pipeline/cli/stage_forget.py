@@ -61,8 +61,9 @@ def forget(
         ),
     ] = False,
 ) -> None:
-    """Remove an issue, a repository or an author from all tables, releases and sample titles of models. Later
-    releases do not have it either. Print what was removed and what cannot be removed, like trained weights.
+    """Remove an issue, a repository or an author from all tables and releases, and from the sample titles of
+    models. Later releases do not have it either. Print what was removed and what cannot be removed, like
+    trained weights.
 
     Changes published releases. No other command may write to the lake meanwhile. If the command is
     interrupted, run it again: it continues.
@@ -138,7 +139,7 @@ def _check_reason(subject: Subject, because: str) -> None:
         )
     if any(name.lower() in because.lower() for name in (subject.value, subject.named[1])):
         raise UsageError(
-            f"--because names {subject.value}, but the reason is recorded and stays in the lake.",
+            f"--because contains {subject.value}, but the reason is recorded and stays in the lake.",
             f"Give a reason that names nobody, for example: {EXAMPLE}",
         )
 

@@ -261,8 +261,8 @@ def _abstention_thresholds(figures: dict[str, Any]) -> str:
 def promoted(result: dict[str, Any], accept_because: str = "") -> None:
     """Prints which model is the champion, and whether its titles are withheld (stored, but not shown).
 
-    `accept_because` is the user's reason for showing the titles anyway. If no reason is needed to show them,
-    prints that this reason was not stored.
+    `accept_because` is the user's reason for showing the titles although they are not good enough. If they
+    are good enough, prints that the reason was not stored.
     """
     verb = "is now" if result["moved"] else "was already"
     say(f"promote: model {result['model']} (version {result['version']}) {verb} champion")
@@ -304,8 +304,8 @@ def planned(release: str, outcome: PlanOutcome) -> None:
             )
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
-            repeated = count(superseded, "issue")
-            say(f"    opened again on a later day: {repeated}; only the earliest opening is used")
+            text = "issues that were opened again on a later day"
+            say(f"    {text}: {superseded:,}; only the earliest opening is used")
     if outcome.days_as_before:
         say(
             "    the data of the current release is used for days that are being ingested again: "
@@ -353,9 +353,9 @@ def published(
 ) -> None:
     """Prints which release is current now.
 
-    `verb` is the command that made it current: `publish` or `rollback`. `accepted` maps the faults that the
-    user accepts to the reasons. If a reason is not in the record of the release, prints that it was not
-    stored.
+    `verb` is the command that made it current: `publish` or `rollback`. `accepted` maps each fault of
+    the release that the user accepts to the user's reason. If a reason is not in the record of the release,
+    prints that it was not stored.
     """
     say(
         f"{verb}: release {record['release_id']} is current: {count(record['issues'], 'issue')} of "

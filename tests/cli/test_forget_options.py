@@ -28,7 +28,7 @@ def test_a_login_may_have_an_at_sign_before_it(author: str) -> None:
 
 @pytest.mark.parametrize("because", ["asked about https://github.com/A/b/issues/5", "asked about a/b#5"])
 def test_a_reason_that_names_the_issue_in_either_form_is_refused(because: str) -> None:
-    with pytest.raises(UsageError, match="--because names"):
+    with pytest.raises(UsageError, match="--because contains"):
         _check_reason(_subject("A/b#5", None, None), because)
 
 

@@ -68,7 +68,7 @@ def test_what_was_learned(
     mark_reports.ordering_learned(Lake(str(tmp_path)), settings, outcome)
     scores = "recall@10 0.632, MRR 0.418, Brier score 0.02500, calibration error 0.00220"
     assert capsys.readouterr().out.splitlines() == [
-        f"learn-ordering: ordering 1-1-abc -> {tmp_path}/orderings, sqlite:///{tmp_path}/mlflow.db",
+        f"learn-ordering: ordering 1-1-abc was learned -> {tmp_path}/orderings, sqlite:///{tmp_path}/mlflow.db",
         "    learned from 1,200 marked pairs of 40 repositories, tested on 300 pairs of 9 other repositories",
         f"    learned: {scores}, suggestions for 1.25% of the issues, precision 60%",
         f"    default: {scores}, no suggestion",

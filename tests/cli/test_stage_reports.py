@@ -179,7 +179,7 @@ def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> Non
     stage_reports.planned("r", outcome)
     assert printed(capsys) == [
         "plan: release r uses model m and 2 days from 2015-01-01 to 2015-01-03",
-        "    opened again on a later day: 2 issues; only the earliest opening is used",
+        "    issues that were opened again on a later day: 2; only the earliest opening is used",
         "    the data of the current release is used for days that are being ingested again: 2015-01-01",
         "    new days that are left out, because they are not cleaned yet: 2015-01-04",
         "    days whose completeness was judged again, because earlier days were added: 2015-01-03",
