@@ -61,7 +61,8 @@ def locked_versions(lock: Path) -> dict[str, str]:
 
 
 def read_advisories(snapshot: Path) -> Iterator[dict[str, Any]]:
-    """Reads a folder or a zip file of advisories, one by one. Raises SnapshotError for anything else."""
+    """Yields the advisories of `snapshot`, which is a folder or a zip file. Raises SnapshotError if one of
+    them cannot be read, or if `snapshot` is something else."""
     for name, text in _json_files(snapshot):
         try:
             advisory = json.loads(text)
@@ -107,8 +108,8 @@ def find_vulnerabilities(locked: Mapping[str, str], advisories: Iterable[Mapping
 
 
 def is_affected(version: str, affected: Mapping[str, Any]) -> bool:
-    """Returns whether `version` is listed in `affected`, an entry of an advisory, or lies in one of its
-    ranges."""
+    """Returns whether an advisory affects `version`. `affected` is an entry of the advisory. It lists
+    versions, or ranges of versions."""
     installed = Version(version)
     if any(_parse(listed) == installed for listed in affected.get("versions", [])):
         return True
@@ -181,7 +182,8 @@ def _add(findings: list[Finding], new: Finding) -> None:
 
 
 def audit(snapshot: Path, locks: Sequence[Path]) -> int:
-    """Prints the findings of all locks. Returns the exit code: 1 if there are findings, otherwise 0.
+    """Prints the known vulnerabilities of the packages in all locks. Returns the exit code: 1 if there are
+    any, otherwise 0.
 
     Raises SnapshotError if the snapshot has no advisory about a package of PyPI.
     """

@@ -102,7 +102,7 @@ class Browser:
     def wait_for(self, *expected: str, seconds: float = 60) -> str:
         """Waits until the page shows every text of `expected`. Returns the page's visible text.
 
-        Raises BrowserError as `open` does.
+        Raises BrowserError if a text is still missing after `seconds`. The error contains the page's text.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -144,8 +144,8 @@ class Browser:
         return self._send("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
 
     def emulate(self, width: int, theme: str = "light") -> None:
-        """Shows pages as on a screen of this width in pixels, for a user who prefers the theme "light" or
-        "dark"."""
+        """Shows pages as on a screen that is `width` pixels wide, to a user who prefers the `theme` "light"
+        or "dark"."""
         self._devtools(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
         )

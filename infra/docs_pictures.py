@@ -45,7 +45,7 @@ document.querySelector("#form button").click();
 
 
 def current_report(lake: Path) -> Path:
-    """Returns the report of the lake's newest release. Raises PictureError if there is none."""
+    """Returns the path of the lake's newest report about a release. Raises PictureError if there is none."""
     reports = sorted(lake.glob("releases/*/report.html"))
     if not reports:
         raise PictureError(f"{lake} has no report of a release. Publish one first:  make demo")
@@ -53,12 +53,12 @@ def current_report(lake: Path) -> Path:
 
 
 def pasted_issue(lake: Path) -> dict[str, str]:
-    """Returns an issue of the current release for which an older one is suggested: `title`, `body` and
-    `repo`. Raises PictureError if there is none."""
+    """Returns an issue of the current release that has a suggested duplicate, as a dict with the keys
+    `title`, `body` and `repo`. Raises PictureError if there is none."""
     with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as warehouse:
         row = warehouse.execute(ISSUE).fetchone()
     if row is None:
-        raise PictureError(f"{lake} has no issue for which an older one is suggested. Try:  make demo")
+        raise PictureError(f"{lake} has no issue with a suggested duplicate. Try:  make demo")
     return dict(zip(("title", "body", "repo"), row, strict=True))
 
 
@@ -118,7 +118,7 @@ def draw_try_page(browser: Browser, lake: Path) -> None:
 
 
 def draw_trainings(browser: Browser, lake: Path) -> None:
-    """Draws MLflow's list of the trainings, in Titler's view of them."""
+    """Draws MLflow's list of the trainings, with the columns that Titler selects."""
     port = free_port()
     address = f"http://{LOOPBACK}:{port}"
     command = [

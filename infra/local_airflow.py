@@ -142,9 +142,9 @@ class LocalAirflow:
     def run(self, *arguments: str) -> str:
         """Runs `airflow ARGUMENTS` and returns its standard output. Raises AirflowError if it fails.
 
-        Repeats the command if it failed because the SQLite database was locked. Airflow has then undone the
-        whole command. A longer timeout would not help: SQLite refuses a write at once if another process has
-        written since the first read of the transaction.
+        Repeats the command if it failed because the SQLite database was locked. This is safe, because Airflow
+        has then undone the whole command. A longer timeout would not help: SQLite refuses a write at once if
+        another process has written since the first read of the transaction.
         """
         for _ in range(MAX_ATTEMPTS):
             process = subprocess.run(

@@ -23,8 +23,8 @@ TIMEOUT = 8  # seconds; the container engine gives up after ten
 
 
 def find_problem(document: Any, keys: list[str]) -> str:
-    """Returns what is wrong with the first of the JSON's `keys` that is not healthy. Returns an empty text if
-    all are healthy."""
+    """Checks the values of `keys` in the JSON value `document`. Returns what is wrong with the first value
+    that is not healthy, or an empty text if all are healthy."""
     for key in keys:
         value = document.get(key) if isinstance(document, dict) else None
         healthy = (

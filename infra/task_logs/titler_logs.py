@@ -32,7 +32,7 @@ class Bucket:
     """Copies Airflow's task logs to a bucket and reads them from there. Implements Airflow's interface
     RemoteLogIO.
 
-    A log has the same path below `base`, the address of the bucket, as below the local folder `local`.
+    `base` is the address of the bucket, and `local` is a local folder. A log has the same path below both.
     """
 
     processors = ()

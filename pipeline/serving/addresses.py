@@ -35,12 +35,14 @@ _REPOSITORY_ADDRESS = re.compile(rf"(?:{_SCHEME}{_WWW}github\.com/)?{_REPOSITORY
 
 def issue_url(text: str) -> str | None:
     """Converts the address of an issue to its URL in the form that GH Archive uses:
-    https://github.com/OWNER/NAME/issues/NUMBER. Returns None if `text` is not an address.
+    https://github.com/OWNER/NAME/issues/NUMBER. Keeps the letter case of owner and name.
 
-    The letter case of owner and name stays as it is. Hour files may contain issues of other servers than
-    GitHub. So an address of another server is also returned if it begins with http:// or https://. It is
-    returned without query string, fragment and trailing slash. Raises UsageError for every other address that
-    is not the address of an issue, such as the address of a repository.
+    Hour files may contain issues of other servers than GitHub. So any address of another server counts as the
+    address of an issue if it begins with http:// or https://. It is returned without query string, fragment
+    and trailing slash.
+
+    Returns None if `text` is not an address. Raises UsageError if `text` is the address of something else,
+    such as a repository.
     """
     address = _unwrapped(text)
     for form in _FORMS:

@@ -1,4 +1,4 @@
-"""Explains the similar issues of an issue: from which parts the probability of each was computed."""
+"""Explains the similar issues of an issue: how the probability of each was computed."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ PUBLISHED = (
 def explain_neighbours(
     release: Pinned, settings: Settings, day: str, issue: Mapping[str, Any], count: int
 ) -> dict[str, Any]:
-    """Returns the first `count` similar issues from an issue's own repository, as they are stored, with the
-    parts of their probabilities:
+    """Returns the first `count` similar issues from an issue's own repository, as they are stored, and how
+    their probabilities are computed. The result has these keys:
 
     - `ordering`: the version of the ordering (it computes the probabilities) that was used for the issue's
       day
-    - `issues`: the similar issues, the most probable first. Each has `parts`, which are computed now: the
-      `bias`, the `features` with their values, weights and contributions (value times weight), the sum
-      `log_odds`, and the `probability` after the ordering's calibration. This probability differs from the
-      stored one if the index had other issues of the repository when the stored one was computed. `parts` is
-      None if the index no longer compares the two issues, or if the ordering is not in the lake
-    - `problem`: why there is no list, or None
+    - `issues`: the similar issues, the most probable first. Each has `parts`, the steps in which its
+      probability is computed now: the `bias`, the `features` with their values, weights and contributions
+      (value times weight), the sum `log_odds`, and the `probability` after the ordering's calibration. This
+      probability differs from the stored one if the index had other issues of the repository when the stored
+      one was computed. `parts` is None if the index no longer compares the two issues, or if the ordering is
+      not in the lake
+    - `problem`: why there are no similar issues, or None
 
     `issue` is the row of issues_v1. Raises LakeError if a file is damaged.
     """

@@ -86,8 +86,9 @@ class Openings:
         self._seen_days: set[str] = set()
 
     def require(self, release: Pinned) -> list[Opening]:
-        """Returns the openings of the issue in a release. The opening that counts is the first one. Raises
-        UsageError if the release does not have the issue. The error says where the issue is."""
+        """Returns the openings of the issue in a release. If there are several, the one that the release uses
+        (`counts`) comes first. Raises UsageError if the release does not have the issue. The error says
+        where the issue is."""
         release.require_open()
         openings = self._find(release)
         if not openings:
@@ -105,8 +106,8 @@ class Openings:
         return [] if issue_id is None else self.openings(release, issue_id)
 
     def openings(self, release: Pinned, issue_id: int) -> list[Opening]:
-        """Returns the openings of the issue with this id in a release. The opening that counts is the first
-        one."""
+        """Returns the openings of the issue with this id in a release. If there are several, the one that the
+        release uses (`counts`) comes first."""
         openings = [
             Opening(day, row, issue_id not in plan.superseded.get(day.day, ()))
             for plan in [self._plan(release, self._days(issue_id))]
@@ -116,8 +117,8 @@ class Openings:
         return sorted(openings, key=lambda opening: (not opening.counts, opening.day.day))
 
     def other_releases(self, release: Pinned, issue_id: int) -> tuple[list[Pinned], dict[str, str]]:
-        """Returns the other releases that have the issue, and a dict from the name of each other release that
-        cannot be read to the reason."""
+        """Returns the other releases that have the issue, and the problems of those that cannot be read: a
+        dict from the name of a release to the message of its error."""
         with_issue, problems = [], {}
         for candidate in self._other_releases(release):
             try:

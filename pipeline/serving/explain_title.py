@@ -36,8 +36,9 @@ def published_row(release: Pinned, day: str, issue_id: int) -> dict[str, Any] | 
 
 
 def explain_model(release: Pinned, row: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Returns the model that made the title of an issue. `row` is the issue's row of title_predictions_v1, or
-    None. If the title was kept from an earlier champion (model in use), `keeps_earlier_titles` is true."""
+    """Returns the model that made the title of an issue. `row` is the issue's row of title_predictions_v1. If
+    it is None, returns the release's own model. The key `keeps_earlier_titles` is true if an earlier
+    champion (the model in use at that time) made the title."""
     of_title = row or release.facts
     embedding = release.facts.get("embedding")
     return {
@@ -59,7 +60,7 @@ def explain_title(
     - `published`: the release's `title`, `confidence`, `probability` and `abstained`, or None
     - `withheld`: why the release shows no titles of its model, or None
     - `read`: the part of the body that the model reads, and the rest
-    - `only_template`: whether the author wrote nothing into an issue's template
+    - `only_template`: whether the body is an issue template into which the author wrote nothing
     - `computed_now`: the keys of `published`, and `agrees`: whether title and confidence are as published
     - `limits`: the `confidence` and the `probability` below which the model gives no title
     - `abstained_because`: each reason why there is no title, with its explanation; empty if there is a title

@@ -51,8 +51,8 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
 
 
 def titles(release: Pinned, predictor: Model, bodies: Sequence[str | None]) -> list[dict[str, Any]]:
-    """Returns the titles that the model of a release predicts for bodies, with the keys of `title`. The model
-    abstains for None, which is a missing body, and for an empty body."""
+    """Returns the titles that the model of a release predicts for `bodies`, each with the keys that `title`
+    returns. The model abstains if a body is empty or missing (None)."""
     withheld = release.facts.get(WITHHELD)
     return [
         {
@@ -68,7 +68,7 @@ def titles(release: Pinned, predictor: Model, bodies: Sequence[str | None]) -> l
 
 class OpenRelease:
     """A release that is opened once and answers many queries. Its model and its index are opened when they
-    are first needed. LakeError is raised then if a file is missing or damaged."""
+    are first needed. This raises LakeError if a file is missing or damaged."""
 
     def __init__(self, release: Pinned, settings: Settings) -> None:
         self.release = release
@@ -142,7 +142,8 @@ class SimilarQuery:
 
 
 def check_where_to_search(repo: str | None, same_repo: bool, everywhere: bool) -> None:
-    """Raises UsageError if more than one of the three values is given. SimilarQuery says what they mean."""
+    """Raises UsageError if more than one of `repo`, `same_repo` and `everywhere` is given. SimilarQuery says
+    what they mean."""
     options = (("--repo", repo), ("--same-repo", same_repo), ("--everywhere", everywhere))
     chosen = [option for option, value in options if value]
     if len(chosen) > 1:
@@ -173,8 +174,8 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
     Raises UsageError in these cases:
 
     - No release is published.
-    - The query is the address of an issue that is not in the release's index, or names a repository without
-      issues in the index.
+    - The query is the address of an issue that is not in the release's index.
+    - The index has no issues of the repository `query.repo`.
     - The query is a text without any word of the model's vocabulary.
     """
     opened, url = OpenRelease(require_current(lake), settings), query.issue_url
@@ -185,10 +186,12 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
 def candidates_everywhere(
     opened: OpenRelease, query_issues: Sequence[QueryIssue], neighbours: int
 ) -> Sequence[Hits | None]:
-    """Searches all repositories for issues that may be similar to several issues or texts (candidates), in
-    one pass. Returns the candidates of each issue or text, for the argument `candidates` of `similar_to`.
-    They are valid only for queries without `since`. They are None if an earlier version of Titler made the
-    index, which cannot be searched in this way."""
+    """Searches all repositories once, for several issues or texts together. Returns the candidates of each:
+    the issues that may be similar to it. `similar_to` takes them as its argument `candidates`.
+
+    The candidates are valid only for queries without `since`. If an earlier version of Titler made the index,
+    it cannot be searched in this way, and the candidates of each issue or text are None.
+    """
     if isinstance(opened.index, SegmentedIndex) and query_issues:
         return opened.index.hits_everywhere(query_issues, neighbours)
     return [None] * len(query_issues)
@@ -252,9 +255,9 @@ def _words(release: Pinned, query_issue: QueryIssue) -> Mapping[int, str]:
 
 
 def text_query(opened: OpenRelease, query: SimilarQuery) -> QueryIssue:
-    """Converts a text, or the draft of an issue, to the form in which it is compared with issues. It counts
-    as opened at the end of the release's last day. Raises UsageError if the text has no word of the model's
-    vocabulary."""
+    """Converts a text, or the draft of an issue, to the form in which it is compared with issues. The text or
+    draft counts as opened at the end of the release's last day. Raises UsageError if it has no word of the
+    model's vocabulary."""
     predictor = opened.predictor
     body_ids, title_ids = predictor.vectors([query.text]), predictor.title_ids([query.title or ""])
     if not predictor.has_known_words(body_ids, title_ids).all():

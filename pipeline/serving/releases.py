@@ -71,7 +71,8 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
     - `recall_at_10`: recall@10 of its index, 0 to 1
     - `duplicates`: the number of marked duplicates (`pairs`), and the share of them that its lists of similar
       issues contain (`recall_at_10`)
-    - `titles`: ROUGE-L of the model's titles and of the floor, 0 to 100, and why the titles are `withheld`
+    - `titles`: ROUGE-L of the model's titles and of the floor (the body's first words), 0 to 100, and why the
+      titles are `withheld`
     - `changes`: the differences from the release that was current when this one was planned (`since`): the
       days that were added, replaced and removed, and the former `model` if it was another one
     - `bytes`: size of all its batches; releases share most of their batches
@@ -106,8 +107,8 @@ def _row(release: Pinned, current: str | None, problem: str | None) -> dict[str,
     problems = [problem] if problem else []
 
     def add(*parts: Callable[[Pinned], Mapping[str, Any]]) -> bool:
-        """Adds to the row what each function of `parts` returns. Adds their errors to `problems`. Returns
-        True if there was no error."""
+        """Calls each function of `parts`, and updates `row` with the result. If it raises an error, adds the
+        message to `problems`. Returns True if there was no error."""
         count = len(problems)
         for part in parts:
             try:

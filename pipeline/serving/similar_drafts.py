@@ -27,9 +27,9 @@ from pipeline.source.issue_files import TITLES, URLS, FileIssue
 
 @dataclass(frozen=True)
 class SearchScope:
-    """Says where similar issues are searched. The fields are those of SimilarQuery, but `same_repo` stands
-    for the repository of each row. Raises UsageError if more than one of the first three fields is given.
-    """
+    """Says where similar issues are searched. The fields mean the same as in SimilarQuery, except
+    `same_repo`: it limits the search for each row to the repository of the row. Raises UsageError if more
+    than one of `repo`, `same_repo` and `everywhere` is given."""
 
     repo: str | None = None
     same_repo: bool = False
@@ -51,7 +51,7 @@ def similar_of_file(
     - `issue_url`: the address in the row, or None
     - `title`: the title in the row
     - `similar`: what `queries.similar` returns for the draft, without the row's own issue
-    - `problem`: why no issue can be found for this row, such as an empty text; None if there is no problem
+    - `problem`: why the row could not be compared, such as an empty text; None if it was compared
 
     Raises UsageError if no release is published, if the release does not have the repository of `scope`, or
     if the file cannot be read as issues.

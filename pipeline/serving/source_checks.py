@@ -27,14 +27,14 @@ DAYS_PER_YEAR = 365
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
     """Checks whether the source (GH Archive) already has the last hour of a day. The other hours arrive
-    earlier. If there are several bases (folders of hour files), one of them must have the hour. In a base of
-    the kind crawl-time, the next `source.late_hours` files may have late events of the day. So the last of
-    these files is looked for instead.
+    earlier. If there are several bases (folders of hour files), one of them must have the hour. In a base
+    of the kind crawl-time, late events of the day may be in the next `source.late_hours` files. For such a
+    base, the last of these files is looked for instead.
 
     Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says which hour
     was looked for and where, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
     `titler ready --json` prints them. Raises SourceError if no base of hour files can be reached, and
-    WarehouseError if BigQuery cannot.
+    WarehouseError if BigQuery cannot be reached.
     """
     table = warehouse.connect(settings, "ready").source_day(day)
     if table is not None:
@@ -77,9 +77,12 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = Fal
 
     The result has the bytes and their price in USD, per day, per era of GH Archive, and in total. A day costs
     nothing if hour files are read instead of BigQuery's tables. It also costs nothing if its issues are
-    already in the lake and `again` is false. `table_bytes` is the size of the day's whole table, or None if
-    there is no table. `lacks_marks` is true if an earlier version of Titler extracted the day, without
-    duplicate marks. Do not rename the keys of the result: the command `titler cost --json` prints them.
+    already in the lake and `again` is false.
+
+    Among the keys of a day, `table_bytes` is the size of the day's whole table, or None if there is no table.
+    `lacks_marks` is true if an earlier version of Titler extracted the day, without duplicate marks. Do not
+    rename the keys of the result: the command `titler cost --json` prints them.
+
     Raises WarehouseError if BigQuery cannot be reached, and SourceError if Titler cannot read the form of a
     table in BigQuery.
     """

@@ -51,8 +51,8 @@ def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict
     """
     if issue.day is None or SIMILAR_ISSUES.name not in release.members:
         raise UsageError(
-            f"Release {release.name} was made by an earlier version of Titler, so the similar issues that it "
-            "has stored for one issue cannot be found.",
+            f"Release {release.name} was made by an earlier version of Titler, so its similar issues cannot "
+            "be looked up for a single issue.",
             "Publish a new release with one more day: titler run --day DAY",
         )
     batch = _of_day(release, TITLE_PREDICTIONS.name, issue.day)

@@ -8,7 +8,7 @@
   `character_units` adds subwords for whole characters of some scripts. `title_targets` derives from an
   author's title the title that the network learns to write.
 - The search by words reads terms. `issue_terms` splits issues into terms.
-- All these networks use `vocabulary`. It defines the vocabulary of words, and the pair of vocabularies of a
+- All three networks use `vocabulary`. It defines the vocabulary of words, and the pair of vocabularies of a
   model: one for bodies, one for titles. `stored_vocabularies` loads this pair from the lake. `padding` makes
   arrays of ids.
 """

@@ -161,8 +161,8 @@ class _NumberedWords(dict[str, int]):
         self._lengths.append(len(words))
 
     def occurrences(self) -> NDArray[np.uint64]:
-        """Returns one number per occurrence of a term. Its highest bits are the number of the issue, the next
-        bits are the term's hash, and the lowest bits are the term's kind."""
+        """Returns one integer per occurrence of a term. Its highest bits are the position of the issue, the
+        next bits are the hash of the term, and the lowest bits are the kind of the term."""
         in_title = IN_TITLE if self._in_title else 0
         terms_of_words = [
             [
@@ -184,7 +184,7 @@ class _NumberedWords(dict[str, int]):
 
 
 def term_words(title: str | None, body: str | None) -> dict[int, str]:
-    """Returns the terms of an issue: a dict from the hash of each term to the first word that it came from.
+    """Maps the hash of each term of an issue to the first word that the term came from.
 
     Words of the title come first. The words are in lower case.
     """

@@ -71,12 +71,12 @@ _ROBOTS_TITLE: Final = re.compile(
 def target_ids(
     body: SubwordVocabulary, title: SubwordVocabulary, bodies: Ids, titles: Ids
 ) -> tuple[Ids, npt.NDArray[np.bool_]]:
-    """Returns the titles that a network learns to write, and a mask: whether each title can be learned.
+    """Derives the titles that a network learns to write from the authors' titles. Returns their ids (n, title
+    length), and a mask (n,): whether each title can be learned.
 
-    `bodies` (n, body length) are the ids of the bodies. `titles` (n, title length) are the ids of the
-    authors' titles. The returned titles (n, title length) are derived from these, and the mask is (n,). A
-    title is compared only with the part of its body that the network reads. `body` is the vocabulary of the
-    bodies, and `title` is that of the titles.
+    `bodies` (n, body length) are the ids of the bodies, and `titles` (n, title length) those of the authors'
+    titles. `body` is the vocabulary of the bodies, and `title` is that of the titles. A title is compared
+    only with the part of its body that the network reads.
     """
     targets = titles.copy()
     learnable = np.ones(len(titles), dtype=np.bool_)

@@ -80,7 +80,8 @@ class Counts:
         return cls(tuple(counter), tuple(counter.values()), documents, first)
 
     def framed(self) -> Counts:
-        """Returns the counts of the same documents with `_start_` before and `_end_` after each document."""
+        """Returns the counts of the same documents, with `_start_` added before each document and `_end_`
+        after it."""
         if not self.documents:
             return self
         first = self.first_document_words

@@ -33,7 +33,7 @@ def test_the_pasted_issue_has_a_title_and_a_suggestion_of_its_repository(tmp_pat
 
 def test_a_lake_without_suggestions_is_refused(tmp_path: Path) -> None:
     lake = lake_with(tmp_path, ROWS + "UPDATE similar_issues SET suggested = false")
-    with pytest.raises(PictureError, match="no issue for which an older one is suggested"):
+    with pytest.raises(PictureError, match="no issue with a suggested duplicate"):
         pasted_issue(lake)
 
 

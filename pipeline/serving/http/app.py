@@ -72,7 +72,8 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
 
     @app.post("/title", responses=title_answers, summary="Titles")
     async def title(forms: Annotated[TitleForms, Body()]) -> JSONResponse:
-        """Predicts a title for the body of an issue. A list gives a list of titles in the same order."""
+        """Predicts a title for the body of an issue. For a list of issues, returns a list of titles in the
+        same order."""
         if isinstance(forms, TitleForm):
             return JSONResponse((await pool.compute(TitleTask((forms.body,))))[0])
         if len(forms) > max_batch:

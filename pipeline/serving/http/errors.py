@@ -64,8 +64,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def describe(problem: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the JSON object that answers a request with a wrong form: what was found and expected.
-    `problem` is an error of pydantic. The object does not repeat values of the request."""
+    """Returns the answer to a request that has a wrong form. It is a JSON object that says what was found and
+    what was expected. `problem` is an error of pydantic. The object does not repeat values of the request."""
     kind, place, value = problem["type"], _place(problem["loc"]), problem.get("input")
     if kind == WRONG_VALUE:
         return {name: problem["ctx"][name] for name in ("error", "expected")}

@@ -80,8 +80,8 @@ class SimilarForm(Form):
     everywhere: Annotated[
         bool,
         Field(
-            description="Return only similar issues from all repositories, without a separate list from the "
-            "issue's own repository. A text has no such list."
+            description="Return only the list of similar issues from all repositories. By default, the "
+            "answer for an issue also has a list from the issue's own repository."
         ),
     ] = False
     since: Annotated[

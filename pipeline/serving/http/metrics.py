@@ -28,8 +28,8 @@ class RequestMetrics:
                 self._buckets[path, bound] += 1
 
     def text(self, gauges: Iterable[tuple[str, str, Mapping[str, str], float]]) -> str:
-        """Returns all metrics. `gauges` are further metrics, each with its name, description, labels and
-        value."""
+        """Returns all metrics as text. `gauges` are further metrics, each with its name, description, labels
+        and value."""
         lines = [
             "# HELP titler_requests_total Number of answered requests.",
             "# TYPE titler_requests_total counter",

@@ -49,9 +49,9 @@ class WorkerPool:
     """A fixed number of workers, which have the same release open. For a new release, new workers are
     started. An old worker that is answering a request finishes its answer before it is ended.
 
-    Waiting requests for titles are computed together, and so are waiting searches, because each then costs
-    much less processor time. `problem` says why the current release of the lake is not served, or why workers
-    are missing. Otherwise it is empty.
+    Waiting requests for titles are computed together, and so are waiting searches. This needs much less
+    processor time per request. `problem` says why the current release of the lake is not served, or why
+    workers are missing. Otherwise it is empty.
     """
 
     def __init__(self, lake: Lake, settings: Settings) -> None:

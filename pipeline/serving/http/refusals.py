@@ -26,7 +26,8 @@ class RefusalError(Exception):
 
 
 def overloaded(error: str) -> RefusalError:
-    """Returns the error for a request that the client may repeat in a moment."""
+    """Returns the error for a request that is refused because the server has too many requests. The client
+    may repeat this request in a moment."""
     return RefusalError(
         503, error, "fewer requests at the same time. Repeat this request later", {**RETRY_AFTER}
     )

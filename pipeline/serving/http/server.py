@@ -61,7 +61,8 @@ class _Server(uvicorn.Server):
 
 
 def check_host(host: str, has_token: bool) -> None:
-    """Raises UsageError if everybody who can reach this machine could use the server."""
+    """Raises UsageError if everybody who can reach this machine could use the server: without a token, `host`
+    must be a loopback address."""
     if not has_token and not is_loopback(host):
         raise UsageError(
             f"--host {host} is not a loopback address, and the setting serve.token is empty. Everybody "

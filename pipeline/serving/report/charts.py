@@ -31,11 +31,11 @@ class Plot:
     height: float
 
     def x(self, share: float) -> float:
-        """Returns the x of a share (0 to 1) of the width."""
+        """Returns the x coordinate at this share (0 to 1) of the width."""
         return round(self.left + self.width * share, 1)
 
     def y(self, share: float) -> float:
-        """Returns the y of a share (0 to 1) of the height, counted from below."""
+        """Returns the y coordinate at this share (0 to 1) of the height, counted from below."""
         return round(self.top + self.height * (1 - share), 1)
 
 
@@ -62,9 +62,9 @@ def curve_points(curve: Sequence[CurvePoint]) -> list[Point]:
 
 @dataclass(frozen=True)
 class DriftLine:
-    """The chart line of one figure over the last days. `lines` has one list of points for each run of
-    consecutive days that have the figure. `earlier` is the y coordinate of the median of the previous
-    release. `low` and `high` are the lowest and the highest value."""
+    """The line of one figure in a chart of the last days. `lines` has one list of points for each run of
+    consecutive days that have the figure. `earlier` is the y coordinate of the previous release's median.
+    `low` and `high` are the lowest and the highest value of the figure."""
 
     lines: tuple[tuple[Point, ...], ...]
     new_points: tuple[Point, ...]
@@ -74,8 +74,8 @@ class DriftLine:
 
 
 def drift_line(figure: Drift) -> DriftLine:
-    """Returns the chart line of a figure. A figure that never changes is a line in the middle, and a figure
-    that hardly changes stays near the middle."""
+    """Returns the line of a figure in a chart. A figure that never changes is a line in the middle, and a
+    figure that hardly changes stays near the middle."""
     present = [value for value in figure.values if value is not None]
     if figure.earlier is not None:
         present.append(figure.earlier)
@@ -101,8 +101,8 @@ def drift_line(figure: Drift) -> DriftLine:
 
 
 def hour_levels(days: Sequence[SourceDay]) -> list[list[int]]:
-    """Returns the shade of every hour of every day: 1 (few events) to LEVELS, or 0 if they were not
-    counted."""
+    """Returns the shade of every hour of every day: 1 (few events) to LEVELS. It is 0 if the hour's events
+    were not counted."""
     counted = [hour.events for day in days for hour in day.hours if hour.events is not None]
     highest = max(counted, default=0) or 1
     return [

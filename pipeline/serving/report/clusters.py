@@ -1,4 +1,4 @@
-"""Finds the clusters of duplicates among some pairs of issues, by the rule of the view duplicate_clusters."""
+"""Finds the clusters of duplicates that pairs of issues form, by the rule of the view duplicate_clusters."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def find_clusters(pairs: Sequence[Mapping[str, Any]], cluster_probability: float
 
     `pairs` are rows of the table duplicate_pairs_v1, each with its `source_day`. An issue is linked to the
     oldest issue that it duplicates with a probability of at least `cluster_probability`. It joins the cluster
-    of that issue if it also duplicates the cluster's oldest issue, with at least half of this probability.
-    The rule is the same as in sql/views/duplicate_clusters.sql. A cluster lacks the issues that join it only
-    because of pairs that are not in `pairs`.
+    of this older issue if it also duplicates the oldest issue of the cluster, with a probability of at least
+    half of `cluster_probability`. The rule is the same as in sql/views/duplicate_clusters.sql.
+
+    Issues that join a cluster only because of pairs outside `pairs` are missing in the result.
     """
     probabilities = {(row["issue_id"], row["similar_issue_id"]): row["probability"] for row in pairs}
     links: dict[int, _Link] = {}

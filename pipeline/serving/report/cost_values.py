@@ -31,10 +31,10 @@ def verb_usages(release: Pinned) -> tuple[VerbUsage, ...]:
 
 
 def extraction_cost(release: Pinned, previous: Pinned | None) -> ExtractionCost | None:
-    """Returns what BigQuery billed for the extraction of the days that are new in a release, or that were
-    extracted again since the previous release. `previous` is that release, or None if there is none.
+    """Returns what BigQuery billed for a release: for the days that the release `previous` does not have, and
+    for the days that were extracted again after it. If `previous` is None, returns this for all days.
 
-    Returns None if no such day was extracted with BigQuery, or if the previous release is no longer stored.
+    Returns None if no such day was extracted with BigQuery, or if `previous` is no longer stored.
     """
     if previous and not previous.is_open():
         return None

@@ -87,7 +87,7 @@ DAY_FIGURES = Note(
 
 
 def stored_figures(release: Pinned | None) -> list[DayFigures]:
-    """Returns the figures that are stored with a release, or an empty list."""
+    """Returns the figures that are stored with a release, or an empty list if there are none."""
     stored = release.notes[DAY_FIGURES] if release else None
     names = DayFigures.__dataclass_fields__
     return [DayFigures(**{name: row[name] for name in names}) for row in (stored or {"days": []})["days"]]

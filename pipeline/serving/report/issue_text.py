@@ -22,7 +22,8 @@ _HAS_REPLACED = re.compile(r"[^\x20-\x7e]")
 
 
 def shown_text(text: str, characters: int) -> Markup:
-    """Returns a text as HTML: its first `characters` characters and, if there are more, how many there are.
+    """Returns the first `characters` characters of a text as HTML. If the text is longer, the number of all
+    its characters follows.
 
     White space, line breaks included, becomes one space. The HTML has the elements <bdi> and <span> only.
     """

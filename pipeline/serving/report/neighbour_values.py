@@ -67,8 +67,8 @@ def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) ->
 
 
 def curve_point(point: Mapping[str, Any]) -> CurvePoint:
-    """Converts a bin of the reliability curve of an ordering to a point of the report. The function
-    `duplicate_calibration.reliability` computes such bins."""
+    """Converts a bin of a reliability curve, which `duplicate_calibration.reliability` has computed, to a
+    point of the curve in the report."""
     return CurvePoint(point["probability"], point["marked"], point["pairs"])
 
 

@@ -70,7 +70,7 @@ def _environment() -> Environment:
 
 
 def format_value(value: Any, unit: Unit) -> str:
-    """Returns a value of a unit as text, such as `1,234`, `12.3%` or `4.5 MiB`. None gives a dash."""
+    """Formats a value with its unit, such as `1,234`, `12.3%` or `4.5 MiB`. None becomes a dash."""
     if value is None:
         return DASH
     if unit == "text":
@@ -89,7 +89,8 @@ def format_value(value: Any, unit: Unit) -> str:
 
 
 def format_change(change: float | None, unit: Unit) -> str:
-    """Returns a difference of two values as text, such as `+12` or `+0.4 points`."""
+    """Formats the difference of two values with its unit, such as `+12` or `+0.4 points`. None becomes an
+    empty text."""
     if change is None:
         return ""
     if unit == "share":

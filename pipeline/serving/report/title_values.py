@@ -58,8 +58,8 @@ def title_quality(
 
 
 def scores_of(evaluation: Mapping[str, Any]) -> tuple[Score, ...]:
-    """Returns the scores of a model, each with its floor. `evaluation` are the figures of the model's
-    evaluation."""
+    """Returns the scores of a model, each with its floor (the score of a method without a model).
+    `evaluation` has the figures of the model's evaluation."""
     retrieval = evaluation.get("retrieval", {})
     of_titles = [
         Score(title, explanation, evaluation[name], evaluation.get(f"lead_{name}"), FIRST_WORDS, best)

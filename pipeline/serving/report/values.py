@@ -81,8 +81,8 @@ class SourceDay:
 
 @dataclass(frozen=True)
 class SourceHealth:
-    """The source days of a release. `days` are the latest days. Of the days before them,
-    `earlier_incomplete_days` days are incomplete, and `earlier_incomplete` are the latest of these."""
+    """The source days of a release. `days` are the latest days. `earlier_incomplete_days` is the number of
+    incomplete days before them. `earlier_incomplete` are the latest of these incomplete days."""
 
     verdicts: tuple[tuple[str, int], ...]
     """number of days of the release per verdict"""
@@ -199,8 +199,8 @@ class Neighbourhood:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The similar issues of a release. `clusters` are the clusters that at least one issue joined from
-    `first_day` to `last_day`."""
+    """The similar issues of a release. `cluster_count` is the number of clusters that at least one issue
+    joined from `first_day` to `last_day` (both included). `clusters` are the largest of these clusters."""
 
     first_day: str
     last_day: str
@@ -237,8 +237,8 @@ class VerbUsage:
 
 @dataclass(frozen=True)
 class ExtractionCost:
-    """The bytes that BigQuery billed for the extraction of the days that are new or extracted again in a
-    release, and their price at that time."""
+    """What BigQuery billed for the days of a release that are new or were extracted again: the number of
+    these days, the bytes, and their price at that time."""
 
     days: int
     bytes: int

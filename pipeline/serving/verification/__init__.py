@@ -1,4 +1,4 @@
-"""Checks that every file that releases, models and source days need is intact: `titler verify`."""
+"""Checks that the files of releases, models and source days are intact: `titler verify`."""
 
 from pipeline.serving.verification.verify import Verification, verify
 

@@ -13,8 +13,8 @@ Value = TypeVar("Value")
 
 @dataclass
 class Damage:
-    """One thing that is wrong. `problem` says what was found and expected, and `remedy` what to type.
-    `used_by` are the releases, models and days that need it, such as "release 20150104T031200Z"."""
+    """One thing that is damaged. `problem` says what was found and expected, and `remedy` says what to type.
+    `used_by` are the releases, models and days that are affected, such as "release 20150104T031200Z"."""
 
     problem: str
     remedy: str

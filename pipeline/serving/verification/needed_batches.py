@@ -53,8 +53,8 @@ class NeededBatch:
 
 
 class NeededBatches:
-    """Collects the batches that releases, models and days need. Adds an error to `findings` if their lists
-    cannot be read."""
+    """Collects the batches that releases, models and days need. If a list of batches cannot be read, adds the
+    error to `findings`."""
 
     def __init__(self, lake: Lake, findings: Findings) -> None:
         self._lake = lake
@@ -81,8 +81,9 @@ class NeededBatches:
         self._add_subject(model)
 
     def add_days(self) -> None:
-        """Adds the current batches of all source days, and the batches in the catalogue of days, which the
-        next release will use. Also checks the ordering that the next release will use."""
+        """Adds the current batches of all source days, and the batches in the catalogue of days, from which
+        the next release is made. Also checks the ordering of similar issues that the next release will
+        use."""
         lake, attempt = self._lake, self._findings.attempt
         for table in DAY_TABLES:
             for day in attempt(partial(lake.days, table), "all days") or ():
