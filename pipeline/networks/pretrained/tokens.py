@@ -68,7 +68,7 @@ class Tokens:
 
     def unwritable(self, vocabulary: int) -> list[int]:
         """Returns the tokenizer's ids that no title may contain: the special tokens, the unknown token, and
-        the ids without a token. The network has `vocabulary` ids, which may be more than the tokenizer has."""
+        the ids without a token. `vocabulary` is the network's number of ids; the tokenizer may have fewer."""
         size = int(self._tokenizer.vocabulary_size())
         special = {int(number) for number in self._tokenizer.special_token_ids}
         if UNKNOWN_TOKEN in self._tokenizer.get_vocabulary():
