@@ -32,7 +32,7 @@ class Reservation:
 
     `bytes` is the number of reserved bytes. `limit` is the largest number of bytes that may be billed for the
     job: the reserved bytes, plus the bytes that remain of the budget. There are two budgets, one per command
-    and one per day. If they differ, the smaller number of remaining bytes is added.
+    and one per day. The one with fewer remaining bytes is used.
     """
 
     job_id: str
