@@ -12,10 +12,11 @@ Subset = Literal["train", "validation", "test"]
 
 
 def subset_of(repo: str) -> Subset:
-    """Returns the subset of the split that all issues of the repository `repo` (`owner/name`) belong to.
+    """Returns the subset (train, validation or test) of a repository: all its issues belong to this subset.
 
-    80% of the repositories belong to train, 10% to validation and 10% to test. The subset is computed from
-    the first 8 bytes of the SHA-256 of `repo`. So it is the same on every machine and never changes.
+    `repo` is the repository's `owner/name`. 80% of the repositories belong to train, 10% to validation and
+    10% to test. The subset is computed from the first 8 bytes of the SHA-256 of `repo`. So it is the same on
+    every machine and never changes.
     """
     fraction = int.from_bytes(hashlib.sha256(repo.encode()).digest()[:8], "big") / 2**64
     if fraction < 0.8:

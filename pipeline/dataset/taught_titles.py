@@ -51,13 +51,13 @@ class TaughtTitles:
         return cls(keys, np.concatenate([titles for _, titles in parts])[first])
 
     def mixed(self, batches: Data, weight: float, seed: int) -> Data:
-        """Returns `batches`, but with the teacher's titles instead of some of the authors' titles.
+        """Returns `batches` in which some of the authors' titles are replaced by the teacher's titles.
 
         Each title is replaced with probability `weight`. A body without a teacher's title keeps the author's
-        title. The titles to replace are chosen at random: other titles in each epoch, but always the same
-        titles for the same seed and epoch. On average, the gradient is that of a weighted sum of two losses:
-        `weight` times the loss on the teacher's titles, plus 1 - `weight` times the loss on the authors'
-        titles. An epoch takes as much time as without a teacher.
+        title. The random choice differs from epoch to epoch, but is always the same for the same seed and
+        epoch. On average, the gradient is that of a weighted sum of two losses: `weight` times the loss on
+        the teacher's titles, plus 1 - `weight` times the loss on the authors' titles. An epoch takes as much
+        time as without a teacher.
         """
 
         def epoch_batches(epoch: int) -> Iterator[tuple[Ids, Ids]]:

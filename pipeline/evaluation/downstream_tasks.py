@@ -3,9 +3,10 @@
 In each task, three methods predict a fact about an issue, and their scores are compared:
 
 - `embedding`: a small model reads the issue's embedding. Only the small model is trained, not the embedding.
-- `bag_of_words`: the same small model reads a bag of words of the same text. This is scikit-learn's TF-IDF of
-  the cleaned tokens, with the option `sublinear_tf`, over tokens that occur in at least two documents.
-- `majority`: always predicts the majority class, or the median, of the training rows.
+- `bag_of_words`: the same small model reads a bag of words of the same text: scikit-learn's TF-IDF of the
+  cleaned tokens, with the option `sublinear_tf`. Tokens that occur in only one document are left out.
+- `majority`: reads nothing. For a class, always predicts the most frequent class of the training rows; for a
+  number, always predicts their median.
 
 Each small model has one regularisation parameter. It is chosen on the training rows alone, by three-fold
 cross-validation without shuffling.

@@ -1,4 +1,4 @@
-"""Corrects the log odds that two issues are duplicates, so that the odds are also right in new repositories.
+"""Corrects the log odds that two issues are duplicates. The corrected odds also hold for new repositories.
 
 A logistic regression computes the log odds. A curve then corrects them. Two curves are fitted, and the one
 with the lower Brier score is chosen. Each curve's score is measured on repositories that the curve was not

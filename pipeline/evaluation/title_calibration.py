@@ -1,10 +1,11 @@
 """Calibrates the confidence: converts it to the probability that a title is good.
 
 A title is good (`alike`) if its ROUGE-L against the author's title is over
-`title_confidence.ROUGE_THRESHOLD`. Two curves are fitted to held-out titles, and neither falls as the
-confidence rises. Platt's method (Platt 1999) gives a logistic curve with two parameters. Isotonic regression
-(Zadrozny and Elkan 2002) gives a piecewise linear curve. Both methods are tested on titles that their curves
-were not fitted to. The method with the lower Brier score is chosen. A curve is stored as numbers in JSON.
+`title_confidence.ROUGE_THRESHOLD`. Two methods fit a curve to held-out titles. Platt's method (Platt 1999)
+gives a logistic curve with two parameters. Isotonic regression (Zadrozny and Elkan 2002) gives a piecewise
+linear curve. With both, a higher confidence never gets a lower probability. Each method is tested on titles
+that its curve was not fitted to, and the one with the lower Brier score is chosen. A curve is stored as
+numbers in JSON.
 """
 
 from __future__ import annotations

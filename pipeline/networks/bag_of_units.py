@@ -43,7 +43,7 @@ class Bag:
 
 
 def bag(ids: Ids, vocabulary: int) -> Bag:
-    """Returns the bags of units (subwords) of n texts: which units each text has, with which weights.
+    """Returns the bags of units (subwords) of n texts: the units of each text, and the weight of each unit.
 
     `ids` (n, L) are the texts, as ids of units. `vocabulary` is the number of ids in the vocabulary.
     """

@@ -1,4 +1,4 @@
-"""Chooses the units that decoding considers, so that it need not compute the probability of every unit.
+"""Chooses which units (subwords) may occur in a title, so that decoding need not consider every unit.
 
 Most of the work of writing a title is the product that gives a probability to each unit (subword) of the
 vocabulary. But nearly all units of a title are among the most frequent units of titles, or they are in the

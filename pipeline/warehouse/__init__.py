@@ -48,10 +48,11 @@ The worker processes of the run get the same id.
 def connect(settings: Settings, verb: str, run: str = "", release_id: str | None = None) -> Warehouse:
     """Returns the warehouse that the settings choose.
 
-    The warehouse records its costs under `verb`, `run` and `release_id`. `verb` is the command, such as
-    `publish`. `run` is an id that all processes of one run of the command share; the default is RUN_ID, the
-    id of this process's run. Raises UsageError if DuckDB's warehouse.path is not on this machine, or if
-    BigQuery's warehouse.project is not set.
+    The BigQuery warehouse records what its queries cost, and stores three values with each cost. `verb` is
+    the command, such as `publish`. `run` is an id that all processes of one run of the command share; the
+    default is RUN_ID, the id of this process's run. `release_id` is the release that the command works on, or
+    None. Raises UsageError if DuckDB's warehouse.path is not on this machine, or if BigQuery's
+    warehouse.project is not set.
     """
     if settings.warehouse.kind == "bigquery":
         from pipeline.warehouse.bigquery import BigQueryWarehouse

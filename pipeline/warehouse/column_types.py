@@ -29,7 +29,7 @@ _IN_BIGQUERY: dict[pa.DataType, str] = {
 
 
 def in_bigquery(kind: pa.DataType) -> str:
-    """Returns BigQuery's name of an Arrow type.
+    """Returns the BigQuery type of a column that has the type `kind` in Arrow.
 
     Raises KeyError for a list type, because BigQuery stores a list as a repeated column of the element type.
     """
@@ -37,7 +37,8 @@ def in_bigquery(kind: pa.DataType) -> str:
 
 
 def in_duckdb(kind: pa.DataType) -> str:
-    """Returns DuckDB's name of an Arrow type. A list becomes, for example, `FLOAT[]`."""
+    """Returns the DuckDB type of a column that has the type `kind` in Arrow. A list becomes, for example,
+    `FLOAT[]`."""
     if pa.types.is_list(kind):
         return f"{in_duckdb(kind.value_type)}[]"
     return _IN_DUCKDB[kind]

@@ -103,7 +103,7 @@ class Extraction:
       per file, each cut to MALFORMED_TEXT_LENGTH characters. `line` is the event's line number; blank lines
       are not counted. If a BigQuery table was read, `file` is the table's name, and `line` is the event's id.
     - `omitted_malformed`: the number of malformed events that `malformed` does not list.
-    - `malformed_issues`: how many of the malformed events open an issue.
+    - `malformed_issues`: how many malformed events, listed or omitted, open an issue.
     - `events_per_file`: maps the label of each hour file to its number of well-formed events, of all types
       and all hours. Empty if a BigQuery table was read.
     - `crawled_per_hour`: maps a base to the number of its events per hour. Files whose `hours` are None do
@@ -335,9 +335,9 @@ class Warehouse(Protocol):
         """Deletes the rows of all batches that are not in `retained_batches`, which maps table names to batch
         ids.
 
-        Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0. It
-        keeps its copies of files for a while, because a reader may need them. If `at_once` is true, it
-        deletes them immediately.
+        Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches, so it returns 0.
+        It may have copies of the batches' files, which it deletes only after a while, because a reader may
+        need them. If `at_once` is true, it deletes these copies immediately.
         """
         ...
 

@@ -61,8 +61,8 @@ def replace_tables(sql: str, replacements: Mapping[str, str]) -> str:
 
 
 def table_function(sql: str) -> TableFunction:
-    """Turns a SELECT into a table function, whose arguments are the SELECT's `@` parameters in order of first
-    use."""
+    """Turns a SELECT into a table function. Its arguments are the `@` parameters of the SELECT, in the order
+    of their first use."""
     tree = parse(sql)
     tokens = sqlglot.tokenize(sql, read="bigquery")
     names = [name.text for at, name in pairwise(tokens) if at.token_type == sqlglot.TokenType.PARAMETER]

@@ -31,8 +31,8 @@ _OF_VIEW = re.compile(r"see (\w+)")
 class ViewColumn:
     """A column of a view or a table function.
 
-    `prose` is its description. `kind` is the type of the table's column that it shows, or None if the column
-    is computed.
+    `prose` is the column's description. If the view takes the column from a table, `kind` is its type there.
+    `kind` is None for a computed column.
     """
 
     prose: str

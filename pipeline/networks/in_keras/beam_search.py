@@ -4,10 +4,10 @@ The beam width is k. With k = 1 the search is greedy, and ends with the first fi
 
 Each step extends the k best hypotheses (partial titles) of an issue by every token, and keeps the k best
 results. A hypothesis that ends while it is among the k best is a finished title. The search for an issue ends
-when there are at least k finished titles and no hypothesis scores better than the best of them. It also ends
-at the maximum length. Then the hypotheses also count as titles. The score of a title is the mean log
-probability of its tokens, because a sum favours short titles (Wu et al. 2016, "Google's Neural Machine
-Translation System", 7, with alpha = 1).
+when there are at least k finished titles and no hypothesis scores better than the best of these titles. It
+also ends when the hypotheses have the maximum length; they then count as titles, although they are not
+finished. The score of a title is the mean log probability of its tokens, because a sum favours short titles
+(Wu et al. 2016, "Google's Neural Machine Translation System", 7, with alpha = 1).
 
 Repetition can be blocked. Then a title never contains the same trigram twice (Paulus et al. 2018, "A Deep
 Reinforced Model for Abstractive Summarization", 2.5), or the same token twice in a row. Only one in two
@@ -258,10 +258,10 @@ def keep_better(
 
 
 def sum_by_id(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
-    """Adds up the values that have the same id. Returns one sum per id, (B, k, size).
+    """Adds up, in each row of `values`, the numbers that have the same id. Returns the sums (B, k, size).
 
-    `values` (B, k, n) are the values, and `ids` (B, k, n) has the id of each value. Ids are 0 to `size` - 1.
-    Values are only added up within the same row (the last axis).
+    `values` (B, k, n) has B x k rows of n numbers, and `ids` (B, k, n) has the id of each number. Ids are 0
+    to `size` - 1. The result has one sum per row and id.
     """
     width, rows = ids.shape[1], ops.shape(ids)[0]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))

@@ -188,7 +188,8 @@ def take_table(model: Any, rows: Floats) -> None:
 
 
 def freeze_table(model: Any) -> None:
-    """Freezes the table of `model`. If the model is a `copy.Copy`, also initialises its layer `units`.
+    """Freezes the table of `model`: it is not trained from now on. If the model is a `copy.Copy`, also
+    initialises the layer `units` of the model.
 
     The layer gets the rows of the table with two changes: the mean of all rows is subtracted from each row,
     and then each row is scaled to the size of Keras's initial embeddings. The table itself does not change.
@@ -207,7 +208,8 @@ def freeze_table(model: Any) -> None:
 def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator[list[npt.NDArray[Any]]]:
     """Yields the input arrays of `PairScores` for each training step.
 
-    They are computed from `batches` of bodies and titles, which are ids. `vocabulary` is the number of ids.
+    `batches` has the pairs to train on: arrays with the ids of bodies and of titles. `vocabulary` is the
+    number of ids in the vocabulary.
     """
     for bodies, titles in rebatched(batches):
         yield [
@@ -218,9 +220,9 @@ def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator
 
 
 def rebatched(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the same bodies and titles in new batches of PAIRS_PER_STEP issues.
+    """Divides the bodies and titles of `batches` into new batches of PAIRS_PER_STEP issues. Yields these.
 
-    The last batch may be smaller.
+    The last new batch may be smaller.
     """
     pending: list[tuple[Ids, Ids]] = []
     while True:

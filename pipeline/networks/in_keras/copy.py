@@ -115,11 +115,11 @@ class Copy(keras.Model):
         return dict(self.config)
 
     def build(self, input_shape: Any = None) -> None:
-        """Creates the weights, in the same order as a call of the model.
+        """Creates the weights.
 
-        Earlier versions of Titler created the weights by calling the model. With the same order, the same
-        seed still gives the same initial weights. Keras may pass the shapes of the inputs. They are ignored,
-        because no weight depends on them.
+        Their order is that in which a call of the model would create them. Earlier versions of Titler created
+        them by such a call, so a seed still gives the same initial weights as in these versions.
+        `input_shape`, which Keras may pass, is ignored, because no weight depends on it.
         """
         size = self.config["hidden_size"]
         self.units.build()

@@ -4,8 +4,8 @@ Each device holds all weights and computes a part of every training batch, as Ke
 `keras.distribution.DataParallel` arranges. Arrays keep the shapes of the whole batch, so a step gives the
 same result as on one device. Inputs may have different first dimensions: in the variant `copy`, some have one
 row per issue, and others have one row per target. `train_on_batch` and `test_on_batch` are distributed like
-Keras's `fit`. `predict_on_batch` and calls of a model are not distributed. Keras 3.15 distributes on JAX
-only. It has no distribution for PyTorch, and says that its prototype for TensorFlow should not be used.
+Keras's `fit`. `predict_on_batch` and calls of a model are not distributed. In Keras 3.15, JAX is the only
+backend that is distributed: PyTorch is not supported, and Keras warns against its prototype for TensorFlow.
 """
 
 from __future__ import annotations

@@ -44,12 +44,13 @@ def trimmed(ids: Ids) -> Ids:
 
 
 def bucketed(batches: Iterator[tuple[Ids, Ids]], tokens: int | None = None) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the same issues in new batches, each with bodies of similar length.
+    """Divides the issues of `batches` into new batches, so that the bodies of a batch have similar lengths.
 
-    The issues of POOLED_BATCHES batches at a time are sorted by the length of their bodies, and divided into
-    new batches. If `tokens` is None, a new batch has as many issues as an old one. Otherwise it has as many
-    issues as possible, with at most `tokens` ids in their trimmed bodies (padding included), but always at
-    least one issue. The new batches come in a random order, which is the same in every call.
+    Takes POOLED_BATCHES old batches at a time, sorts their issues by the length of the body, and divides them
+    into new batches. If `tokens` is None, a new batch has as many issues as an old one. Otherwise the trimmed
+    bodies of a new batch have at most `tokens` ids together (padding included), and the batch has as many
+    issues as this limit allows, but at least one. Yields the new batches in a random order, which is the same
+    in every call.
     """
     random = np.random.default_rng(0)
     pool: list[tuple[Ids, Ids]] = []

@@ -43,7 +43,7 @@ class Network:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Values that identify a training of this network, besides its shape and variant. There are none."""
+        """The facts, besides shape and variant, that must be the same to resume a training (none)."""
         return {}
 
     def teacher_forcing(self) -> TeacherForcing:

@@ -1,8 +1,8 @@
 """Trains a network on titles with teacher forcing.
 
-If the network's variant has contrastive pre-training, this comes first. Alternatively, the network takes the
-table of embeddings of another network. The training data is read in batches and need not fit in memory. An
-interrupted training is resumed from its checkpoint.
+Some variants of the network begin with contrastive pre-training, which trains their table of embeddings.
+Instead, a network can copy the table of another network. The training data is read in batches and need not
+fit in memory. An interrupted training is resumed from its checkpoint.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Network(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Values that identify a training of the network, besides its shape and variant."""
+        """The facts, besides shape and variant, that must be the same if a training is to be resumed."""
 
     def teacher_forcing(self) -> TeacherForcing:
         """Returns the model, the loss, the metrics and the settings with which the network is trained on
@@ -112,11 +112,11 @@ def fit(
 
     If the variant has contrastive pre-training, the pre-training runs first. It takes `contrast_epochs`
     epochs on the batches of `contrast`, or on those of `train` if `contrast` is None. Before the first of
-    these epochs, all batches are read once; this counts as epoch 0. If `table` (V, size) is given, the
-    network takes it as its table of embeddings, and there is no pre-training.
+    these epochs, all batches are read once; this counts as epoch 0. If `table` (V, size) is given, there is
+    no pre-training: the network uses `table` as its table of embeddings.
 
-    Then the network is trained on titles, with the optimizer of its variant. Some variants cut bodies in the
-    first epochs (the share SHORT_EPOCHS), which then take less time. Training stops after `epochs` epochs, or
+    Then the network is trained on titles, with the optimizer of its variant. To save time, some variants cut
+    bodies in the first epochs (the share SHORT_EPOCHS of all). Training stops after `epochs` epochs, or
     after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new lowest
     loss halves the learning rate. In some variants the learning rate also decays linearly over the second
     half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training

@@ -50,11 +50,11 @@ class Decoder(Protocol):
     def begin(self, body: Ids) -> tuple[Any, Floats, Ids]:
         """Encodes bodies (B, body_length).
 
-        Returns a memory, the decoder's initial states (B, size), and the tokens that are considered for each
-        title, (B, C). The memory has any type. It holds what the method `step` needs to know about the
-        bodies. All hypotheses (partial titles) of an issue share the memory. The tokens start with PAD and
-        UNKNOWN. _start_ and _end_ are in the same column for every title. If an issue has fewer than C
-        tokens, PAD fills the last columns.
+        Returns a memory, the decoder's initial states (B, size), and the tokens (B, C) that may occur in each
+        title. The memory has any type. It holds what the method `step` needs to know about the bodies. All
+        hypotheses (partial titles) of an issue share the memory. The tokens of a title start with PAD and
+        UNKNOWN. _start_ and _end_ are in the same column for every title. If a title has fewer than C tokens
+        to choose from, PAD fills the last columns.
         """
 
     def select(self, memory: Any, issues: Indices) -> Any:

@@ -1,7 +1,7 @@
 """The variant `copy` in NumPy.
 
 `pipeline.networks.in_keras.copy` has a diagram of the network, and the sources. The results are the same as
-in Keras, unless the model has products of 8 bits, which are rounded (`pipeline.networks.in_numpy.products`).
+in Keras, unless the model multiplies rounded numbers of 8 bits (`pipeline.networks.in_numpy.products`).
 Three products are computed in a cheaper way:
 
 - The product of a GRU's kernel and the vector of a unit (subword) is computed only once (`_UnitInputs`).
@@ -171,7 +171,7 @@ class Copy:
         return logits.reshape(*shape, -1), offsets.reshape(shape), hidden.reshape(state.shape)
 
     def copied_shares(self, body: Ids, title: Ids, start: int) -> Floats:
-        """Returns, for each unit (subword) of a title, the share of its probability that comes from copying,
+        """Returns how much of the probability of each unit (subword) of a title comes from copying, as shares
         (T,).
 
         The network can copy a unit from the body, or generate it from the vocabulary. A share is 0 to 1.

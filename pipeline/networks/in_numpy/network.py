@@ -2,9 +2,9 @@
 
 NumPy is quick for a few issues: TensorFlow takes seconds to import and to compile, but NumPy needs only
 milliseconds for one issue. `pipeline.networks.variants` says for which variants NumPy also needs less
-processor time for many issues. NumPy and Keras predict the same titles. There is one exception: if a network
-has products of 8 bits, some titles differ. `tests/networks/in_numpy/test_same_results_as_keras.py` checks
-this.
+processor time for many issues. NumPy and Keras predict the same titles. There is one exception: some titles
+differ if NumPy multiplies with 8 bits per number (`pipeline.networks.in_numpy.products`).
+`tests/networks/in_numpy/test_same_results_as_keras.py` checks this.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ class LightNetwork:
     ) -> Decoded:
         """Predicts the titles of bodies by beam search.
 
-        The same network in Keras predicts the same titles, unless it has products of 8 bits. Batches are
-        decoded in parallel on all cores. A batch has bodies of similar length, and at most MAX_BATCH_SIZE
-        issues.
+        Keras predicts the same titles for the same network, unless NumPy multiplies with 8 bits per number.
+        Batches are decoded in parallel on all cores. A batch has bodies of similar length, and at most
+        MAX_BATCH_SIZE issues.
         """
         width, block_repeats = self._beam(beam_width)
         ids = self.shape.checked_bodies(body_ids)
@@ -134,8 +134,8 @@ class LightNetwork:
         return finished_titles(self._decoder, body, self.shape, start, end, *self._beam(beam_width))
 
     def copied_shares(self, body_ids: npt.ArrayLike, title: Ids, start: int) -> Floats | None:
-        """Returns, for each unit (subword) of a title, the share of its probability that comes from copying.
-        Returns None if the variant does not copy. See `Copy.copied_shares`."""
+        """Returns how much of the probability of each unit (subword) of a title comes from copying, or None
+        if the variant does not copy. See `Copy.copied_shares`."""
         if not isinstance(self._decoder, Copy):
             return None
         return self._decoder.copied_shares(self.shape.checked_bodies(body_ids), title, start)

@@ -1,10 +1,10 @@
-"""Products of states and matrices of weights, in single precision or with 8 bits per number.
+"""Multiplies states by matrices of weights, in single precision or with 8 bits per number.
 
-With 8 bits, both are rounded: a column of weights to multiples of 1/127 of its largest number, and a state to
-multiples of 1/127 of the largest number that a state can have. That number is known, because the states of
-one GRU are between -1 and 1. The rounding changes a product by about 1% of its usual size. This is the scheme
-of Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-Inference", 2.1, with the zero point 0.
+With 8 bits, weights and states are rounded. The weights of a column become multiples of 1/127 of the largest
+number in the column. The numbers of a state become multiples of 1/127 of the largest number that a state can
+have. This largest number is known, because the states of one GRU are between -1 and 1. The rounding changes a
+product by about 1% of its usual size. This is the scheme of Jacob et al. 2018, "Quantization and Training of
+Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2.1, with the zero point 0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Product = Callable[[Floats], Floats]
 
 
 def product(kernel: Floats, limit: float | None) -> Product:
-    """Returns the function that multiplies by `kernel` (size, columns).
+    """Returns a function that multiplies states (n, size) by the weights `kernel` (size, columns).
 
     If `limit` is None, the products are computed in single precision. Otherwise 8 bits per number are used,
     and `limit` is the largest absolute number that a state can have.

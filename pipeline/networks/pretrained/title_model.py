@@ -25,9 +25,9 @@ class TitleModel(keras.Model):
     A call computes log probabilities of the tokens of titles, as in the variant `copy`. The inputs are bodies
     (B, S), titles (B, T) that begin with _start_, n targets (n, 1) and their positions (n,) in the flattened
     titles. A target is the token whose probability is computed. The result (n, 2) has the log probability of
-    each target, and that of the most probable token at its position. `table` has a vector for each id of the
-    model's vocabulary, from which `pipeline.networks.bag_of_units` computes embeddings; the title network
-    does not use it.
+    each target, and that of the most probable token at its position. The attribute `table` has one vector per
+    id of the model's vocabulary. `pipeline.networks.bag_of_units` computes embeddings from these vectors; the
+    title network does not use them.
     """
 
     def __init__(self, task: Any, tokens: Tokens, vocabulary: int, size: int) -> None:

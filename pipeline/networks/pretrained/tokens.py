@@ -25,7 +25,7 @@ Special = Literal["start", "end", "pad"]
 
 @dataclass(frozen=True)
 class Format:
-    """The special tokens that a kind of network expects before and after its texts."""
+    """The special tokens that a kind of network expects before and after a body, and before a title."""
 
     before_body: tuple[Special, ...]
     after_body: tuple[Special, ...]
@@ -68,7 +68,7 @@ class Tokens:
 
     def unwritable(self, vocabulary: int) -> list[int]:
         """Returns the tokenizer's ids that no title may contain: the special tokens, the unknown token, and
-        the ids from the tokenizer's size up to `vocabulary`, the network's size."""
+        the ids without a token. `vocabulary` is the network's number of ids; the tokenizer may have fewer."""
         size = int(self._tokenizer.vocabulary_size())
         special = {int(number) for number in self._tokenizer.special_token_ids}
         if UNKNOWN_TOKEN in self._tokenizer.get_vocabulary():

@@ -31,8 +31,8 @@ class Reservation:
     """Bytes that are reserved for a BigQuery job.
 
     `bytes` is the number of reserved bytes. `limit` is the largest number of bytes that may be billed for the
-    job: the reserved bytes, plus the bytes that remain of the budget. There are two budgets, per command and
-    per day. The one of which fewer bytes remain counts.
+    job: the reserved bytes, plus the bytes that remain of the budget. There are two budgets, one per command
+    and one per day. The one with fewer remaining bytes is used.
     """
 
     job_id: str
@@ -87,9 +87,9 @@ class SpendLedger:
         """Reserves `count` bytes for the job `job_id`. `billed_before` are the bytes that other jobs for the
         same source day have billed.
 
-        Raises BudgetError, which names the setting and its value, if a budget would be exceeded. The error is
-        a DailyBudgetError if the budget of the next UTC day will suffice, and an OversizedDayError if the
-        source day alone needs more than a whole budget.
+        If a budget would be exceeded, reserves nothing and raises BudgetError. The message has the budget's
+        setting and its value. The error is a DailyBudgetError if the budget of the next UTC day will suffice,
+        and an OversizedDayError if the source day alone needs more than a whole budget.
         """
         today = datetime.now(UTC).date()
         reservation = Reservation(job_id, count, 0, self.verb, source_day, release_id, today)
@@ -155,8 +155,8 @@ class SpendLedger:
         self._write(reservation, "billed", billed)
 
     def spent(self, day: date) -> dict[str, int]:
-        """Returns how many bytes were billed or reserved so far. The key `of_day` counts all commands on the
-        UTC day `day`, and `of_run` counts this run of the command."""
+        """Returns two numbers of bytes, billed or reserved so far: `of_day` for all commands on the UTC day
+        `day`, and `of_run` for this run of the command."""
         query = Query.from_file("spent", day=day, run=self.run)
         (row,) = self._execute(replace_tables(query.sql, {SPEND.name: self.address}), query.parameters)
         return {name: int(value) for name, value in row.items()}

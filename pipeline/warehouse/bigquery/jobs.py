@@ -57,9 +57,9 @@ LEDGER_BYTES = 10**9  # the largest number of bytes that one statement on spend_
 class Statement:
     """A SQL statement with the values of its `@named` parameters.
 
-    `action` completes the sentence "BigQuery failed while ...", for example "checking release R". At least
-    `at_least` bytes are reserved for the statement. A script of several statements needs `at_least`, because
-    a dry run does not estimate its bytes.
+    `action` completes the sentence "BigQuery failed while ...", for example "checking release R". `at_least`
+    is the smallest number of bytes to reserve in the budget. It is needed for a script of several statements,
+    because a dry run does not estimate the bytes of a script.
     """
 
     action: str
@@ -78,8 +78,8 @@ class FinishedQuery:
 
 
 def cost_of(queries: Sequence[FinishedQuery], settings: Settings) -> dict[str, Any]:
-    """Returns the estimated bytes, the billed bytes and the price of all `queries` together. The key `job_id`
-    has the id of the last query's job."""
+    """Returns a dict with the estimated bytes, the billed bytes and the price of all `queries` together. Its
+    key `job_id` has the id of the last query's job."""
     billed = sum(query.billed for query in queries)
     return {
         "job_id": queries[-1].job.job_id,
@@ -157,8 +157,8 @@ class Jobs:
         """Runs a query as a job whose id contains `key`, and returns the finished query. `billed_before` are
         the bytes that other queries for the same source day have billed.
 
-        If an earlier call has started a job with this id, uses that job instead of starting another. So the
-        query is paid for only once. A job that failed, or whose result is deleted, is not used.
+        If an earlier call has started a job with this id, waits for that job instead of starting another. So
+        the query is paid for only once. But if that job failed, or its result is deleted, starts another.
         """
         reservation: Reservation | None = None
 
@@ -191,10 +191,10 @@ class Jobs:
         return query
 
     def load_once(self, key: str, action: str, start: Callable[[str], LoadJob]) -> None:
-        """Loads rows with a job whose id contains `key`. `start(id)` starts the job with this id.
+        """Loads rows with a job whose id contains `key`. The function `start` starts a job with a given id.
 
-        If a job with this id is already running, waits for that job. If such a job has finished, starts
-        another, because the caller has already checked that the rows are missing.
+        If an earlier call has started such a job and the job is still running, waits for it. If it has
+        finished, starts another job: the caller has already checked that the rows are missing.
         """
         self._run_once(self._job_id(key), action, start, lambda job, was_finished: not was_finished)
 

@@ -1,4 +1,7 @@
-"""Divides batches into groups, so that few load jobs are needed: BigQuery allows 1,500 per table and day."""
+"""Divides batches (sets of Parquet files) into groups. One load job loads one group.
+
+So few load jobs are needed. BigQuery allows 1,500 load jobs per table and day.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ UPLOADS = 100  # a publication uploads a table in at most about as many jobs; th
 
 
 def groups_of_uploads(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in groups, in order. One job uploads the rows of one group."""
+    """Yields the batches in groups, in order, for jobs that upload rows: one job per group."""
     rows_per_upload = max(ROWS_PER_UPLOAD, -(-sum(batch.rows for batch in batches) // UPLOADS))
     return _groups(batches, lambda batch: batch.rows, rows_per_upload)
 
 
 def groups_of_files(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in groups, in order. In one job, BigQuery itself reads the files of one group."""
+    """Yields the batches in groups, in order, for jobs in which BigQuery reads files: one job per group."""
     return _groups(batches, lambda batch: len(batch.files), FILES_PER_JOB)
 
 

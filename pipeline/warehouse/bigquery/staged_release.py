@@ -45,12 +45,12 @@ class StagedTables:
     """A release that is prepared in two staging tables, before readers see it.
 
     Until the release is current, its queries read the staging tables instead of the tables `releases_v1` and
-    `release_members_v1`. The rows of `superseded_openings_v1` are replaced immediately. Readers see no
-    change, because the table then still has the same rows for the releases that readers see.
+    `release_members_v1`. The third table, `superseded_openings_v1`, is changed immediately. Readers do not
+    notice, because the table keeps all rows of the releases that they can see.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
-    lost, another publication may write its rows into the staging tables. Such rows have another `stage_id`,
-    and `make_current` ignores them.
+    lost, another publication may write its rows into the staging tables. `make_current` ignores these rows,
+    because their `stage_id` (id of the publication) differs.
     """
 
     def __init__(
@@ -128,7 +128,8 @@ class StagedTables:
         return self.warehouse.run_query(query, None if self._current else self._replacements)
 
     def make_current(self) -> None:
-        """Makes the release current: replaces the rows of both release tables in one transaction.
+        """Makes the release current. One transaction replaces all rows of `releases_v1` and
+        `release_members_v1` with those of the staging tables.
 
         Raises WarehouseError if another process published at the same time.
         """

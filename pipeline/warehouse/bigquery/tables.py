@@ -26,7 +26,7 @@ LABELS = {"app": "titler"}
 
 
 def columns_of(table: contracts.Table) -> list[bigquery.SchemaField]:
-    """Returns a table's columns in BigQuery's form, each with its description."""
+    """Returns a table's columns, with their descriptions, as objects of BigQuery's client library."""
     return [_column(field) for field in table.warehouse_schema]
 
 
@@ -72,10 +72,10 @@ class Tables:
         """Loads the batches that the table does not have yet, and returns these batches. One job loads
         several batches.
 
-        If the files of a batch are in Google Cloud Storage, BigQuery itself reads them, unless they lack
-        columns. The rows of other batches are uploaded. If a job for the same batches is already running,
-        waits for that job instead of starting another. `published_rows` maps the id of each published batch
-        of the table to its number of rows.
+        If the files of a batch are in Google Cloud Storage and have all columns, BigQuery itself reads them.
+        The rows of all other batches are uploaded. If a job for the same batches is already running, waits
+        for that job instead of starting another. `published_rows` maps the id of each published batch of the
+        table to the batch's number of rows.
         """
         self.ensure(table)
         missing = self._missing_batches(table, batches, published_rows)

@@ -1,7 +1,7 @@
 """Creates the analysts' views and table functions in BigQuery. Replaces those whose SQL has changed.
 
-When a view or a function is replaced, BigQuery may forget that it is authorised to read the tables, unless
-the data set of the view is authorised. So a view is not replaced if only its comments, layout or descriptions
+A view or a function that is replaced may lose its authorisation to read the tables. (It does not lose an
+authorisation of its whole data set.) So a view is not replaced if only its comments, layout or descriptions
 changed. Changed descriptions, of the view and of its columns, are updated separately, by a request that is
 free of charge.
 """
@@ -61,7 +61,7 @@ class _ExistingView:
 
     @property
     def descriptions(self) -> dict[str, str]:
-        """The descriptions of the columns by name; empty if a column has none."""
+        """Maps the name of each column to its description. A column without one has an empty string."""
         return {field.name: field.description or "" for field in self.table.schema}
 
 

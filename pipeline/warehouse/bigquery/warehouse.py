@@ -77,8 +77,8 @@ class _DayParts(NamedTuple):
 class BigQueryWarehouse:
     """The warehouse in one data set of one BigQuery project.
 
-    Its costs are recorded under `verb`, `run` and `release_id`. `verb` is the command, such as `publish`, and
-    `run` is the id of one run of the command.
+    The costs of its queries are recorded with three values: `verb` is the command, such as `publish`, `run`
+    is the id of one run of the command, and `release_id` is the release that the command works on, or None.
     """
 
     def __init__(self, settings: Settings, verb: str, run: str = "", release_id: str | None = None) -> None:

@@ -77,9 +77,10 @@ def scan_condition(sql: str) -> Translation:
 def merging_statement(sql: str, table: str) -> str:
     """Returns a statement in DuckDB's dialect that merges partial results of the SELECT in `sql`.
 
-    `table` has the partial results: the SELECT was run on several parts of its rows. The statement gives the
-    result for all rows. It has the same QUALIFY and ORDER BY as `sql`, which may use only columns of the
-    result.
+    The SELECT was run several times, each time on some of the rows. The table with the name `table` has the
+    results of all these runs. The returned statement reads this table, and gives the result that the SELECT
+    would give for all rows. To do so, it repeats the QUALIFY and the ORDER BY of the SELECT. So these two
+    clauses must only use columns of the SELECT's result.
     """
     tree = parse(sql)
     merging = exp.select("*").from_(table)

@@ -1,8 +1,8 @@
-"""Runs the extraction queries on slices of the table `events`, so that their memory is bounded.
+"""Runs the extraction queries on slices of the table `events`, so that the queries use bounded memory.
 
-DuckDB computes up to VECTOR_ROWS rows together. For these rows, an extraction query holds one parsed copy of
-the payloads in memory for each of its JSON functions. On an ordinary day, such a copy has some megabytes, and
-the whole table is one slice. If a copy would have more than SLICE_BYTES, a new slice begins.
+DuckDB computes up to VECTOR_ROWS rows together. An extraction query has several JSON functions, and each of
+them holds a parsed copy of the payloads of these rows in memory. On an ordinary day, such a copy has some
+megabytes, and the whole table is one slice. If a copy would have more than SLICE_BYTES, a new slice begins.
 """
 
 from __future__ import annotations
@@ -79,8 +79,10 @@ def merge_slices(connection: duckdb.DuckDBPyConnection, sql: str, tables: list[p
 
 
 def slice_ends(lengths: npt.NDArray[np.int64]) -> list[int]:
-    """Returns the position after the last row of each slice. `lengths` (n,) has the bytes of each parsed row.
-    In a slice, no VECTOR_ROWS consecutive rows have more than SLICE_BYTES together, unless one row alone has.
+    """Divides n rows into slices. Returns the position after the last row of each slice.
+
+    `lengths` (n,) has the number of bytes of each parsed row. Within a slice, VECTOR_ROWS consecutive rows
+    have at most SLICE_BYTES together. A single row that has more than SLICE_BYTES is the only exception.
     """
     return [*_cuts(lengths), len(lengths)] if len(lengths) else []
 

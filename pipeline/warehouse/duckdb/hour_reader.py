@@ -61,15 +61,14 @@ _FILE_NAMES = pa.schema([("path", pa.string()), ("file", pa.string())])
 class HourReader:
     """Reads hour files into the temporary table `events`.
 
-    The table has GH Archive's columns, and the file and line of each event. Only events that meet
-    `condition`, SQL in DuckDB's dialect, are stored. `parameters` has the values of the `$` parameters in
-    this condition.
+    The table has GH Archive's columns, and the file and line of each event. It has only events that meet
+    `condition` (SQL in DuckDB's dialect). `parameters` has the values of the condition's `$` parameters.
 
-    The attribute `events_per_file` counts the well-formed events, stored or not, per label of a file. For
-    files that are read only for some hours, `crawled_per_hour` counts the well-formed events of these hours,
-    per base and hour; an event that is in several files of a base counts once. `omitted_malformed` counts the
-    malformed lines that `malformed()` does not list. `malformed_issues` counts all malformed lines that open
-    an issue.
+    Attributes: `events_per_file` counts the well-formed events, stored or not, per label of a file.
+    `crawled_per_hour` is only for files of which some hours are read. It counts the well-formed events of
+    these hours, per base (address or folder of files) and hour; an event in several files of a base counts
+    once. `omitted_malformed` counts the malformed lines that `malformed()` does not list. `malformed_issues`
+    counts all malformed lines that open an issue.
     """
 
     def __init__(

@@ -49,9 +49,9 @@ def move_views(path: Path, folder: Path) -> bool:
     """Changes the views of the DuckDB file at `path` so that they read the Parquet files in the lake's folder
     `folder`.
 
-    Writes a new file, which replaces the old one in one step. Returns False, and writes nothing, if the views
-    read these files already. Raises TitlerError if one of the Parquet files cannot be read. The caller must
-    hold the publish lock.
+    Writes a new file, which replaces the old one in one step, and returns True. If the views already read
+    from `folder`, writes nothing and returns False. Raises TitlerError if one of the Parquet files cannot be
+    read. The caller must hold the publish lock.
     """
     statements, staged = outdated_views(path, folder), temporary_path(path)
     if not statements:  # another process has moved them
@@ -69,7 +69,7 @@ def move_views(path: Path, folder: Path) -> bool:
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]  # the other lines show the whole statement
         raise TitlerError(
-            f"the views of {path} cannot read the files of this lake: {reason}",
+            f"The views of {path} cannot read the files of this lake: {reason}",
             "Publish the release again: titler publish --release RELEASE",
         ) from None
     finally:

@@ -126,7 +126,8 @@ def copies_folder(path: Path) -> Path:
     """Returns the folder into which the lake's files are copied if the lake is a bucket. This folder is
     beside the DuckDB file `path`.
 
-    The path of a copy in this folder is TABLE/day=DAY/BATCH/FILE. Earlier versions wrote TABLE/BATCH/FILE.
+    The path of a copy in this folder is TABLE/day=DAY/BATCH/FILE. In earlier versions of Titler it was
+    TABLE/BATCH/FILE.
     """
     return path.with_name(f"{path.name}.files")
 

@@ -179,10 +179,10 @@ class DuckDBWarehouse:
     ) -> int:
         """Deletes copied Parquet files that are no longer needed. Returns 0, because no rows are deleted.
 
-        A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Copies
-        that are less than ABANDONED_AFTER seconds old are kept, because a reader who opened an older
-        warehouse file may need them. If `at_once` is true, they are deleted at once. Temporary files of
-        killed publications are deleted when they are ABANDONED_AFTER seconds old.
+        A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Other
+        files are deleted when they are ABANDONED_AFTER seconds old, because a reader who opened an older
+        warehouse file may still read them. If `at_once` is true, they are deleted at once. Temporary files
+        of killed publications are also deleted when they are ABANDONED_AFTER seconds old.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):
