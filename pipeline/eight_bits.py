@@ -1,8 +1,8 @@
 """Vectors with 8 bits per number, and their products.
 
 Modern processors have instructions that multiply such numbers several times as fast as numbers in single
-precision. NumKong uses these instructions; NumPy does not. The products are computed as sums of whole numbers.
-So they are equal on all processors, and do not depend on which vectors are multiplied together.
+precision. NumKong uses these instructions; NumPy does not. The products are sums of whole numbers. So
+they are equal on all processors, and do not depend on which vectors are multiplied together.
 """
 
 from __future__ import annotations
