@@ -60,7 +60,7 @@ class Search:
     `matcher` recognises the subject and its issues by their hashes. It also knows issues that are no longer
     in the lake, because the list of the forgotten keeps their hashes. `exact` recognises data about the
     subject in files that are not tables. `mention` recognises the subject's name or address in any text.
-    `text` (in lower case) occurs in every mention: only texts that contain it are compared with `mention`.
+    `text` (in lower case) occurs in every mention: in tables, only texts with it are compared with `mention`.
     """
 
     matcher: Matcher
