@@ -85,8 +85,8 @@ def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
     """Sends an alert about an error, unless an alert about the event `error.event` was sent before. If
     `error.event` is empty, no alert is sent.
 
-    If the error makes Airflow defer the task, the alert is not recorded under the task's name: the task
-    continues later in the same attempt, and if it then fails, Airflow sends an alert.
+    If the error makes Airflow defer the task (pause it), the alert is not recorded under the task's name. The
+    task continues later in the same attempt. If it then fails, Airflow must still send an alert.
     """
     if error.event:
         if error.exit_code == ExitCode.DEFERRED:
@@ -110,7 +110,7 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
 
 
 def day_event(day: str, verdict: str) -> str:
-    """Returns the name of the event that a source day has received this verdict, such as "partial"."""
+    """Returns the name of this event: the source day has received the verdict, such as "partial"."""
     return f"day/{day}/{verdict}"
 
 

@@ -1,7 +1,7 @@
 """Decompresses streams that are in gzip format, in Zstandard format, or not compressed.
 
-The format is read from the first bytes and not from the file's name: a web server that answers with
-`Content-Encoding: gzip` lets its client decompress a file whose name still ends in `.gz`.
+The first bytes show the format. The file's name does not: if a web server sent the file with
+`Content-Encoding: gzip`, the download is already decompressed, but its name still ends in `.gz`.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def is_zstandard(start: bytes) -> bool:
 def compression_of(start: bytes) -> Compression:
     """Returns the format of a file of JSON lines. `start` has its first bytes.
 
-    A file whose first character is a brace is not compressed. Every other file counts as gzip, the format of
-    GH Archive. If it is not in this format, reading it raises DamagedError.
+    A file that begins with a brace is not compressed. A file that is neither this nor in Zstandard format
+    counts as gzip, the format of GH Archive. If it is not gzip either, reading it raises DamagedError.
     """
     if is_zstandard(start):
         return "zstd"

@@ -1,8 +1,8 @@
 """Vectors with 8 bits per number, and their products.
 
-Modern processors multiply such numbers several times as fast as numbers in single precision. NumPy does not
-use these instructions, but NumKong does. The products are sums of whole numbers, so they are the same on all
-processors, and do not depend on which vectors are multiplied together.
+Modern processors have instructions that multiply such numbers several times as fast as numbers in single
+precision. NumKong uses these instructions; NumPy does not. The products are sums of whole numbers. So
+they are equal on all processors, and do not depend on which vectors are multiplied together.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Rounded(NamedTuple):
 
 
 class RoundedRows:
-    """Many rounded vectors, in the order in which NumKong reads them: about 8% larger than `numbers`."""
+    """Many rounded vectors, stored in the order in which NumKong reads their numbers. They take about 8% more
+    memory in this order."""
 
     def __init__(self, rounded: Rounded) -> None:
         self.scales = rounded.scales
@@ -51,9 +52,10 @@ class RoundedRows:
         return len(self.scales)
 
     def products(self, numbers: Bytes, out: Floats | None = None) -> Floats:
-        """Returns the product of each of m vectors with each of these n vectors, shape (m, n). `numbers` are
-        the m vectors with 8 bits per number, shape (m, size), without scales. `out` may be the array for the
-        result."""
+        """Returns the product of each of m given vectors with each of the n stored vectors, shape (m, n).
+
+        `numbers` are the given vectors with 8 bits per number, shape (m, size). The products do not include
+        the scales of the given vectors. `out` may be an array into which the result is written."""
         whole_numbers = np.asarray(numkong.dots_packed(numbers, self._numbers))
         products: Floats = np.multiply(
             whole_numbers, self.scales, out=out, dtype=np.float32, casting="unsafe"

@@ -48,8 +48,8 @@ class TitlerError(Exception):
     The command prints the error without a traceback and exits with `exit_code`. `message` says what was found
     and what was expected. `hint` says what to do next, with a command where possible. The hint may be empty.
 
-    If `event` is not empty, the command also sends an alert. `event` is the name of the problem: about each
-    name, only one alert is sent. If `final` is true, running the command again cannot help, and the exit code
+    If `event` is not empty, the command also sends an alert. `event` is the name of the problem: for each
+    name, one alert is sent. If `final` is true, running the command again cannot help, and the exit code
     is DECISION_NEEDED. Credentials in the message and in the hint are masked.
     """
 

@@ -6,7 +6,8 @@ bidirectional override changes the order of the characters after it. In their pl
 such as `\\u001b`. JSON writes these characters in the same way, so a printed JSON value does not change.
 
 The settings register their secrets, such as the password in an address, so that they are masked. In errors
-and logs, the user and the password of every other address are masked, too, and parameters such as `token=`.
+and logs, the credentials in all other addresses are masked, too: user, password, and parameters such as
+`token=`.
 JSON values are read by programs, and are not masked: if a mask replaced the digits of a number, the JSON
 would be invalid.
 """
@@ -79,9 +80,10 @@ def register_secret(secret: str) -> None:
 
 
 def register_addresses(text: str) -> None:
-    """Registers the credentials in all addresses of a text: passwords, users without a password if they are
-    long enough, and the values of parameters if they are long enough or if the parameter is named like a
-    secret. A password that equals its user is no secret."""
+    """Registers the credentials in all addresses of a text, so that they are masked.
+
+    Credentials are passwords that differ from the user, long users without a password, long values of
+    parameters, and values of parameters whose name is that of a secret, such as `token`."""
     for address in _ADDRESS.findall(text):
         try:
             parts = urlsplit(f"x{address}")

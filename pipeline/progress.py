@@ -19,7 +19,8 @@ _active: list[Progress] = []
 
 
 def say(line: str) -> None:
-    """Prints a line on standard output, above the progress bars. See `pipeline.printed_text`."""
+    """Prints a line on standard output, above the progress bars. The line is made safe to print
+    (`pipeline.printed_text`)."""
     print(printable(line), flush=True)
 
 

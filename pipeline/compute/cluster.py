@@ -42,14 +42,14 @@ def map_shards(
     on_result: Callable[[int, Result], None] = lambda position, result: None,
     partitions: Sequence[Mapping[str, str]] = (),
 ) -> list[Result]:
-    """Calls `work(shard, *arguments)` for every shard, in Dask tasks. Returns the results in the order of the
-    shards.
+    """Calls `work(shard, *arguments)` for every shard (part of the work), in Dask tasks. Returns the results
+    in the order of the shards.
 
     As soon as a shard is done, `on_result` is called in this process, with the position of the shard and its
     result. Shards are started in their order, but they may be done in another order.
 
     Uses the scheduler at the address in the setting `compute.scheduler_address`. If the setting is empty,
-    starts a local cluster, unless there is only one shard or `worth_a_cluster` is false. In these cases, the
+    starts a local cluster. For a single shard, or if `worth_a_cluster` is false, no cluster is started: the
     calls run in this process, because starting a cluster would take longer than the work. If a worker dies,
     Dask gives its shards to other workers. NumPy's own threads are off while `work` runs.
 

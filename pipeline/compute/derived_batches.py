@@ -23,19 +23,20 @@ start, one process handles about half as many rows."""
 
 @dataclass(frozen=True)
 class Outcome:
-    """The batches that a stage returns: one per day, in the order of the days.
+    """The result of a stage. `manifests` describe its batches: one per day, in the order of the days.
 
     `made` is the number of batches that are new. `sources` has, for each batch, the batch that it was made
     from. `sources` is empty for stages whose batches are made from several batches or from none.
 
     If the source has lost some data of a day, `extract` keeps the earlier batch of the day. `unchanged_days`
-    maps each of these days to how much of it the source still has, such as "23 of the 24 hours". If the user
-    requested the day, the earlier batch is in `manifests`. If `extract` only checked the day again, it is
-    not.
+    has these days, each with the data that the source still has, such as "23 of the 24 hours". If the user
+    requested the day, the earlier batch is in `manifests`. If `extract` only checked the day again, the
+    earlier batch is not in `manifests`.
 
-    `unchecked_days` maps each day that `extract` could not check again to the reason. `rechecked_days` are
-    the days that it has checked and extracted again. `unreachable_bases` maps each day to the error messages
-    about the sources of hour files (bases) that could not be reached.
+    `unchecked_days` has the days that `extract` could not check again, each with the reason. `rechecked_days`
+    are the days that it has checked and extracted again. `unreachable_bases` maps every extracted day to
+    error messages, one for each base (folder or address of hour files) that could not be reached or
+    did not deliver all files. It is empty for stages other than `extract`.
 
     If the budget for BigQuery did not suffice for all days of `extract`, `refusal` is the error to raise
     after the result was reported. Otherwise it is None.

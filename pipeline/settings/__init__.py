@@ -140,7 +140,7 @@ class Index(Section):
 
 class Similar(Section):
     """Similar issues: which are suggested, which form clusters of duplicates, how many months a search looks
-    back, when stored ones are searched again, and which marked duplicates they are compared with."""
+    back, when a stored list is made again, and which lists are compared with marked duplicates."""
 
     min_probability: float = Field(
         default=0.35,
@@ -155,7 +155,7 @@ class Similar(Section):
         le=1,
         description="smallest probability with which an issue joins a cluster of duplicates, in the view "
         "duplicate_clusters. The value must be at least 0.2. A new value applies from the next "
-        "release on. Similar issues are not searched again because of it",
+        "release on, and causes no new search for similar issues",
     )
     months: int = Field(
         default=24,
@@ -166,22 +166,22 @@ class Similar(Section):
     recompute_days: int = Field(
         default=31,
         ge=0,
-        description="if a day is ingested late or again: number of days after it whose similar issues are "
-        "searched again. The days after these keep their similar issues",
+        description="if a day is ingested late or again: number of following days whose lists of similar "
+        "issues are made again. Later days keep their lists",
     )
     marked_months: int = Field(
         default=3,
         ge=0,
-        description="number of months whose similar issues are compared with duplicate marks, in addition "
-        "to the month of the release's last day. The release records how many of the marked "
-        "duplicates it lists and suggests",
+        description="the similar issues of the month of the release's last day, and of this number of months "
+        "before it, are compared with the duplicates that people marked. The release records how many of the "
+        "marked duplicates it lists and suggests",
     )
     min_marks: int = Field(
         default=1000,
         ge=1,
         description="minimum number of pairs of marked duplicates that `titler learn-ordering` learns from. "
         "Pairs in repositories that are held out for evaluation do not count. If there are "
-        "fewer pairs, the default weights are used",
+        "fewer pairs, the command learns nothing",
     )
 
 

@@ -55,9 +55,9 @@ def choose_embedding(
 
     `network` and `text` are the settings `model.*` and `text.*` of the new model. The new model takes the
     champion's network if `model.embedding` is "champion", and if training would give a network of the same
-    kind. The kind is the same if both networks are bags of units (subwords) with the same sizes, the same
-    text preparation and the same settings of the vocabularies. If the champion itself took its embedding
-    network from an older model, the new model takes it from that older model.
+    kind. The kind is the same if both networks compute embeddings from sets of subwords, and have the same
+    sizes, the same text preparation and the same settings of the vocabularies. If the champion itself took
+    its embedding network from an older model, the new model takes it from that older model.
     """
     if not variant_of(network["variant"]).pretrains_contrastively:
         return EmbeddingChoice(None)  # the title network computes the embedding

@@ -105,9 +105,9 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
     The following is kept:
 
     - the current release and the latest other published releases, up to `release.keep` releases in all
-    - the models of the kept releases, the champion and the previous champion
-    - other models, and releases that were never published, while a command works on them and until
-      GRACE_PERIOD after their last change
+    - the champion, the previous champion, and the models of the kept releases
+    - other models, and releases that were never published, if a command works on them or if their last change
+      is younger than GRACE_PERIOD
     - batches that nothing refers to, if one of their files is younger than GRACE_PERIOD or was written since
       the oldest running command began
 

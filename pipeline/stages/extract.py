@@ -1,8 +1,8 @@
 """Stage `extract`: reads a day of GH Archive (the public events on GitHub) and stores its issues.
 
-The day is read from hour files or from a table in BigQuery. The issues are written to the table issues_v1,
-comments that call an issue a duplicate to duplicate_marks_v1, and the verdict on the day's data (such as
-"complete") to source_health_v1. Malformed lines are written to the lake's folder `quarantine`.
+The day is read from hour files or from a table in BigQuery. The issues go to the table issues_v1. Comments
+that call an issue a duplicate go to duplicate_marks_v1. The verdict on the day's data (such as "complete")
+goes to source_health_v1. Malformed lines go to the lake's folder `quarantine`.
 
 A day that an earlier version of Titler extracted has no duplicate marks. It gets them when it is extracted
 again. This happens only if the user requests it or if the source has changed, because BigQuery bills every
@@ -235,8 +235,8 @@ def extract_or_refuse(
 ) -> ExtractedDay | RefusedDay | UncheckedDay:
     """Extracts the issues of a day with `extract_day`, and returns some errors instead of raising them.
 
-    Returns a RefusedDay if the budget is too small. If an earlier day is only checked again and the source
-    cannot be reached, returns an UncheckedDay, so that new days are still extracted.
+    Returns a RefusedDay if the budget is too small. If the source cannot be read, and `request` only checks
+    an earlier day again, returns an UncheckedDay. So the new days can still be extracted.
     """
     try:
         return extract_day(request, lake, settings, again, run_id)

@@ -130,8 +130,8 @@ def model_name(
     (`digest`), the settings, the teacher (if there is one), and the options `variant`, `epochs` and
     `embedding` of the command. So the same command always resumes or reuses the same model.
 
-    `word` is the regular expression that defines a word. The parameters of the file's batch contain it. It is
-    empty for a batch that an earlier version of Titler made."""
+    `word` is the regular expression that defines a word. It comes from the parameters of the file's batch. If
+    an earlier version of Titler made the batch, `word` is empty."""
     defaults = Model()
     network = {
         name: value

@@ -51,7 +51,8 @@ class HoursRead(NamedTuple):
     def without_forgotten(self, matcher: Matcher) -> HoursRead:
         """Returns a copy without the issues and malformed lines that `matcher` recognises as forgotten.
 
-        The comments stay in the copy, because the lake stores only the duplicate marks in them.
+        All comments stay in the copy, because the lake does not store them. It stores only the duplicate
+        marks that are found in them, and `write_marks` leaves out the forgotten ones.
         """
         extraction = self.extraction
         issues = (
@@ -75,11 +76,11 @@ def read_hours(
     usual_per_hour: Sequence[int],
     folder: Path,
 ) -> HoursRead:
-    """Extracts the day of `choice` from its hour files. Downloads them to `folder`.
+    """Extracts a day from its hour files, which are downloaded to `folder`. `choice` says which files.
 
-    An hour without an event, or with at most a tenth of its usual events, is also read from the next base
-    that has a file of this hour. Then the day is extracted again, from all of these files. `usual_per_hour`
-    has the usual numbers of events of the hours 0 to 23. It is empty if these are not known.
+    If an hour has no event, or at most a tenth of its usual events, a second file of this hour is added to
+    `choice`, from the next base that has one. Then the day is extracted again, from all files.
+    `usual_per_hour` has the usual numbers of events of the hours 0 to 23. It is empty if these are not known.
 
     A file that cannot be downloaded is left out. Raises SourceError if a file of the preferred base was left
     out, and no other base has a file of the same hour.

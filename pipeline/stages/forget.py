@@ -93,7 +93,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Counted:
-    """The amount of data that would be removed: the numbers of rows and batches per table, and of issues.
+    """The amount of data that would be removed: rows and batches per table, and the number of issues.
 
     `rows` also has the number of rows of sample titles in MLflow.
     """
@@ -124,8 +124,8 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
 
     Returns the subject's entry in the list of the forgotten, which says what was removed and what remains.
     Raises UsageError if there is no lake. Raises TitlerError if another command is writing to the lake, or if
-    the removal of another subject was interrupted. Raises StoppedError if the current release, once the data
-    is removed from it, does not pass the checks that precede a publication.
+    the removal of another subject was interrupted. Raises StoppedError if the current release, after the
+    data was removed from it, fails the checks before its publication.
     """
     require_lake(lake)
     connection = warehouse.connect(settings, VERB)
@@ -264,10 +264,10 @@ def unfinished_on_error() -> Iterator[None]:
 def with_issues(
     lake: Lake, forgotten: ForgottenList, forgetting: Forgetting, batches: StoredBatches
 ) -> Forgetting:
-    """Returns the entry `forgetting` with the hashes of the ids and addresses of all its issues.
+    """Returns a copy of the entry `forgetting`, extended by hashes of the ids and addresses of its issues.
 
-    For example, the entry of a repository gets the issues of the repository. Batches that cannot be read are
-    added to `batches.damaged`.
+    For example, the entry about a repository gets hashes of all issues in the repository. Batches that cannot
+    be read are added to `batches.damaged`.
     """
     matcher = forgotten.matcher_of([forgetting])
     hashes = {kind: dict.fromkeys(values) for kind, values in forgetting.hashes.items()}

@@ -168,8 +168,8 @@ class Rewriting:
 
     `names` maps the folder, the id and the digest of every replaced batch to those of its new batch. `new`
     maps the folder of each replaced batch to the manifest of its new batch. `removed_per_day` has the number
-    of issues that are removed from each day. `damaged` are the folders of batches that cannot be read. If an
-    interrupted command wrote one of them, it is written again.
+    of issues that are removed from each day. `damaged` are the folders of batches that cannot be read. A new
+    batch that an interrupted command wrote is kept, unless it is one of these. Then it is written again.
     """
 
     lake: Lake

@@ -24,9 +24,9 @@ Damaged = dict[str, DamagedBatchError]
 def check_not_needed(lake: Lake, settings: Settings, damaged: Mapping[str, DamagedBatchError]) -> None:
     """Raises DamagedBatchError if a damaged batch is still needed.
 
-    The batches of the current release and its model, of the champion, of the previous champion and of the
-    next release are needed. Damaged batches of other releases and models may be deleted, because they cannot
-    be read anyway.
+    A batch is needed if it belongs to the current release or its model, to the champion or the previous
+    champion, or to the next release. Damaged batches of other releases and models may be deleted, because
+    they cannot be read anyway.
     """
     if not damaged:
         return

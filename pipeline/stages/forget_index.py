@@ -31,9 +31,9 @@ EARLIER_TREES, EARLIER_SEED = 50, 42
 
 
 def rewrite_segment(lake: Lake, segment: Manifest, draft: Draft, matcher: Matcher) -> dict[str, Any]:
-    """Writes the files of a segment into `draft`, without the forgotten issues. Returns the changed figures.
+    """Writes the files of a segment again, without the forgotten issues, into the new batch `draft`.
 
-    The recall is not measured again.
+    Returns those figures of the manifest that change. The recall is not measured again.
     """
     opened = Segment.of_batch(lake, segment)
     rows = opened.rows(np.arange(opened.items), SEGMENTS.schema.names)
@@ -56,9 +56,9 @@ def rewrite_segment(lake: Lake, segment: Manifest, draft: Draft, matcher: Matche
 
 
 def rewrite_earlier_index(lake: Lake, index: Manifest, draft: Draft, matcher: Matcher) -> dict[str, Any]:
-    """Writes the index of a release of Titler 0.1 into `draft`, without the forgotten issues.
+    """Writes an index of Titler 0.1 again, without the forgotten issues, into the new batch `draft`.
 
-    Returns the changed figures.
+    Returns those figures of the manifest that change.
     """
     file = next(file for file in index.files if file.name == EARLIER_ITEMS_FILE)
     rows = lake.read_part(index, file).combine_chunks()

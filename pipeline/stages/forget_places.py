@@ -74,7 +74,7 @@ def delete_reports(lake: Lake) -> int:
 def delete_unfinished_trainings(lake: Lake, rewriting: Rewriting) -> int:
     """Deletes the checkpoints of unfinished trainings that read a replaced batch.
 
-    These trainings must begin again. Returns the number of their models.
+    These trainings must begin again. Returns the number of models whose checkpoints were deleted.
     """
     models = [
         name

@@ -1,6 +1,7 @@
 """Part of the stage `forget`: replaces all references to old batches by references to the new batches.
 
-The references are in pointers, pages, plans and lists of the batches that belong to a release or a model.
+The references are in pointers, in pages, and in two documents of each release and model: its plan, and the
+list of its batches.
 
 Every step can be repeated. An interrupted command repeats all of them.
 """
@@ -55,7 +56,7 @@ class References:
     def rewrite(self, replaced: Sequence[Manifest]) -> None:
         """Updates all pointers, pages and documents, so that they refer to the new batches.
 
-        `replaced` are the batches that have a new batch.
+        `replaced` are the batches that were replaced by new ones.
         """
         self._pages()
         for kind in ("models", "releases"):

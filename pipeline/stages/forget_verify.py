@@ -57,9 +57,10 @@ class Searched:
 class Search:
     """The patterns that recognise a subject (an issue, a repository or an author).
 
-    `matcher` recognises the subject and its issues by their hashes, even if nothing but the list of the
-    forgotten still has these. `exact` and `mention` recognise the subject's address or name in files that are
-    not tables. `text` is a part of every mention, in lower case.
+    `matcher` recognises the subject and its issues by their hashes. It also knows issues that are no longer
+    in the lake, because the list of the forgotten keeps their hashes. `exact` recognises data about the
+    subject in files that are not tables. `mention` recognises the subject's name or address in any text.
+    `text` (in lower case) occurs in every mention: in tables, only texts with it are compared with `mention`.
     """
 
     matcher: Matcher

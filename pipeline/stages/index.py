@@ -1,13 +1,13 @@
 """Stage `index`: builds the index of a release, and finds the neighbours (most similar older issues) of its
 issues.
 
-The index is a list of segments. A segment has the issues of a month, or of a whole year that a later year
-follows. It is built once, from embeddings_v1. Later releases reuse it, so a nightly run builds only the
+The index is a list of segments. A segment has the issues of one month, or of a whole year if it is not the
+latest year. It is built once, from embeddings_v1. Later releases reuse it, so a nightly run builds only the
 segment of the current month.
 
 The stage measures the recall of the whole index: the share of the exact nearest neighbours that a search
-finds. Then it writes the neighbours to similar_issues_v2, and the probable duplicates to duplicate_pairs_v1,
-for the days whose neighbours are not stored yet.
+finds. Then it handles the days whose neighbours are not stored yet: it writes the neighbours to
+similar_issues_v2, and the probable duplicates to duplicate_pairs_v1.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ class PlanOutcome:
 
     If no release was created, `reason` says why. `days_as_before` are days that are being ingested again. For
     these days the release uses the batches of the previous release. `days_not_ready` are new days that are
-    not cleaned yet. `days_judged_again` are days whose verdict or usual counts changed because earlier days
-    arrived.
+    not cleaned yet. `days_judged_again` are days whose verdict, or whose usual numbers of events and issues,
+    changed because earlier days arrived.
     """
 
     plan: Plan | None

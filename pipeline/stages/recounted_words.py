@@ -1,6 +1,6 @@
 """Part of the stage `extract`: finds a stored batch of issues, so that a day need not be extracted again.
 
-The batch was extracted from the same data, but perhaps with another definition of a word.
+The batch was extracted from the data that the source has now, but perhaps with another definition of a word.
 
 Earlier versions of Titler split words only at white space, so that no issue in Chinese, Japanese or Thai was
 trainable. If a batch was made by such a version, or with another value of `text.characters_per_word`, the

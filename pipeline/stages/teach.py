@@ -183,8 +183,8 @@ class Lesson:
     def mixed(
         self, batches: Data, model: Pinned, vocabularies: Vocabularies, checkpoint: WorkFolder, seed: int
     ) -> Data:
-        """Returns the training batches. If the teacher is used, its titles replace some of the authors'
-        titles in `batches`.
+        """Returns `batches`, the batches of the training. If the teacher is used, its titles replace some of
+        the authors' titles in them.
 
         `checkpoint` is the folder of the training's checkpoint. The teacher's titles are stored in it until
         the training is complete.

@@ -1,9 +1,9 @@
 """Part of the stage `train`: builds the network, and the training batches of its title network.
 
-The batches of the lake are ids of the model's vocabularies. A title network that reads texts (the variant
-`pretrained`) gets the texts of these ids, which its own tokenizer splits. The ids of subwords spell the
-prepared text, so only line breaks are lost. A model of this variant therefore reads the same vectors_v1 as a
-model of the variant `copy`, and every later stage works as for any other model.
+The lake stores the issues as ids of the model's vocabularies. But a title network of the variant `pretrained`
+has a tokenizer of its own. For this variant, the ids are converted back to text, which this tokenizer splits.
+Subwords spell the prepared text, so only line breaks are lost. In this way, models of the variants
+`pretrained` and `copy` read the same table vectors_v1, and all later stages treat them alike.
 """
 
 from __future__ import annotations
