@@ -40,8 +40,8 @@ ISSUES_WORTH_A_CLUSTER = 10_000
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of a day's issues, which are consecutive. The day is divided into `shards` such parts of about
-    the same size. `number` is the number of this part, from 0.
+    """Some consecutive issues of a day. The day's issues are divided into `shards` parts of about the same
+    size. `number` is the number of this part, from 0.
 
     The rows of a shard are written to one file in each of the day's two batches. `similar` and `pairs` record
     which files of these batches are finished.
@@ -189,8 +189,8 @@ def search_shards(
 ) -> list[ShardFiles]:
     """Finds the neighbours (similar older issues) of the issues in some shards, and writes their files.
 
-    All shards are of the same month. Files of a large day's shard that an interrupted command has already
-    finished are used again, without a search.
+    All shards are of the same month. If an interrupted command has already written the files of a large day's
+    shard, these files are used, and nothing is searched.
     """
     if finished := _finished_files(shards):
         return finished

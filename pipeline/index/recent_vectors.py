@@ -68,7 +68,7 @@ class RecentVectors:
         )
 
     def segments_for(self, opened_since: int | None) -> list[int]:
-        """Returns the positions of the segments that `candidates` searches for queries with `opened_since`.
+        """Returns the positions of the segments that `candidates` searches if queries have `opened_since`.
 
         Of these segments, the vectors of all issues that such queries allow are copied.
         """

@@ -195,8 +195,9 @@ def lists_everywhere(
     """Yields, for each query, its list of up to `count` similar issues from all repositories.
 
     The candidates of a query are its `hits`. The frequency of a word is counted in the candidates of all
-    queries and in the issues of `background`. It would be too high in the candidates of one query, because
-    most of them contain the words of the query's subject.
+    queries and in the issues of `background`. The candidates
+    of one query alone would not be enough: most of them contain the words of the query's subject, so these
+    words would not count as rare.
 
     `own_probabilities` has a dict per query: it maps the ids of candidates in the query's repository to their
     probabilities. These are used instead of computed ones, because they are based on the word frequencies of
