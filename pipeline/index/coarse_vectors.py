@@ -1,9 +1,9 @@
 """Makes an exact search faster: leaves out items that are certainly not among the nearest of a query.
 
-A copy of the vectors is kept in memory, with 8 bits per number. Queries are rounded in the same way, and
-compared with this copy. That is several times as fast as comparing them with the stored vectors. The cosine
-of two rounded vectors is wrong by at most a known error. So an item is left out only if enough other items
-are nearer even with the largest errors. The few remaining items are compared exactly.
+A copy of the vectors is kept in memory, with 8 bits per number. Queries are rounded in the same way. It is
+several times as fast to compare a query with the copy as with the stored vectors. Rounding changes a cosine
+by at most a known error. An item is left out only if enough other items are nearer, whatever the errors are.
+The few remaining items are compared exactly.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Compares an issue or text (the query) with candidates, and chooses the list of similar issues from them.
 
-Issues with the same or nearly the same text form a group. A list has only the most probable issue of a group,
-so that the reports that a robot opens every night do not take the places of other issues.
+Issues with the same or nearly the same text form a group. A list has only one issue of each group: the one
+that is most probably a duplicate of the query. So the reports that a robot opens every night do not take the
+places of other issues.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ Floats = npt.NDArray[np.float64]
 class Listed:
     """The lists of similar issues of one or several queries, one after another.
 
-    Within a list, the most probable issue comes first. Each array has one value per listed issue:
+    Within a list, the most probable duplicate comes first. Each array has one value per listed issue:
 
     - `segments` and `items`: where the issue is stored.
-    - `ages_in_days`: how many days it was opened before its query.
-    - `texts`: what its body contains, as one of the numbers OWN_TEXT, SAME_TEXT, NO_TEXT and AUTOMATED.
-    - `group_sizes`: how many candidates are in its group of equal texts.
+    - `ages_in_days`: how many days the issue was opened before its query.
+    - `texts`: what the issue's body contains: OWN_TEXT, SAME_TEXT, NO_TEXT or AUTOMATED.
+    - `group_sizes`: how many candidates have the same or nearly the same text as the issue, including itself.
     - `terms` (n, WORDS_SHOWN): terms that the issue and its query have in common, the rarest first. Unused
       places are 0.
     """
@@ -85,11 +86,11 @@ class Listed:
 class Comparison:
     """An issue or text (the query), and n candidates for its list of similar issues.
 
-    `words` has the terms (words) of the query and of the candidates, and of other issues. `query` is the
-    query's position in `words.queries`, and `positions` are the positions of the candidates in
-    `words.issues`. `candidates` has only the terms of the candidates, in this order. `body_hash`
-    is the hash of the query's body. `opened_at` is the time at which the query was opened, and `created_at`
-    are the times of the candidates, in microseconds since 1970.
+    `words` has the terms (words) of many queries and issues. `query` is the query's position in
+    `words.queries`, and `positions` are the candidates' positions in `words.issues`. `candidates` has the
+    terms of the candidates alone, in the order of `positions`. `body_hash` is the hash of the query's body.
+    `opened_at` is when the query was opened, and `created_at` is when each candidate was opened, both in
+    microseconds since 1970.
     """
 
     words: RepositoryWords
@@ -120,7 +121,7 @@ class Comparison:
         )
 
     def chosen(self, features: npt.NDArray[np.float32], probabilities: Floats, count: int) -> Listed:
-        """Returns the query's list: up to `count` candidates, the most probable first.
+        """Returns the query's list: up to `count` candidates, the most probable duplicate first.
 
         Of several candidates with equal or nearly equal texts, only the first is listed. Of equally probable
         candidates, the nearest comes first, and of equally near candidates, the oldest.
@@ -211,7 +212,7 @@ def probabilities_of(ordering: Ordering, features: npt.NDArray[np.float32]) -> F
 
 
 def text_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Returns a number per issue. Issues with the same text have the same number.
+    """Returns, for each issue, the number of its text. Issues with the same text have the same number.
 
     Issues have the same text if they have the same body. There are three exceptions:
 

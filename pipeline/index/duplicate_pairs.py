@@ -52,12 +52,12 @@ class Pairs:
 
 
 def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mapping[int, float]) -> Pairs:
-    """Returns the pairs of one issue and an older issue that a maintainer might call duplicates.
+    """Returns pairs of one newer issue with those older issues of its repository that it may duplicate.
 
-    A pair must have at least the probability PAIR_PROBABILITY. The pair with the oldest issue comes first.
-    `query` is the issue's position among the queries. `probabilities` maps the ids of older issues in the
-    same repository to the probabilities of the pairs. Reports that programs open are left out, because
-    similar reports need not be about the same problem. `repository` must have terms.
+    `query` is the position of the newer issue among the queries. `probabilities` maps the ids of older issues
+    to the probabilities of their pairs. Pairs with a probability below PAIR_PROBABILITY are left out. Older
+    issues that programs opened are also left out, because similar reports need not be about the same problem.
+    The pair with the oldest issue comes first. `repository` must have terms.
     """
     assert repository.terms is not None
     probable = {id_: value for id_, value in probabilities.items() if value >= PAIR_PROBABILITY}

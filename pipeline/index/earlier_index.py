@@ -62,9 +62,9 @@ class EarlierIndex:
     ) -> list[dict[str, Any]]:
         """Returns the most similar issues of all repositories, the nearest first.
 
-        The rows have the keys that `SegmentedIndex.similar` describes, but no probabilities and reasons.
-        `hits` must be None. Raises UsageError if the request is for the list of one repository only, or if it
-        has the condition `since`, because the index does not have the times of its issues.
+        The rows have the keys that `SegmentedIndex.similar` describes. The values from `probability` on are
+        None. `hits` must be None. Raises UsageError if only the list of one repository is requested. Also
+        raises it if the request has a `since`, because the index does not have the times of its issues.
         """
         if not search_request.everywhere:
             raise self._cannot("by repository", "--same-repo")

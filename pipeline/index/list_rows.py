@@ -39,7 +39,10 @@ def rows_with_reasons(name: str, segments: Sequence[Segment], listed: Listed) ->
 
 
 def rows_with_distances(segments: Sequence[Segment], hits: Hits, columns: list[str]) -> list[dict[str, Any]]:
-    """Returns one row (a dict) per entry of `hits`: its keys are `columns` of segments_v1 and `distance`."""
+    """Returns one row (a dict) per entry of `hits`.
+
+    The keys of a row are `distance` and the names in `columns`, which are columns of segments_v1.
+    """
     entries = zip(hits.segments.tolist(), hits.items.tolist(), hits.distances.tolist(), strict=True)
     return [
         {**segments[position].row(item, columns), "distance": distance}

@@ -156,7 +156,7 @@ def measure_release(
     """Returns the figures of `score_pairs` for a release, or None if no marked pair can be measured.
 
     A mark counts if its newer issue was opened in the month of the release's last day, or in the `months`
-    months before it. `segments` are all segments of the release, and `neighbours` are its batches of
+    months before that month. `segments` are all segments of the release, and `neighbours` are its batches of
     similar_issues_v2.
 
     Some lists may be ordered by weights that were learned from marks. Then only the repositories for which

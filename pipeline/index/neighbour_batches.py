@@ -40,8 +40,8 @@ ISSUES_WORTH_A_CLUSTER = 10_000
 
 @dataclass(frozen=True)
 class Shard:
-    """Consecutive issues of a day: one of `shards` parts of equal size. `number` is the number of the part,
-    from 0.
+    """Some consecutive issues of a day. The day's issues are divided into `shards` parts of about the same
+    size. `number` is the number of this part, from 0.
 
     The rows of a shard are written to one file in each of the day's two batches. `similar` and `pairs` record
     which files of these batches are finished.
@@ -121,9 +121,9 @@ def make_neighbours(
     vector. `segments` are all segments of the release. `ordering` must have the version that is in the
     parameters of the days.
 
-    The batches of a day are committed as soon as its shards are searched. If a worker is killed, only the
-    tasks that were running are lost. If the command is killed, the finished shards of small days that were
-    not yet committed are lost, too.
+    The two batches of a day are committed as soon as all shards of the day are searched. If a worker is
+    killed, only its unfinished tasks are lost. If the command is killed, all unfinished tasks are lost. A
+    finished shard of a large day is kept, but a small day is lost if its batches were not yet committed.
     """
     drafts = lake.for_each(lambda day: DayDrafts(lake, day, owner), days)
     tasks = group_shards([shard for draft in drafts for shard in draft.shards])
@@ -162,8 +162,8 @@ def _days_of(shards: Sequence[Shard]) -> str:
 def group_shards(shards: Sequence[Shard]) -> list[tuple[Shard, ...]]:
     """Groups shards into tasks. A shard of a large day is a task of its own.
 
-    Days with only one shard are searched together if they are in the same month: for these, the search of all
-    repositories begins at the same date.
+    Days with only one shard are searched together if they are in the same month, because the search of all
+    repositories goes back to the same date for all days of a month. A task has up to ISSUES_PER_TASK issues.
     """
     groups: list[tuple[Shard, ...]] = []
     for (_, is_small), of_month in groupby(shards, key=lambda each: (each.day.day.day[:7], each.shards == 1)):
@@ -189,8 +189,8 @@ def search_shards(
 ) -> list[ShardFiles]:
     """Finds the neighbours (similar older issues) of the issues in some shards, and writes their files.
 
-    The shards are of one month. If an interrupted command has already finished the files of a large day's
-    shard, these are used.
+    All shards are of the same month. If an interrupted command has already written the files of a large day's
+    shard, these files are used, and nothing is searched.
     """
     if finished := _finished_files(shards):
         return finished

@@ -5,21 +5,21 @@ that the neighbours depend on:
 
 - the embeddings and the duplicate openings (issues that an earlier day already has) of the day and of the
   `similar.recompute_days` days before it, as far as they are in the release
-- the number of neighbours per list, the distance of near-duplicates, and the number of months that the search
-  of all repositories goes back
+- the number of neighbours per list, the distance below which an issue is a near-duplicate, and the number of
+  months that the search of all repositories goes back
 - the version of the ordering (the weights that give a pair of issues its probability), and the version of the
-  terms (the words) that it compares
+  rules by which issues are split into terms (words)
 
 If a new ordering is learned later, a day keeps its earlier ordering. The day gets the new ordering when it is
 searched again for another reason, or when a new version of Titler changes the features of a pair.
 
 The key does not contain `similar.min_probability`: this setting is used only when neighbours are shown.
 
-The search also covers issues of earlier days. If an earlier day is ingested later or again, the batch does
-not change. So the figures of the batch record how many days and issues were searched. Two figures count the
-months that the search of all repositories covers. Two other figures count all earlier days, which the search
-of an issue's repository covers. With these figures, a release can count the days that were searched before an
-earlier day changed.
+The search also covers days that are not in the key. If such a day is ingested later or again, the batch stays
+as it is. So the figures of the batch record how many days and issues were searched: HISTORY_DAYS and
+HISTORY_ISSUES for the search of all repositories, which goes back some months, and ALL_DAYS and ALL_ISSUES
+for the search of an issue's own repository, which covers all earlier days. From these figures, a release can
+count the days whose neighbours were searched before an earlier day changed.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class NeighbourDay:
         return {**self.parameters, "pair_probability": PAIR_PROBABILITY}
 
     def with_ordering(self, version: str) -> NeighbourDay:
-        """Returns the same day, but its neighbours will be ordered by the ordering with this version."""
+        """Returns a copy of this day. Its neighbours will be ordered by the ordering with this version."""
         return replace(self, parameters={**self.parameters, "ordering": version})
 
     def partition(self, owner: str) -> dict[str, str]:
@@ -96,11 +96,11 @@ def plan_neighbours(
     recompute_days: int,
     earlier_orderings: Mapping[str, str] = MappingProxyType({}),
 ) -> list[NeighbourDay]:
-    """Returns the days of a release with the keys of their batches: what the neighbours of each day depend
-    on.
+    """Returns, for each day of a release, the key of its batch: everything that its neighbours depend on.
 
-    `days` are all days of the release, in order. `earlier_orderings` maps each day that keeps an earlier
-    ordering to the version of this ordering.
+    `days` are all days of the release, in order. The key of a day also contains the inputs of the
+    `recompute_days` days before it. `earlier_orderings` maps each day that keeps an earlier ordering to the
+    version of this ordering.
     """
     names = [day.day for day in days]
     ordinals = np.array([date.fromisoformat(name).toordinal() for name in names], dtype=np.int64)
@@ -137,7 +137,7 @@ def plan_neighbours(
 
 
 def earlier_orderings(batches: Iterable[Manifest]) -> dict[str, str]:
-    """Returns a dict from each day to the version of the ordering with which its neighbours were ordered.
+    """Returns, for each day, the version of the ordering by which its neighbours were ordered.
 
     `batches` are the batches of the previous release. Days are left out if this version of Titler cannot use
     their ordering, because the features of a pair or the default weights have changed since.
@@ -150,8 +150,8 @@ def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Ma
     """Returns the number of days whose neighbours were searched when the earlier days had other issues than
     they have now.
 
-    `manifests` are the batches of the days. A batch of an earlier version of Titler may lack a figure; then
-    this figure is not compared.
+    `manifests` are the batches of the days, in the same order. The figures of a day and of its batch are
+    compared. A figure that the batch of an earlier version of Titler lacks is not compared.
     """
     return sum(
         any(manifest.figures.get(name, value) != value for name, value in day.figures.items())

@@ -4,8 +4,9 @@
 `pair_features` compares an issue with its candidates. `Ordering` computes probabilities from the features.
 The candidates are then ordered by their probabilities.
 
-Every feature is bounded and relative to the issue itself. So the same weights work for another repository and
-another network. docs/quality.md has the scores, and the command that fits the weights.
+Every feature has a limited range, and most are quotients: a BM25 score is divided by the score of the issue
+with itself, for example. So the same weights work for another repository and another network. docs/quality.md
+has the scores, and the command that fits the weights.
 """
 
 from __future__ import annotations
@@ -80,9 +81,9 @@ def pair_features(
     """Returns the features (len(items), len(FEATURES)) of the pairs of an issue and each of its candidates.
 
     `query` is the issue's position in `words.queries`, and `items` are the candidates' positions in
-    `words.issues`. `cosines` are those of the candidates. `ages_in_days` says how many days each candidate is
-    older; NaN if this is unknown. The features of a candidate also depend on the other candidates: on their
-    highest cosine, and on their six highest BM25 scores.
+    `words.issues`. `cosines` has the cosine of each pair. `ages_in_days` has the number of days between the
+    two issues of each pair, or NaN if it is unknown. The features of a candidate also depend on the other
+    candidates: on their highest cosine, and on their six highest BM25 scores.
     """
     shared = _Shared(words, query, items)
     bm25 = shared.bm25() / shared.own_bm25()
@@ -138,11 +139,12 @@ class _Shared:
         self.is_shared, self.query_positions = is_shared, positions[is_shared]
 
     def sums(self, values: NDArray[np.floating | np.bool_]) -> NDArray[np.float64]:
-        """Returns the sum of each item's values. `values` has one value per term of each item."""
+        """Returns, for each item, the sum of the values of its terms. `values` has one value per term."""
         return _row_sums(self.rows, values, len(self.items))
 
     def shared_sums(self, values: NDArray[np.floating | np.bool_]) -> NDArray[np.float64]:
-        """Returns the sum of each item's values. `values` has one value per term shared with the query."""
+        """Returns, for each item, the sum of the values of the terms that it shares with the query. `values`
+        has one value per shared term."""
         return _row_sums(self.rows[self.is_shared], values, len(self.items))
 
     def bm25(self) -> NDArray[np.float64]:
@@ -161,7 +163,8 @@ class _Shared:
         return self.weights * np.where(self.query_kinds & IN_TITLE, TITLE_WEIGHT, 1.0)
 
     def overlaps(self) -> dict[str, NDArray[np.float64]]:
-        """Returns the features about the terms that each item shares with the query, by name."""
+        """Returns the features that compare the terms of each item with those of the query. The keys of the
+        dict are the names of the features."""
         in_title = self.query_kinds & IN_TITLE > 0
         is_identifier = self.query_kinds & IDENTIFIER > 0
         title_weight = max(float(self.weights[in_title].sum()), _NO_WEIGHT)
@@ -210,8 +213,8 @@ class _Shared:
         return added / heaviest
 
     def same_body(self) -> NDArray[np.bool_]:
-        """Returns whether each item has the same body as the query. Unfilled templates and items with hardly
-        any text do not count."""
+        """Returns, for each item, whether its body is the same as the query's. False for unfilled templates,
+        and for items with hardly any text."""
         body = self.words.queries.body_hashes[self.query]
         is_same_body = (self.words.issues.body_hashes[self.items] == body) & (body != 0)
         is_template = self.words.has_template_body[self.items]
@@ -241,7 +244,8 @@ class Ordering:
     def __post_init__(self) -> None:
         if len(self.weights) != len(FEATURES):
             raise TitlerError(
-                f"An ordering has {len(self.weights)} weights, but a pair has {len(FEATURES)} features.",
+                f"An ordering has {len(self.weights)} weights, but a pair of issues has {len(FEATURES)} "
+                "features.",
                 "Learn the ordering again with this version of Titler: titler learn-ordering",
             )
 
@@ -272,12 +276,13 @@ class Ordering:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Ordering:
-        """Returns the ordering from the object that `to_json` returned. Raises TitlerError if its weights are
+        """Reads an ordering from a JSON object that `to_json` returned. Raises TitlerError if its weights are
         for other features."""
         weights = values["weights"]
         if set(weights) != set(FEATURES):
             raise TitlerError(
-                f"An ordering has weights for {', '.join(sorted(weights))}; expected {', '.join(FEATURES)}.",
+                f"An ordering has weights for the features {', '.join(sorted(weights))}; expected "
+                f"{', '.join(FEATURES)}.",
                 "Learn the ordering again with this version of Titler: titler learn-ordering",
             )
         return cls(

@@ -1,9 +1,10 @@
 """Collects the examples with which an ordering is learned and tested: pairs of issues of one repository.
 
-An ordering gives a pair of issues the probability that they are duplicates. A pair has a newer issue and one
-of its candidates. The candidates are searched in the same way as for a release. A pair is a positive example
-if somebody marked the issues as duplicates. The newer issues are all issues that somebody called a duplicate
-in a comment, and a sample of the other issues, because the probabilities must be right for all issues.
+An ordering gives a pair of issues the probability that they are duplicates. A pair consists of a newer issue
+and a candidate: an older issue, found in the same way as for a release. A pair is a positive example if
+somebody marked its issues as duplicates, in a comment. The newer issues are of two kinds: all issues that
+somebody called a duplicate, and a sample of the other issues. The sample is needed because the probabilities
+must be right for all issues.
 """
 
 from __future__ import annotations
@@ -35,20 +36,19 @@ Floats = npt.NDArray[np.float64]
 
 
 def is_held_out(repo: str) -> bool:
-    """Returns whether a repository is held out, so that neither orderings nor title models are trained on
-    it."""
+    """Returns whether a repository is held out: no ordering and no title model is trained on its issues."""
     return subset_of(repo) != "train"
 
 
 @dataclass(frozen=True)
 class Examples:
-    """n pairs of a newer issue and a candidate, and the m newer issues.
+    """n pairs of a newer issue and a candidate. There are m newer issues.
 
     - `features` (n, len(FEATURES)): the features of each pair
     - `marked` (n,): whether somebody marked the pair as duplicates
     - `issues` (n,): the position of each pair's newer issue among the m newer issues, ascending
     - `repos` (m,): the repository of each newer issue
-    - `weights` (m,): how many issues of its repository a newer issue stands for
+    - `weights` (m,): how many issues of its repository each newer issue stands for
     - `duplicates` (m,): how many older issues are marked as duplicates of the newer issue, including those
       that are not among its candidates
     """
@@ -109,8 +109,8 @@ def collect_examples(
 ) -> Examples:
     """Returns the examples of all repositories that have a marked pair with both issues in the index.
 
-    Issues without a mark are used only if their source day is `first_source_day` (days since 1970) or later.
-    This is the first day with marks.
+    `first_source_day` (days since 1970) is the first day with marks. Issues without a mark are used only if
+    their source day is this day or a later one.
     """
     of_repository: dict[str, list[MarkedPair]] = {}
     for pair in pairs:

@@ -30,8 +30,8 @@ class OrderingScores:
     """Scores of an ordering, which gives a pair of issues its probability of being duplicates.
 
     `recall_at_1`, `recall_at_5`, `recall_at_10` and `mrr` (mean reciprocal rank) are computed from the ranks
-    of the older issues of the marked pairs. The other scores are computed from the pairs of all issues, with
-    and without a mark. A pair without a mark counts as not a duplicate.
+    of the older issues of the marked pairs. The other scores are computed from all pairs, with and without a
+    mark. A pair without a mark counts as not a duplicate.
     """
 
     recall_at_1: float
@@ -57,10 +57,10 @@ class OrderingScores:
 
 
 def score_ordering(ordering: Ordering, examples: Examples, min_probability: float) -> OrderingScores:
-    """Returns the scores of an ordering on `examples`, of which at least one pair must be marked.
+    """Returns the scores of an ordering on `examples`. At least one pair of the examples must be marked.
 
-    A pair is suggested if its probability is at least `min_probability`, and if it is among the LISTED most
-    probable pairs of its newer issue.
+    A pair counts as suggested if its probability is at least `min_probability`, and if it is among the LISTED
+    most probable pairs of its newer issue.
     """
     probabilities = ordering.probabilities(examples.features)
     weights = examples.weights[examples.issues]
@@ -79,18 +79,18 @@ def score_ordering(ordering: Ordering, examples: Examples, min_probability: floa
 
 
 def best_candidates(ordering: Ordering, examples: Examples) -> Bools:
-    """Returns, for each pair, whether it is the most probable pair of its newer issue, (n,)."""
+    """Returns, for each of n pairs, whether it is the most probable pair of its newer issue. Shape (n,)."""
     result: Bools = _places(ordering.log_odds(examples.features), examples.issues) == 0
     return result
 
 
 def gain_interval(ordering: Ordering, baseline: Ordering, examples: Examples) -> tuple[float, float, float]:
-    """Returns by how much the mean reciprocal rank of `ordering` is higher than that of `baseline`.
+    """Compares the mean reciprocal ranks of two orderings: subtracts that of `baseline` from that of
+    `ordering`.
 
-    The result is the difference, and the lower and the upper end of its 95% confidence interval.
-
-    The interval comes from a bootstrap over repositories (Efron 1979, percentiles). The pairs of one
-    repository resemble each other, so they are drawn together.
+    Returns the difference, and the lower and the upper end of its 95% confidence interval. The interval comes
+    from a bootstrap over repositories (Efron 1979, percentiles). The pairs of one repository resemble each
+    other, so they are drawn together.
     """
     pairs_of = np.repeat(np.arange(len(examples.repos)), examples.duplicates)
     gains = 1 / _ranks(ordering.probabilities(examples.features), examples) - 1 / _ranks(

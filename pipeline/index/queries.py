@@ -65,7 +65,8 @@ class Queries:
     must meet.
 
     Issues that were opened before `opened_since` (microseconds since 1970) are not allowed. If `ages` are
-    given, an issue is allowed only if it is older than the query and its source day is not a later one.
+    given, an issue is allowed only if it is older than the query, and its source day is not later than the
+    query's.
     """
 
     vectors: Vectors
@@ -131,8 +132,8 @@ class Hits:
 
     @classmethod
     def joined(cls, blocks: Sequence[Hits]) -> Hits:
-        """Concatenates several objects of this class. The numbers of the queries must ascend from block to
-        block."""
+        """Concatenates several objects of this class, in order. The query numbers of each object must be
+        higher than those of the object before it."""
         names = [field.name for field in fields(cls)]
         return cls(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
 

@@ -21,13 +21,13 @@ TIE = 1e-5
 def measure_recall(
     segments: Sequence[Segment], settings: Index, opened_since: int | None = None, neighbours: int = 10
 ) -> tuple[float, int]:
-    """Measures the recall of a search of the segments with a random sample of their issues. Returns the
-    recall and the size of the sample.
+    """Measures the recall of the search in some segments. Returns the recall and the number of queries.
 
-    The recall is the share (0 to 1) of the exact nearest neighbours of these issues that the search finds.
-    Without issues, the recall is 1. Issues that were opened before `opened_since` (microseconds since 1970)
-    are not searched. An issue that the search finds is a hit if it is at most as far away as the farthest
-    exact neighbour. So ties count as hits, as in ann-benchmarks.
+    The queries are a random sample of the issues in the segments. The recall is the share (0 to 1) of their
+    exact nearest neighbours that the search finds. It is 1 if there are no neighbours. Issues that were
+    opened before `opened_since` (microseconds since 1970) are not searched. An issue that the search finds is
+    a hit if it is at most as far away as the farthest exact neighbour. So ties count as hits, as in
+    ann-benchmarks.
     """
     queries = _sample(segments, settings.seed, opened_since)
     exact = _exact_cosines(segments, queries, neighbours)

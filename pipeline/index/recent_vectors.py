@@ -23,8 +23,8 @@ class RecentVectors:
 
     `parts` maps the position of a segment in the index to the items of the segment that are copied. The first
     `complete` segments in `parts` are copied completely. Of the other segments, only the items that were
-    opened at `opened_since` (microseconds since 1970) or later are copied. `created_at` has the time of each
-    item.
+    opened at `opened_since` (microseconds since 1970) or later are copied. `created_at` is when each of the
+    copied items was opened.
     """
 
     opened_since: int
@@ -37,10 +37,10 @@ class RecentVectors:
     def of(cls, segments: Sequence[Segment], opened_since: int, most_items: int) -> RecentVectors | None:
         """Reads the vectors of the segments and copies them. Returns None if there are none to copy.
 
-        Of the segments without an Annoy index, all vectors are copied. Then come the segments with an Annoy
-        index, the last one first. Of these, the vectors of items that were opened at `opened_since` or later
-        are copied. But such a segment is left out if there would then be more than `most_items` copies.
-        Raises LakeError if a file is damaged.
+        Of the segments without an Annoy index, all vectors are copied. Of the segments with an Annoy index,
+        the vectors of items that were opened at `opened_since` or later are copied, the last segment first.
+        A segment with an Annoy index is left out if its vectors would make more than `most_items` copies in
+        total. Raises LakeError if a file is damaged.
         """
         parts = {
             position: np.arange(segment.items)
@@ -68,9 +68,9 @@ class RecentVectors:
         )
 
     def segments_for(self, opened_since: int | None) -> list[int]:
-        """Returns the positions of the segments that `candidates` searches completely.
+        """Returns the positions of the segments that `candidates` searches if queries have `opened_since`.
 
-        In these segments, `candidates` finds all issues that queries with this `opened_since` allow.
+        Of these segments, the vectors of all issues that such queries allow are copied.
         """
         is_later = opened_since is not None and opened_since >= self.opened_since
         return list(self.parts)[: None if is_later else self.complete]

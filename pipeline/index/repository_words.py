@@ -85,10 +85,10 @@ class RepositoryWords:
         return weights
 
     def weights_of_issues(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the weight of some terms of the issues, given the places of the terms in `issues.terms`.
+        """Returns the weights of some terms of the issues. `places` are their positions in `issues.terms`.
 
-        Terms whose hashes end in the same bits are counted together, so that nothing has to be sorted. Few
-        terms share these bits with a frequent term.
+        The weights are approximate, because terms whose hashes end in the same bits are counted together. So
+        nothing has to be sorted. The error is small: few terms share these bits with a frequent term.
         """
         frequency = self._bucket_sizes(self.issues.terms[places])
         weights: NDArray[np.float64] = np.where(frequency > self._max_frequency, 0.0, self._rarity(frequency))

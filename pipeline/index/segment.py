@@ -143,7 +143,7 @@ class Segment:
         """Returns the Euclidean lengths of the vectors in some rows. Raises LakeError if the file is damaged.
 
         Without an Annoy index, the lengths of all vectors are computed once and kept in memory. With an Annoy
-        index, only these rows are read: few vectors are compared one by one, and reading all would be slow.
+        index, only the vectors in `rows` are read: few are needed, and reading all would be slow.
         """
         return lengths_of(self.vectors[rows]) if self.has_annoy else self._all_lengths[rows]
 

@@ -59,8 +59,8 @@ class SegmentPlan:
 def plan_segments(days: Sequence[IndexedDay], settings: Index) -> list[SegmentPlan]:
     """Returns the segments that a release with these days needs, in the order of their periods.
 
-    The months of a closed year are merged if the year then has fewer segments. If each month has about
-    `index.segment_items` issues or more, merging does not reduce the number of segments.
+    The months of a closed year are merged only if this reduces the number of segments. It does not if each
+    month has about `index.segment_items` issues or more.
     """
     segments: list[SegmentPlan] = []
     for year, days_of_year in groupby(days, key=lambda day: day.day[:4]):

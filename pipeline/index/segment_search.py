@@ -60,9 +60,9 @@ def search(
 ) -> Hits:
     """Searches all segments. Returns, for each query, the `neighbours` nearest of the issues that it allows.
 
-    In a segment with an Annoy index, this index is searched, unless at most `index.exact_items` of the
-    segment's issues are allowed. Then, and in segments without an Annoy index, all allowed issues are
-    compared. `recent` has copies of vectors that make the search faster for a few queries without ages.
+    The Annoy index of a segment is used if a query allows more than `index.exact_items` of the segment's
+    issues. Otherwise, or if there is no Annoy index, all allowed issues are compared. `recent` has copies of
+    vectors, which make the search faster for a few queries. The queries must then have no ages.
 
     A search for many queries reads most of every file. If `one_at_a_time` is true, the files of a segment
     are unmapped before the next segment is searched. So the memory does not grow with the number of segments.

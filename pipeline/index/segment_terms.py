@@ -1,8 +1,8 @@
 """Stores and reads the terms of a segment's issues.
 
 There are only two files, so that few requests are needed to read them from a bucket. One file has a record
-per term. The other file has a record per item (issue), and one more record at the end. The items are sorted
-by repository, so the terms of a repository are consecutive.
+for each term of each item (issue). The other file has a record per item, and one more at the end. The items
+are sorted by repository, so the terms of a repository are consecutive.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def write_terms(folder: Path, terms: IssueTerms) -> None:
 def read_terms(
     array: Callable[[str, npt.DTypeLike, tuple[int, ...]], npt.NDArray[Any]], items: int, total: int
 ) -> IssueTerms:
-    """Returns the terms of a segment. `items` is its number of issues, and `total` is their number of terms.
+    """Returns the terms of a segment that has `items` issues, with `total` terms together.
 
     The function `array` opens a file with a given type and shape. It raises LakeError if the file has another
     type or shape.

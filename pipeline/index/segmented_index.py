@@ -56,9 +56,9 @@ read."""
 class QueryIssue:
     """The issue or text for which similar issues are searched.
 
-    `vector` (size,) is its embedding, and `opened_at` is when it was opened, in microseconds since 1970. Only
-    an issue of the index has an id, a repository and a source day. `terms` are its terms (words), or None if
-    its segment has no terms. `words` maps the terms of a text to its words.
+    `vector` (size,) is its embedding. `terms` are hashes of its words, or None if the issue's segment has no
+    terms. `opened_at` is when it was opened, in microseconds since 1970. Only an issue of the index has an
+    id, a repository and a source day. `words` maps each term of a text to the word that it was made from.
     """
 
     vector: Vectors
@@ -114,8 +114,8 @@ class SegmentedIndex:
     def prepare_for_many_queries(self, most_items: int) -> None:
         """Copies vectors into memory, so that searches in all repositories are faster.
 
-        A vector needs one byte per number. If there are more than `most_items` vectors, the earlier ones are
-        searched with Annoy. Raises LakeError if a file is damaged.
+        A copy needs one byte per number. If there would be more than `most_items` copies, earlier segments
+        are not copied, but searched with Annoy. Raises LakeError if a file is damaged.
         """
         self._recent = RecentVectors.of(self._segments, self._months_before(), most_items)
 
@@ -132,8 +132,8 @@ class SegmentedIndex:
         return issue
 
     def find_in_repository(self, issue_id: int, repo: str) -> QueryIssue | None:
-        """Returns the issue of a repository with this id, or None if the index does not have it. Several
-        issues may have one URL, because a repository can be deleted and made again."""
+        """Returns the issue with this id from a repository, or None if the index does not have it. Unlike an
+        id, a URL may belong to several issues, because a repository can be deleted and made again."""
         for segment in reversed(self._segments_of(repo)):
             items = np.asarray(segment.of_repository(repo), dtype=np.int64)
             matches = items[segment.issue_ids[items] == issue_id]
@@ -222,9 +222,9 @@ class SegmentedIndex:
     ) -> list[dict[str, Any]]:
         """Returns the rows of the requested lists of similar issues. The list of a repository comes first.
 
-        In each list, the most probable issue comes first. `hits` are the candidates that `hits_everywhere`
-        returned, for the list from all repositories. If `hits` is None, they are searched here. If
-        `query_issue` is an issue of the index, its lists may have newer issues, too. Older issues of its
+        In each list, the most probable duplicate comes first. `hits` are the candidates for the list from all
+        repositories, as `hits_everywhere` returns them. If `hits` is None, they are searched here. If
+        `query_issue` is an issue of the index, its lists may also contain newer issues. Older issues of its
         repository have the same probabilities as in its stored list.
 
         A row is a dict with the keys `list`, `issue_url`, `title`, `distance` (angular, 0 to 2),

@@ -1,9 +1,9 @@
 """Finds two lists of similar issues for an issue or text: one from its repository, and one from all
 repositories.
 
-The candidates of the first list are the nearest issues by vector and the nearest issues by words, among all
-issues of the repository. The candidates of the second list are the nearest issues by vector, among the issues
-of the last months. The class `Comparison` chooses the issues of a list from its candidates.
+The candidates of the first list are the issues of the repository with the nearest vectors, and those with the
+best matching words. The candidates of the second list are the issues with the nearest vectors among the
+issues of the last months. The class `Comparison` chooses the issues of a list from its candidates.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def lists_in_repository(
     probabilities.
 
     The list has up to `count` issues. The probabilities are a dict from the issue id to the probability of
-    each candidate. If `stored` has a probability for an issue id, it is used instead of a computed one.
+    each candidate. `stored` is such a dict, too: its probabilities are used instead of computed ones.
     `prepared` is computed if it is None. The repository must have terms.
     """
     for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count), prepared):
@@ -120,8 +120,8 @@ def compare_in_repository(
 ) -> Iterator[Comparison]:
     """Yields the comparison of each query with its candidates in a repository.
 
-    Up to `candidates` issues are found by vector, and up to as many by words. `prepared` is computed if it is
-    None. The repository must have terms.
+    Up to `candidates` issues are found by their vectors, and up to `candidates` issues by their words.
+    `prepared` is computed if it is None. The repository must have terms.
     """
     assert repository.terms is not None
     older_only = query_batch.queries.ages is not None
@@ -195,12 +195,13 @@ def lists_everywhere(
     """Yields, for each query, its list of up to `count` similar issues from all repositories.
 
     The candidates of a query are its `hits`. The frequency of a word is counted in the candidates of all
-    queries and in the issues of `background`. The candidates of one query would not be enough, because most
-    of them contain the words of the query's subject.
+    queries and in the issues of `background`. The candidates
+    of one query alone would not be enough: most of them contain the words of the query's subject, so these
+    words would not count as rare.
 
-    `own_probabilities` has a dict per query: from issue id to probability, for candidates in the query's
-    repository. These probabilities are used instead of computed ones, because words were counted in the whole
-    repository for them. The segments must have terms.
+    `own_probabilities` has a dict per query: it maps the ids of candidates in the query's repository to their
+    probabilities. These are used instead of computed ones, because they are based on the word frequencies of
+    the whole repository. The segments must have terms.
     """
     terms, rows = _terms_of_hits(segments, hits)
     created_at, issue_ids = times_and_ids(segments, hits)

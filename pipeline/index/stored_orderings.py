@@ -1,11 +1,12 @@
 """Stores orderings in the lake. An ordering has the weights that give a pair of issues its probability.
 
     ROOT/orderings/VERSION.json    an ordering that was learned from duplicate marks; it never changes
-    ROOT/orderings/current.json    the version of the ordering for new releases; without it, the default
+    ROOT/orderings/current.json    the version of the ordering that new releases use. If this file does not
+                                   exist, they use the default ordering
 
-The version of an ordering begins with the version of the default ordering that it was compared with. If a
-later version of Titler changes the features of a pair or the default weights, it does not use orderings that
-were learned before the change.
+The version of an ordering begins with the version of the default ordering that it was compared with. A later
+version of Titler may change the features of a pair or the default weights. It then does not use orderings
+that were learned before the change.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ POINTER_DOCUMENT: Document[OrderingPointer] = Document(
 
 
 def named(ordering: Ordering) -> Ordering:
-    """Returns the ordering with a version that is computed from its weights and its calibration."""
+    """Returns a copy of the ordering. Its version is computed from its weights and its calibration."""
     content = json.dumps({**ordering.to_json(), "version": ""}, sort_keys=True).encode()
     return replace(ordering, version=f"{LEARNED}{hashlib.sha256(content).hexdigest()[:12]}")
 
@@ -83,14 +84,14 @@ def named(ordering: Ordering) -> Ordering:
 def is_of_this_version(version: str) -> bool:
     """Returns whether this version of Titler can use the ordering with the version `version`.
 
-    It can use the default ordering, and orderings that were learned with the same features and terms.
+    It can use its default ordering, and orderings that were learned with its own features and terms.
     """
     return version == DEFAULT_ORDERING.version or is_learned(version)
 
 
 def is_learned(version: str) -> bool:
-    """Returns whether the ordering with the version `version` was learned with the same features and terms as
-    in this version of Titler.
+    """Returns whether the ordering with the version `version` was learned with the features and terms of this
+    version of Titler.
 
     The default ordering does not count as learned.
     """
@@ -115,7 +116,7 @@ def stored_ordering(lake: Lake, version: str) -> StoredOrdering | None:
     if stored is not None and is_known and named(stored.ordering).version != version:
         raise LakeError(
             f"The file {lake.path(_file(version))} is damaged: its content does not match its name.",
-            f"Restore it from a backup, or delete it and {lake.path(POINTER)}, then run: {_ANEW}",
+            f"Restore it from a backup. Or delete it and {lake.path(POINTER)}, and run: {_ANEW}",
         )
     return stored
 
@@ -131,11 +132,11 @@ def use_default_ordering(lake: Lake) -> None:
 
 
 def ordering_in_use(lake: Lake) -> str | None:
-    """Returns the version of the learned ordering that new releases use. Returns None if they use the
-    default.
+    """Returns the version of the learned ordering that new releases use, or None if they use the default
+    ordering.
 
-    They use the default ordering if no ordering was learned, or if another version of Titler learned it.
-    Raises LakeError if a file is damaged or missing.
+    They use the default ordering if current.json does not exist, or if this version of Titler cannot use the
+    ordering in it. Raises LakeError if a file is damaged, or if the ordering's file is missing.
     """
     pointer = lake.get_json(POINTER, POINTER_DOCUMENT)
     if pointer is None or not is_of_this_version(pointer.version):
@@ -154,10 +155,10 @@ def ordering_of_release(release: Pinned) -> Ordering:
 
 
 def ordering_of_version(lake: Lake, version: str) -> Ordering | None:
-    """Returns the ordering with the version `version`. Returns None if it cannot be used.
+    """Returns the ordering with the version `version`.
 
-    It cannot be used if it is not stored, or if another version of Titler learned it. Raises LakeError if its
-    file is damaged.
+    Returns None if the ordering is not stored, or if this version of Titler cannot use it. Raises LakeError
+    if the ordering's file is damaged.
     """
     if version == DEFAULT_ORDERING.version:
         return DEFAULT_ORDERING
@@ -166,10 +167,10 @@ def ordering_of_version(lake: Lake, version: str) -> Ordering | None:
 
 
 def stored_ordering_of_release(release: Pinned) -> StoredOrdering | None:
-    """Returns the learned ordering of a release with its figures, or None if the release has the default
-    ordering.
+    """Returns the learned ordering of a release, with its figures.
 
-    Raises LakeError in the same cases as `ordering_of_release`.
+    Returns None if the release has no learned ordering, or one that this version of Titler cannot use. Raises
+    LakeError if the ordering's file is damaged or missing.
     """
     version = release.facts.get(ORDERING)
     return _require(release.lake, version) if version and is_of_this_version(version) else None
@@ -181,12 +182,12 @@ def _require(lake: Lake, version: str) -> StoredOrdering:
         raise LakeError(
             f"The file {lake.path(_file(version))} is missing, but a release or the file "
             f"{lake.path(POINTER)} refers to it.",
-            f"Restore it from a backup, or delete {lake.path(POINTER)}, then run: titler plan",
+            f"Restore it from a backup. Or delete {lake.path(POINTER)}, and run: titler plan",
         )
     if set(stored.weights) != set(FEATURES):
         raise LakeError(
-            f"The ordering {lake.path(_file(version))} has weights for {', '.join(sorted(stored.weights))}; "
-            f"expected {', '.join(sorted(FEATURES))}.",
+            f"The ordering {lake.path(_file(version))} has weights for the features "
+            f"{', '.join(sorted(stored.weights))}; expected {', '.join(sorted(FEATURES))}.",
             f"Delete the files {lake.path(POINTER)} and {lake.path(_file(version))}, then run: {_ANEW}",
         )
     return stored

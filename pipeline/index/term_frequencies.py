@@ -1,8 +1,8 @@
 """Counts how many issues contain a term.
 
-A term is a hash of 32 bits. Its last 20 bits are the number of its bucket. To count each term separately, all
-terms would have to be sorted. So the terms of a bucket are counted together where that is exact enough: few
-terms share a bucket with another term that is frequent.
+A term is a hash of 32 bits. Its last 20 bits are the number of its bucket. All terms would have to be sorted
+to count each of them separately. Where approximate numbers are enough, the terms of a bucket are counted
+together instead. The error is small, because few terms share a bucket with a frequent term.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class BucketCounts:
         self._sorted = np.sort(buckets) if is_small else buckets[:0]
 
     def of(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Returns, for each term, the number of terms in the same bucket."""
+        """Returns, for each of `terms`, how many of the counted terms are in its bucket."""
         buckets = terms & _BUCKET
         if self._table is not None:
             return self._table[buckets]
@@ -59,7 +59,7 @@ class Background:
 
     @property
     def total(self) -> int:
-        """The sum, over all issues, of the number of an issue's distinct terms."""
+        """The number of terms of all issues together. A term counts once for each issue that contains it."""
         return len(self._terms)
 
     def frequencies(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:
