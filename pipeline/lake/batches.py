@@ -87,8 +87,8 @@ class Lake(LakeFiles):
         return existing
 
     def add_key(self, batch: Manifest, parameters: Mapping[str, Any]) -> None:
-        """Records that `batch` also counts as made with these other `parameters`. From then on, `find` returns
-        `batch` for them as well, if the inputs are those of `batch`. The caller must know that the content of
+        """Records that `batch` also counts as made with these other `parameters`. From then on, `find` with
+        these parameters and the inputs of `batch` returns `batch`. The caller must know that the content of
         `batch` would be the same with these parameters."""
         key = fingerprint(batch.table, batch.partition, batch.inputs, parameters)
         folder = partition_folder(batch.table, batch.partition)

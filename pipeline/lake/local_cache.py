@@ -67,7 +67,7 @@ class LocalCache:
             )
 
     def store(self, name: str, data: bytes) -> Path:
-        """Stores `data` as a copy and returns the path of the copy. `name` is the path relative to the folder.
+        """Stores `data` as a copy and returns its path. `name` is the path relative to the folder.
         Removes old copies if all copies together are too large, and unfinished copies of killed commands.
         Raises LakeError if the folder cannot be written."""
         path = self.path / name
