@@ -46,10 +46,10 @@ MARKS_KEPT = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The names of the catalogue's pages (see `pipeline.lake.pages`). Each field is a dict whose keys are
-    periods: months or years. `days` has the pages that list the days, as in a plan. `manifests` has, for each
-    table, the pages with the manifests of the days' batches. `ids` has the pages with the ids of all issues.
-    """
+    """The names of the catalogue's pages (see `pipeline.lake.pages`). There are three kinds of pages, with
+    one page per period (a month or a year) each. `days` are the pages that list the days, as in a plan.
+    `manifests` are, for each table, the pages with the manifests of the days' batches. `ids` are the pages
+    with the ids of all issues."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -125,8 +125,8 @@ def update_catalogue(
     Marks that were written after the caller listed them are left for the next plan.
 
     `days_before` returns the days of the current release. It is called only if there is no catalogue yet.
-    Some of these days may be being ingested again. For them, the new catalogue gets the batches of the
-    current release.
+    If one of these days is being ingested again, the new catalogue gets the batches that the current release
+    has for the day.
 
     Only one process at a time may call this function.
     """

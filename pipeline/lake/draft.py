@@ -76,7 +76,7 @@ class Draft:
         return manifest
 
     def finish(self, figures: Mapping[str, Any] | None = None) -> Manifest:
-        """Writes the manifest of the batch and returns it. Writes no pointer to the batch: `commit` does."""
+        """Writes the manifest of the batch and returns it. The pointers to it are written by `commit`."""
         files = tuple(sorted(self.files, key=lambda file: file.name))
         contents = {file.name: file.content_sha256 for file in files}
         manifest = Manifest(

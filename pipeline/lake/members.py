@@ -186,7 +186,7 @@ class Members(Mapping[str, Sequence[Manifest]]):
         return stored.pages if isinstance(stored, MemberPages) else {}
 
     def usage(self, table: str) -> Usage | None:
-        """Returns the time and the memory that the command that recorded a table's batches had used. Returns
+        """Returns the time and the memory that a command had used when it recorded a table's batches. Returns
         None if no batches were recorded yet, or if time and memory were not measured."""
         stored = self._stored(table)
         return stored.usage if isinstance(stored, MemberPages) else None

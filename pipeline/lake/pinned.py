@@ -231,7 +231,7 @@ class Pinned:
         of the same table.
 
         Batches of the previous release are taken from its lists of members. Each of the other batches costs a
-        request of its own. Raises LakeError if a page with manifests of the previous release is damaged.
+        request of its own. Raises LakeError if a file that is read for this is damaged.
         """
         of_base: dict[str, Manifest] = {}
         if keys and self.base and keys[0].table in self.base.members:

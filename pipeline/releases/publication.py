@@ -31,7 +31,7 @@ def make_current(
     """Makes a release the current one. Returns the release's record with the time of publication.
 
     `content` has the batches of the release, and `record` is the record that the audit returned. `published`
-    has the records and contents of all releases that were published before.
+    has the records and contents of all published releases.
 
     The steps are:
 
