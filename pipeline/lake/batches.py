@@ -87,8 +87,9 @@ class Lake(LakeFiles):
         return existing
 
     def add_key(self, batch: Manifest, parameters: Mapping[str, Any]) -> None:
-        """Makes `find` return `batch` also if it is called with the inputs of `batch` and these other
-        `parameters`. Making a batch with them must give the same content as `batch`."""
+        """Records that `batch` also counts as made with these other `parameters`. From then on, `find` with
+        these parameters and the inputs of `batch` returns `batch`. The caller must know that the content of
+        `batch` would be the same with these parameters."""
         key = fingerprint(batch.table, batch.partition, batch.inputs, parameters)
         folder = partition_folder(batch.table, batch.partition)
         self.put_json(posixpath.join(folder, KEYS, f"{key}.json"), {"batch_id": batch.batch_id})
@@ -191,8 +192,8 @@ class Lake(LakeFiles):
                 self.delete(path)
 
     def restore_key(self, manifest: Manifest) -> None:
-        """Makes `find` return a batch again after its damaged files were restored. Does nothing if the batch
-        was made again meanwhile, or if this process may not write to the lake."""
+        """Makes `find` return a batch again, after somebody has restored its damaged files. Does nothing if a
+        new batch has replaced it meanwhile, or if this process may not write to the lake."""
         path = _key_path(manifest)
         with suppress(LakeError):
             if self.get(path) is None:
@@ -233,7 +234,8 @@ class Lake(LakeFiles):
         return rows.select([name for name in rows.column_names if name in contract.schema.names])
 
     def parts(self, manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, File]]:
-        """Yields every file of the batches, in order. Each file comes with the manifest of its batch."""
+        """Yields a pair for every file of the batches, in order: the manifest of its batch, and the file's
+        entry in this manifest."""
         for manifest in manifests:
             for file in manifest.files:
                 yield manifest, file

@@ -51,7 +51,7 @@ def make_current(lake: LakeFiles, batch: Manifest) -> None:
 
 
 def mark_change(lake: LakeFiles, day: str, table: str, batch_id: str) -> None:
-    """Marks a day as changed: a batch becomes the day's current batch in a table."""
+    """Marks a day as changed, because `batch_id` becomes the day's current batch in a table."""
     lake.put(posixpath.join(FOLDER, f"{day},{table},{batch_id},{uuid.uuid4().hex[:8]}"), b"")
 
 

@@ -46,9 +46,10 @@ MARKS_KEPT = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The names of the catalogue's pages, by period (a month or a year). `days` are the pages that list the
-    days, as in a plan. `manifests` are, for each table, the pages with the manifests of the days' batches.
-    `ids` are the pages with the ids of all issues."""
+    """The names of the catalogue's pages (see `pipeline.lake.pages`). There are three kinds of pages, with
+    one page per period (a month or a year) each. `days` are the pages that list the days, as in a plan.
+    `manifests` are, for each table, the pages with the manifests of the days' batches. `ids` are the pages
+    with the ids of all issues."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -75,7 +76,7 @@ class Catalogue:
         return lake.get_json(CATALOGUE, CATALOGUE_DOCUMENT)
 
     def plan(self, lake: Lake) -> Plan:
-        """Returns the days of the catalogue as a plan without facts."""
+        """Returns the days of the catalogue as a `Plan`. Its facts (such as settings) are empty."""
         return Plan.of_pages(lake, self.days, {}, "")
 
     def check_ids(self, lake: Lake) -> None:
@@ -101,9 +102,9 @@ CATALOGUE_DOCUMENT: Document[Catalogue] = Document(
 
 @dataclass(frozen=True)
 class CatalogueUpdate:
-    """The catalogue after an update. `days_as_before` are days that are being ingested again. For these days,
-    the catalogue still has the earlier batches. `days_not_ready` are new days that are not cleaned yet. They
-    are not in the catalogue."""
+    """The catalogue after an update, also as a plan. `days_as_before` are days that are being ingested again:
+    for these days, the catalogue still has the earlier batches. `days_not_ready` are new days that are not in
+    the catalogue, because they are not cleaned yet."""
 
     catalogue: Catalogue
     plan: Plan
@@ -119,13 +120,13 @@ def update_catalogue(
 ) -> CatalogueUpdate:
     """Brings the catalogue up to date with the current batches of all days, and returns it.
 
-    `changes` are the marks of changed days. The caller must list them first, and then compute again the
-    verdicts that say how complete the days are. `judged_again` are the days whose verdicts have changed by
-    this. Marks that were written after that listing are left for the next plan.
+    `changes` are the marks of changed days. The caller must list the marks first, and then compute again the
+    verdicts that say how complete the days are. `judged_again` are the days whose verdicts have changed.
+    Marks that were written after the caller listed them are left for the next plan.
 
-    `days_before` returns the days of the current release. It is called only if there is no catalogue yet. In
-    this case, if a day of the current release is being ingested again, the new catalogue gets the batches
-    that the release has for the day.
+    `days_before` returns the days of the current release. It is called only if there is no catalogue yet.
+    If one of these days is being ingested again, the new catalogue gets the batches that the current release
+    has for the day.
 
     Only one process at a time may call this function.
     """
@@ -250,12 +251,11 @@ def _changed_manifests(
 
 
 class CurrentHealth(Mapping[str, Manifest]):
-    """The current batches of the table source_health_v1: maps each day of the lake to the manifest of the
-    day's batch.
+    """Maps each day of the lake to the manifest of the day's current batch of the table source_health_v1.
 
-    Days that have not changed since the last plan come from the catalogue, a page at a time. The other days
-    are looked up one by one. `changed_days` are these other days, or all days if the lake has no catalogue
-    yet. `changes` are the marks of changed days, if the caller has already listed them.
+    If a day has not changed since the last plan, its manifest is read from the catalogue, which is read one
+    page at a time. `changed_days` are the other days, or all days if the lake has no catalogue yet. They are
+    looked up one by one. `changes` are the marks of changed days, if the caller has already listed them.
     """
 
     def __init__(self, lake: Lake, changes: Sequence[Change] | None = None) -> None:

@@ -66,7 +66,7 @@ class Draft:
         this is a source day or a user's file.
 
         `figures` are counts and measurements to record in the manifest. The manifest is written first. Then
-        the pointers that name the batch are written.
+        the pointers to the batch are written.
         """
         manifest = self.finish(figures)
         folder = partition_folder(self.table, self.partition)
@@ -76,7 +76,7 @@ class Draft:
         return manifest
 
     def finish(self, figures: Mapping[str, Any] | None = None) -> Manifest:
-        """Writes the manifest of the batch and returns it. No pointer names the batch yet."""
+        """Writes the manifest of the batch and returns it. The pointers to it are written by `commit`."""
         files = tuple(sorted(self.files, key=lambda file: file.name))
         contents = {file.name: file.content_sha256 for file in files}
         manifest = Manifest(

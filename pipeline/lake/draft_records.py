@@ -1,7 +1,7 @@
-"""Records of batches that nothing refers to: drafts, and batches that are to be removed.
+"""Records of batches that no model or release uses: new batches (drafts), and batches that are to be removed.
 
-`titler collect` removes batches that nothing uses. It does not search the whole lake for them. It looks at
-two kinds of records:
+`titler collect` removes the batches that nothing uses. To find them, it does not search the whole lake, but
+reads two kinds of records:
 
 - A draft record is written before the first file of a batch. It is deleted when a model or a release that is
   kept refers to the batch, or when the batch is removed.

@@ -47,8 +47,9 @@ def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str,
 def later_openings(
     lake: Lake, days: Sequence[tuple[str, str]], issue_ids: npt.NDArray[np.int64]
 ) -> dict[str, list[int]]:
-    """Returns on which days the issues `issue_ids` must be skipped: a dict from the day to the sorted issue
-    ids, like `duplicate_openings`. `days` are the days on which the issues were opened."""
+    """Does the same as `duplicate_openings`, but only for the issues `issue_ids`. Returns a dict from the day
+    to the sorted ids of the issues to skip on this day. `days` must contain all days that have one of these
+    issues."""
     tables = []
     for position, (_, folder) in enumerate(days):
         table = lake.read(lake.manifest(folder), ISSUES, ["issue_id", "created_at", "event_id"])

@@ -51,8 +51,7 @@ def _content(rows: pa.Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> by
 
 
 def read_parquet(path: str, digest: str) -> pa.Table:
-    """Returns the rows of a Parquet file. Takes the same arguments and raises the same errors as
-    `read_checked`."""
+    """Returns the rows of a Parquet file. The arguments and the errors are those of `read_checked`."""
     return pq.read_table(io.BytesIO(read_checked(path, digest)))
 
 
@@ -108,8 +107,8 @@ class LakeFiles:
         return self._store.names(relative)
 
     def written(self, relative: str) -> dict[str, datetime]:
-        """Returns the UTC time at which each file directly in a folder was written, by its name. The listing
-        of a bucket may lack the newest files."""
+        """Returns a dict from the name of each file directly in a folder to the UTC time at which it was
+        written. The listing of a bucket may lack the newest files."""
         return self._store.written(relative)
 
     def modified(self, relative: str) -> datetime | None:
@@ -130,11 +129,10 @@ class LakeFiles:
             return list(executor.map(read, items))
 
     def get_immutable(self, digests: Mapping[str, str]) -> list[bytes | None]:
-        """Returns the contents of files that never change, in order. None stands for a file that is missing
-        or damaged.
+        """Returns the contents of files that never change. None stands for a file that is missing or damaged.
 
-        `digests` maps the paths of the files to their SHA-256. If the lake is a bucket, keeps a local copy of
-        each file.
+        `digests` maps the paths of the files to their SHA-256. The contents are in the order of this dict. If
+        the lake is a bucket, a local copy of each file is kept.
         """
         return self.for_each(lambda item: self._get_immutable(*item), list(digests.items()))
 

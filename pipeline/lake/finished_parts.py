@@ -72,12 +72,11 @@ class FinishedParts:
         self.lake.put_json(self._path(part.file.name), asdict(_Record(self.folder, part.file, part.counts)))
 
     def take(self, name: str) -> FinishedPart | None:
-        """Copies the file `name` into the folder of the batch, if an interrupted command has finished this
-        file.
+        """If an interrupted command has finished the file `name`, copies the file into the folder of the new
+        batch, and returns its record.
 
-        Two processes may make the same batch at the same time. So each of them writes into a folder of its
-        own, and the file is copied. Returns None if there is no record of the file, or if the file is missing
-        or damaged.
+        Returns None if there is no record of the file, or if the file is missing or damaged. The file is
+        copied, because two processes may make the same batch at the same time, each in a folder of its own.
         """
         record = self.lake.get_json(self._path(name), RECORD)
         if record is None:

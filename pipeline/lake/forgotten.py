@@ -42,10 +42,10 @@ _ADDRESS = re.compile(
 class Forgetting:
     """An entry of the list: one use of `titler forget`.
 
-    `kind` says what the user named: an issue, a repository or an author. `hashes` are the hashes of what the
-    user named and of all issues that were removed with it, by `Kind`. `finished_at` is None until everything
-    is removed. `removed` maps places, such as tables, to the number of rows or files that were removed from
-    them. `remains` says in words what could not be removed.
+    `kind` says what the user named: an issue, a repository or an author. `hashes` maps each kind of value
+    (`Kind`) to hashes: those of what the user named, and those of all issues that were removed with it.
+    `finished_at` is None until everything is removed. `removed` maps places, such as tables, to the number of
+    rows or files that were removed from them. `remains` says in words what could not be removed.
     """
 
     id: Name
@@ -59,9 +59,9 @@ class Forgetting:
     remains: list[str] = field(default_factory=list)
 
     def is_about(self, other: Forgetting) -> bool:
-        """Returns whether this entry is about what another entry names: both have the same kind, and this
-        entry has all hashes of the other one. The user may name an issue by its id one time and by its
-        address the next time, so this entry may have further hashes."""
+        """Returns whether this entry and another one are about the same issue, repository or author. This is
+        so if both have the same kind, and this entry has all hashes of the other one. This entry may have
+        further hashes: a user may give the id of an issue one time, and its address the next time."""
         return self.kind == other.kind and all(
             set(values) <= set(self.hashes.get(kind, ())) for kind, values in other.hashes.items()
         )
@@ -97,23 +97,21 @@ class ForgottenList:
 
     @property
     def unfinished(self) -> Forgetting | None:
-        """The entry whose removal was interrupted or is running, or None."""
+        """The entry whose removal is running or was interrupted, or None if every removal is finished."""
         return next((each for each in self.forgettings if each.finished_at is None), None)
 
     @property
     def finished_at(self) -> str:
-        """When the last removal was finished, or an empty string."""
+        """When a use of `titler forget` last finished, or an empty string if none has."""
         return max((each.finished_at or "" for each in self.forgettings), default="")
 
     @property
     def matcher(self) -> Matcher | None:
-        """Recognises everything on the list. None if the list is empty."""
+        """An object that recognises everything on the list, or None if the list is empty."""
         return self.matcher_of(self.forgettings) if self.forgettings else None
 
     def matcher_of(self, forgettings: Iterable[Forgetting]) -> Matcher:
-        """Returns an object that recognises the issues, repositories and authors that these entries stand
-        for.
-        """
+        """Returns an object that recognises the issues, repositories and authors of these entries."""
         return Matcher(self.salt, [each.hashes for each in forgettings])
 
     def hash_of(self, kind: str, value: str) -> str:
@@ -184,7 +182,7 @@ _PAIRS = re.compile(r"(?=(?<![\w.-])([\w.-]+/[\w.-]+)(?:/(?:issues|pull)/(\d+)|#
 class Matcher:
     """Recognises issues, repositories and authors that have been forgotten, by their hashes.
 
-    `hashes` are the hashes in some entries of the list.
+    `hashes` are the hashes of the entries to recognise.
     """
 
     def __init__(self, salt: str, hashes: Iterable[Hashes]) -> None:
@@ -195,7 +193,8 @@ class Matcher:
                 self._hashes.setdefault(kind, set()).update(values)
 
     def matches(self, kind: str, value: str) -> bool:
-        """Returns whether a value is forgotten. Addresses, repositories and logins are in lower case."""
+        """Returns whether a value was forgotten. The value must be in lower case if it is an address, a
+        repository or a login."""
         hashes = self._hashes.get(kind)
         return hashes is not None and _hash(self._salt, kind, value) in hashes
 
@@ -204,8 +203,8 @@ class Matcher:
         return self._any(_of_url(url))
 
     def mask(self, rows: pa.Table) -> Mask:
-        """Returns which rows of a table of the lake are about something forgotten, as booleans (rows,). Looks
-        at the columns MATCHED_COLUMNS that the table has."""
+        """Returns a boolean array (rows,) that says which rows of a table of the lake are about something
+        forgotten. Compares those of the columns MATCHED_COLUMNS that the table has."""
         forgotten = np.zeros(len(rows), dtype=np.bool_)
         for name, named in _COLUMNS.items():
             if name in rows.column_names:

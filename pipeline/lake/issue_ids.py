@@ -1,7 +1,8 @@
 """Stores the ids of all issues of the lake, to find issues that were opened on more than one day.
 
-The ids of a period are in one page: a Parquet file with the columns `issue_id` and `day`, sorted by id. So a
-new day is compared with the whole history without reading the issues of the history.
+The ids of a period (a month or a year) are in one file, called a page. It is a Parquet file with the columns
+`issue_id` and `day`, sorted by id. So the issues of a new day can be compared with the whole history without
+reading the batches of issues of the other days.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class ChangedIds:
 def update_ids(
     lake: Lake, pages: Mapping[str, IdPage], days: Sequence[str], changed: Mapping[str, Manifest]
 ) -> ChangedIds:
-    """Updates the pages of ids after the issues of some days have changed. Writes the pages that are new, and
-    returns all pages.
+    """Updates the pages of ids after the issues of some days have changed. Writes the pages that differ, and
+    returns all pages, together with the ids that are affected.
 
     `pages` are the pages before the change, by period. `days` are all days after the change, sorted.
     `changed` maps each new or changed day to its batch of issues_v1.
@@ -82,9 +83,9 @@ def update_superseded(
 ) -> dict[str, list[int]]:
     """Returns the issues to skip on each day, like `duplicate_openings`, after some days have changed.
 
-    `superseded` are the issues to skip before the change. `issues` maps each day to the folder of its batch
-    of issues_v1. Reads only the days with an issue that was opened twice and that the change affects
-    (`ChangedIds`).
+    `superseded` has the issues that were to be skipped on each day before the change. `changed` is the return
+    value of `update_ids`. `issues` maps each day to the folder of its batch of issues_v1. Reads only days
+    that have an affected issue with more than one `opened` event.
     """
     repeated = _repeated_ids(lake, changed)
     later: Mapping[str, Sequence[int]] = {}
@@ -103,8 +104,8 @@ def update_superseded(
 
 
 def days_of_issue(lake: Lake, pages: Iterable[IdPage], issue_id: int) -> list[str]:
-    """Returns the days (YYYY-MM-DD) on which an issue was opened, according to some pages of ids. Reads only
-    the pages whose range has the id."""
+    """Returns the days (YYYY-MM-DD) on which an issue was opened, according to `pages`, which are pages of
+    ids. Reads only the pages whose range of ids includes the issue."""
     names = [page.page for page in pages if page.first <= issue_id <= page.last]
     days: list[str] = []
     for data in read_page_files(lake, names):
@@ -146,7 +147,7 @@ def parse_ids(data: bytes) -> pa.Table:
 
 
 def write_ids(lake: Lake, ids: pa.Table) -> IdPage:
-    """Writes the page with these ids: a table with the columns `issue_id` and `day`."""
+    """Writes a page of ids. `ids` is a table with the columns `issue_id` and `day`, in any order of rows."""
     ids = ids.combine_chunks().sort_by([("issue_id", "ascending"), ("day", "ascending")])
     buffer = io.BytesIO()
     pq.write_table(

@@ -95,8 +95,8 @@ AnyObject = Annotated[dict[str, Any], AfterValidator(_as_json_object)]
 
 
 class KnownKeys(BaseModel):
-    """The base class for the form of an object in a document. A subclass declares the keys that Titler relies
-    on. Other keys are kept.
+    """The base class of types that describe an object in a JSON document. A subclass declares the keys that
+    Titler relies on. The object may have other keys as well, which are kept.
     """
 
     model_config = ConfigDict(extra="allow", strict=True)
@@ -108,7 +108,8 @@ object that is read."""
 
 
 def object_with(keys: type[KnownKeys]) -> Any:
-    """Returns the form of an object that has at least these keys. It is read as a `JsonObject`."""
+    """Returns the type of an object that has at least the keys that the class `keys` declares, for use in a
+    `Document`. The object is read as a `JsonObject`."""
     return Annotated[keys, AfterValidator(_as_json_object)]
 
 

@@ -1,10 +1,10 @@
 """Leases: they say which commands that write to the lake are running.
 
 A command holds a lease while it runs, and renews it. `titler collect` removes nothing that was written since
-the oldest valid lease began, however long the command takes. If a command is killed, its lease is no longer
-renewed. But if a lease seems not to have been renewed for an hour, the reason may also be that the clock was
-changed. So `titler collect` first only suspects the lease. The lease becomes invalid if a later `titler
-collect` finds that it has not been renewed since.
+the oldest valid lease began, however long the command of this lease takes. If a command is killed, its lease
+is no longer renewed. But a lease may also seem not to have been renewed for an hour because the clock was
+changed. So `titler collect` at first only records that it suspects the lease. If a later `titler collect`
+finds that the lease was not renewed after that, the lease is invalid.
 
     ROOT/leases/BEGIN,VERB,SUBJECT,ID
     ROOT/suspected_leases/BEGIN,VERB,SUBJECT,ID,RENEWED

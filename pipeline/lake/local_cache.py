@@ -2,8 +2,8 @@
 
 A batch never changes, so its files are downloaded and checked against their digests only once. The copies are
 in a folder of a limited size: the files that were not used for the longest time are removed first. A database
-in the same folder remembers each checked file by path, size, time of the last change, and inode. If one of
-them differs, the file is checked again.
+in the same folder has the path, the size, the time of the last change and the inode of each file that was
+checked. If one of these values has changed, the file is checked again.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class LocalCache:
             )
 
     def store(self, name: str, data: bytes) -> Path:
-        """Writes the copy `name`, a relative path, and returns its path. Removes old copies if there are too
-        many, and unfinished copies that killed commands left behind. Raises LakeError if the folder cannot be
-        written."""
+        """Stores `data` as a copy and returns its path. `name` is the path relative to the folder.
+        Removes old copies if all copies together are too large, and unfinished copies of killed commands.
+        Raises LakeError if the folder cannot be written."""
         path = self.path / name
         unfinished = self.path / UNFINISHED / uuid.uuid4().hex
         try:

@@ -28,9 +28,9 @@ class File:
     """The entry of one file in a manifest.
 
     `rows` is the number of rows, or 0 if the file is not a table. `columns` identifies the file's columns
-    (`Table.file_columns`). It is empty if the file is not a table, or if an earlier version wrote it. Some
-    files also have columns for the warehouse, such as the batch id. `rows_sha256` is the SHA-256 of the file
-    without these columns. It is empty if the file has no such columns.
+    (`Table.file_columns`). It is empty if the file is not a table, or if an earlier version of Titler wrote
+    the file. Some files have additional columns for the warehouse, such as the batch id. `rows_sha256` is the
+    SHA-256 that such a file would have without these columns. It is empty for other files.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -110,6 +110,6 @@ def origin_of_folder(folder: str) -> tuple[date, str]:
 
 
 def has_current_batch(partition: Mapping[str, str]) -> bool:
-    """Returns whether one batch of a partition is the current one. This is so if the partition is a source
-    day, or a user's file."""
+    """Returns whether a partition can have a current batch. This is so if the partition is a source day or a
+    user's file."""
     return len(partition) == 1 and next(iter(partition)) in ("day", "file")

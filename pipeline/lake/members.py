@@ -3,8 +3,8 @@
     ROOT/models/MODEL/members/TABLE.json
     ROOT/releases/RELEASE/members/TABLE.json
 
-If a table has a batch per day, or per period, its file has the names of the pages (`pipeline.lake.pages`)
-that contain the manifests of the batches. Otherwise the file lists the folders of the batches.
+If a table has one batch per day or per period, its file lists the pages (`pipeline.lake.pages`) that contain
+the manifests of the batches. Otherwise its file lists the folders of the batches.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ SharedPages = dict[str, Sequence[Manifest]]
 
 @dataclass(frozen=True)
 class MemberPages:
-    """The content of the file `members/TABLE.json` of a table with a batch per day or per period. `pages`
-    maps each period to the name of its page.
+    """The content of the file `members/TABLE.json` of a table that has one batch per day or per period.
+    `pages` maps each period to the name of the page with the manifests.
 
-    `usage` is the time and the memory that a command had used when it recorded the batches. It is None if
-    they were not measured.
+    `usage` is the time and the memory that a command had used when it recorded the batches. It is None if the
+    two were not measured.
     """
 
     pages: PageNames
@@ -121,11 +121,11 @@ class Members(Mapping[str, Sequence[Manifest]]):
     """The batches that belong to a model or a release. Maps the name of each table to the manifests of its
     batches.
 
-    `path` returns the path of a file of the model or release. `missing` returns the error for a table without
-    batches. The manifests of a table are read from the lake only once. Several releases can have the same
-    `shared_pages`, so that no page is read twice. `base` are the members of the previous release. Its pages
-    exist already, so they need not be written again. If a `stopwatch` is set, its measurements are recorded
-    with the batches.
+    `path` is a function from a file's name to its path in the folder of the model or release. `missing`
+    returns the error for a table without batches. The manifests of a table are read from the lake only once.
+    If several releases get the same dict `shared_pages`, no page is read twice. `base` returns the members of
+    the previous release, or None. Pages that the previous release has are not written again. If a `stopwatch`
+    is set, its measurements are recorded with the batches.
     """
 
     stopwatch: Stopwatch | None = None
@@ -186,8 +186,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
         return stored.pages if isinstance(stored, MemberPages) else {}
 
     def usage(self, table: str) -> Usage | None:
-        """Returns the time and the memory of the command that recorded a table's batches. Returns None if
-        they were not recorded yet, or not measured."""
+        """Returns the time and the memory that a command had used when it recorded a table's batches. Returns
+        None if no batches were recorded yet, or if time and memory were not measured."""
         stored = self._stored(table)
         return stored.usage if isinstance(stored, MemberPages) else None
 

@@ -1,9 +1,9 @@
-"""Pages: immutable JSON files that together hold a list with an entry per source day.
+"""Pages: files that never change, and that together hold a list with one entry per source day.
 
 A release needs many such lists. If each release wrote its lists in full, every nightly run would write lists
-of the whole history. So a list is split into pages: a year that a later year follows has one page, and the
-latest year has one page per month. The name of a page is the digest of its content. So lists that differ in
-one month share all other pages, and a nightly run writes one page per list.
+of the whole history. So a list is split into pages. The latest year has one page per month, and every earlier
+year has a single page. The name of a page is the digest of its content. So two lists that differ only in one
+month share all other pages, and a nightly run writes only one page per list.
 
     ROOT/pages/DIGEST.json
 """
@@ -35,8 +35,8 @@ PageNames = Mapping[str, PageName]
 def group_by_period(days: Sequence[str]) -> Iterator[tuple[str, slice]]:
     """Splits sorted days (YYYY-MM-DD) into periods. Yields each period with the positions of its days.
 
-    A period is a month (2015-01). The months of a closed year form one period (2015). A year is closed if a
-    later year has a day: from then on only a backfill changes the year.
+    In the latest year, each month is a period (2015-01). Each earlier year is a single period (2014), because
+    only a backfill still changes it.
     """
     start = 0
     for period, of_period in groupby(days, key=lambda day: day[:4] if day[:4] < days[-1][:4] else day[:7]):
@@ -53,10 +53,10 @@ def periods_within(period: str, periods: Iterable[str]) -> list[str]:
 def write_pages(
     lake: LakeFiles, contents: Mapping[str, Any], existing: Collection[str] = ()
 ) -> dict[str, str]:
-    """Writes a page per period. Returns the names of the pages, by period.
+    """Writes one page per period. Returns a dict from the period to the name of its page.
 
-    `contents` maps each period to a JSON value. `existing` are the names of pages that exist already: such a
-    page is not written again.
+    `contents` maps each period to a JSON value. `existing` are the names of pages that exist already. These
+    pages are not written again.
     """
     return {
         period: write_page(lake, json.dumps(content, ensure_ascii=False).encode(), "json", existing)
@@ -65,7 +65,8 @@ def write_pages(
 
 
 def write_page(lake: LakeFiles, data: bytes, suffix: str, existing: Collection[str] = ()) -> str:
-    """Writes a page, unless its name is in `existing`. Returns the name."""
+    """Writes a page with the content `data`, unless its name is in `existing`. Returns its name: the digest
+    of `data`, and `suffix` as the ending."""
     name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
     if name not in existing:
         lake.put_immutable(posixpath.join(PAGES, name), data)

@@ -82,7 +82,7 @@ class Note:
 
 
 class Notes:
-    """The notes of a model or a release. If no note of a kind was stored, its value is None."""
+    """The notes of a model or a release, by their kind (`Note`). A note that was not stored is None."""
 
     def __init__(self, pinned: Pinned) -> None:
         self._pinned = pinned
@@ -99,8 +99,8 @@ class Pinned:
     files). The model or release need not exist yet.
 
     `plan` and `members` are read from the lake once, when they are first used. `notes` are read at every use.
-    Several releases can have the same `shared_pages`, so that no page of members is read twice. Raises
-    UsageError if the name is not valid.
+    If several releases get the same dict `shared_pages`, no page of members is read twice. Raises UsageError
+    if the name is not valid.
     """
 
     def __init__(self, lake: Lake, kind: Kind, name: str, shared_pages: SharedPages | None = None) -> None:
@@ -136,7 +136,8 @@ class Pinned:
         return self.plan
 
     def open_pages(self, pages: PageNames, facts: dict[str, Any], base: str | None = None) -> None:
-        """Creates the model or release by writing its plan. `pages` are the names of the pages of its days.
+        """Creates the model or release by writing its plan. `pages` are the names of the pages that list its
+        days. `facts` are further entries of the plan.
 
         `base` is the name of the release that was current when this one was planned.
         """
@@ -160,9 +161,9 @@ class Pinned:
         return self._plan_file is not None
 
     def require_open(self, hint: str = "") -> None:
-        """Raises UsageError if the model or release does not exist. `hint` is the hint of the error. By
-        default, the hint proposes to create the model or release, so commands that only read pass another
-        hint."""
+        """Raises UsageError if the model or release does not exist. `hint` is the error's hint, which says
+        what the user can do. The default hint proposes to create the model or release. So a command that only
+        reads must pass another hint."""
         if not self.is_open():
             raise self._unknown(hint)
 
@@ -202,8 +203,8 @@ class Pinned:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """The facts of the plan, without reading its days. Raises UsageError if the model or release does
-        not exist."""
+        """The facts of the plan, such as settings. Does not read the plan's days. Raises UsageError if the
+        model or release does not exist."""
         return self._stored_plan.facts
 
     @property
@@ -214,7 +215,8 @@ class Pinned:
 
     @property
     def day_pages(self) -> PageNames:
-        """The names of the pages of the plan, by period. Empty for a plan that Titler 0.1 wrote."""
+        """The names of the pages that list the plan's days, by period. The dict is empty if Titler 0.1 wrote
+        the plan."""
         return self._stored_plan.day_pages or {}
 
     @cached_property
@@ -225,11 +227,11 @@ class Pinned:
         return Pinned(self.lake, "releases", name, self._shared_pages) if name else None
 
     def find_all(self, keys: Sequence[BatchKey]) -> list[Manifest | None]:
-        """Returns the existing batch for each key, or None if there is no such batch. The keys are of one
-        table.
+        """Returns, for each key, the existing batch with this key, or None if there is none. All keys must be
+        of the same table.
 
-        Batches that the previous release has are taken from its lists of members. Only the other batches cost
-        a request each. Raises LakeError if a manifest is damaged.
+        Batches of the previous release are taken from its lists of members. Each of the other batches costs a
+        request of its own. Raises LakeError if a file that is read for this is damaged.
         """
         of_base: dict[str, Manifest] = {}
         if keys and self.base and keys[0].table in self.base.members:
@@ -296,9 +298,9 @@ def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
 
 
 def pin_day(lake: Lake, day: str) -> tuple[PinnedDay, list[Manifest]]:
-    """Returns the current batches of a day: a `PinnedDay`, and the manifests of the day's batches of the
-    tables issues_v1, source_health_v1 and, if the day has one, duplicate_marks_v1. Raises UsageError like
-    `pin_days`."""
+    """Returns the current batches of a day: a `PinnedDay`, and the manifests of some of them. These are the
+    batches of issues_v1, of source_health_v1 and, if the day has one, of duplicate_marks_v1. Raises
+    UsageError in the same cases as `pin_days`."""
     issues = lake.current(ISSUES.name, {"day": day})
     tokens = lake.current(TOKENS.name, {"day": day})
     health = lake.current(SOURCE_HEALTH.name, {"day": day})

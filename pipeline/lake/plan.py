@@ -1,7 +1,8 @@
 """The plan of a model or a release: the source days that it uses, with their batches, and further facts.
 
-The file `plan.json` has the facts, and the names of the pages (`pipeline.lake.pages`) with the days. Two
-releases share the pages of the periods in which their days are the same.
+The file `plan.json` has these facts. The days are in separate files, called pages (`pipeline.lake.pages`).
+There is one page per period (a month or a year), and `plan.json` has the names of the pages. Two releases
+share the page of a period if they use the same batches for all its days.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pa
 @dataclass(frozen=True)
 class PinnedDay:
     """One day in the plan of a model or a release: the folders and the content digests of the day's batches
-    in the lake. There is one batch of each of the tables issues_v1, tokens_v1, source_health_v1 and
-    duplicate_marks_v1. A day that an earlier version of Titler extracted has no batch of duplicate_marks_v1.
+    in the lake. The day has one batch of each of the tables issues_v1, tokens_v1, source_health_v1 and
+    duplicate_marks_v1. The last one is missing if an earlier version of Titler extracted the day.
 
     The plan of a model that learns from a user's file has one `PinnedDay` for the file. Its `day` is the
     file's identifier, and its fields about source health are empty.
@@ -41,7 +42,8 @@ class PinnedDay:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The day, and the content digests of its batches. Two days with equal values have the same data."""
+        """The day, and the content digests of its batches. If two `PinnedDay`s have equal values, their data
+        are the same."""
         return (
             self.day,
             self.issues_digest,

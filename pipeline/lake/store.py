@@ -53,9 +53,9 @@ class Store(Protocol):
         ...
 
     def written(self, folder: str) -> dict[str, datetime]:
-        """Returns the UTC time at which each object (file) directly in a folder was written, by its name. The
-        listing of a bucket may lack the newest objects. Returns an empty dict if the folder does not
-        exist."""
+        """Returns a dict from the name of each object (file) directly in a folder to the UTC time at which it
+        was written. The listing of a bucket may lack the newest objects. Returns an empty dict if the folder
+        does not exist."""
         ...
 
     def delete_folder(self, folder: str) -> None:

@@ -37,8 +37,8 @@ def sweep_batches(
     - batches whose newest file was written at the time `sparing` or later, because a stage may still use them
     - the current batch of each day, for the tables in `keep_current_of`
 
-    The records of finished files (`pipeline.lake.finished_parts`) are removed, too, if the newest record of a
-    partition was written before `sparing`.
+    Also removes all records of finished files (`pipeline.lake.finished_parts`) in a partition, if the newest
+    of these records was written before `sparing`.
 
     Raises LakeError if the storage fails.
     """

@@ -30,7 +30,7 @@ from pipeline.settings import Compute
 
 @dataclass(frozen=True)
 class InferenceDay:
-    """A source day whose issues a model is to be run on.
+    """A source day. A model is to be run on the issues of the day.
 
     `vectors` is the day's batch with the inputs of the model. `read` returns the rows of a file of this
     batch. `partition`, `inputs` and `parameters` form the key of the batch to which the results are written.
@@ -50,12 +50,12 @@ class InferenceDay:
 class Inference:
     """How a command runs a model on issues.
 
-    `infer(rows, predictor)` returns the rows to write, one per input row. The figures in a day's manifest are
-    the sums of `count(rows)` over the day's files.
+    `infer(rows, predictor)` returns the rows to write, one per input row. `count` returns counts of the rows
+    of a written file. Their sums over the day's files are the figures in the day's manifest.
 
-    A file of more than `rows_per_part` rows is split into parts. A task processes one part, and writes the
-    result to a separate file. If there are more than `rows_worth_a_cluster` rows, a local Dask cluster is
-    started. `verb` is the label of the progress bar.
+    An input file of more than `rows_per_part` rows is split into parts. A task processes one part, and writes
+    the result to a separate file. If all days together have more than `rows_worth_a_cluster` rows to process,
+    a local Dask cluster is started. `verb` is the label of the progress bar.
     """
 
     verb: str

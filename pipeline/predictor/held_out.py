@@ -40,9 +40,10 @@ class HeldOutIssue:
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
     """Yields, day by day, the issues on which a model is evaluated.
 
-    These are the trainable issues in the validation subset of the split. They come from all days that the
-    model's plan lists (`pipeline.lake.plan`). If an issue is in the data of several days, only its earliest
-    day counts. Raises LakeError if a file is missing or damaged.
+    These are the trainable issues (`pipeline.source.trainable`) of the repositories that are set aside for
+    validation. They come from all days that the model's plan lists (`pipeline.lake.plan`). If an issue is in
+    the data of several days, it is taken from the earliest of them. Raises LakeError if a file is missing or
+    damaged.
     """
     plan = model.plan
     for day in plan.days:

@@ -41,11 +41,11 @@ def load_faster(directory: Path) -> Model:
 
 
 def in_faster_library(predictor: Predictor) -> Model:
-    """Returns the predictor in the library that is faster for many issues: NumPy or Keras.
+    """Converts a predictor to NumPy if it is faster for many issues in NumPy than in Keras.
 
-    If NumPy is faster (see `load_faster`), converts `predictor` to NumPy. The predictions stay the same. They
-    change a little if NumPy multiplies matrices with 8-bit numbers (`pipeline.networks.in_numpy.products`).
-    If Keras is faster, returns `predictor` itself.
+    `load_faster` says when NumPy is faster. If Keras is faster, returns `predictor` itself. The conversion
+    changes the predictions a little if NumPy multiplies matrices with 8-bit numbers
+    (`pipeline.networks.in_numpy.products`). Otherwise they stay the same.
     """
     if not _is_faster_in_numpy(predictor.network.variant):
         return predictor

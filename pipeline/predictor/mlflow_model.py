@@ -37,9 +37,10 @@ class TitlerModel(PythonModel):
     ) -> pd.DataFrame:
         """Returns a table with one row per body, and the columns title, confidence, abstained and embedding.
 
-        An embedding is a list of hidden_size numbers. The column `body` of `model_input` has the bodies.
-        MLflow also accepts a list of bodies. A value of null is a missing body, for which the model abstains.
-        Raises MlflowException if the column has another name, or if a value is neither text nor null.
+        An embedding is a list of hidden_size numbers. The first column of `model_input` must be `body` and
+        have the bodies. MLflow also accepts a list of bodies. Null stands for a missing body, for which the
+        model abstains. Raises MlflowException if the column has another name, or if a value is neither text
+        nor null.
         """
         predictions = self._predictor.predict(bodies_of(model_input))
         columns = ("title", "confidence", "abstained")

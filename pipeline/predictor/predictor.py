@@ -158,7 +158,7 @@ class Model:
         )
 
     def has_known_words(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns whether the embedded text of each of n issues has a known word, as booleans (n,).
+        """Returns a boolean array (n,) that says which of n issues have a known word in the embedded text.
 
         A word is known if it is in the vocabulary. The embedded text is the body, and also the title if the
         property `reads_titles` is true. `body_ids` are (n, body_length), `title_ids` (n, title_length).

@@ -43,9 +43,9 @@ def check_abstention(
     before. `published` are the records of all published releases, in order of publication. `because` is a
     user's reason for accepting a larger rise, or an empty string.
 
-    If the rise is too large and there is no reason, raises StoppedError. If it is too large and there is a
-    reason, returns a dict that says who accepted the rise, when and why. Returns None if the rise is small
-    enough, or if one of the shares is unknown.
+    If the rise is too large and `because` is empty, raises StoppedError. If the rise is too large and
+    `because` gives a reason, returns a dict that says who accepted the rise, when and why. Returns None if
+    the rise is small enough, or if one of the two shares is unknown.
     """
     earlier_releases = [
         record for record in published if record["release_id"] != release_id and not record.get("rolled_back")

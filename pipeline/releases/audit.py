@@ -167,10 +167,10 @@ def collect_acceptances(
 ) -> list[dict[str, str]]:
     """Returns one entry per accepted day of a release: who accepted the day, when and why.
 
-    Only collapsed days need to be accepted. `accepted` maps the days that the user accepts now to the
-    reasons. `published` are the records of earlier releases. If a day was accepted for an earlier release, it
-    need not be accepted again, as long as its verdict and its counts are the same. Raises UsageError if a day
-    in `accepted` is not in the release.
+    Only days that collapsed (lost nearly all of their data) need to be accepted. `accepted` maps the days
+    that the user accepts now to the user's reasons. `published` are the records of earlier releases. A day
+    that was accepted for an earlier release counts as accepted, as long as its verdict and its counts are the
+    same. Raises UsageError if a day in `accepted` is not in the release.
     """
     digests = {day.day: day.health_digest for day in release.plan.days}
     acceptances = {

@@ -35,11 +35,11 @@ FACTS_OF_RECORD = (
 
 
 def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
-    """Raises LakeError if a list of batches of a published release is missing, or shorter than the release's
-    record says. `record` is the record that was stored when the release was published. Reads no batches.
+    """Raises LakeError if a published release lacks one of its lists of batches, or if a list disagrees with
+    `record`: the record that was stored when the release was published. Reads no batches.
 
-    Expects one batch per day in the list of each table that is partitioned by day, and as many issues in the
-    segments of the index as the record says.
+    Each table that is partitioned by day must have one batch per day in its list. The segments of the index
+    must have as many issues as the record says.
     """
     check_published_tables(release, record)
     _check_tables(release, (VECTORS.name, EMBEDDINGS.name))
@@ -47,16 +47,16 @@ def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
 
 
 def check_lists_exist(release: Pinned) -> None:
-    """Raises LakeError if a published release lacks the list of batches of one of its tables. Reads no
-    pages."""
+    """Raises LakeError if a published release lacks the list of batches of one of its tables. Does not check
+    what the lists contain."""
     index = INDEX if INDEX in release.members else SEGMENTS.name
     for table in (*_tables_shown(release), VECTORS.name, EMBEDDINGS.name, index):
         _require_list(release, table)
 
 
 def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
-    """Like `check_complete`, raises LakeError if a list is missing or too short, but checks only the lists of
-    the tables that the warehouse shows. Every publication reads these lists."""
+    """Does the checks of `check_complete`, but only for the tables that the warehouse shows. Every
+    publication reads the lists of these tables."""
     require_plan(release)
     days = release.plan.days
     if len(days) != record["days"]:

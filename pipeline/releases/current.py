@@ -47,7 +47,7 @@ def current_release_id(lake: Lake) -> str | None:
         return None
     raise LakeError(
         f"The file {lake.path(POINTER)} is missing, but releases were published: {', '.join(published)}. "
-        "Expected the pointer to the current release.",
+        "The file should have the id of the current release.",
         "To write the pointer again from the warehouse: titler plan\n"
         f"If the warehouse is lost, too:                 titler rollback {published[-1]}",
     )
@@ -55,7 +55,7 @@ def current_release_id(lake: Lake) -> str | None:
 
 def require_current(lake: Lake) -> Pinned:
     """Returns the current release. Reads only the lake, not the warehouse. Raises UsageError if no release
-    was published yet, and LakeError like `current_release_id`."""
+    was published yet. Raises LakeError in the same cases as `current_release_id`."""
     release_id = current_release_id(lake)
     if release_id is None:
         raise UsageError(
@@ -66,8 +66,8 @@ def require_current(lake: Lake) -> Pinned:
 
 
 def point_to(lake: Lake, release_id: str) -> None:
-    """Records in the lake that `release_id` is the current release. Writes nothing if the lake says so
-    already. Replaces a damaged pointer."""
+    """Makes the lake's pointer point to the release `release_id`, which is then the current one. Writes
+    nothing if the pointer does so already. Replaces a damaged pointer."""
     if not _points_to(lake, release_id):
         lake.put_json(POINTER, {"release_id": release_id})
 

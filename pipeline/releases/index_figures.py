@@ -65,8 +65,8 @@ CLUSTER_PROBABILITY = "cluster_probability"
 def index_figures(release: Pinned) -> Mapping[str, Any]:
     """Returns the figures of a release's index.
 
-    The dict always has the keys `items`, `recall_at_10` and `recall_queries`. For a release that Titler 0.1
-    indexed, it has no others. Raises UsageError if the stage `index` has not run for the release.
+    The dict always has the keys `items`, `recall_at_10` and `recall_queries`. It has no other keys if Titler
+    0.1 made the index. Raises UsageError if the stage `index` has not run for the release.
     """
     figures: Mapping[str, Any] | None = release.notes[INDEX_FIGURES]
     return release.members[INDEX][0].figures if figures is None else figures

@@ -24,15 +24,15 @@ KEPT_TITLES = "kept_titles"
 
 
 def kept_titles(plan: Plan) -> Mapping[str, str]:
-    """Returns the titles that a release keeps from earlier champions: a dict from day (YYYY-MM-DD) to the
-    folder of the batch."""
+    """Returns which batches of titles a release keeps from earlier champions: a dict from each day
+    (YYYY-MM-DD) to the folder of its batch."""
     folders: Mapping[str, str] = plan.facts.get(KEPT_TITLES, {})
     return folders
 
 
 def kept_batches(release: Pinned) -> dict[str, Manifest]:
     """Returns the batches of titles that a release keeps from earlier champions, by day. Leaves out damaged
-    batches, because they cannot be made again: these days get titles of the release's own model."""
+    batches, because they cannot be made again. Their days get new titles by the release's own model."""
     folders = kept_titles(release.plan)
     if folders:
         damaged = damaged_batches(release.lake)
@@ -51,9 +51,9 @@ def kept_titles_facts(
 
     `current` is the current release, and `model` is the model of the new release. A day keeps the titles of
     the current release under three conditions: it is before the last `retitle_days` days, its issues are the
-    same as in the current release, and the titles are by another model than `model`. Titles that did not beat
-    the floor (the body's first words) are never kept, even if a person accepted them: they were accepted only
-    for lack of better titles.
+    same as in the current release, and its titles are not by `model`. Titles of a model that did not beat the
+    floor (the body's first words) are never kept. This holds even if a person accepted these titles, because
+    that was only for lack of better ones.
     """
     days = list(days)
     if current is None or not retitle_days or not days:

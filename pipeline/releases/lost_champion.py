@@ -1,8 +1,8 @@
 """Notices that MLflow's database was lost: deleted, or replaced by an older one.
 
-Without a champion, a lake looks like a new lake, so the nightly run would do nothing. With an older champion,
-it would predict the titles of all issues again. The plan of the current release says which model and version
-MLflow must know.
+MLflow stores which model is the champion. If there were no champion any more, the lake would look like a new
+lake, so the nightly run would do nothing. If an older model were champion, the nightly run would predict the
+titles of all issues again. The plan of the current release says which model and version MLflow must know.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pipeline.tracking import Tracking, Version
 def known_champion(tracking: Tracking, current: Pinned | None) -> Version | None:
     """Returns the champion, or None before the first promotion. `current` is the current release, or None.
 
-    Raises LakeError if MLflow must have lost its database. This is so in two cases: MLflow has no champion
-    although a release is published; or MLflow does not know the model of the current release, and its
-    champion is an earlier model.
+    Raises LakeError if MLflow's database must have been lost. This is so in two cases. Either MLflow has no
+    champion, although a release is published. Or MLflow does not know the model of the current release, and
+    the champion is an earlier model.
     """
     champion = tracking.champion()
     if current is None or not current.is_open():
@@ -44,8 +44,8 @@ def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], differe
         f"MLflow at {tracking.uri} {difference}, but release {current.name} was made with the model "
         f"{model}, version {facts['model_version']}. So MLflow's database was deleted, or replaced by an "
         "older one.",
-        "Restore the database from a backup. If there is no backup, MLflow's records of trainings are lost: "
-        f"train another model: titler run --retrain --from {day} --to {day}\n"
+        "Restore the database from a backup. If there is no backup, MLflow's records of trainings are lost. "
+        f"Then train another model: titler run --retrain --from {day} --to {day}\n"
         "If somebody deleted the model on purpose, go back to a release of an earlier champion: "
         "titler rollback RELEASE",
         final=True,

@@ -36,11 +36,12 @@ def check_marked_recall(
     records of all published releases, in order of publication. `because` is a user's reason for accepting a
     fall, or an empty string.
 
-    A fall is significant if at least `min_marks` pairs were measured for both releases, and if the 95%
-    interval of the difference does not contain zero. If the fall is significant and there is no reason,
-    raises StoppedError. If it is significant and there is a reason, returns a dict that says who accepted the
-    fall, when and why. Otherwise returns None. Two releases are compared only if both were measured on all
-    repositories, or both on the held-out ones.
+    Two releases are compared only if both were measured on all repositories, or both on the held-out ones. A
+    fall is significant if at least `min_marks` pairs were measured for each of the two releases, and if the
+    whole 95% interval of the fall is above zero.
+
+    If the fall is significant and `because` is empty, raises StoppedError. If it is significant and `because`
+    gives a reason, returns a dict that says who accepted the fall, when and why. Otherwise returns None.
     """
     earlier = [
         record for record in published if record["release_id"] != release_id and not record.get("rolled_back")
@@ -73,14 +74,14 @@ def check_marked_recall(
 
 
 def accepted_fall(record: Mapping[str, Any]) -> dict[str, str] | None:
-    """Returns who accepted a fall, when and why, from a release's record. Returns None if nobody accepted
-    one."""
+    """Returns who accepted a fall of the recall of marked duplicates, when and why. `record` is the record of
+    a release. Returns None if nobody accepted a fall."""
     return (marked_figures(record) or {}).get(ACCEPTED_FALL)
 
 
 def smallest_fall(previous: tuple[float, int], current: tuple[float, int]) -> float:
-    """Returns the lower end of the 95% interval of the fall from one share to another. It is above zero if
-    the fall is significant.
+    """Returns the lower end of the 95% interval of the fall from the share `previous` to the share `current`.
+    It is above zero if the fall is significant.
 
     Each argument is a share (0 to 1) and the number of pairs that it was measured on. Source: method 10 of
     Newcombe 1998, for shares of independent samples. The two releases have most pairs in common, so the

@@ -75,11 +75,13 @@ def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
     """Returns what the warehouse has to know about a release: its batches of issues and of `tables`.
 
-    If a stage of the release has not run yet, the release has no batches of the stage's table. If `complete`
-    is true, this raises UsageError, which names the command to run. If `complete` is false, the table is left
-    out. A table in TABLES_OF_LATER_VERSIONS is left out in both cases. A release that an earlier version of
-    Titler made may have an earlier table in place of one of `tables`. A published release whose folder was
-    deleted has no content.
+    A release has no batches of a table whose stage has not run yet. Such a table is left out if `complete` is
+    false, or if the table is in TABLES_OF_LATER_VERSIONS. Otherwise, raises UsageError, which names the
+    command to run.
+
+    A release that an earlier version of Titler made may have an earlier table in place of one of `tables`.
+    Then the batches of this earlier table are returned. If the folder of a published release was deleted and
+    `complete` is false, the content is empty.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
@@ -128,11 +130,11 @@ def _superseded(release: Pinned) -> list[dict[str, Any]]:
 def contents_of_releases(
     lake: Lake, settings: Settings, records: Sequence[dict[str, Any]], unreadable: dict[str, LakeError]
 ) -> list[tuple[dict[str, Any], ReleaseContent]]:
-    """Returns the contents of the published releases with these records, as pairs (record, content) in the
-    same order.
+    """Returns the contents of published releases, as pairs (record, content). `records` are the records of
+    these releases. The pairs are in the same order.
 
-    Leaves out a release if one of its files is missing or damaged, or if one of the batches that the
-    warehouse shows was found damaged. Adds its name and the error to `unreadable`.
+    Leaves out a release if one of its files is missing or damaged, or if one of its batches that the
+    warehouse shows is marked as damaged. Adds the name of this release and the error to `unreadable`.
     """
     shared_pages: SharedPages = {}
     tables = published_tables(settings)
@@ -163,13 +165,12 @@ def _require_intact(release: Pinned, tables: Sequence[str], damaged: Collection[
 
 
 def check_new_files(release: Pinned, tables: Sequence[str], shown: Collection[tuple[str, str, str]]) -> None:
-    """Checks that the files of a release have the digests in their manifests, before views of the warehouse
-    read them. Batches that the warehouse shows already are not checked; `shown` are their keys
-    (`ReleaseContent.keys`).
+    """Checks that the files of a release are intact, that is, that they match the digests in their manifests.
+    The caller does this before views of the warehouse read the files. Batches that the warehouse shows
+    already are not checked; `shown` are their keys (`ReleaseContent.keys`).
 
     DuckDB and BigQuery do not check what they read. If the lake is a bucket, nothing is checked here: the
-    warehouse copies or loads the files, and checks them then. Raises LakeError if a file is missing or
-    damaged.
+    warehouse checks the files when it copies or loads them. Raises LakeError if a file is missing or damaged.
     """
     lake = release.lake
     if "://" in lake.root.removeprefix("file://"):

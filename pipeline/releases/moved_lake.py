@@ -1,10 +1,11 @@
 """Makes a lake usable in another folder than the one where it was made, after somebody moved or copied it.
 
 All paths inside the lake are relative to it, with two exceptions: DuckDB's file has views with the absolute
-paths of Parquet files, and MLflow's SQLite file has the absolute paths of the files of its runs. If they were
-not changed, a copy of the lake would go on reading the files of the original, as long as these exist. So the
-first command in the new place changes both files, and writes only in the new place. The lake's file LOCATION
-says where the lake was used last. So a later command in the same place notices that no change is needed.
+paths of Parquet files, and MLflow's SQLite file has the absolute paths of the files of its runs. If these
+paths were not changed, a copy of the lake would go on reading the files of the original lake, as long as they
+exist. So the first command in the new place changes the paths in both files, and writes only in the new
+place. The lake's file LOCATION says where the lake was used last. So a later command in the same place
+notices that no change is needed.
 
 A warehouse or an MLflow database outside of the lake is not changed, because other lakes may use it.
 """
@@ -41,8 +42,9 @@ def adopt_moved_lake(lake: Lake, settings: Settings) -> str | None:
     """Adapts a lake whose folder was moved or copied: changes the warehouse and MLflow's database in it, so
     that they refer to the files in the new place.
 
-    Returns None if nothing had to be changed. Otherwise returns a message for the user. It says what has
-    changed, or why a file could not be changed. In the second case, the next command tries again.
+    Returns None if nothing had to be changed. Otherwise returns a message for the user. The message says what
+    was changed, or why a file could not be changed. If a file could not be changed, the next command tries
+    again.
     """
     root = _folder(lake)
     if root is None:

@@ -112,15 +112,15 @@ def published_records(
 
 
 def marked_figures(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the figures that say how well the similar issues of a release agree with duplicate marks (see
-    `pipeline.index.marked_duplicates`). Returns None if they were not measured. `record` is the release's
-    record."""
+    """Returns the figures that say how well the similar issues of a release agree with the comments that
+    call two issues duplicates (see `pipeline.index.marked_duplicates`). Returns None if the figures were not
+    measured. `record` is the release's record."""
     text = record.get(MARKED_DUPLICATES)
     return None if text is None else _MARKED.validate_json(text)
 
 
 def record_from_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Converts a row of the table releases_v1 back to the release's record, without the columns that are
+    """Converts a row of the table releases_v1 to the record of the release. Leaves out columns that are
     NULL."""
     values = {
         name: value

@@ -31,8 +31,8 @@ release passes later."""
 @contextmanager
 def recording_stop(release: Pinned) -> Iterator[None]:
     """Stores the message and the time of a StoppedError that is raised inside the `with` block, and raises
-    the error again. If they cannot be stored, prints a message: the error must still reach the caller, who
-    sends an alert."""
+    the error again. If the two cannot be stored, only prints a message, so that the StoppedError still
+    reaches the caller, who sends an alert."""
     try:
         yield
     except StoppedError as error:

@@ -91,7 +91,7 @@ class TitleGate:
 
 
 def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
-    """Returns an empty string if a model's titles beat the floor, otherwise both scores.
+    """Returns both scores as text if a model's titles do not beat the floor, otherwise an empty string.
 
     For example: "ROUGE-L 2.98, first words 15.6". The floor is the ROUGE-L of the body's first words.
     `figures` are the scores of the model's evaluation. The titles must beat the floor by `margin`. If the
@@ -107,7 +107,7 @@ def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
 
 
 def stored_gate(lake: Lake, model: str) -> TitleGate | None:
-    """Returns the decision whether a model's titles are shown, which was stored when the model was promoted.
+    """Returns the decision whether a model's titles are shown. It was stored when the model was promoted.
 
     Returns None if the model was not promoted, or if an earlier version of Titler promoted it. The titles of
     a model without a decision are shown.

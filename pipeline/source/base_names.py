@@ -17,8 +17,8 @@ from pipeline.settings import HourBase, public_address
 
 
 def base_name(base: str) -> str:
-    """Returns the name of a base of hour files: its address without user, password and query, or the last
-    part of a local folder's path."""
+    """Returns the name of a base of hour files. For an address, this is the address without user, password
+    and query. For a local folder, it is the last part of the path."""
     protocol, separator, path = base.partition("://")
     if separator and protocol != "file":
         return str(public_address(base)).rstrip("/")

@@ -63,7 +63,7 @@ the gap are too old for a comparison."""
 class DayCounts:
     """What was counted in a source day.
 
-    - `hours_found`: the number of hours with events, of 24.
+    - `hours_found`: how many of the 24 hours have events.
     - `events`: the number of well-formed events of all types.
     - `malformed`: the number of malformed lines.
     - `issues`: the number of new issues.
@@ -141,9 +141,9 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
     - `missing`: no hour was found.
     - `collapsed`: the events or the issues are at most a tenth of their usual count, or at least 9/10 of the
       lines or of the opened issues are malformed.
-    - `partial`: fewer than 24 hours were found, the events of an hour are at most a tenth of their usual
-      count, hours that may have late events were not read, or at least 1/24 of the lines or of the opened
-      issues are malformed.
+    - `partial`: fewer than 24 hours were found, a file had no readable event, the events of an hour are at
+      most a tenth of their usual count, hours that may have late events were not read, or at least 1/24 of
+      the lines or of the opened issues are malformed.
     - `complete`: none of these.
 
     If the day is not complete, its reasons also name the bases of hour files that could not be read.
@@ -172,8 +172,8 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
 
     If at least 3 complete days of the same weekday are known, returns the medians of the latest 8 of them.
     Otherwise returns the medians of the complete days among the 28 earlier days, if there are at least 7.
-    A day with another verdict does not count as one of the 28 days: the search goes back one day more
-    instead. So low counts do not become usual, even if the days collapse for weeks.
+    A day whose verdict is not `complete` does not count as one of the 28 days. Instead, the search goes back
+    one more day. So low counts do not become usual, even if the days collapse for weeks.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:

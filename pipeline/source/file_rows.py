@@ -44,9 +44,11 @@ _QUOTES = (
 def read_rows(path: Path, columns: Collection[str]) -> Iterator[dict[str, Any]]:
     """Yields each row of a file, as a dict from the names of columns to the row's values.
 
-    A row may lack some of `columns`. Rows of a text file can have other columns as well. From a Parquet file,
-    only `columns` are read. A Parquet file is read ROWS_IN_MEMORY rows at a time. JSON lines, CSV and TSV are
-    read line by line. A JSON array or a compressed Parquet file is read into memory as a whole.
+    `columns` are the columns that the caller needs. A row may lack some of them. Rows of a text file can have
+    other columns as well. From a Parquet file, only `columns` are read.
+
+    A Parquet file is read ROWS_IN_MEMORY rows at a time. JSON lines, CSV and TSV are read line by line. A
+    JSON array or a compressed Parquet file is read into memory as a whole.
 
     Raises UsageError if the content does not have the format that the ending of the file's name stands for.
     For malformed JSON, CSV or TSV, the error says in which line. Raises OSError if the file cannot be read.
@@ -151,7 +153,7 @@ class _RecordedLines:
         return line
 
     def take(self) -> str:
-        """Returns the lines that were read since the last call, as one text."""
+        """Returns the lines that were read since the last call of this method, as one text."""
         text = "".join(self._lines)
         self._lines.clear()
         return text

@@ -36,7 +36,7 @@ class ChosenFile:
 
     `rank` is the number of its base (the folder or address that has the file): 0 is the preferred base.
     `base` is the name of the base. `hours` are the hours of the day (UTC) whose events are read from the
-    file; None means that all events are read. `number` counts the hour of the file from the start of the
+    file; None means that all events are read. `number` is the hour of the file, counted from the start of the
     source day: 24 is the first hour of the next day.
     """
 
@@ -61,8 +61,8 @@ class ChosenFile:
     def identity(self) -> list[Any]:
         """Values that change when the file changes: hour, size, stamp and base.
 
-        The base is left out if it is the preferred base and of the kind `gharchive`, as in batches of earlier
-        versions of Titler.
+        The list does not contain the base if it is the preferred base and of the kind `gharchive`. This
+        agrees with the batches of earlier versions of Titler.
         """
         identity = [self.number, self.file.size, self.file.stamp]
         return identity if not self.rank and self.hours is None else [*identity, self.base]
@@ -111,7 +111,8 @@ class HourChoice:
     def check_preferred(self, hours: Collection[int]) -> None:
         """Raises SourceError if a file of the preferred base was left out and its hour is not in `hours`.
 
-        `hours` are the hours of the day that another base supplies: those that have events, or a file.
+        `hours` are the hours of the day that are supplied nevertheless, by another base. Before the files are
+        read, these are the hours with a file; afterwards, the hours with events.
         """
         for (rank, number), error in sorted(self._left_out.items(), key=lambda item: item[0]):
             if rank == 0 and number not in hours:
@@ -136,9 +137,9 @@ class HourChoice:
         ]
 
     def add(self, hours: Iterable[int]) -> bool:
-        """Adds one more base for each of these hours: the next base that has a file of the hour.
+        """Adds, for each of these hours, the next base (folder or address) that has a file of the hour.
 
-        Returns whether there was a next base for at least one of the hours.
+        Returns whether a base was added for at least one of the hours.
         """
         added = False
         for hour in hours:
@@ -183,10 +184,11 @@ class HourChoice:
         return sorted(missing)
 
     def taken_from(self, events: Mapping[str, int], crawled: Mapping[str, Mapping[int, int]]) -> list[Hour]:
-        """Returns, for each hour of the day, the file that it is taken from and its number of events.
+        """Returns, for each hour of the day, the file with the most events of the hour, and their number.
 
-        `events` maps the label of each file to its number of events. `crawled` has the numbers of events in
-        the bases of the kind `crawl-time`, by base and hour.
+        `events` maps the label of each file to its number of events. A file of a base of the kind
+        `crawl-time` also has events of other hours. So `crawled` maps the name of each such base to its
+        number of events per hour.
         """
         by_hour = {(file.rank, file.number): file for file in self.files}
         hours = []

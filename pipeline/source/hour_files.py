@@ -68,7 +68,7 @@ class HourFile:
 
 @dataclass(frozen=True)
 class SourceDay:
-    """The hour files of a source day (UTC), in the order of the hours, and the hours that have no file.
+    """The hour files of a source day (UTC), in the order of the hours. `missing` are the hours with no file.
 
     `other_names` are files in the same folder that appear to be of the day, but do not have valid names of
     hour files. They are not read. `other_names` is empty for a web server, which does not list its files.

@@ -37,9 +37,9 @@ Result = TypeVar("Result")
 def open_address(address: str, *, for_download: bool = False) -> tuple[fsspec.AbstractFileSystem, str]:
     """Returns the fsspec file system of an address, and the path in this file system.
 
-    `address` is that of an hour file, or of a folder of hour files. A web server gets more time to respond if
-    `for_download` is true. Raises SourceError if the setting `source.hours` does not allow this kind of
-    address.
+    `address` is the address of an hour file, or of a folder of hour files. A web server gets more time to
+    respond if `for_download` is true. Raises SourceError if the setting `source.hours` does not allow this
+    kind of address.
     """
     protocol, separator, _ = address.partition("://")
     try:
@@ -66,8 +66,8 @@ def _web_options(for_download: bool) -> dict[str, Any]:
 def request_all(request: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | SourceError]:
     """Calls `request` for each item, CONNECTIONS of them at a time. Returns the results in the same order.
 
-    Items for which `request` raises SourceError are requested again, after each of the two PAUSES. If the
-    last attempt fails, too, the error is returned in place of the item's result.
+    If `request` raises SourceError for an item, it is called again for this item, up to two times, after the
+    PAUSES. If the last attempt fails, the error is returned in place of the item's result.
     """
     results: dict[int, Result | SourceError] = {}
 

@@ -191,7 +191,7 @@ def _parse_list(text: str) -> list[Any]:
 def read(path: Path, columns: Collection[str] = COLUMNS) -> Iterator[FileIssue]:
     """Yields the rows of a file of issues. The ending of the file's name decides the format.
 
-    `columns` are the columns of a Parquet file that are read.
+    From a Parquet file, only `columns` are read.
 
     Each row needs a title (`title` or `issue_title`) and a `body`, which may be empty. Unpaired surrogates
     (halves of a UTF-16 character) in texts are replaced by U+FFFD. Raises UsageError if the file does not

@@ -49,8 +49,9 @@ def word_pattern(characters_per_word: int) -> str:
 def thresholds(text: Text) -> dict[str, Any]:
     """Returns the limits on the lengths of titles and bodies, and the regular expression of a word.
 
-    The limits are the settings `text.min_*` and `text.max_*`, under the same names without `text.`. The
-    regular expression has the name WORD. The query `sql/extract_issues.sql` has parameters with these names.
+    Each limit is one of the settings `text.min_*` and `text.max_*`. Its key is the name of the setting
+    without `text.`. The key of the regular expression is WORD. The query `sql/extract_issues.sql` has
+    parameters with these names.
     """
     return {
         "min_body_words": text.min_body_words,

@@ -65,8 +65,8 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
 def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str, Any]:
     """Judges how complete a source day is. Returns the day's row of the table source_health_v1.
 
-    `issues` describes the issues that were extracted from the day. Writes the row to the lake unless the same
-    row is stored already, and adds the verdict to `history`.
+    `issues` is the manifest of the day's batch of issues. Writes the row to the lake, unless the same row is
+    stored already. Adds the verdict to `history`.
     """
     day, figures = date.fromisoformat(issues.day), issues.figures
     verdict = _verdict_columns(history, day, _counts({**figures, "issues": issues.rows}))
@@ -101,8 +101,8 @@ def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
 
     `changes` lists the batches that have become current since a release was planned the last time.
 
-    A verdict depends on the earlier days that are in the lake when the day is judged, and a backfill may
-    extract days in any order. This function makes the verdicts independent of that order.
+    A verdict depends on the earlier days that are in the lake when the day is judged. But a backfill may
+    extract days in any order. Because of this function, the verdicts do not depend on that order.
     """
     health = CurrentHealth(lake, changes)
     history, judged_again = VerdictHistory(health), []
