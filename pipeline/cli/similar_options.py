@@ -52,9 +52,9 @@ Everywhere = Annotated[
     bool,
     typer.Option(
         "--everywhere",
-        help="Show only the similar issues from all repositories, without a separate list from the issue's "
-        "own repository. Without --since, only issues of the last months are searched: see the setting "
-        "similar.months.",
+        help="Show only the list of similar issues from all repositories. By default, an issue also has a "
+        "list from its own repository. Without --since, only issues of the last months are searched: see the "
+        "setting similar.months.",
     ),
 ]
 Since = Annotated[

@@ -13,10 +13,11 @@ issues apart, and issues of one repository are the hard cases, because they rese
 def order_in_runs(
     groups: npt.NDArray[np.int64], length: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Returns the row numbers 0 to n - 1 in random order, with short runs of rows from the same group.
+    """Returns the row numbers 0 to n - 1 in random order, but rows of the same group are next to each other
+    in short runs.
 
     `groups` (n,) has one number per row: rows with equal numbers are in the same group, such as a repository.
-    A run is `length` consecutive rows of one group. The last run of a group may be shorter.
+    A run has `length` rows of one group, drawn at random. One run of each group may be shorter.
     """
     order = random.permutation(len(groups))
     order = order[np.argsort(groups[order], kind="stable")]

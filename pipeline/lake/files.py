@@ -117,7 +117,8 @@ class LakeFiles:
         return self._store.modified(relative)
 
     def delete_folder(self, relative: str) -> None:
-        """Deletes a folder and every file that is listed in it. Does nothing if the folder does not exist."""
+        """Deletes a folder and its files. Does nothing if the folder does not exist. In a bucket, the newest
+        files can remain, because the listing may lack them."""
         self._store.delete_folder(relative)
 
     def for_each(self, read: Callable[[Item], Value], items: Sequence[Item]) -> list[Value]:

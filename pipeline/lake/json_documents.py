@@ -108,8 +108,8 @@ object that is read."""
 
 
 def object_with(keys: type[KnownKeys]) -> Any:
-    """Returns the type of an object that has at least the keys that the class `keys` declares, for use in a
-    `Document`. The object is read as a `JsonObject`."""
+    """Returns the type, for pydantic, of an object that has at least the keys of the class `keys`. Such an
+    object is read as a `JsonObject`."""
     return Annotated[keys, AfterValidator(_as_json_object)]
 
 

@@ -167,7 +167,8 @@ class Model:
         return in_body | self.vocabularies.title.has_known(title_ids) if self.reads_titles else in_body
 
     def title_vectors(self, body_ids: Ids) -> Titles:
-        """Predicts titles and embeddings for n bodies. `body_ids` (n, body_length) are the ids of the bodies.
+        """Predicts the titles of n bodies and computes their embeddings. `body_ids` (n, body_length) are the
+        ids of the bodies' words.
 
         Raises TitlerError if the network computes NaN or infinity.
         """

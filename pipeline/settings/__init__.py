@@ -92,7 +92,7 @@ class Compute(Section):
 
 
 class Index(Section):
-    """The index, which finds similar issues. It consists of segments: one per month, or per earlier year."""
+    """The index, which finds similar issues. The current year has a segment per month, an earlier year one in all."""
 
     segment_items: int = Field(
         default=500_000,

@@ -261,8 +261,8 @@ class HourChoice:
 
 @dataclass(frozen=True)
 class Hour:
-    """An hour of a source day, the file that it is taken from (None if no base has one), and its number of
-    events."""
+    """An hour of a source day, the file that it is taken from, and its number of events. The file is None if
+    no base (folder or address) has a file of this hour."""
 
     hour: int
     file: ChosenFile | None

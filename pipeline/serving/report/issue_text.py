@@ -48,5 +48,5 @@ def _with_codes(text: str) -> Markup:
 
 
 def is_github_address(url: str) -> bool:
-    """Returns whether an address may become a link."""
+    """Returns whether an address is one of https://github.com. Only such an address becomes a link."""
     return GITHUB_ADDRESS.fullmatch(url) is not None
