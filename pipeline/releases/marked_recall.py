@@ -68,7 +68,7 @@ def check_marked_recall(
     raise StoppedError(
         f"Release {release_id} is stopped: {fall}. A fall of this size is unlikely to be chance.",
         "See what has changed: the model, the settings index.* and similar.*, or the days of the release.\n"
-        f'To publish it in spite of the fall: titler publish --release {release_id} --accept {RECALL} --because "..."',
+        f'Publish it nevertheless: titler publish --release {release_id} --accept {RECALL} --because "..."',
         event=f"release/{release_id}/{RECALL}-of-duplicates",
     )
 

@@ -92,7 +92,7 @@ class Compute(Section):
 
 
 class Index(Section):
-    """The index, which finds similar issues. The current year has a segment per month, an earlier year one in all."""
+    """The index, which finds similar issues. A segment has the issues of a month or of an earlier year."""
 
     segment_items: int = Field(
         default=500_000,
