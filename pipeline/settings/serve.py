@@ -23,7 +23,7 @@ class Serve(Section):
         "time. Set to 0 for one process per CPU core",
     )
     max_waiting: int = Field(
-        default=32,
+        default=64,
         ge=0,
         description="number of requests that may wait for a free process. Further requests are answered "
         "with the status 503",
