@@ -50,8 +50,8 @@ def locked_versions(lock: Path) -> dict[str, str]:
     try:
         text = lock.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text"
-        raise SnapshotError(f"{lock}: {reason}. Expected a lock, such as requirements.lock") from error
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise SnapshotError(f"{lock}: {reason}. Expected a lock file, such as requirements.lock") from error
     versions: dict[str, str] = {
         canonicalize_name(name): version for name, version in LOCKED_PACKAGE.findall(text)
     }

@@ -48,8 +48,8 @@ def current_release_id(lake: Lake) -> str | None:
     raise LakeError(
         f"The file {lake.path(POINTER)} is missing, but releases were published: {', '.join(published)}. "
         "The file should have the id of the current release.",
-        "To write the pointer again from the warehouse: titler plan\n"
-        f"If the warehouse is lost, too:                 titler rollback {published[-1]}",
+        "To write this file again from the warehouse: titler plan\n"
+        f"If the warehouse is lost, too:               titler rollback {published[-1]}",
     )
 
 

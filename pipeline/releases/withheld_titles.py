@@ -51,7 +51,8 @@ WITHHELD, ACCEPTED = "titles_withheld", "titles_accepted"
 class TitleGate:
     """The decision whether a model's titles are shown or withheld.
 
-    If the titles do not beat the floor, `shortfall` gives both scores, for example "ROUGE-L 2.98, first words
+    The titles must beat the floor: the ROUGE-L of the body's first words, used as titles. If they do not,
+    `shortfall` gives the ROUGE-L of the titles and then the floor, for example "ROUGE-L 2.98, first words
     15.6". Otherwise it is an empty string. `accepted` says who accepted the titles nevertheless, when and
     why. It is None if nobody accepted the titles.
     """
@@ -91,7 +92,8 @@ class TitleGate:
 
 
 def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
-    """Returns both scores as text if a model's titles do not beat the floor, otherwise an empty string.
+    """Returns the ROUGE-L of a model's titles and the floor if the titles do not beat the floor, otherwise an
+    empty string.
 
     For example: "ROUGE-L 2.98, first words 15.6". The floor is the ROUGE-L of the body's first words.
     `figures` are the scores of the model's evaluation. The titles must beat the floor by `margin`. If the

@@ -74,7 +74,7 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
             previous = None
         champion = known_champion(open_tracking(settings, lake), previous)
         if champion is None:
-            return PlanOutcome(None, "no model is champion yet: titler train, then titler promote")
+            return PlanOutcome(None, "no model is champion yet. Run titler train, then titler promote")
         return _open(lake, settings, release, champion, previous)
 
 
@@ -99,7 +99,7 @@ def _open(
     waiting = (update.days_as_before, update.days_not_ready, judged_again)
     days = update.plan.days
     if not days:
-        return PlanOutcome(None, "no day is cleaned yet: titler extract, then titler clean", *waiting)
+        return PlanOutcome(None, "no day is cleaned yet. Run titler extract, then titler clean", *waiting)
     facts = _facts(lake, settings, champion)
     facts |= kept_titles_facts(previous, champion.model, days, settings.release.retitle_days)
     if reason := _nothing_new(lake, settings, previous, facts, update):

@@ -155,7 +155,7 @@ def test_there_is_no_release_without_a_champion(nights: Nights) -> None:
     outcome = nights.plan("r")
     assert (outcome.plan, outcome.reason) == (
         None,
-        "no model is champion yet: titler train, then titler promote",
+        "no model is champion yet. Run titler train, then titler promote",
     )
     assert not nights.release("r").is_open()
 
@@ -165,7 +165,7 @@ def test_there_is_no_release_without_a_cleaned_day(nights: Nights) -> None:
     outcome = nights.plan("r")
     assert (outcome.plan, outcome.reason, outcome.days_not_ready) == (
         None,
-        "no day is cleaned yet: titler extract, then titler clean",
+        "no day is cleaned yet. Run titler extract, then titler clean",
         (ONE,),
     )
     assert not nights.release("r").is_open()

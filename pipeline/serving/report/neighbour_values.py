@@ -113,8 +113,10 @@ def _of_issues(rows: pa.Table, issue_ids: list[int]) -> list[dict[str, Any]]:
 
 
 def choose_issues(similar: pa.Table, min_probability: float, seed: str) -> list[int]:
-    """Returns the ids of up to NEIGHBOURHOODS issues: some that have a suggestion, drawn at random, and then
-    those with the most probable similar issues. `similar` are rows of the table similar_issues_v2."""
+    """Returns the ids of up to NEIGHBOURHOODS issues. `similar` are rows of the table similar_issues_v2.
+
+    The issues are drawn at random from those with a similar issue of at least `min_probability`. If there are
+    too few of these, the issues with the most probable similar issues follow."""
     highest = similar.group_by("issue_id").aggregate([("probability", "max")])
     in_order = highest.sort_by([("probability_max", "descending"), ("issue_id", "ascending")])
     ids = in_order.column("issue_id").to_pylist()

@@ -22,7 +22,7 @@ class Damage:
 
 
 class Findings:
-    """Collects the damages that a verification finds, without repetitions."""
+    """Collects the damage that a verification finds. Each problem is listed once."""
 
     def __init__(self) -> None:
         self._damages: dict[str, Damage] = {}
@@ -41,5 +41,5 @@ class Findings:
             return None
 
     def sorted(self) -> list[Damage]:
-        """Returns the damages, sorted by their messages."""
+        """Returns all damage that was found, sorted by message."""
         return [self._damages[problem] for problem in sorted(self._damages)]
