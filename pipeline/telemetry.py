@@ -45,7 +45,7 @@ MAX_PARTS = 10_000
 NO_PARTITION: Mapping[str, str] = MappingProxyType({})
 
 
-class Part(NamedTuple):
+class Step(NamedTuple):
     """A part of the work of a verb (a `titler` command), or a step of it: its label, the times at which it
     began and ended (nanoseconds since 1970), and its partition, such as its source day."""
 
@@ -96,7 +96,7 @@ class Recording:
     is_first: bool = True
     attributes: dict[str, str] = field(default_factory=dict)
     values: list[tuple[str, float, Mapping[str, str]]] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Step] = field(default_factory=list)
     begin: int = field(default_factory=time.time_ns)
     failure: str = ""
 
@@ -132,10 +132,10 @@ def sending(
 
 
 def record_part(label: str, begin: int, end: int, partition: Mapping[str, str] = NO_PARTITION) -> None:
-    """Records a part of the running verb's work (see `Part`). Does nothing if no verb is recorded."""
+    """Records a part of the running verb's work (see `Step`). Does nothing if no verb is recorded."""
     recording = _RECORDING.get()
     if recording is not None and len(recording.parts) < MAX_PARTS:
-        recording.parts.append(Part(label, begin, end, partition))
+        recording.parts.append(Step(label, begin, end, partition))
 
 
 @contextmanager

@@ -109,10 +109,10 @@ def default_ordering_used() -> None:
 
 
 def _without_marks(days: Sequence[str]) -> str:
-    have, were = ("has", "it was") if len(days) == 1 else ("have", "they were")
+    is_one = len(days) == 1
     return (
-        f"{count(len(days), 'day')} in the lake {have} no duplicate marks, because {were} extracted by an "
-        "earlier version of Titler"
+        f"{count(len(days), 'day')} in the lake {'has' if is_one else 'have'} no duplicate marks, because "
+        f"{'it was' if is_one else 'they were'} extracted by an earlier version of Titler"
     )
 
 

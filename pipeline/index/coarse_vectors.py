@@ -79,7 +79,7 @@ class CoarseVectors:
         ties = 2 * errors / queries.scales
         height, width = len(unit_queries), min(ITEMS_PER_BLOCK, len(allowed))
         scores, bounds = np.empty((height, width), np.float32), np.full(height, -np.inf, np.float32)
-        found, start = [], 0
+        candidates, start = [], 0
         for block in self.blocks:
             own = slice(start, start + len(block))
             start = own.stop
@@ -91,8 +91,8 @@ class CoarseVectors:
                 scores_of_block[:, ~allowed[own]] = -np.inf
             rows, columns, last = highest_scores(scores, count, ties, bounds)
             np.maximum(bounds, last, out=bounds)
-            found.append((rows, columns + own.start, scores[rows, columns]))
-        rows, items, values = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+            candidates.append((rows, columns + own.start, scores[rows, columns]))
+        rows, items, values = (np.concatenate(arrays) for arrays in zip(*candidates, strict=True))
         by_row = np.argsort(rows, kind="stable")
         rows, items, values = rows[by_row], items[by_row], values[by_row]
         is_near = values >= (nth_highest(rows, values, height, count) - ties)[rows]
@@ -110,9 +110,9 @@ def _in_blocks(parts: Iterable[Vectors]) -> Iterator[Vectors]:
     """Joins and divides the parts, so that each has ITEMS_PER_BLOCK rows, except the last."""
     waiting: list[Vectors] = []
     rows = 0
-    for part in parts:
-        waiting.append(part)
-        rows += len(part)
+    for vectors in parts:
+        waiting.append(vectors)
+        rows += len(vectors)
         while rows >= ITEMS_PER_BLOCK:
             joined = np.concatenate(waiting)
             yield joined[:ITEMS_PER_BLOCK]

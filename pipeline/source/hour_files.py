@@ -288,9 +288,11 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
         raise SourceError(f"The hour files at {base} cannot be reached: {error}", CHECK_HINT) from None
     names = {entry["name"].rstrip("/").rsplit("/", 1)[-1]: entry["type"] for entry in entries}
     if not any(is_hour_file(name) if kind == "file" else is_day_folder(name) for name, kind in names.items()):
-        found = f"Other files and folders: {len(names)}, such as {min(names)}." if names else "It is empty."
+        other_entries = (
+            f"Other files and folders: {len(names)}, such as {min(names)}." if names else "It is empty."
+        )
         raise SourceError(
-            f"{base} has no hour files. {found} Expected names like {EXAMPLE}.",
+            f"{base} has no hour files. {other_entries} Expected names like {EXAMPLE}.",
             "Set source.hours to a folder with hour files, or create sample hour files: titler sample DIR",
         )
 

@@ -124,16 +124,16 @@ def _sizes(examples: Examples) -> dict[str, int]:
     return {"pairs": examples.pairs, "repositories": repositories, "issues": len(examples.repos)}
 
 
-def _too_few_pairs(pairs: int, which: str, minimum: int) -> str:
-    return f"{pairs:,} {which} can be used for learning, but similar.min_marks requires {minimum:,}"
+def _too_few_pairs(pairs: int, kind: str, minimum: int) -> str:
+    return f"{pairs:,} {kind} can be used for learning, but similar.min_marks requires {minimum:,}"
 
 
 def too_few(learned_from: Examples, tested_on: Examples, minimum: int) -> str:
     """Returns why nothing can be learned, or an empty string if there are enough marks."""
     learn, test = _sizes(learned_from), _sizes(tested_on)
     if learn["pairs"] < minimum:
-        which = "of the marked pairs whose issues are both in the release"
-        return _too_few_pairs(learn["pairs"], which, minimum)
+        kind = "of the marked pairs whose issues are both in the release"
+        return _too_few_pairs(learn["pairs"], kind, minimum)
     if min(learn["repositories"], test["repositories"]) < MIN_REPOSITORIES:
         return (
             f"the marks are in {learn['repositories']:,} repositories to learn from and in "
