@@ -1,4 +1,4 @@
-"""Sends an alert when a task of Airflow has failed after its last retry, or when a run is late.
+"""Sends an alert when a task or a run of Airflow has failed, or when a run is late.
 
 The callbacks only run `titler alert`. Titler's settings (`alerts.*`) decide who gets the alert, and how.
 """
@@ -24,10 +24,10 @@ PROJECT_FOLDER = str(Path(__file__).resolve().parent.parent)
 
 
 def alert_failure(context: Context) -> None:
-    """Sends an alert that a task has failed after its last retry. This function is the on_failure_callback of
-    all tasks and DAGs.
+    """Sends an alert that a task has failed after its last retry, or that a run has failed although none of
+    its tasks did. This function is the on_failure_callback of all tasks and DAGs.
 
-    The alert tells the reader to run the task's own command, which prints the reason again.
+    If a task has failed, the alert says to run the task's own command, which prints the reason again.
 
     Airflow calls a task's callback in the task's process. If that process was killed (out of memory, a lost
     machine), only the DAG's callback runs. If both callbacks run, only one alert is sent: both give `titler
@@ -83,7 +83,7 @@ def deadline_after(**delay: float) -> DeadlineAlert | None:
     Returns None within `airflow dags test`.
 
     `delay` is the time that a run may take, for example `hours=3`. This time starts when the run is queued.
-    It cannot start at the run's scheduled time, because a run that an asset started has none.
+    It cannot start at the run's scheduled time, because a run has no such time if an asset started it.
 
     The callback `late` always runs in a LocalExecutor, because an executor without support for callbacks
     could stop the scheduler. If Airflow has no LocalExecutor, it logs that it cannot run the callback.

@@ -1,4 +1,4 @@
-"""Reports to OpenLineage which datasets a task read and wrote, as its `titler` command lists them.
+"""Reports to OpenLineage which datasets a task read and wrote. The task's `titler` command lists them.
 
 Reports nothing if Airflow's OpenLineage provider is not installed, or if it has no transport (where to
 send events) in the section [openlineage] of Airflow's configuration. See docs/lineage.md.
@@ -32,9 +32,10 @@ def lineage_enabled() -> bool:
 
 
 class BashOperatorWithLineage(BashOperator):
-    """A BashOperator whose command lists the datasets that it read and wrote in a JSON file.
+    """A BashOperator whose command writes a JSON file. The file lists the datasets that the command read and
+    wrote.
 
-    The command gets the path of this file from the environment variable TITLER_LINEAGE__FILE.
+    The command gets the path of the file from the environment variable TITLER_LINEAGE__FILE.
     """
 
     lineage_json = b""

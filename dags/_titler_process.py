@@ -28,8 +28,8 @@ class _OutputLogger:
         self._is_error = False
 
     def info(self, message: str, *arguments: Any) -> None:
-        """Logs a line of the command's output at the level INFO. The command's error message comes last: its
-        first line and all later lines are logged at the level ERROR.
+        """Logs one line of the command's output, at the level INFO or ERROR. The command prints its error
+        message last. So the first line of that message and all lines after it are logged at the level ERROR.
 
         Airflow's hook calls `info("%s", line)` for each line, so the line is in `arguments`."""
         if arguments and str(arguments[0]).startswith(ERROR_PREFIX):

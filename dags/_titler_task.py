@@ -61,12 +61,12 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
 
 
 def next_budget(now: datetime, is_backfill: bool) -> datetime:
-    """Returns the time at which a task continues that has spent the byte budget of the day. This time is on
-    the next UTC day, which has a new budget.
+    """Returns when a task may continue after the byte budget of the day is spent. This is on the next UTC
+    day, which has a new budget.
 
-    For a nightly run, it is a minute after midnight, because the clocks of two machines may differ. For a
-    backfill, it is a minute after noon, so that the nightly run can use the budget first: at noon, the
-    nightly run stops waiting for the last hour of its source day.
+    A task of a nightly run continues a minute after midnight. The minute is added because the clocks of two
+    machines may differ. A task of a backfill continues a minute after noon, so that the nightly run can use
+    the budget first: it waits until noon at the latest for the last hour of its source day.
     """
     return datetime.combine(now.date() + timedelta(days=1), time(12 if is_backfill else 0, 1), UTC)
 
@@ -79,8 +79,8 @@ class TitlerOperator(BashOperatorWithLineage):
 
     - 0: the task succeeds.
     - 99: the task is skipped.
-    - 4 (the byte budget of the day is spent): the task is deferred to the next UTC day, or in a backfill to
-      noon of that day. It then runs the command again. Until then, it uses no task slot.
+    - 4 (the byte budget of the day is spent): the task is deferred to the next UTC day, and runs the command
+      again then: after midnight, or in a backfill after noon. While it waits, it uses no task slot.
     - Any other code: the task fails. It is not retried after the codes 2 and 3, because a retry cannot help.
     """
 

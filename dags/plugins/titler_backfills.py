@@ -1,8 +1,8 @@
 """A plugin for Airflow that refuses a backfill of titler_ingest whose days do not begin at midnight UTC.
 
-Airflow's form takes dates in the time zone that its menu shows. In New York, the first day that was typed
-would be left out, and in Shanghai the last. The plugin answers such a form with an error that says what to
-do.
+Airflow's form takes dates in the time zone that its menu shows. In the time zone of New York, Airflow would
+leave out the first of the days that a user typed. In the time zone of Shanghai, it would leave out the last.
+The plugin answers such a request with an error that says what to do.
 
 Set Airflow's `[core] plugins_folder` to this folder, or copy this file into the existing plugins folder.
 """
@@ -28,7 +28,8 @@ PATHS = ("/backfills", "/backfills/dry_run")
 
 
 def refusal(content: Any) -> str:
-    """Returns why a backfill is refused, or an empty text if it is not.
+    """Returns the reason for refusing a backfill, or an empty string if it is allowed. Backfills of other
+    DAGs than titler_ingest are always allowed.
 
     `content` is the JSON value that the form sends to Airflow's REST API.
     """
@@ -49,7 +50,8 @@ def refusal(content: Any) -> str:
 
 
 class MidnightUtc:
-    """ASGI middleware that answers a backfill with status 400 if `refusal` refuses it."""
+    """ASGI middleware that checks requests for backfills. If `refusal` returns a reason, answers the request
+    with HTTP status 400 and this reason."""
 
     def __init__(self, app: Application) -> None:
         self.app = app

@@ -42,7 +42,7 @@ MIN_FREE_GIB = 5
 def run(settings: Settings) -> list[Finding]:
     """Runs all checks and returns their findings.
 
-    If a check raises an error, no error is raised here: the error becomes a finding that did not pass.
+    Raises no error: if a check fails with an error, the error becomes a finding that did not pass.
     """
     checks: dict[str, Callable[[Settings], Iterator[Finding]]] = {
         "settings": _check_settings,

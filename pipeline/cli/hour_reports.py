@@ -20,9 +20,9 @@ FILES_LISTED = 5
 def extracted(settings: Settings, outcome: Outcome) -> None:
     """Prints what was unusual about the hour files of the extracted days:
 
-    - days that were extracted again, because the source may have more of them now
-    - hours that were not taken from the preferred base (the first place with hour files in the setting
-      source.bases)
+    - days that were extracted again, because the source may have more of their data now
+    - hours that were not taken from the preferred base (the first of the places with hour files that the
+      setting source.bases lists)
     - files that were not read because of their names
     - bases and files that could not be reached
     - incomplete days that could not be checked again

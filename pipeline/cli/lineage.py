@@ -78,8 +78,8 @@ the confidence on the authors' titles."""
 
 
 class StageRecord:
-    """Holds what the caller knows about a stage (a step of the pipeline, such as `extract`). The stage's line
-    in the lineage file is made from these values.
+    """Values that the caller knows about a stage (a step of the pipeline, such as `extract`). They are needed
+    for the stage's line in the lineage file.
 
     `result` is the stage's return value. `teacher` is the teacher that the user requested for a training.
     `health` has one row of the table `source_health_v1` for each day that was extracted.
@@ -142,7 +142,7 @@ def inputs(
     failed. `teacher` is the teacher that was requested for a training.
 
     A stage that failed may have read only some of its inputs. For such a stage, returns all inputs that were
-    known before it ran.
+    known before it ran. Returns an empty list if the stage's model or release does not exist.
     """
     if isinstance(subject, Path):
         return [Dataset(*split_address(str(subject)))]
@@ -187,8 +187,8 @@ def inputs(
 def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
     """Returns the datasets that a stage wrote, or that it reused because they existed already.
 
-    Returns an empty list if the stage failed. If it wrote some batches before it failed, the next attempt
-    reuses these batches, and they are recorded then.
+    Returns an empty list if the stage failed, or if `plan` created no release. If a stage wrote some batches
+    before it failed, the next attempt reuses these batches. They are recorded then.
     """
     if result is None or (verb == "plan" and result.plan is None):
         return []

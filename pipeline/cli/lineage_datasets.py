@@ -75,9 +75,9 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """The version of the dataset's content: the identifier of its only partition. For several partitions,
-        the version is 12 hexadecimal digits of a hash of their identifiers. It is empty if an identifier is
-        unknown."""
+        """The version of the dataset's content. If the dataset has one partition, this is the identifier of
+        the partition. If it has several, this is 12 hexadecimal digits of a hash of their identifiers. The
+        version is empty if there is no partition, or if an identifier is unknown."""
         batches = sorted(partition.identifier for partition in self.partitions)
         if len(batches) < 2:
             return "".join(batches)
@@ -158,8 +158,8 @@ def lake_table(
 
 
 def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
-    """Returns one dataset per table. `folders` are folders of the lake that store partitions, such as
-    issues_v1/day=2015-01-01/BATCH; folders of the same table form one dataset."""
+    """Groups folders of the lake by their table, and returns one dataset per table. Each folder stores a
+    partition, such as issues_v1/day=2015-01-01/BATCH."""
     tables: dict[str, list[Partition]] = {}
     for folder in folders:
         tables.setdefault(folder.split("/", 1)[0], []).append(Partition.of_folder(folder))
@@ -189,9 +189,10 @@ def source_days(
 ) -> list[Dataset]:
     """Returns the datasets from which one day of GH Archive is read: BigQuery's table, or the hour files.
 
-    The hour files form one dataset per base (place with hour files) and day. Late events of the day may be in
-    files of the next day. `hours_read` are the hour files that were read, as `files_read` returns them. It is
-    None if they are unknown. The datasets list the hour files under the names that GH Archive gives them.
+    The hour files form one dataset per base (place with hour files) and day. There may also be a dataset for
+    the next day, because late events may be in its files. `hours_read` are the hour files that were read, as
+    `files_read` returns them, or None if they are unknown. The datasets list the hour files under the names
+    that GH Archive gives them.
     """
     if settings.warehouse.kind == "bigquery":
         return [Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")]
@@ -222,8 +223,8 @@ def registered_model(settings: Settings, model: str, version: str, run: str) -> 
 
 
 def warehouse_tables(settings: Settings, release: Pinned) -> list[Dataset]:
-    """Returns the datasets in which analysts see a published release: BigQuery's tables, or the DuckDB file
-    with its views."""
+    """Returns the datasets from which analysts read a published release: BigQuery's tables, or the DuckDB
+    file with its views."""
     own = Partition({"release_id": release.name}, release.name)
     if settings.warehouse.kind != "bigquery":
         return [Dataset(*split_address(settings.warehouse_path), (own,))]

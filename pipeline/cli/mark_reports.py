@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
-    """Prints how many duplicate marks `extract` found. For days that an earlier version of Titler extracted
-    without marks, also prints how to add them. `issues` are the manifests of the days' issues."""
+    """Prints how many duplicate marks `extract` found. If an earlier version of Titler extracted some of the
+    days without marks, also prints how to add the marks. `issues` are the manifests of the days' issues."""
     figures = [manifest.figures.get(DUPLICATE_MARKS.name) for manifest in issues]
     marks, incomplete = (sum(day[name] for day in figures if day) for name in ("marks", "incomplete"))
     if any(figures):
@@ -51,8 +51,8 @@ def cost(without: Sequence[str]) -> None:
 
 
 def measured(marked: Mapping[str, Any]) -> None:
-    """Prints how well the similar issues of a release agree with duplicate marks. `marked` are the figures of
-    `pipeline.index.marked_duplicates`."""
+    """Prints how well the similar issues of a release agree with duplicate marks. `marked` are the figures
+    that `pipeline.index.marked_duplicates` measured."""
     recall = ", ".join(f"recall@{limit} {marked[f'recall_at_{limit}']:.3f}" for limit in (1, 5, 10))
     say(
         f"    measured on {count(marked['pairs'], 'pair')} of issues that somebody marked as "

@@ -30,8 +30,8 @@ RELEASE_METRICS = {
 
 
 def new_recording(lake: Lake, verb: str, subject: Subject) -> Recording:
-    """Returns a new recording of the metrics of a verb (a command). All verbs that process the same release,
-    or the same model, belong to the same trace.
+    """Returns a new recording, which collects the metrics of one verb (a command, such as `embed`). All verbs
+    that process the same model or the same release belong to the same trace.
     """
     if not isinstance(subject, Pinned):
         return Recording(verb)
@@ -50,8 +50,9 @@ def measure_usage(recording: Recording, usage: Usage) -> None:
 
 
 def measure_result(recording: Recording, result: Any, health: Sequence[Mapping[str, Any]]) -> None:
-    """Records the metrics of what a verb wrote. `result` is the return value of the verb's stage, or None if
-    the stage failed. `health` has one row of `source_health_v1` for each day that the verb extracted."""
+    """Records metrics of the data that a verb wrote. `result` is the return value of the verb's stage, or
+    None if the stage failed. `health` has one row of `source_health_v1` for each day that the verb extracted.
+    From these rows, records how many days have each verdict (how complete a day is)."""
     from pipeline.compute.derived_batches import Outcome
 
     if isinstance(result, Outcome):

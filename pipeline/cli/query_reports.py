@@ -149,8 +149,9 @@ def ready(value: dict[str, Any], as_json: bool) -> None:
 
 
 def cost(settings: Settings, value: dict[str, Any], as_json: bool, *, again: bool = False) -> None:
-    """Prints what extracting days from BigQuery would cost: in total, per day, and per era of GH Archive. If
-    `again` is true, this includes the days that are already in the lake."""
+    """Prints what extracting days from BigQuery would cost: in total, per day, and per era of GH Archive (a
+    period in which days have similar prices). If `again` is true, this includes days that are already in the
+    lake. Also prints which budgets the extraction would exceed."""
     if as_json:
         print_json(value)
         return
@@ -200,8 +201,8 @@ def _budgets(value: Mapping[str, Any]) -> None:
 
 def title(value: dict[str, Any], as_json: bool) -> None:
     """Prints a predicted title and, in parentheses, its confidence. If the title is withheld, prints the
-    reason. If the model abstains (gives no title), prints the confidence and the probability that it
-    estimated, because one of them may be the reason."""
+    reason. If the model abstains (gives no title), prints the confidence of the title that it rejected and,
+    if known, the probability that this title is like the author's. One of the two may be too low."""
     if as_json:
         print_json(value)
     elif value.get("withheld"):
@@ -225,9 +226,9 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
     """Prints lists of similar issues, with the most probable duplicates first. Each issue has its probability
     (0 to 1), URL, title, and the reasons for the probability. If there are two lists, each has a heading.
 
-    Issues that are not suggested are left out, unless `show_all` is true. If this leaves out all issues,
-    prints the highest probability instead. A release that an earlier version of Titler made has no
-    probabilities. For such a release, prints the angular distance (0 to 2), and leaves out nothing.
+    Issues whose probability is too low are left out, unless `show_all` is true. If no issue remains, prints
+    the highest probability instead. A release made by an earlier version of Titler has no probabilities. For
+    such a release, prints the angular distance (0 to 2), and leaves out nothing.
     """
     shown = _shown(rows, show_all)
     if as_json:
@@ -248,8 +249,8 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
 
 def similar_of_file(drafts: Iterable[Mapping[str, Any]], as_json: bool, *, show_all: bool = False) -> None:
     """Prints similar issues for each row of a file: a line with the row's number and its address or title,
-    then what `similar` prints. With `as_json`, prints a single array when the search has finished for all
-    rows. Issues that are not suggested are left out, unless `show_all` is true."""
+    then what `similar` prints, or the problem if the row has one. With `as_json`, prints a single JSON array
+    when the search has finished for all rows. `show_all` has the same meaning as in `similar`."""
     if as_json:
         print_json([{**draft, "similar": _shown(draft["similar"], show_all)} for draft in drafts])
         return

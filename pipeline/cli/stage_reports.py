@@ -45,10 +45,10 @@ def timing(verb: str, usage: Usage) -> None:
 
 
 def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:
-    """Prints how many days of a table a stage wrote, and how many it reused because they existed already.
+    """Prints how many rows and days of a table a stage wrote, and how many days existed already.
 
-    `verb` is the stage's command, such as `clean`. If the data comes from a file and not from days,
-    `partition` is "file".
+    `verb` is the stage's command, such as `clean`. `partition` is "day", or "file" if the data comes from a
+    user's file.
     """
     reused = len(outcome.manifests) - outcome.made
     place = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
@@ -353,9 +353,9 @@ def published(
 ) -> None:
     """Prints which release is current now.
 
-    `verb` is the command that made it current: `publish` or `rollback`. `accepted` maps each fault of
-    the release that the user accepts to the user's reason. If a reason is not in the record of the release,
-    prints that it was not stored.
+    `verb` is the command that made it current: `publish` or `rollback`. The user may accept faults of the
+    release, each for a reason. `accepted` maps these faults to the reasons. If a reason is not in the record
+    of the release, prints that it was not stored.
     """
     say(
         f"{verb}: release {record['release_id']} is current: {count(record['issues'], 'issue')} of "

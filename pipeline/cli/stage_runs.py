@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
     """Context manager around a stage. Records which data the stage read and wrote, and how much time and
-    memory it used. The time and the memory are recorded in the lake, with the batches of the stage's model or
-    release. If `context.timed` is true, they are also printed. If the setting `telemetry.otlp_endpoint` has
-    an address, they are also sent to it.
+    memory it used. If the stage works on a model or a release, the time and the memory are recorded in the
+    lake, with the batches of that model or release. If `context.timed` is true, they are also printed. If the
+    setting `telemetry.otlp_endpoint` has an address, they are also sent to it, with other metrics.
 
     Raises TitlerError while `titler forget` runs.
     """
@@ -252,9 +252,9 @@ def index(context: Context, release: Pinned) -> None:
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
     """Runs the stage `publish` for a release, prints the result, and writes the report about the release.
 
-    `accepted` maps each fault that a user accepts to the user's reason. The key of a fault is a day
-    that has lost nearly all of its data, `abstained` if more issues than before have no title, or `recall` if
-    fewer marked duplicates than before are listed.
+    A user may accept faults of the release, each for a reason. `accepted` maps these faults to the reasons. A
+    fault is a day that has lost nearly all of its data, or one of two words: `abstained` if more issues than
+    before have no title, `recall` if the lists of similar issues have fewer marked duplicates than before.
     """
     from pipeline.stages import publish as stage
 

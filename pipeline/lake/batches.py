@@ -1,8 +1,8 @@
 """The lake: batches, their manifests, and the pointers to them, in a folder or in a bucket.
 
 A batch is a folder of files with its own id. Its `manifest.json` is written last: a folder without a manifest
-is not a batch. A finished batch never changes. Small JSON files, called pointers, have the id of a batch.
-There are two kinds:
+is not a batch. A finished batch never changes. Small JSON files, called pointers, contain the id of a batch.
+There are two kinds of pointers:
 
 - `current.json` points to the current batch of a source day. Only tables that are partitioned by day alone
   have this pointer, because commands ask only these tables for "the current batch".
@@ -58,8 +58,8 @@ class Lake(LakeFiles):
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
         """Returns the manifest of the existing batch that was made from these inputs with these parameters.
-        Returns None if there is no such batch, or if its manifest is damaged: the caller then makes the batch
-        again.
+        Returns None if there is no such batch, or if its manifest is damaged. In both cases, the caller makes
+        the batch.
 
         `inputs` are the digests of the batches from which the batch was made. Their order matters.
         """
@@ -77,8 +77,8 @@ class Lake(LakeFiles):
     def reuse(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
-        """Finds an existing batch as `find` does, and makes it the current batch of its partition. Returns
-        the manifest of the batch, or None if there is no such batch."""
+        """Finds an existing batch as `find` does. If its partition is a source day or a user's file, makes it
+        the partition's current batch. Returns its manifest, or None if there is no such batch."""
         existing = self.find(table, partition, inputs, parameters)
         if existing is not None and has_current_batch(partition):
             pointer = posixpath.join(partition_folder(table, partition), CURRENT)
@@ -95,7 +95,7 @@ class Lake(LakeFiles):
         self.put_json(posixpath.join(folder, KEYS, f"{key}.json"), {"batch_id": batch.batch_id})
 
     def current(self, table: str, partition: Mapping[str, str]) -> Manifest | None:
-        """Returns the manifest of the partition's current batch, or None if the partition has no batch.
+        """Returns the manifest of the partition's current batch, or None if the partition has none.
         Raises LakeError if the manifest is missing or damaged."""
         folder = partition_folder(table, partition)
         pointer = self.get_json(posixpath.join(folder, CURRENT), CURRENT_POINTER)
@@ -192,8 +192,8 @@ class Lake(LakeFiles):
                 self.delete(path)
 
     def restore_key(self, manifest: Manifest) -> None:
-        """Makes `find` return a batch again, after somebody has restored its damaged files. Does nothing if a
-        new batch has replaced it meanwhile, or if this process may not write to the lake."""
+        """Makes `find` return a batch again, after somebody has restored the batch's damaged files. Does
+        nothing if a new batch has taken its place meanwhile, or if this process may not write to the lake."""
         path = _key_path(manifest)
         with suppress(LakeError):
             if self.get(path) is None:
@@ -234,8 +234,8 @@ class Lake(LakeFiles):
         return rows.select([name for name in rows.column_names if name in contract.schema.names])
 
     def parts(self, manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, File]]:
-        """Yields a pair for every file of the batches, in order: the manifest of its batch, and the file's
-        entry in this manifest."""
+        """Yields every file of the batches, in order. Each file is a pair: the manifest of the batch that has
+        the file, and the file's entry in this manifest."""
         for manifest in manifests:
             for file in manifest.files:
                 yield manifest, file
@@ -282,8 +282,8 @@ def _key_path(manifest: Manifest) -> str:
 
 
 def rewrite_hint(folder: str) -> str:
-    """Returns the text that tells a user how to replace the batch in `folder`, one of whose files is missing
-    or damaged."""
+    """Returns the text that tells a user how to replace the batch in `folder`. One of the batch's files is
+    missing or damaged."""
     table, _, day = posixpath.dirname(folder).partition("/day=")
     if table == TOKENS.name:
         return f"Run: titler clean --day {day}\n{_NEXT}"

@@ -42,8 +42,8 @@ class Change:
 
 
 def make_current(lake: LakeFiles, batch: Manifest) -> None:
-    """Makes a batch the current batch of its partition, which is a source day or a user's file. First marks
-    the day as changed."""
+    """Makes a batch the current batch of its partition, which is a source day or a user's file. If the
+    partition is a day and the table is one of MARKED_TABLES, first marks the day as changed."""
     if batch.table in MARKED_TABLES and "day" in batch.partition:
         mark_change(lake, batch.day, batch.table, batch.batch_id)
     folder = partition_folder(batch.table, batch.partition)
@@ -51,7 +51,8 @@ def make_current(lake: LakeFiles, batch: Manifest) -> None:
 
 
 def mark_change(lake: LakeFiles, day: str, table: str, batch_id: str) -> None:
-    """Marks a day as changed, because `batch_id` becomes the day's current batch in a table."""
+    """Marks a day as changed, because the batch `batch_id` of a table is about to become the day's current
+    batch."""
     lake.put(posixpath.join(FOLDER, f"{day},{table},{batch_id},{uuid.uuid4().hex[:8]}"), b"")
 
 

@@ -1,10 +1,10 @@
 """Marks batches as damaged if one of their files is missing or damaged.
 
-A stage takes existing batches from the lists of the previous release, without looking at their files. If a
-file of a batch turns out to be damaged, the error names the command that makes the batch again. Because of
-the mark, the stage makes a new batch, although the previous release still lists the damaged one. The damaged
-files stay where they are until `titler collect` removes the batch. A mark is removed if `titler verify` finds
-the batch intact, for example because somebody has restored its files from a backup.
+Normally, a stage reuses the batches that the previous release lists, without looking at their files. If a
+file of a batch turns out to be damaged, the batch is marked, and the error says how to replace the batch.
+Because of the mark, the stage then makes a new batch and does not reuse the damaged one. The damaged files
+stay where they are until `titler collect` removes the batch. A mark is removed if `titler verify` finds the
+batch intact, for example because somebody has restored its files from a backup.
 
     ROOT/damaged/TABLE,day=2015-01-01,BATCH
 """
@@ -39,7 +39,7 @@ def damaged_batches(lake: LakeFiles) -> set[str]:
 
 
 def forget_damaged_batches(lake: LakeFiles, except_for: Collection[str]) -> None:
-    """Deletes the marks of damaged batches, except for the batches in the folders `except_for`."""
+    """Deletes the marks of all damaged batches whose folders are not in `except_for`."""
     folders = sorted(damaged_batches(lake) - set(except_for))
     lake.for_each(lake.delete, [_mark(folder) for folder in folders])
 

@@ -1,9 +1,9 @@
 """The catalogue of days: the batches of every source day of the lake that a release can use.
 
-The stage `plan` keeps it up to date. It reads the pointers of only those days that have a mark
-(`pipeline.lake.changed_days`), so it need not look at the history. The plan of a release then has only the
-names of the pages of the catalogue. A day that is being ingested again stays in the catalogue as it was,
-until all its stages have run.
+The stage `plan` keeps the catalogue up to date. A day whose batches have changed has a mark
+(`pipeline.lake.changed_days`). So `plan` reads only the days that have a mark, and not the whole history. The
+catalogue is stored as pages (`pipeline.lake.pages`), and the plan of a release has only the names of these
+pages. While a day is being ingested again, it stays in the catalogue as it was until all its stages have run.
 
     ROOT/days/catalogue.json, changed/DAY,TABLE,BATCH
 
@@ -46,10 +46,10 @@ MARKS_KEPT = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The names of the catalogue's pages (see `pipeline.lake.pages`). There are three kinds of pages, with
-    one page per period (a month or a year) each. `days` are the pages that list the days, as in a plan.
-    `manifests` are, for each table, the pages with the manifests of the days' batches. `ids` are the pages
-    with the ids of all issues."""
+    """The names of the catalogue's pages (see `pipeline.lake.pages`). A page covers one period (a month or a
+    year), and there are three kinds of pages. `days` are the pages that list the days, as in a plan.
+    `manifests` maps each table to the pages with the manifests of the days' batches. `ids` are the pages with
+    the ids of all issues."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -102,9 +102,10 @@ CATALOGUE_DOCUMENT: Document[Catalogue] = Document(
 
 @dataclass(frozen=True)
 class CatalogueUpdate:
-    """The catalogue after an update, also as a plan. `days_as_before` are days that are being ingested again:
-    for these days, the catalogue still has the earlier batches. `days_not_ready` are new days that are not in
-    the catalogue, because they are not cleaned yet."""
+    """The result of updating the catalogue. `catalogue` is the catalogue after the update, and `plan` has its
+    days as a `Plan`. `days_as_before` are days that are being ingested again: for these days, the catalogue
+    still has the earlier batches. `days_not_ready` are new days that are not in the catalogue, because not
+    all their stages have run yet."""
 
     catalogue: Catalogue
     plan: Plan
@@ -251,11 +252,12 @@ def _changed_manifests(
 
 
 class CurrentHealth(Mapping[str, Manifest]):
-    """Maps each day of the lake to the manifest of the day's current batch of the table source_health_v1.
+    """Maps each day of the lake to the manifest of the day's current batch of the table source_health_v1,
+    which says how complete the day is.
 
-    If a day has not changed since the last plan, its manifest is read from the catalogue, which is read one
-    page at a time. `changed_days` are the other days, or all days if the lake has no catalogue yet. They are
-    looked up one by one. `changes` are the marks of changed days, if the caller has already listed them.
+    If a day has not changed since the last plan, its manifest is read from a page of the catalogue.
+    `changed_days` are the days that have changed, or all days if the lake has no catalogue yet. Each of them
+    is looked up on its own. `changes` are the marks of changed days, if the caller has already listed them.
     """
 
     def __init__(self, lake: Lake, changes: Sequence[Change] | None = None) -> None:

@@ -62,8 +62,8 @@ class Draft:
         self.files.clear()
 
     def commit(self, figures: Mapping[str, Any] | None = None) -> Manifest:
-        """Finishes the batch and returns its manifest. The batch becomes the current one of its partition, if
-        this is a source day or a user's file.
+        """Finishes the batch and returns its manifest. If the partition is a source day or a user's file, the
+        batch becomes the current batch of the partition.
 
         `figures` are counts and measurements to record in the manifest. The manifest is written first. Then
         the pointers to the batch are written.

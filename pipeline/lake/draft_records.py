@@ -43,7 +43,7 @@ def recorded_batches(lake: LakeFiles, kind: str) -> dict[str, datetime]:
 
 
 def forget_batches(lake: LakeFiles, kind: str, folders: Iterable[str]) -> None:
-    """Deletes the records of batches of a kind."""
+    """Deletes the records of these batches. `kind` is DRAFTS or UNUSED."""
     lake.for_each(lake.delete, [_path(kind, folder) for folder in sorted(folders)])
 
 

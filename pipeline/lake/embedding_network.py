@@ -32,8 +32,8 @@ class EmbeddingNetwork:
 
     @property
     def fact(self) -> dict[str, Any]:
-        """The entry `embedding` for the plan of a model or a release that uses this network, although another
-        model trained it."""
+        """The entry `embedding` of a plan. It says that a model took this network from another model. The
+        entry is in the plan of the model and in the plans of the model's releases."""
         return {EMBEDDING: asdict(self)}
 
 
@@ -46,8 +46,7 @@ def taken_network(plan: Plan) -> EmbeddingNetwork | None:
 
 def network_of_model(model: Pinned) -> EmbeddingNetwork:
     """Returns the embedding network that a model uses: its own, or one that it took from another model.
-    Raises UsageError if the model does not exist, or if it is to have a network of its own but is not trained
-    yet."""
+    Raises UsageError if the model does not exist, or if it took no network and is not trained yet."""
     embedding_network = taken_network(model.plan)
     if embedding_network is not None:
         return embedding_network

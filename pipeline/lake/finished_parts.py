@@ -53,8 +53,8 @@ RECORD: Document[_Record] = Document(
 
 @dataclass(frozen=True)
 class FinishedParts:
-    """The records of the finished files of one batch that is being written. `folder` is the folder that the
-    files are written into, and `records` is the folder of these records."""
+    """The records of the finished files of one batch that is being written. The files are written into
+    `folder`. Their records are in the folder `records`."""
 
     lake: LakeFiles
     table: str
@@ -72,11 +72,12 @@ class FinishedParts:
         self.lake.put_json(self._path(part.file.name), asdict(_Record(self.folder, part.file, part.counts)))
 
     def take(self, name: str) -> FinishedPart | None:
-        """If an interrupted command has finished the file `name`, copies the file into the folder of the new
-        batch, and returns its record.
+        """Returns the record of the file `name` if an earlier, interrupted command has finished this file.
+        Copies the file from that command's folder into the folder of the new batch.
 
-        Returns None if there is no record of the file, or if the file is missing or damaged. The file is
-        copied, because two processes may make the same batch at the same time, each in a folder of its own.
+        Returns None if there is no record of the file, or if the file is missing or damaged. The file is not
+        used in its old place, because two processes may make the same batch at the same time, each in a
+        folder of its own.
         """
         record = self.lake.get_json(self._path(name), RECORD)
         if record is None:

@@ -145,8 +145,8 @@ def _hash(salt: bytes, kind: str, value: str) -> str:
 
 
 def address_of(url: str) -> str:
-    """Returns the short address (owner/name#number, in lower case) of an issue's or a comment's URL. Returns
-    the URL itself, in lower case, if it is not an address on GitHub."""
+    """Returns the short address, such as owner/name#123, for the URL of an issue or of a comment. If this
+    is not a URL of GitHub, returns the URL itself. The result is in lower case."""
     match = _ADDRESS.fullmatch(url)
     return f"{match[1]}#{match[2]}".lower() if match else url.lower()
 
@@ -204,7 +204,7 @@ class Matcher:
 
     def mask(self, rows: pa.Table) -> Mask:
         """Returns a boolean array (rows,) that says which rows of a table of the lake are about something
-        forgotten. Compares those of the columns MATCHED_COLUMNS that the table has."""
+        forgotten. Only the columns MATCHED_COLUMNS are compared. The table may lack some of them."""
         forgotten = np.zeros(len(rows), dtype=np.bool_)
         for name, named in _COLUMNS.items():
             if name in rows.column_names:

@@ -48,8 +48,8 @@ class ChangedIds:
 def update_ids(
     lake: Lake, pages: Mapping[str, IdPage], days: Sequence[str], changed: Mapping[str, Manifest]
 ) -> ChangedIds:
-    """Updates the pages of ids after the issues of some days have changed. Writes the pages that differ, and
-    returns all pages, together with the ids that are affected.
+    """Updates the pages of ids after the issues of some days have changed. Writes the pages that differ.
+    Returns all pages, and the ids of the issues that the change affects.
 
     `pages` are the pages before the change, by period. `days` are all days after the change, sorted.
     `changed` maps each new or changed day to its batch of issues_v1.
@@ -81,7 +81,8 @@ def update_superseded(
     changed: ChangedIds,
     issues: Mapping[str, str],
 ) -> dict[str, list[int]]:
-    """Returns the issues to skip on each day, like `duplicate_openings`, after some days have changed.
+    """Returns the issues to skip on each day after some days have changed. The result has the form of
+    `duplicate_openings`: a dict from the day to the sorted issue ids.
 
     `superseded` has the issues that were to be skipped on each day before the change. `changed` is the return
     value of `update_ids`. `issues` maps each day to the folder of its batch of issues_v1. Reads only days

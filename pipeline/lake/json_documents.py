@@ -108,14 +108,14 @@ object that is read."""
 
 
 def object_with(keys: type[KnownKeys]) -> Any:
-    """Returns the type, for pydantic, of an object that has at least the keys of the class `keys`. Such an
-    object is read as a `JsonObject`."""
+    """Returns a type by which pydantic checks that an object has at least the keys of the class `keys`. Such
+    an object is read as a `JsonObject`."""
     return Annotated[keys, AfterValidator(_as_json_object)]
 
 
 def delete_and_run(command: str) -> Remedy:
-    """Returns the remedy for a damaged document: delete it and run `command`, which writes it again. In
-    `command`, NAME stands for the model or the release that the document belongs to."""
+    """Returns the remedy for a document that `command` can write again: delete the damaged document, then run
+    `command`. In `command`, NAME stands for the model or the release that the document belongs to."""
 
     def remedy(root: str, relative: str) -> str:
         folders = relative.split("/")
@@ -126,8 +126,8 @@ def delete_and_run(command: str) -> Remedy:
 
 
 def delete_and_repeat(root: str, relative: str) -> str:
-    """Returns the remedy for a damaged document that is written again by any command that needs it: delete it
-    and run the same command again."""
+    """Returns the remedy for a document that any command writes again when it needs the document: delete the
+    damaged document, then run the same command again."""
     return "Delete this file, then run the same command again."
 
 

@@ -2,9 +2,10 @@
 
 A command holds a lease while it runs, and renews it. `titler collect` removes nothing that was written since
 the oldest valid lease began, however long the command of this lease takes. If a command is killed, its lease
-is no longer renewed. But a lease may also seem not to have been renewed for an hour because the clock was
-changed. So `titler collect` at first only records that it suspects the lease. If a later `titler collect`
-finds that the lease was not renewed after that, the lease is invalid.
+is no longer renewed. After an hour without renewal, `titler collect` suspects the lease. But somebody may
+have changed the clock, so that less than an hour has passed. So `titler collect` at first only records that
+it suspects the lease. If a later `titler collect` finds that the lease was not renewed after that, the lease
+is invalid.
 
     ROOT/leases/BEGIN,VERB,SUBJECT,ID
     ROOT/suspected_leases/BEGIN,VERB,SUBJECT,ID,RENEWED
@@ -68,7 +69,8 @@ def hold_lease(lake: LakeFiles, verb: str, subject: str = "") -> Iterator[None]:
 
 
 def valid_leases(lake: LakeFiles, current_time: datetime) -> list[Lease]:
-    """Returns the leases that are valid or suspected. Deletes the others: their commands were killed."""
+    """Returns the leases that are valid or only suspected. Deletes the invalid ones, whose commands were
+    killed."""
     # another program may have left a file of its own
     written = {name: time for name, time in lake.written(FOLDER).items() if name.count(",") == 3}
     silent = {name: time for name, time in written.items() if abs(current_time - time) > VALID}

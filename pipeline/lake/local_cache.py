@@ -58,8 +58,8 @@ class LocalCache:
         return True
 
     def remember(self, path: Path, state: FileState, *, is_copy: bool = False) -> None:
-        """Records that a local file was checked. `state` is its state before the check. If `is_copy` is true,
-        the file is a copy in this folder, which may be removed."""
+        """Records that a local file was checked. `state` is what `file_state` returned before the check. If
+        `is_copy` is true, the file is a copy in this folder, and may be removed to make space."""
         with self._database() as database:
             database.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
@@ -67,9 +67,9 @@ class LocalCache:
             )
 
     def store(self, name: str, data: bytes) -> Path:
-        """Stores `data` as a copy and returns its path. `name` is the path relative to the folder.
-        Removes old copies if all copies together are too large, and unfinished copies of killed commands.
-        Raises LakeError if the folder cannot be written."""
+        """Stores `data` as a copy and returns its path. `name` is the path relative to the folder. Also
+        removes the unfinished copies of killed commands. If all copies together are too large, removes old
+        ones. Raises LakeError if the folder cannot be written."""
         path = self.path / name
         unfinished = self.path / UNFINISHED / uuid.uuid4().hex
         try:

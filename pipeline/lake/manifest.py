@@ -54,8 +54,8 @@ class Manifest:
     """The description of a finished batch, as stored in its `manifest.json`.
 
     `inputs` are the digests of the batches from which this batch was made. `key` is the fingerprint of table,
-    partition, inputs and parameters. `digest` is the digest of the content. (For both, see
-    `pipeline/lake/fingerprint.py`.) `rows` is the total number of rows. `figures` are counts and measurements
+    partition, inputs and parameters, and `digest` identifies the content (see
+    `pipeline/lake/fingerprint.py`). `rows` is the total number of rows. `figures` are counts and measurements
     of the batch. They are in the manifest so that later stages and reports need not open the batch's files.
     """
 
@@ -91,7 +91,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Pointer:
-    """The content of a pointer: the id of a batch of the same partition."""
+    """The content of a pointer: the id of a batch. The pointer and the batch belong to the same partition."""
 
     batch_id: Name
 
@@ -110,6 +110,5 @@ def origin_of_folder(folder: str) -> tuple[date, str]:
 
 
 def has_current_batch(partition: Mapping[str, str]) -> bool:
-    """Returns whether a partition can have a current batch. This is so if the partition is a source day or a
-    user's file."""
+    """Returns whether a partition can have a current batch. Only a source day or a user's file can."""
     return len(partition) == 1 and next(iter(partition)) in ("day", "file")

@@ -73,8 +73,8 @@ SharedPages = dict[str, Sequence[Manifest]]
 
 @dataclass(frozen=True)
 class MemberPages:
-    """The content of the file `members/TABLE.json` of a table that has one batch per day or per period.
-    `pages` maps each period to the name of the page with the manifests.
+    """The content of the file `members/TABLE.json`, if the table has one batch per day or per period. `pages`
+    maps each period (a month or a year) to the name of the page with the period's manifests.
 
     `usage` is the time and the memory that a command had used when it recorded the batches. It is None if the
     two were not measured.
@@ -118,14 +118,14 @@ def made_by_command(table: str, kind: str, name: str) -> str:
 
 
 class Members(Mapping[str, Sequence[Manifest]]):
-    """The batches that belong to a model or a release. Maps the name of each table to the manifests of its
-    batches.
+    """The batches that belong to a model or a release. Maps the name of each table to the manifests of the
+    table's batches. The manifests of a table are read from the lake only once.
 
-    `path` is a function from a file's name to its path in the folder of the model or release. `missing`
-    returns the error for a table without batches. The manifests of a table are read from the lake only once.
-    If several releases get the same dict `shared_pages`, no page is read twice. `base` returns the members of
-    the previous release, or None. Pages that the previous release has are not written again. If a `stopwatch`
-    is set, its measurements are recorded with the batches.
+    `path` takes the name of a file in the folder of the model or release, and returns the file's path.
+    `missing` returns the error for a table without batches. If several releases get the same dict
+    `shared_pages`, no page is read twice. `base` returns the members of the previous release, or None. Pages
+    that the previous release has are not written again. If a `stopwatch` is set, its measurements are
+    recorded with the batches.
     """
 
     stopwatch: Stopwatch | None = None

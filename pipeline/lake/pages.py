@@ -33,7 +33,8 @@ PageNames = Mapping[str, PageName]
 
 
 def group_by_period(days: Sequence[str]) -> Iterator[tuple[str, slice]]:
-    """Splits sorted days (YYYY-MM-DD) into periods. Yields each period with the positions of its days.
+    """Splits sorted days (YYYY-MM-DD) into periods. Yields each period with a slice of `days`: the positions
+    of its days.
 
     In the latest year, each month is a period (2015-01). Each earlier year is a single period (2014), because
     only a backfill still changes it.
@@ -46,7 +47,8 @@ def group_by_period(days: Sequence[str]) -> Iterator[tuple[str, slice]]:
 
 
 def periods_within(period: str, periods: Iterable[str]) -> list[str]:
-    """Returns the items of `periods` that are equal to `period`, or are a month of the year `period`."""
+    """Returns the items of `periods` that `period` contains: `period` itself and, if it is a year, the months
+    of this year."""
     return [each for each in periods if each == period or each.startswith(f"{period}-")]
 
 
@@ -65,8 +67,8 @@ def write_pages(
 
 
 def write_page(lake: LakeFiles, data: bytes, suffix: str, existing: Collection[str] = ()) -> str:
-    """Writes a page with the content `data`, unless its name is in `existing`. Returns its name: the digest
-    of `data`, and `suffix` as the ending."""
+    """Writes a page with the content `data`, unless a page of this name is in `existing`. Returns the name of
+    the page: the digest of `data`, with the ending `suffix`."""
     name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
     if name not in existing:
         lake.put_immutable(posixpath.join(PAGES, name), data)

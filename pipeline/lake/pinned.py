@@ -227,11 +227,11 @@ class Pinned:
         return Pinned(self.lake, "releases", name, self._shared_pages) if name else None
 
     def find_all(self, keys: Sequence[BatchKey]) -> list[Manifest | None]:
-        """Returns, for each key, the existing batch with this key, or None if there is none. All keys must be
-        of the same table.
+        """Returns one item per key: the manifest of the existing batch with this key, or None if there is no
+        such batch. All keys must be of the same table.
 
-        Batches of the previous release are taken from its lists of members. Each of the other batches costs a
-        request of its own. Raises LakeError if a file that is read for this is damaged.
+        The batches of the previous release are in its list of members, which is read once. Each of the other
+        batches costs a request of its own. Raises LakeError if a file that is read for this is damaged.
         """
         of_base: dict[str, Manifest] = {}
         if keys and self.base and keys[0].table in self.base.members:
@@ -298,8 +298,8 @@ def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
 
 
 def pin_day(lake: Lake, day: str) -> tuple[PinnedDay, list[Manifest]]:
-    """Returns the current batches of a day: a `PinnedDay`, and the manifests of some of them. These are the
-    batches of issues_v1, of source_health_v1 and, if the day has one, of duplicate_marks_v1. Raises
+    """Returns a `PinnedDay`, which records the current batches of a day, and the manifests of some of these
+    batches: those of issues_v1, of source_health_v1 and, if the day has one, of duplicate_marks_v1. Raises
     UsageError in the same cases as `pin_days`."""
     issues = lake.current(ISSUES.name, {"day": day})
     tokens = lake.current(TOKENS.name, {"day": day})

@@ -27,7 +27,7 @@ class PinnedDay:
     duplicate_marks_v1. The last one is missing if an earlier version of Titler extracted the day.
 
     The plan of a model that learns from a user's file has one `PinnedDay` for the file. Its `day` is the
-    file's identifier, and its fields about source health are empty.
+    file's identifier, and its fields about source health and duplicate marks are empty.
     """
 
     day: str
@@ -92,8 +92,8 @@ class Plan:
 
     @classmethod
     def read(cls, lake: LakeFiles, stored: PlanFile) -> Plan:
-        """Returns the plan whose file `plan.json` has the value `stored`. Raises LakeError if a page of its
-        days is missing or damaged."""
+        """Returns the plan whose file `plan.json` has the content `stored`. Raises LakeError if a page with
+        days of the plan is missing or damaged."""
         if stored.days is not None:  # Titler 0.1 wrote all days into plan.json
             return cls(stored.days, dict(stored.superseded or {}), stored.facts, stored.opened_at)
         return cls.of_pages(lake, stored.day_pages or {}, stored.facts, stored.opened_at)

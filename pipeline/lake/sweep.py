@@ -60,8 +60,8 @@ def is_current(lake: Lake, folder: str) -> bool:
 
 
 def remove_batch(lake: Lake, folder: str) -> bool:
-    """Removes a batch, the pointers to it, and the records of its finished files. Returns whether it had any
-    files."""
+    """Removes a batch and the pointers to it. If the batch was never finished, also removes all records of
+    finished files in its partition. Returns whether the batch had any files."""
     partition, _, batch_id = folder.rpartition("/")
     names = lake.names(folder)
     if MANIFEST in names:
