@@ -233,11 +233,10 @@ def _keeps_current(choice: HourChoice, parameters: Mapping[str, Any], current: M
 def extract_or_refuse(
     request: DayRequest, lake: Lake, settings: Settings, again: bool, run_id: str
 ) -> ExtractedDay | RefusedDay | UncheckedDay:
-    """Extracts the issues of a day with `extract_day`. Returns two kinds of errors instead of raising them,
-    so that the other days can still be extracted.
+    """Extracts a day with `extract_day`. Returns two kinds of errors instead of raising them.
 
-    Returns a RefusedDay if the BigQuery budget is too small. Returns an UncheckedDay if the source cannot be
-    read and `request` is a recheck. If it is not a recheck, raises the SourceError.
+    Returns a RefusedDay if the BigQuery budget is too small, and an UncheckedDay if the source cannot be read
+    and `request` is a recheck. So the other days can still be extracted.
     """
     try:
         return extract_day(request, lake, settings, again, run_id)
