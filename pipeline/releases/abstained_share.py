@@ -37,11 +37,12 @@ def check_abstention(
     max_rise: float,
     because: str,
 ) -> dict[str, str] | None:
-    """Checks that the share of issues without a title has not risen by more than `max_rise`.
+    """Checks that the share of issues without a title has not risen by more than `max_rise` since the
+    previous release.
 
-    `share` is the share in this release. It is compared with the share in the release that was published
-    before. `published` are the records of all published releases, in order of publication. `because` is a
-    user's reason for accepting a larger rise, or an empty string.
+    `share` is the share in this release. `published` are the records of all published releases, in order of
+    publication. The previous release is the last of them that is another release and was not rolled back.
+    `because` is a user's reason for accepting a larger rise, or an empty string.
 
     If the rise is too large and `because` is empty, raises StoppedError. If the rise is too large and
     `because` gives a reason, returns a dict that says who accepted the rise, when and why. Returns None if

@@ -35,8 +35,9 @@ FACTS_OF_RECORD = (
 
 
 def check_complete(release: Pinned, record: Mapping[str, Any]) -> None:
-    """Raises LakeError if a published release lacks one of its lists of batches, or if a list disagrees with
-    `record`: the record that was stored when the release was published. Reads no batches.
+    """Raises LakeError if a published release lacks its plan or one of its lists of batches. Also raises it
+    if the plan or a list disagrees with `record`, which was stored when the release was published. Reads no
+    batches.
 
     Each table that is partitioned by day must have one batch per day in its list. The segments of the index
     must have as many issues as the record says.
@@ -55,8 +56,8 @@ def check_lists_exist(release: Pinned) -> None:
 
 
 def check_published_tables(release: Pinned, record: Mapping[str, Any]) -> None:
-    """Does the checks of `check_complete`, but only for the tables that the warehouse shows. Every
-    publication reads the lists of these tables."""
+    """Does the checks of `check_complete` for the plan and for the tables that the warehouse shows. Does not
+    check the index and the other tables."""
     require_plan(release)
     days = release.plan.days
     if len(days) != record["days"]:

@@ -24,8 +24,8 @@ KEPT_TITLES = "kept_titles"
 
 
 def kept_titles(plan: Plan) -> Mapping[str, str]:
-    """Returns which batches of titles a release keeps from earlier champions: a dict from each day
-    (YYYY-MM-DD) to the folder of its batch."""
+    """Returns the batches of titles that a release keeps from earlier champions. The dict maps each day
+    (YYYY-MM-DD) that has such a batch to the folder of the batch."""
     folders: Mapping[str, str] = plan.facts.get(KEPT_TITLES, {})
     return folders
 
@@ -52,8 +52,8 @@ def kept_titles_facts(
     `current` is the current release, and `model` is the model of the new release. A day keeps the titles of
     the current release under three conditions: it is before the last `retitle_days` days, its issues are the
     same as in the current release, and its titles are not by `model`. Titles of a model that did not beat the
-    floor (the body's first words) are never kept. This holds even if a person accepted these titles, because
-    that was only for lack of better ones.
+    floor (the body's first words) are never kept, even if a person accepted them. They were accepted only
+    because there were no better ones.
     """
     days = list(days)
     if current is None or not retitle_days or not days:

@@ -75,9 +75,9 @@ def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
     """Returns what the warehouse has to know about a release: its batches of issues and of `tables`.
 
-    A release has no batches of a table whose stage has not run yet. Such a table is left out if `complete` is
-    false, or if the table is in TABLES_OF_LATER_VERSIONS. Otherwise, raises UsageError, which names the
-    command to run.
+    A release has no batches of a table whose stage has not run yet. If `complete` is true, raises UsageError
+    about such a table, unless the table is in TABLES_OF_LATER_VERSIONS. The error names the command to run.
+    In all other cases, the content has no batches of this table.
 
     A release that an earlier version of Titler made may have an earlier table in place of one of `tables`.
     Then the batches of this earlier table are returned. If the folder of a published release was deleted and

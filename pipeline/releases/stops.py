@@ -30,9 +30,9 @@ release passes later."""
 
 @contextmanager
 def recording_stop(release: Pinned) -> Iterator[None]:
-    """Stores the message and the time of a StoppedError that is raised inside the `with` block, and raises
-    the error again. If the two cannot be stored, only prints a message, so that the StoppedError still
-    reaches the caller, who sends an alert."""
+    """If the `with` block raises a StoppedError, stores its message and the time, and raises the error again.
+    If they cannot be stored, prints a message and raises the StoppedError nevertheless, because the caller
+    sends an alert about it."""
     try:
         yield
     except StoppedError as error:

@@ -92,12 +92,13 @@ class TitleGate:
 
 
 def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
-    """Returns the ROUGE-L of a model's titles and the floor if the titles do not beat the floor, otherwise an
-    empty string.
+    """Returns a text with two scores if a model's titles do not beat the floor by `margin`. Returns an empty
+    string if they do, or if the floor is unknown.
 
-    For example: "ROUGE-L 2.98, first words 15.6". The floor is the ROUGE-L of the body's first words.
-    `figures` are the scores of the model's evaluation. The titles must beat the floor by `margin`. If the
-    floor is unknown, the titles count as good enough.
+    The floor is the ROUGE-L of the body's first words, used as titles. The text has the ROUGE-L of the
+    model's titles and then the floor, for example "ROUGE-L 2.98, first words 15.6". If the titles beat the
+    floor, but by less than `margin`, the text also has the margin. `figures` are the scores of the model's
+    evaluation.
     """
     if "lead_rougeL" not in figures:
         return ""

@@ -170,10 +170,12 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
     """Returns how many events and how many issues are usual for `day`. Returns None if there are too few
     complete earlier days.
 
-    If at least 3 complete days of the same weekday are known, returns the medians of the latest 8 of them.
-    Otherwise returns the medians of the complete days among the 28 earlier days, if there are at least 7.
-    A day whose verdict is not `complete` does not count as one of the 28 days. Instead, the search goes back
-    one more day. So low counts do not become usual, even if the days collapse for weeks.
+    If there are at least 3 complete days of the same weekday, returns the medians of the latest 8 of them.
+    The search goes back week by week. It ends if there is no verdict for MAX_MISSING_WEEKS weeks in a row.
+
+    Otherwise returns the medians of the complete days among the 28 earlier days, if there are at least 7. An
+    earlier day with another verdict than `complete` does not count as one of the 28 days. Instead, the search
+    goes back one more day. So low counts do not become usual, even if the days collapse for weeks.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:

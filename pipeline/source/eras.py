@@ -1,9 +1,9 @@
 """The eras of GH Archive's data, which differ in the form and the number of events. The price of a source day
 in BigQuery depends on its era.
 
-The dates are public knowledge, and no programming interface reports them: the format changed in 2015, GH
-Archive has missed most events other than pushes since May 2025, and GitHub has published shorter events since
-2025-10-07.
+The dates are written here because no programming interface reports them. They are public knowledge: the
+format changed in 2015, GH Archive has missed most events other than pushes since May 2025, and GitHub has
+published shorter events since 2025-10-07.
 """
 
 from __future__ import annotations

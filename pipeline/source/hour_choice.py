@@ -61,8 +61,8 @@ class ChosenFile:
     def identity(self) -> list[Any]:
         """Values that change when the file changes: hour, size, stamp and base.
 
-        The list does not contain the base if it is the preferred base and of the kind `gharchive`. This
-        agrees with the batches of earlier versions of Titler.
+        The base is left out if it is the preferred base and of the kind `gharchive`. Earlier versions of
+        Titler did the same, so the values still agree with those in their batches.
         """
         identity = [self.number, self.file.size, self.file.stamp]
         return identity if not self.rank and self.hours is None else [*identity, self.base]
@@ -111,8 +111,8 @@ class HourChoice:
     def check_preferred(self, hours: Collection[int]) -> None:
         """Raises SourceError if a file of the preferred base was left out and its hour is not in `hours`.
 
-        `hours` are the hours of the day that are supplied nevertheless, by another base. Before the files are
-        read, these are the hours with a file; afterwards, the hours with events.
+        `hours` are the hours of the day that have data. Before the files are read, these are the hours of
+        which some base has a file. Afterwards, they are the hours with events.
         """
         for (rank, number), error in sorted(self._left_out.items(), key=lambda item: item[0]):
             if rank == 0 and number not in hours:
@@ -184,11 +184,12 @@ class HourChoice:
         return sorted(missing)
 
     def taken_from(self, events: Mapping[str, int], crawled: Mapping[str, Mapping[int, int]]) -> list[Hour]:
-        """Returns, for each hour of the day, the file with the most events of the hour, and their number.
+        """Returns one entry for each hour of the day: the file that has the most events of this hour, and the
+        number of these events.
 
-        `events` maps the label of each file to its number of events. A file of a base of the kind
-        `crawl-time` also has events of other hours. So `crawled` maps the name of each such base to its
-        number of events per hour.
+        `events` maps the label of each file to its number of events. But a file of a base of the kind
+        `crawl-time` also has events of other hours. So for such a base, the events of each hour are counted
+        in `crawled`: it maps the base's name to a dict from the hour to the number of events.
         """
         by_hour = {(file.rank, file.number): file for file in self.files}
         hours = []

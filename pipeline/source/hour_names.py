@@ -21,8 +21,9 @@ _DAY_FOLDER = re.compile(r"\d{4}(?:-\d{2}-\d{2})?")
 
 
 class NameForm(NamedTuple):
-    """A way to name hour files. `folder` is the day's folder, with a slash at its end, or empty. `has_day`
-    says whether the name of the file, without the folder, has the day. `ending` is one of ENDINGS."""
+    """A way to name hour files. `folder` is the day's folder, with a slash at its end; it is empty if the
+    files are directly in the base. `has_day` says whether a file's name, without the folder, contains the
+    day. `ending` is one of ENDINGS."""
 
     folder: str
     has_day: bool
@@ -53,7 +54,8 @@ def names_of(form: NameForm, day: date, hour: int) -> list[str]:
 
 
 def choose_names(names: Iterable[str], day: date) -> dict[int, str]:
-    """Chooses the files of `day` among `names`. Returns a dict from each hour that has a file to its name.
+    """Chooses the hour files of `day` among `names`. Returns a dict from each hour that has a file to the
+    file's name.
 
     Names are relative to the base (the folder or address with the hour files). If an hour has several files,
     the one whose form comes first in `name_forms` is chosen.

@@ -66,8 +66,9 @@ def _web_options(for_download: bool) -> dict[str, Any]:
 def request_all(request: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | SourceError]:
     """Calls `request` for each item, CONNECTIONS of them at a time. Returns the results in the same order.
 
-    If `request` raises SourceError for an item, it is called again for this item, up to two times, after the
-    PAUSES. If the last attempt fails, the error is returned in place of the item's result.
+    If `request` raises SourceError for an item, it is called again for this item, up to two times. PAUSES
+    says how long to wait before each new attempt. If the last attempt fails, the error is returned in place
+    of the item's result.
     """
     results: dict[int, Result | SourceError] = {}
 

@@ -63,8 +63,8 @@ def thresholds(text: Text) -> dict[str, Any]:
 
 
 def without_word(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a batch's parameters without the regular expression of a word, which earlier versions of Titler
-    did not store."""
+    """Returns the parameters of a batch without the regular expression of a word. The result can be compared
+    with the parameters of earlier versions of Titler, which did not store this expression."""
     return {name: value for name, value in parameters.items() if name != WORD}
 
 

@@ -1,8 +1,8 @@
 """Part of the stage `vocab`: decides whether a new model takes the embedding network of the champion.
 
 A release stores embeddings and similar issues. They can be reused as long as the embedding network is the
-same. So if a new model takes the champion's embedding network and is then promoted, no issue must be embedded
-again.
+same. So if a new model takes the champion's embedding network, no issue needs to be embedded again after the
+promotion of the new model.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ REASON = "new_embedding_because"
 
 @dataclass(frozen=True)
 class EmbeddingChoice:
-    """Says which embedding network a new model takes from the champion.
+    """The decision whether a new model takes an embedding network from the champion.
 
-    `network` is None if the model trains its own embedding network. `reason` then says why.
+    `network` is the network that the model takes. If it takes none, `network` is None and `reason` says why.
+    In one case, `reason` is empty although `network` is None: a model whose title network also computes the
+    embeddings has no embedding network of its own.
     """
 
     network: EmbeddingNetwork | None
@@ -54,10 +56,15 @@ def choose_embedding(
     """Decides whether a new model takes the champion's embedding network or trains its own.
 
     `network` and `text` are the settings `model.*` and `text.*` of the new model. The new model takes the
-    champion's network if `model.embedding` is "champion", and if training would give a network of the same
-    kind. The kind is the same if both networks compute embeddings from sets of subwords, and have the same
-    sizes, the same text preparation and the same settings of the vocabularies. If the champion itself took
-    its embedding network from an older model, the new model takes it from that older model.
+    champion's network under three conditions:
+
+    - The setting `model.embedding` is "champion".
+    - There is a champion, and its trained network is in the lake.
+    - Training would give a network of the same kind: both networks compute embeddings from sets of subwords,
+      and have the same sizes, the same text preparation and the same settings of the vocabularies.
+
+    If the champion itself took its embedding network from an older model, the new model takes it from that
+    older model.
     """
     if not variant_of(network["variant"]).pretrains_contrastively:
         return EmbeddingChoice(None)  # the title network computes the embedding

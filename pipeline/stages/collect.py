@@ -193,8 +193,8 @@ class RetainedBatches:
 
     @classmethod
     def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> RetainedBatches:
-        """Returns the batches and pages that the releases and models `subjects` need, and those that the next
-        release needs."""
+        """Returns the batches and pages to keep if only `subjects`, which are releases and models, are kept.
+        They include the batches and pages that the next release needs."""
         catalogue = Catalogue.read(lake) or Catalogue.empty()
         references = [_references(subject) for subject in subjects]
         return cls(

@@ -27,9 +27,10 @@ ROWS_PER_PART = 100_000
 
 
 def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
-    """Returns the id and the embedding of each issue. `vectors` has one row per issue, with the padded ids of
-    its body and title. If the model's vocabulary contains no word of an issue, the embedding is all zeros.
+    """Computes the embedding of each issue. Returns the ids of the issues and their embeddings. If the
+    model's vocabulary contains no word of an issue, its embedding is all zeros.
 
+    `vectors` are rows of the table vectors_v1, which has the title and the body of each issue as padded ids.
     Raises TitlerError if an embedding has NaN, or a number that is too large for 16 bits. Distances to such
     an embedding would be meaningless.
     """

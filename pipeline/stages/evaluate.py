@@ -225,9 +225,9 @@ def _log_evaluation(
 
 
 def sample_rows(count: int) -> npt.NDArray[np.int64]:
-    """Returns the row numbers of the issues on which retrieval is measured, in ascending order. If there are
-    at most RETRIEVAL_ISSUES issues, all are used. Otherwise a sample of RETRIEVAL_ISSUES issues is used. The
-    sample is always the same for the same number of issues, `count`."""
+    """Returns the row numbers of the issues on which retrieval is measured, in ascending order. `count` is
+    the number of held-out issues. If it is at most RETRIEVAL_ISSUES, all of them are used. Otherwise
+    RETRIEVAL_ISSUES of them are drawn at random, but always the same ones for the same `count`."""
     if count <= RETRIEVAL_ISSUES:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, RETRIEVAL_ISSUES, replace=False))

@@ -160,9 +160,10 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
 
     Issues are split by repository, as for training. If this is impossible or leaves too few training or test
     issues, they are split by time: the latest issues are used for testing. A random split would leak
-    information, because issues of one repository or one week resemble each other. The function `shortage`
-    checks a split, given as a mask of test issues. It returns why this split cannot be used, or an empty
-    string if it can be used.
+    information, because issues of one repository or one week resemble each other.
+
+    `shortage` is a function that checks a split. It takes the mask of the test issues, and returns why this
+    split cannot be used, or an empty string if it can be used.
     """
     reasons = []
     repos = {issue.repo for issue in issues}

@@ -233,10 +233,10 @@ def _keeps_current(choice: HourChoice, parameters: Mapping[str, Any], current: M
 def extract_or_refuse(
     request: DayRequest, lake: Lake, settings: Settings, again: bool, run_id: str
 ) -> ExtractedDay | RefusedDay | UncheckedDay:
-    """Extracts the issues of a day with `extract_day`, and returns some errors instead of raising them.
+    """Extracts a day with `extract_day`. Returns two kinds of errors instead of raising them.
 
-    Returns a RefusedDay if the budget is too small. If the source cannot be read, and `request` only checks
-    an earlier day again, returns an UncheckedDay. So the new days can still be extracted.
+    Returns a RefusedDay if the BigQuery budget is too small, and an UncheckedDay if the source cannot be read
+    and `request` is a recheck. So the other days can still be extracted.
     """
     try:
         return extract_day(request, lake, settings, again, run_id)
@@ -298,9 +298,9 @@ def run(
     existing batch of a day is kept if it was made from the data that the source has now, or if the source has
     lost data since. If `again` is true, all `days` are extracted.
 
-    Of the `source.recheck_days` days before the first day, the incomplete days are checked again. The result
-    includes the batches and rows of those that were extracted again. For the other incomplete days, only the
-    verdict is computed again.
+    The incomplete days that `recheck_requests` chooses are checked again. If such a day is extracted again,
+    the result has its new batch and row. If it cannot be checked, it is one of the `unchecked_days` of the
+    result. Otherwise only its verdict is computed again.
 
     If the budget for BigQuery is enough for only some of the days, the result has these days and a `refusal`,
     which is an error that names the other days. The caller must report the result and then raise this error.

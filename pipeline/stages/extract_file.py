@@ -58,9 +58,10 @@ class _FileReader:
     subset_sizes: Counter[str] = field(default_factory=Counter)
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Yields one row of the table issues_v1 per distinct issue of the file. The issue's id is a hash of
-        its URL. If the issue has no URL, the id is a hash of its title and body. Training does not use the
-        column `created_at`, so it is NO_DATE if the file's value is missing or is not a time."""
+        """Yields one row of the table issues_v1 per distinct issue of the file, except for forgotten issues.
+        The issue's id is a hash of its URL. If the issue has no URL, the id is a hash of its title and body.
+        Training does not use the column `created_at`, so it is NO_DATE if the file's value is missing or is
+        not a time."""
         for issue in issue_files.read(path):
             if self.matcher is not None and self._is_forgotten(issue):
                 continue

@@ -49,10 +49,11 @@ class HoursRead(NamedTuple):
         return rows.append_column("source", sources)
 
     def without_forgotten(self, matcher: Matcher) -> HoursRead:
-        """Returns a copy without the issues and malformed lines that `matcher` recognises as forgotten.
+        """Returns a copy of this result without the issues and malformed lines that `matcher` recognises as
+        forgotten.
 
         All comments stay in the copy, because the lake does not store them. It stores only the duplicate
-        marks that are found in them, and `write_marks` leaves out the forgotten ones.
+        marks that are found in them, and `write_marks` leaves out the forgotten marks.
         """
         extraction = self.extraction
         issues = (
@@ -78,12 +79,13 @@ def read_hours(
 ) -> HoursRead:
     """Extracts a day from its hour files, which are downloaded to `folder`. `choice` says which files.
 
-    If an hour has no event, or at most a tenth of its usual events, a second file of this hour is added to
-    `choice`, from the next base that has one. Then the day is extracted again, from all files.
-    `usual_per_hour` has the usual numbers of events of the hours 0 to 23. It is empty if these are not known.
+    If an hour has no event, or at most a tenth of its usual events, the file of the next base that has this
+    hour is added to `choice`. Then the day is extracted again, from all files. This is repeated until every
+    hour has enough events or no other base has a file of it. `usual_per_hour` has the usual numbers of events
+    of the hours 0 to 23. It is empty if these are not known.
 
     A file that cannot be downloaded is left out. Raises SourceError if a file of the preferred base was left
-    out, and no other base has a file of the same hour.
+    out, and no other base has events of this hour.
     """
     paths: dict[str, Path] = {}
     while True:

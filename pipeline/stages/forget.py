@@ -65,7 +65,8 @@ STOPS = "reasons why releases were stopped"
 class Subject:
     """The issue, repository or author whose data a user wants to remove.
 
-    `value` is the URL of an issue or GitHub's id of it, a repository (owner/name), or the login of an author.
+    `value` identifies an issue by its URL or by its id on GitHub, a repository by owner/name, and an author
+    by the login.
     """
 
     kind: Literal["issue", "repo", "author"]
@@ -124,8 +125,8 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
 
     Returns the subject's entry in the list of the forgotten, which says what was removed and what remains.
     Raises UsageError if there is no lake. Raises TitlerError if another command is writing to the lake, or if
-    the removal of another subject was interrupted. Raises StoppedError if the current release, after the
-    data was removed from it, fails the checks before its publication.
+    the removal of another subject was interrupted. Raises StoppedError if the current release, which is
+    published again without the data, fails the checks before this publication.
     """
     require_lake(lake)
     connection = warehouse.connect(settings, VERB)
@@ -264,7 +265,8 @@ def unfinished_on_error() -> Iterator[None]:
 def with_issues(
     lake: Lake, forgotten: ForgottenList, forgetting: Forgetting, batches: StoredBatches
 ) -> Forgetting:
-    """Returns a copy of the entry `forgetting`, extended by hashes of the ids and addresses of its issues.
+    """Adds hashes of the subject's issues to the entry `forgetting`, and returns the new entry. Each issue in
+    the lake that is about the subject adds a hash of its id and a hash of its address.
 
     For example, the entry about a repository gets hashes of all issues in the repository. Batches that cannot
     be read are added to `batches.damaged`.

@@ -95,7 +95,7 @@ class StoredBatches:
 
     @classmethod
     def of(cls, lake: Lake) -> StoredBatches:
-        """Searches all folders of the lake for batches."""
+        """Returns all batches of the lake. Searches all folders for them."""
         manifests: list[Manifest] = []
         unfinished: list[str] = []
         damaged: Damaged = {}
@@ -116,16 +116,15 @@ class StoredBatches:
 
     @property
     def readable(self) -> tuple[Manifest, ...]:
-        """The batches that are not among the damaged ones."""
+        """The manifests of the batches that are not damaged."""
         return tuple(batch for batch in self.manifests if batch.folder not in self.damaged)
 
 
 def forgotten_rows(lake: Lake, batches: StoredBatches, matcher: Matcher) -> dict[str, int]:
     """Returns a dict from the folder of each batch with forgotten rows to the number of these rows.
 
-    Also reads the other files of these batches, and the files of all vocabularies, because these are needed
-    later: so damage is found before anything is removed. Batches that cannot be read are added to
-    `batches.damaged`.
+    Also reads all files of these batches and of all vocabularies, which are needed later. In this way, damage
+    is found before anything is removed. Batches that cannot be read are added to `batches.damaged`.
     """
     counts: dict[str, int] = {}
     for batch in batches.manifests:
@@ -166,10 +165,12 @@ def _remaining_lines(lake: Lake, batch: Manifest, file: File, matcher: Matcher) 
 class Rewriting:
     """Writes the new batches that replace the batches with forgotten rows.
 
-    `names` maps the folder, the id and the digest of every replaced batch to those of its new batch. `new`
-    maps the folder of each replaced batch to the manifest of its new batch. `removed_per_day` has the number
-    of issues that are removed from each day. `damaged` are the folders of batches that cannot be read. A new
-    batch that an interrupted command wrote is kept, unless it is one of these. Then it is written again.
+    - `damaged`: the folders of batches that cannot be read.
+    - `names`: maps the folder, the id and the digest of every replaced batch to those of its new batch.
+    - `new`: maps the folder of each replaced batch to the manifest of its new batch.
+    - `removed_per_day`: the number of issues that are removed from each day.
+
+    If an interrupted command has already written a new batch, it is kept, unless its folder is in `damaged`.
     """
 
     lake: Lake
@@ -183,7 +184,8 @@ class Rewriting:
     def run(self, batches: Iterable[Manifest], affected: Mapping[str, int]) -> None:
         """Writes the new batches, and the changed manifests of batches that keep their files.
 
-        `affected` maps the folder of each batch with forgotten rows to the number of these rows.
+        `affected` maps the folder of each batch with forgotten rows to the number of these rows. If a batch
+        of issues is replaced, the batches of titles for it are replaced too: their rows contain its id.
         """
         batches = list(batches)
         replaced = [batch for batch in batches if batch.folder in affected]
@@ -231,7 +233,8 @@ class Rewriting:
     def renewed(self, batch: Manifest) -> Manifest:
         """Returns the manifest of a batch that keeps its files, with references to the new batches.
 
-        Returns `batch` itself if nothing changes, for example because it was already changed before.
+        Returns `batch` itself if nothing changes, for example because an interrupted command has already
+        changed it.
         """
         inputs = tuple(self.names.get(digest, digest) for digest in batch.inputs)
         parameters, figures = self.renamed(dict(batch.parameters)), self.renamed(dict(batch.figures))
@@ -327,9 +330,10 @@ class Rewriting:
 
 
 def close_ranks(rows: pa.Table) -> pa.Table:
-    """Renumbers the similar issues of each list from 1, in the order of their ranks.
+    """Renumbers the similar issues of each list from 1, because the removal of rows left gaps in the ranks.
+    The order of the ranks stays.
 
-    After rows were removed, ranks are missing. `rows` are rows of similar_issues_v2, or of similar_issues_v1,
+    `rows` are rows of similar_issues_v2, in which an issue may have several lists, or of similar_issues_v1,
     in which an issue has only one list.
     """
     keys = [rows.column("rank").to_numpy()]

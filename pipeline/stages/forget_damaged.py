@@ -1,7 +1,7 @@
 """Part of the stage `forget`: handles batches with a missing or damaged file, which cannot be searched.
 
-Nobody can say whether such a batch has forgotten rows. If the current release or the next one needs the
-batch, it must be repaired first. Otherwise `forget` deletes the rest of the batch.
+Nobody can say whether such a batch has forgotten rows. If the batch is still needed, for example by the
+current release, it must be repaired first. Otherwise `forget` deletes the rest of the batch.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def check_not_needed(lake: Lake, settings: Settings, damaged: Mapping[str, Damag
     """Raises DamagedBatchError if a damaged batch is still needed.
 
     A batch is needed if it belongs to the current release or its model, to the champion or the previous
-    champion, or to the next release. Damaged batches of other releases and models may be deleted, because
-    they cannot be read anyway.
+    champion, or to the next release, or if it is the current batch of its partition. Damaged batches of other
+    releases and models may be deleted, because they cannot be read anyway.
     """
     if not damaged:
         return

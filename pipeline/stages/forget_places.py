@@ -26,12 +26,12 @@ VERB = "forget"
 
 
 def publish_again(lake: Lake, settings: Settings) -> bool:
-    """Publishes the current release again, with the new batches of all releases.
+    """Publishes the current release again, so that the warehouse gets the new batches of all releases.
 
-    Returns False if the warehouse already had these batches, so that nothing was published. The caller must
-    hold the publish lock. If a file of another release is missing or damaged, the warehouse leaves out that
-    release until it can be read again. Raises LakeError if a file of the current release is missing or
-    damaged.
+    Returns False, and publishes nothing, if there is no current release or if the warehouse already has these
+    batches. The caller must hold the publish lock. If a file of another release is missing or damaged, the
+    warehouse leaves out that release until it can be read again. Raises LakeError if a file of the current
+    release is missing or damaged.
     """
     name = current_release_id(lake)
     if name is None:

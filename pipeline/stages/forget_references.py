@@ -37,7 +37,8 @@ ANY_JSON: Document[Any] = Document(Any, "a JSON value", page_remedy)
 
 @dataclass
 class References:
-    """Updates the references to replaced batches: pointers, pages, and the documents of models and releases.
+    """Updates the references to replaced batches in pointers, in pages, and in documents of models and
+    releases.
 
     A page is a file with a part of a long list, either of batches or of the ids of issues. `old_pages` are
     the pages to which nothing refers any more. `id_pages` maps the name of each changed page of ids to the

@@ -57,10 +57,12 @@ class Searched:
 class Search:
     """The patterns that recognise a subject (an issue, a repository or an author).
 
-    `matcher` recognises the subject and its issues by their hashes. It also knows issues that are no longer
-    in the lake, because the list of the forgotten keeps their hashes. `exact` recognises data about the
-    subject in files that are not tables. `mention` recognises the subject's name or address in any text.
-    `text` (in lower case) occurs in every mention: in tables, only texts with it are compared with `mention`.
+    - `matcher`: recognises rows about the subject and its issues, by hashes. The list of the forgotten keeps
+      hashes of issues, so issues that are no longer in the lake are recognised as well.
+    - `exact`: recognises data about the subject in files that are not tables.
+    - `mention`: recognises the subject's name or address in any text.
+    - `text`: a text in lower case that every mention contains. In tables, only texts that contain it are
+      compared with `mention`.
     """
 
     matcher: Matcher

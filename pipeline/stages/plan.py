@@ -38,12 +38,16 @@ from pipeline.tracking import Version, open_tracking
 
 @dataclass(frozen=True)
 class PlanOutcome:
-    """The result of planning a release: the plan of the release, or None if no release was created.
+    """The result of planning a release.
 
-    If no release was created, `reason` says why. `days_as_before` are days that are being ingested again. For
-    these days the release uses the batches of the previous release. `days_not_ready` are new days that are
-    not cleaned yet. `days_judged_again` are days whose verdict, or whose usual numbers of events and issues,
-    changed because earlier days arrived.
+    - `plan`: the plan of the release, or None if no release was created.
+    - `reason`: why no release was created, or an empty string if it was created. If the release was created
+      earlier, `reason` says so, and `plan` is its plan.
+    - `days_as_before`: days that are being extracted and cleaned again. For these days, the release uses the
+      same batches as the previous release.
+    - `days_not_ready`: new days that are not cleaned yet.
+    - `days_judged_again`: days whose verdict, or whose usual numbers of events and issues, changed because
+      earlier days arrived.
     """
 
     plan: Plan | None
@@ -59,7 +63,8 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
 
     If the release exists already, returns its plan. If no release is needed or possible, creates none and
     returns the reason. This is so if there is no champion, no cleaned day, or nothing new. Nothing is new if
-    the current release, or a release that was rolled back, has the same model, settings and data.
+    the current release, or a release that was rolled back, has the same model, settings and data. But if a
+    damaged batch of the current release was made again, a new release is needed.
     """
     with warehouse.connect(settings, "plan").exclusive_lock("plan"):
         if release.is_open():

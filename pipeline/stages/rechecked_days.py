@@ -62,8 +62,9 @@ class DayRequest(NamedTuple):
     """A day to extract.
 
     `usual_per_hour` has the usual numbers of events of the hours 0 to 23. It is empty if these are not known.
-    If `recheck` is true, the lake has the day, but the day is not complete. Then it is extracted again only
-    if the source may have more events of it. The new batch is not used if it has fewer events.
+    If `recheck` is true, the day is checked again: the lake has it, but it is not complete. Such a day is
+    extracted again only if the source may have more events of it. If the new batch has fewer events than the
+    existing one, it is not used.
     """
 
     day: date
@@ -84,7 +85,7 @@ def recheck_requests(
     settings: Settings, days: Sequence[date], history: VerdictHistory, failed: Collection[str]
 ) -> list[DayRequest]:
     """Returns the days that are checked again. These are the incomplete days among the `source.recheck_days`
-    days before `days`.
+    days before the first of `days`.
 
     If hour files come from several bases (folders or addresses), the incomplete days among `days` are also
     checked again: when they were read, the usual numbers of events may not have been known. Days in `failed`
@@ -125,8 +126,8 @@ def has_other_files(
 
 
 def is_made_of(existing: Manifest, choice: HourChoice, parameters: Mapping[str, Any]) -> bool:
-    """Returns whether the batch `existing` was made from all files of `choice`, and with the same parameters
-    apart from the files."""
+    """Returns whether the batch `existing` was made from all files of `choice`, and whether its other
+    parameters are those in `parameters`."""
     files = files_read(existing.figures, existing.parameters)
     return _made_with(existing.parameters) == _made_with(parameters) and not _has_others(choice, files)
 
@@ -177,8 +178,8 @@ def store_unused(
 def unused_before(
     lake: Lake, current: Manifest, choice: HourChoice, parameters: Mapping[str, Any], request: DayRequest
 ) -> str:
-    """Looks for the record of an earlier extraction that read the same files and whose result was not used.
-    Returns how much data the source had then, for example "23 of the 24 hours".
+    """Looks for the record of an earlier extraction whose result was not used, and which read all files that
+    the source has now. Returns how much data the source had then, for example "23 of the 24 hours".
 
     Returns an empty string if there is no record, or if it does not apply. It does not apply in these cases:
 

@@ -28,8 +28,8 @@ RECOUNTED_FROM = "recounted_from"
 
 
 class ReusedBatch(NamedTuple):
-    """A batch of issues that need not be extracted. `is_new` is true if its words were counted again and it
-    was written just now."""
+    """A batch of issues that is used instead of a new extraction. `is_new` is true if the batch was written
+    just now, because the words of an older batch were counted again."""
 
     manifest: Manifest
     is_new: bool
@@ -38,9 +38,10 @@ class ReusedBatch(NamedTuple):
 def find_extracted(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> Manifest | None:
-    """Returns the batch of issues with these parameters, or None if there is none.
+    """Returns the batch of issues that has `parameters`, or None if there is none.
 
-    The batch may have been made from the same data with another definition of a word.
+    If no batch has exactly these parameters, a batch from the same data with another definition of a word is
+    returned.
     """
     existing = lake.find(ISSUES.name, partition, (), parameters)
     if existing is not None:
@@ -52,6 +53,7 @@ def reuse_extracted(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any], current: Manifest | None
 ) -> ReusedBatch | None:
     """Finds a batch of issues as `find_extracted` does, and makes it the current batch of its partition.
+    Returns None if there is no such batch.
 
     `current` is the current batch before this call. If the batch was made with another definition of a word,
     its words are counted again. If this changes which issues are trainable, writes and returns a new batch

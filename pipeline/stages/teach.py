@@ -119,11 +119,10 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
     """Measures a teacher's titles on the held-out issues of `model` (issues that it does not learn from).
     Returns the ROUGE-L of the teacher's titles and of the baselines.
 
-    Issues for which the teacher has no title, for example because a model abstains, are left out: `model`
-    would not learn from the teacher there. The baselines are the floor (the body's first words) and the
-    champion. If the champion would abstain (give no title because it is unsure of it), its title counts
-    nevertheless. Otherwise a worse teacher could beat a champion that often abstains. The champion is left
-    out if it is the teacher or `model`.
+    Issues for which the teacher has no title are left out, because `model` would not learn from the teacher
+    there. The baselines are the floor (the body's first words) and the champion. The champion's titles are
+    scored even where it would show none because it is unsure. Otherwise a worse teacher could beat a champion
+    that often shows no title. The champion is left out if it is the teacher or `model`.
     """
     issues = list(held_out_issues(model.lake, model))
     teacher_titles = teacher.titles([issue.body for issue in issues])
@@ -176,15 +175,15 @@ class Lesson:
 
     @property
     def checkpoint(self) -> str:
-        """The name of the folder for the training's checkpoint. The name contains the teacher's digest and
-        weight, so that a training with another teacher or weight uses another folder."""
+        """The name of the folder for the training's checkpoint. If the teacher's titles are used, the name
+        contains the teacher's digest and weight, so that each teacher and weight has its own folder."""
         return f"{CHECKPOINT}-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else CHECKPOINT
 
     def mixed(
         self, batches: Data, model: Pinned, vocabularies: Vocabularies, checkpoint: WorkFolder, seed: int
     ) -> Data:
-        """Returns `batches`, the batches of the training. If the teacher is used, its titles replace some of
-        the authors' titles in them.
+        """Returns the training batches `batches` with some of the authors' titles replaced by the teacher's.
+        Returns them unchanged if the teacher's titles are not used.
 
         `checkpoint` is the folder of the training's checkpoint. The teacher's titles are stored in it until
         the training is complete.
@@ -228,7 +227,7 @@ class TeacherRequest:
 
     @property
     def file(self) -> Path | None:
-        """The path of the file of titles, which need not exist. None if the teacher is a model."""
+        """The path of the file of titles, or None if the teacher is a model. The file may be missing."""
         path = Path(self.source)
         is_file = path.is_file() or "/" in self.source or path.suffix in FILE_SUFFIXES
         return path if is_file else None

@@ -1,9 +1,9 @@
 """Part of the stage `train`: builds the network, and the training batches of its title network.
 
 The lake stores the issues as ids of the model's vocabularies. But a title network of the variant `pretrained`
-has a tokenizer of its own. For this variant, the ids are converted back to text, which this tokenizer splits.
-Subwords spell the prepared text, so only line breaks are lost. In this way, models of the variants
-`pretrained` and `copy` read the same table vectors_v1, and all later stages treat them alike.
+has a tokenizer of its own. For this variant, the ids are converted back to text, and the tokenizer splits
+this text. Subwords spell out the prepared text, so only line breaks are lost. In this way, models of the
+variants `pretrained` and `copy` read the same table vectors_v1, and all later stages treat them alike.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def origin(network: Network | PretrainedNetwork) -> dict[str, str]:
 
 
 def title_batches(network: Network | PretrainedNetwork, vocabularies: Vocabularies, data: Data) -> Data:
-    """Converts the batches `data` from ids of the vocabularies to ids that the title network reads."""
+    """Converts the batches `data` from ids of the vocabularies to ids that the title network reads. Returns
+    `data` itself if the network has no tokenizer of its own."""
     token_ids: Any = getattr(network, "token_ids", None)
     if token_ids is None:
         return data

@@ -64,7 +64,7 @@ def run(
     If the `teacher` beats the floor (the body's first words) and the champion on held-out issues, the model
     also learns from the teacher's titles. An interrupted training resumes from its last checkpoint.
     `on_epoch` is called with the figures of each epoch. Raises UsageError if the stage `vectorize` has not
-    run for the model, or if the model was already trained with another teacher.
+    run for the model. Also raises it if the model was already trained without this `teacher` or its weight.
     """
     inputs = TrainingInputs(
         lake, model, model.plan, model.members[VOCABULARY][0], model.members[VECTORS.name]

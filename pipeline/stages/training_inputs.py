@@ -102,8 +102,8 @@ class TrainingInputs:
     def batches(
         self, subset: Subset, label: str, run_length: int = 1, authors_titles: bool = False
     ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
-        """Returns a function that takes the number of an epoch and yields the epoch's training batches, as
-        ids.
+        """Returns a function that takes the number of an epoch and yields the epoch's training batches. A
+        batch is a pair: the ids of bodies, and the ids of titles.
 
         The issues are those of one `subset` of the split; only the subset `train` is shuffled. If
         `run_length` is above 1, that many issues of the same repository follow each other. If
@@ -134,8 +134,8 @@ class TrainingInputs:
 
 
 def title_targets(vocabularies: Vocabularies) -> Targets | None:
-    """Returns a function that converts titles to the titles that a network learns. The function's arguments
-    are bodies, and titles by authors or by a teacher.
+    """Returns a function that computes the titles that a network learns to write. It takes bodies and the
+    titles for them, by authors or by a teacher.
 
     Returns None if the network learns the titles unchanged. This is so if it reads words instead of subwords,
     or if an older version of Titler created the model.

@@ -1,8 +1,8 @@
 """Stage `vectorize`: converts the titles and bodies of issues to padded ids, for a model or a release.
 
-The ids are those of the vocabularies of the model. For a release, they are those of the release's model. The
-stage reads the table tokens_v1, or the table issues_v1 if the vocabularies are of subwords. It writes the
-table vectors_v1.
+An id is the number of a word or subword in a vocabulary of the model, or of the release's model. Each list of
+ids is cut or padded to a fixed length. The stage reads the table tokens_v1, or the table issues_v1 if the
+vocabularies are of subwords. It writes the table vectors_v1.
 """
 
 from __future__ import annotations

@@ -70,9 +70,9 @@ def run(
     """Creates the model, unless it exists, and builds its vocabularies. Returns the manifest of the batch
     with the vocabularies. If the model already has this batch, nothing is built.
 
-    The model learns from the requested days, and `file_days` is empty. If the model learns from a user's file
-    instead, `file_days` has one entry, which describes the file. Raises UsageError if there are no issues to
-    learn from, or none to validate with.
+    `file_days` is empty if the model learns from days, which `request` selects. If the model learns from a
+    user's file, `file_days` has one entry, which describes the file. Raises UsageError if there are no issues
+    to learn from, or none to validate with.
     """
     plan = open_model(lake, settings, model, request, file_days)
     if VOCABULARY in model.members:
