@@ -3,8 +3,8 @@
 The neighbours are stored in a batch of similar_issues_v2 per day. The key of this batch contains everything
 that the neighbours depend on:
 
-- the embeddings and the duplicate openings (issues that an earlier day already has) of the day and of the
-  `similar.recompute_days` days before it, as far as they are in the release
+- the issues, the embeddings and the duplicate openings (issues that an earlier day already has) of the day,
+  and of those of the `similar.recompute_days` days before it that are in the release
 - the number of neighbours per list, the distance below which an issue is a near-duplicate, and the number of
   months that the search of all repositories goes back
 - the version of the ordering (the weights that give a pair of issues its probability), and the version of the

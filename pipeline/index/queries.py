@@ -46,8 +46,8 @@ class Ages:
     """Says when each query was opened: three arrays with one value per query.
 
     `created_at` are microseconds since 1970, and `source_days` are days since 1970. An issue is older than a
-    query if it was opened earlier. If both were opened at the same time, the smaller of the `issue_ids` is
-    older.
+    query if it was opened earlier. If both were opened at the same time, the one with the smaller id is
+    older (see `issue_ids`).
     """
 
     created_at: Numbers

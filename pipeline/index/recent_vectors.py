@@ -70,7 +70,7 @@ class RecentVectors:
     def segments_for(self, opened_since: int | None) -> list[int]:
         """Returns the positions of the segments that `candidates` searches for queries with `opened_since`.
 
-        These are the segments of which all issues that the queries allow are copied.
+        In these segments, every issue that such queries allow has a copied vector.
         """
         is_later = opened_since is not None and opened_since >= self.opened_since
         return list(self.parts)[: None if is_later else self.complete]

@@ -91,8 +91,8 @@ class Search:
 class SegmentedIndex:
     """The index of a release, which consists of segments. Segments are opened when a query needs them.
 
-    A segment may have only one group of the repositories. `groups` has a pair for each segment: which group
-    it has (from 0), and how many groups there are. `ordering` gives a pair of issues its probability.
+    A segment may have the issues of only one group of repositories. `groups` has a pair per segment: which
+    group it has (from 0), and how many groups there are. `ordering` gives a pair of issues its probability.
     """
 
     def __init__(
