@@ -23,8 +23,8 @@ _ADDRESSES = (
 
 
 def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
-    """Changes the addresses that MLflow stores of an experiment's files, after these files were moved to
-    `folder`.
+    """Changes the addresses that MLflow stores for the files of an experiment, after these files were moved
+    to `folder`.
 
     `database` is MLflow's SQLite file. All addresses below the experiment's former folder are changed, in one
     transaction. So is the address of the SQLite file in the registered model's description. Returns False,
