@@ -179,8 +179,8 @@ def push(random: Random, repo: Repository, actor: Actor) -> Payload:
 
 
 def pull_request(random: Random, repo: Repository, actor: Actor, number: int, moment: datetime) -> Payload:
-    """Generates the payload of an event: somebody opens a pull request. Its action is "opened", as when
-    somebody opens an issue."""
+    """Generates the payload of an event in which somebody opens a pull request. The payload's action is
+    "opened", as for an issue."""
     return {
         "action": "opened",
         "number": number,

@@ -21,7 +21,7 @@ REPORT_SHARE = 0.8
 class RecurringReports:
     """Rewrites some issues of a sample, so that they report a problem that several people have.
 
-    `random` must not be used by any other class. So all other issues are the same as in a sample without
+    `random` must not be used by any other class. Then all other issues are the same as in a sample without
     recurring reports.
     """
 
