@@ -1,9 +1,9 @@
 """Makes an exact search faster: leaves out items that are certainly not among the nearest of a query.
 
-A copy of the vectors is kept in memory, with 8 bits per number. Queries are rounded in the same way. It is
-several times as fast to compare a query with the copy as with the stored vectors. Rounding changes a cosine
-by at most a known error. An item is left out only if enough other items are nearer, whatever the errors are.
-The few remaining items are compared exactly.
+A copy of the vectors is kept in memory, rounded to 8 bits per number. Queries are rounded in the same way.
+Comparisons with the copy are several times faster than comparisons with the stored vectors. Rounding changes
+a cosine by at most a known error. An item is left out only if enough other items are nearer even with the
+largest possible errors. The few remaining items are compared exactly.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class CoarseVectors:
 
     @classmethod
     def of(cls, matrices: Iterable[EmbeddingMatrix]) -> CoarseVectors:
-        """Returns the coarse vectors of all rows of several matrices (items, size), in order."""
+        """Rounds the unit vectors of all rows of several matrices (items, size), in order."""
         blocks, error = [], 0.0
         for units in _in_blocks(_unit_vectors_of(matrices)):
             rounded = Rounded.of(units)
@@ -52,9 +52,9 @@ class CoarseVectors:
     def possibly_nearest(
         self, unit_queries: Vectors, allowed: npt.NDArray[np.bool_], count: int
     ) -> tuple[Numbers, Numbers]:
-        """Returns, for each query, all allowed items that may be among its `count` nearest allowed items.
+        """Finds, for each query, all items that may be among its `count` nearest allowed items.
 
-        The result is two arrays with one value per pair of a query and an item: the positions of the queries,
+        Returns two arrays with one value per pair of a query and such an item: the positions of the queries,
         and the items. `unit_queries` (queries, size) are vectors of length 1. `allowed` (n,) says which items
         are allowed.
         """

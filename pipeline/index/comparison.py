@@ -212,13 +212,13 @@ def probabilities_of(ordering: Ordering, features: npt.NDArray[np.float32]) -> F
 
 
 def text_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Returns, for each issue, the number of its text. Issues with the same text have the same number.
+    """Returns a number for each issue. Issues with the same text have the same number.
 
-    Issues have the same text if they have the same body. There are three exceptions:
+    Two issues have the same text if they have the same body. There are three exceptions:
 
-    - If the body is short, the terms of the titles must be the same, too.
-    - If the body is empty or only a template, the terms of the titles decide.
-    - Reports that programs open have the same text if their titles differ only in identifiers, such as
+    - Issues with a short body have the same text if their titles and bodies have the same terms (words).
+    - Issues whose body is empty or only a template have the same text if their titles have the same terms.
+    - Issues that programs opened have the same text if their titles differ only in identifiers, such as
       versions and dates.
 
     `has_template_body` says which issues have only a template as their body.

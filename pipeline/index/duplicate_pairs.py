@@ -1,7 +1,7 @@
 """Finds pairs of issues that a maintainer might call duplicates. They are rows of duplicate_pairs_v1.
 
-Both issues of a pair are in the same repository. The view `duplicate_clusters` groups the pairs into
-clusters. A pair is stored with the day of its newer issue. So a nightly run stores the pairs of the new
+Both issues of a pair are in the same repository. The view `duplicate_clusters` groups the issues of the pairs
+into clusters. A pair is stored with the day of its newer issue. So a nightly run stores the pairs of the new
 issues and does not change earlier pairs.
 """
 
@@ -52,7 +52,7 @@ class Pairs:
 
 
 def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mapping[int, float]) -> Pairs:
-    """Returns pairs of one newer issue with those older issues of its repository that it may duplicate.
+    """Returns the pairs of one newer issue and each older issue of its repository that it may duplicate.
 
     `query` is the position of the newer issue among the queries. `probabilities` maps the ids of older issues
     to the probabilities of their pairs. Pairs with a probability below PAIR_PROBABILITY are left out. Older

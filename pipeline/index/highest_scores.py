@@ -17,17 +17,16 @@ SCORES_PER_GROUP = 64
 def highest_scores(
     scores: Scores, count: int, tie: float | Scores, bounds: Scores | None = None
 ) -> tuple[Numbers, Numbers, Scores]:
-    """Finds the `count` highest scores of each row, and the scores that are nearly as high as the last of
-    these.
+    """Finds the `count` highest scores of each row, and the scores that are lower than the `count`-th highest
+    by at most `tie`.
 
-    "Nearly" means that they are lower by at most `tie`, which is one number or one per row. Returns the rows
-    and the columns of the scores, sorted by row and then column. Scores of -inf are left out.
+    Returns three arrays. The first two have the row and the column of each of these scores, sorted by row and
+    then column. The third (rows,) has the `count`-th highest score of each row, or -inf if fewer than `count`
+    scores of the row remain.
 
-    If `bounds` (rows,) are given, scores that are lower than the bound of their row by more than `tie` are
-    left out, too. Finite bounds make the search faster.
-
-    Also returns the `count`-th highest score of each row, shape (rows,). It is -inf if fewer than `count`
-    scores of the row remain. A row must have more than `count` scores.
+    `tie` is one number or one per row. Scores of -inf are left out. If `bounds` (rows,) are given, scores
+    that are lower than the bound of their row by more than `tie` are left out, too. Finite bounds make the
+    search faster. A row must have more than `count` scores.
     """
     height, width = scores.shape
     if bounds is None or not np.isfinite(bounds).all():

@@ -210,8 +210,8 @@ def score_pairs(
       it
     - `recall_at_1`, `recall_at_5`, `recall_at_10`: share of the pairs whose older issue is among the first 1,
       5 or 10 issues of the newer issue's list from its own repository
-    - `suggested`: number of suggestions (listed issues with a probability of at least `min_probability`), in
-      all lists of the repositories that have a pair
+    - `suggested`: number of suggestions: listed issues with a probability of at least `min_probability`. Only
+      the lists from an issue's own repository count, and only repositories that have a pair
     - `suggested_marked`: number of suggestions that are marked as duplicates
     - `precision`: `suggested_marked` divided by `suggested`; None if nothing is suggested. It is a lower
       bound, because many duplicates are marked late or never

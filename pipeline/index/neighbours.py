@@ -3,15 +3,15 @@
 The neighbours are stored in a batch of similar_issues_v2 per day. The key of this batch contains everything
 that the neighbours depend on:
 
-- the embeddings and the duplicate openings (issues that an earlier day already has) of the day and of the
-  `similar.recompute_days` days before it, as far as they are in the release
+- the issues, the embeddings and the duplicate openings (issues that an earlier day already has) of the day,
+  and of those of the `similar.recompute_days` days before it that are in the release
 - the number of neighbours per list, the distance below which an issue is a near-duplicate, and the number of
   months that the search of all repositories goes back
 - the version of the ordering (the weights that give a pair of issues its probability), and the version of the
   rules by which issues are split into terms (words)
 
 If a new ordering is learned later, a day keeps its earlier ordering. The day gets the new ordering when it is
-searched again for another reason, or when a new version of Titler changes the features of a pair.
+searched again for another reason, or when a new version of Titler cannot use the earlier ordering.
 
 The key does not contain `similar.min_probability`: this setting is used only when neighbours are shown.
 
@@ -68,7 +68,7 @@ class NeighbourDay:
     """A day whose neighbours (similar older issues) a release needs.
 
     `inputs` and `parameters` form the key of the day's batch of similar_issues_v2. `figures` say how many
-    earlier days and issues are searched.
+    days and issues are searched, including this day.
     """
 
     day: IndexedDay
@@ -82,7 +82,7 @@ class NeighbourDay:
         return {**self.parameters, "pair_probability": PAIR_PROBABILITY}
 
     def with_ordering(self, version: str) -> NeighbourDay:
-        """Returns a copy of this day. Its neighbours will be ordered by the ordering with this version."""
+        """Returns a copy of this day whose neighbours are ordered by the ordering `version`."""
         return replace(self, parameters={**self.parameters, "ordering": version})
 
     def partition(self, owner: str) -> dict[str, str]:
@@ -96,7 +96,8 @@ def plan_neighbours(
     recompute_days: int,
     earlier_orderings: Mapping[str, str] = MappingProxyType({}),
 ) -> list[NeighbourDay]:
-    """Returns, for each day of a release, the key of its batch: everything that its neighbours depend on.
+    """Returns a `NeighbourDay` for each day of a release, with the key of the day's batch. The key contains
+    everything that the day's neighbours depend on.
 
     `days` are all days of the release, in order. The key of a day also contains the inputs of the
     `recompute_days` days before it. `earlier_orderings` maps each day that keeps an earlier ordering to the
@@ -140,18 +141,19 @@ def earlier_orderings(batches: Iterable[Manifest]) -> dict[str, str]:
     """Returns, for each day, the version of the ordering by which its neighbours were ordered.
 
     `batches` are the batches of the previous release. Days are left out if this version of Titler cannot use
-    their ordering, because the features of a pair or the default weights have changed since.
+    their ordering. This is so if the features of a pair, the default weights, or the rules by which issues
+    are split into terms have changed since.
     """
     versions = {batch.day: str(batch.parameters.get("ordering")) for batch in batches}
     return {day: version for day, version in versions.items() if is_of_this_version(version)}
 
 
 def days_with_other_history(days: Sequence[NeighbourDay], manifests: Sequence[Manifest]) -> int:
-    """Returns the number of days whose neighbours were searched when the earlier days had other issues than
-    they have now.
+    """Returns the number of days whose neighbours were searched before an earlier day changed.
 
-    `manifests` are the batches of the days, in the same order. The figures of a day and of its batch are
-    compared. A figure that the batch of an earlier version of Titler lacks is not compared.
+    `manifests` are the batches of the days, in the same order. A day is counted if one of its figures (the
+    numbers of days and issues that are searched) differs from the figure in its batch. Batches that an
+    earlier version of Titler made may lack a figure, which is then not compared.
     """
     return sum(
         any(manifest.figures.get(name, value) != value for name, value in day.figures.items())

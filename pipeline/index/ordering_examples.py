@@ -109,6 +109,7 @@ def collect_examples(
 ) -> Examples:
     """Returns the examples of all repositories that have a marked pair with both issues in the index.
 
+    Repositories with issues in a segment of an earlier version of Titler, which has no terms, are left out.
     `first_source_day` (days since 1970) is the first day with marks. Issues without a mark are used only if
     their source day is this day or a later one.
     """

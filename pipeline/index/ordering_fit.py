@@ -27,15 +27,15 @@ def fit_ordering(
     marked: npt.NDArray[np.bool_],
     weights: npt.NDArray[np.float64] | None = None,
 ) -> Ordering:
-    """Fits a logistic regression that tells marked pairs from unmarked ones. Returns it as an ordering.
+    """Fits a logistic regression that predicts whether a pair is marked. Returns it as an ordering.
 
     `features` (n, len(FEATURES)) are the features of n pairs. `marked` (n,) says whether each pair is marked.
     `weights` (n,) says how many pairs each pair stands for; the default is one.
 
-    The weights of the features have limits: AT_MOST has the upper limits of some, and all others are at least
-    0. So a feature can only raise the probability, or only lower it. This makes the weights plausible for
-    other repositories, and correlated features do not get weights that cancel each other. The loss is divided
-    by the number of marked pairs, and a quadratic penalty on the weights is added.
+    The weights of the features have limits: AT_MOST has the upper limits of some weights, and all other
+    weights are at least 0. So each feature either only raises the probability or only lowers it. This makes
+    the weights plausible for other repositories, and correlated features do not get weights that cancel each
+    other. The loss is divided by the number of marked pairs, and a quadratic penalty on the weights is added.
     """
     from scipy.optimize import minimize
 

@@ -30,8 +30,8 @@ def learn_ordering(examples: Examples) -> LearnedOrdering:
     """Learns an ordering (weights and their calibration) from pairs of at least two repositories.
 
     The weights are fitted to all pairs. The calibration is fitted by cross-validation: the repositories are
-    divided into FOLDS parts, and the log odds of the pairs in a part are computed with weights that were
-    fitted to the other parts.
+    divided into FOLDS parts. The log odds of the pairs in a part are computed with other weights, which are
+    fitted to the other parts only.
     """
     weights = examples.weights[examples.issues]
     folds = repository_folds(examples)[examples.issues]

@@ -45,9 +45,9 @@ class Items(Protocol):
 class Ages:
     """Says when each query was opened: three arrays with one value per query.
 
-    `created_at` are microseconds since 1970, and `source_days` are days since 1970. `issue_ids` decide
-    between issues of the same time: an issue is older than a query if it was opened earlier, or at the same
-    time with a smaller id.
+    `created_at` are microseconds since 1970, and `source_days` are days since 1970. An issue is older than a
+    query if it was opened earlier. If both were opened at the same time, the one with the smaller id is
+    older (see `issue_ids`).
     """
 
     created_at: Numbers
@@ -127,7 +127,7 @@ class Hits:
         return Hits(self.queries[own] - first, self.segments[own], self.items[own], self.distances[own])
 
     def shifted(self, count: int) -> Hits:
-        """Returns the same entries with `count` added to the number of each query."""
+        """Returns a copy of the entries in which the number of each query is higher by `count`."""
         return replace(self, queries=self.queries + count)
 
     @classmethod
@@ -139,7 +139,7 @@ class Hits:
 
 
 def months_before(day: str, months: int) -> int:
-    """Returns the first moment of the month that is `months` before the month of `day`, in microseconds since
-    1970."""
+    """Returns the start of the month that is `months` months earlier than the month of `day`. The unit is
+    microseconds since 1970."""
     month = np.datetime64(date.fromisoformat(day), "M") - months
     return int(month.astype("datetime64[us]").astype(np.int64))

@@ -25,9 +25,10 @@ def measure_recall(
 
     The queries are a random sample of the issues in the segments. The recall is the share (0 to 1) of their
     exact nearest neighbours that the search finds. It is 1 if there are no neighbours. Issues that were
-    opened before `opened_since` (microseconds since 1970) are not searched. An issue that the search finds is
-    a hit if it is at most as far away as the farthest exact neighbour. So ties count as hits, as in
-    ann-benchmarks.
+    opened before `opened_since` (microseconds since 1970) are not searched.
+
+    An issue that the search finds is a hit if it is not farther away than the farthest of the query's
+    `neighbours` exact neighbours. So ties count as hits, as in ann-benchmarks.
     """
     queries = _sample(segments, settings.seed, opened_since)
     exact = _exact_cosines(segments, queries, neighbours)

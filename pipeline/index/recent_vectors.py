@@ -68,9 +68,9 @@ class RecentVectors:
         )
 
     def segments_for(self, opened_since: int | None) -> list[int]:
-        """Returns the positions of the segments that `candidates` searches if queries have `opened_since`.
+        """Returns the positions of the segments that `candidates` searches for queries with `opened_since`.
 
-        Of these segments, the vectors of all issues that such queries allow are copied.
+        In these segments, every issue that such queries allow has a copied vector.
         """
         is_later = opened_since is not None and opened_since >= self.opened_since
         return list(self.parts)[: None if is_later else self.complete]
@@ -78,11 +78,11 @@ class RecentVectors:
     def candidates(
         self, queries: Queries, unit_queries: Vectors, neighbours: int
     ) -> list[tuple[int, Numbers, Numbers]]:
-        """Searches the segments of `segments_for`. Returns, for each segment with candidates, its position
-        and the candidates: pairs of a query and an item, as two arrays.
+        """Searches the segments that `segments_for` returns. Returns a tuple per segment with candidates: the
+        position of the segment, and two arrays with the query and the item of each candidate.
 
         The candidates of a query include its `neighbours` nearest allowed items in all these segments
-        together. `queries` must not have ages, and `unit_queries` are their vectors with length 1.
+        together. `queries` must not have ages. `unit_queries` are the vectors of the queries, with length 1.
         """
         positions = self.segments_for(queries.opened_since)
         ends = np.cumsum([0, *(len(self.parts[position]) for position in positions)])

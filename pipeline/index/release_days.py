@@ -36,8 +36,8 @@ class IndexedDay:
 
     @property
     def issue_count(self) -> int:
-        """The number of the day's issues, including issues without an embedding. Issues that an earlier day
-        already has are not counted."""
+        """The number of the day's issues. Issues with a zero vector are counted, although the index does not
+        have them. Issues that an earlier day already has are not counted."""
         return self.embeddings.rows - len(self.superseded)
 
 
@@ -61,10 +61,10 @@ def read_items(
     *,
     with_bodies: bool = False,
 ) -> tuple[pa.Table, EmbeddingMatrix]:
-    """Returns the issues of some days: a table with one row per issue, and their vectors (issues, size).
+    """Returns the issues of some days: a table with one row per issue, and the vectors (issues, size).
 
     The table has the columns ITEM_COLUMNS and `day`, and `body` if `with_bodies` is true. Duplicate openings
-    (issues that an earlier day has already) are left out. Issues with a zero vector are also left out: the
+    (issues that an earlier day already has) are left out. Issues with a zero vector are also left out: the
     model's vocabulary contains none of their words. If the repositories are divided into several `groups`,
     only the issues of the group with the number `group` are returned.
     """

@@ -87,8 +87,9 @@ class RepositoryWords:
     def weights_of_issues(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """Returns the weights of some terms of the issues. `places` are their positions in `issues.terms`.
 
-        The weights are approximate, because terms whose hashes end in the same bits are counted together. So
-        nothing has to be sorted. The error is small: few terms share these bits with a frequent term.
+        The weights are approximate, because terms whose hashes end in the same bits are counted together.
+        This is faster than exact counts, for which all terms would have to be sorted. The error is small:
+        few terms share these bits with a frequent term.
         """
         frequency = self._bucket_sizes(self.issues.terms[places])
         weights: NDArray[np.float64] = np.where(frequency > self._max_frequency, 0.0, self._rarity(frequency))

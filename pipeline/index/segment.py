@@ -64,9 +64,9 @@ def write_segment(
 ) -> None:
     """Writes the files of a segment into `folder`.
 
-    `items` has the columns of segments_v1, one row per issue; `vectors` (items, size) has the embeddings of
-    these issues, and `terms` has their terms. The issues need not be sorted. If `annoy` has settings (`trees`
-    and `seed`), an Annoy index is built.
+    `items` has the columns of segments_v1, with one row per issue. `vectors` (items, size) has the embeddings
+    of these issues, and `terms` has their terms. The issues need not be sorted. `annoy` has the settings
+    `trees` and `seed` of an Annoy index. If it is None, no Annoy index is built.
     """
     order = pc.sort_indices(items, sort_keys=[("repo", "ascending"), *AGE_ORDER])
     items, vectors = items.take(order), np.ascontiguousarray(vectors[order.to_numpy()])
@@ -104,8 +104,8 @@ def days_since_1970(days: pa.ChunkedArray) -> Numbers:
 
 
 class Segment:
-    """A segment that is open for reading. Every file is opened when it is first used, and the arrays are
-    memory-mapped, so opening a segment costs nothing.
+    """A segment that is open for reading. Opening it reads nothing: every file is opened when it is first
+    used, and the arrays are memory-mapped.
 
     `figures` are the figures in the segment's manifest. `path_of` returns the local path of a file of the
     segment. `read_row_group` is the method `row_group`, or a version of it that caches the results.

@@ -1,6 +1,6 @@
 """Divides the issues of a release into the segments of its index.
 
-A segment has the issues of one month. The segments of a closed year are merged into fewer and larger ones, so
+A segment has issues of one month. The segments of a closed year are merged into fewer and larger ones, so
 that the number of segments stays small. A year is closed if the release has a day of a later year: from then
 on only a backfill changes the year. An open year is not merged, because the nightly run that adds a day would
 have to build the whole year again, instead of one month.
@@ -23,10 +23,10 @@ from pipeline.settings import Index
 class SegmentPlan:
     """A segment that a release needs.
 
-    `period` is a month (2015-01) or a year (2015). If the period has several segments, each has the issues of
-    one group of repositories: `groups` is the number of groups, and `group` is the number of this one, from
-    0. `annoy` has the settings of the Annoy index, or is None if the segment is small enough to be searched
-    exactly.
+    `period` is a month (2015-01) or a year (2015). If there are many issues, the repositories are divided
+    into groups, and each group has its own segment of the period. `groups` is how many groups there are, and
+    `group` says which of them (from 0) this segment has. `annoy` has the settings of the Annoy index, or is
+    None if the segment is small enough to be searched exactly.
     """
 
     period: str

@@ -61,8 +61,8 @@ def search(
     """Searches all segments. Returns, for each query, the `neighbours` nearest of the issues that it allows.
 
     The Annoy index of a segment is used if a query allows more than `index.exact_items` of the segment's
-    issues. Otherwise, or if there is no Annoy index, all allowed issues are compared. `recent` has copies of
-    vectors, which make the search faster for a few queries. The queries must then have no ages.
+    issues. Otherwise, or if there is no Annoy index, all allowed issues are compared. If `recent` is given,
+    its copies of vectors make the search faster for a few queries, which must not have ages.
 
     A search for many queries reads most of every file. If `one_at_a_time` is true, the files of a segment
     are unmapped before the next segment is searched. So the memory does not grow with the number of segments.
@@ -109,10 +109,10 @@ def search_exactly(
     is_eligible: npt.NDArray[np.bool_] | None = None,
     cosines: Vectors | None = None,
 ) -> Hits:
-    """Returns, for each query, the `neighbours` nearest of those `items` that it allows.
+    """Returns, for each query, the `neighbours` nearest of the items that it allows.
 
-    Items for which `is_eligible` is false are left out. All others are compared, without an Annoy index.
-    `cosines` is the result of `cosines_with`, if the caller has computed it already.
+    Items for which `is_eligible` is false are left out. No Annoy index is used: every allowed item is
+    compared. `cosines` is the result of `cosines_with`, if the caller has already computed it.
     """
     bounds = np.full(len(queries), -np.inf, np.float32)
     allowed = _allowed(items, queries, range(len(items.issue_ids)))
@@ -343,8 +343,8 @@ def _merged(compared: Sequence[_Compared], neighbours: int) -> Hits:
 
 
 def exact_cosines(segment: Items, items: Numbers, queries: Queries, rows: Numbers) -> npt.NDArray[np.float64]:
-    """Returns the cosine between the two vectors of each pair, in double precision, shape (n,). A pair is an
-    item (`items`) and the position of a query (`rows`)."""
+    """Returns the cosine of each of n pairs of an item and a query, in double precision, shape (n,). `items`
+    has the items of the pairs, and `rows` has the positions of their queries."""
     cosines = np.empty(len(items))
     for start in range(0, len(items), PAIRS_PER_BLOCK):
         block = slice(start, start + PAIRS_PER_BLOCK)

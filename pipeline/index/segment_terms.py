@@ -1,8 +1,8 @@
 """Stores and reads the terms of a segment's issues.
 
-There are only two files, so that few requests are needed to read them from a bucket. One file has a record
-for each term of each item (issue). The other file has a record per item, and one more at the end. The items
-are sorted by repository, so the terms of a repository are consecutive.
+There are only two files, so that few requests are needed to read the terms from a bucket. One file has a
+record for each term of each item (issue). The other file has a record per item, and one more at the end. The
+items are sorted by repository, so the terms of a repository are consecutive.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ def write_terms(folder: Path, terms: IssueTerms) -> None:
 def read_terms(
     array: Callable[[str, npt.DTypeLike, tuple[int, ...]], npt.NDArray[Any]], items: int, total: int
 ) -> IssueTerms:
-    """Returns the terms of a segment that has `items` issues, with `total` terms together.
+    """Returns the terms of a segment. `items` is the number of its issues, and `total` the number of their
+    terms.
 
-    The function `array` opens a file with a given type and shape. It raises LakeError if the file has another
-    type or shape.
+    The function `array` opens a file, given its name, type and shape. It raises LakeError if the file has
+    another type or shape.
     """
     of_terms, of_items = array(TERMS_FILE, _TERM, (total,)), array(ITEM_TERMS_FILE, _ITEM, (items + 1,))
     return IssueTerms(

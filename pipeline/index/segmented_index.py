@@ -91,8 +91,8 @@ class Search:
 class SegmentedIndex:
     """The index of a release, which consists of segments. Segments are opened when a query needs them.
 
-    `groups` has a pair for each segment: the number of its group of repositories, and the number of groups.
-    `ordering` gives a pair of issues its probability.
+    A segment may have the issues of only one group of repositories. `groups` has a pair per segment: which
+    group it has (from 0), and how many groups there are. `ordering` gives a pair of issues its probability.
     """
 
     def __init__(
@@ -114,8 +114,8 @@ class SegmentedIndex:
     def prepare_for_many_queries(self, most_items: int) -> None:
         """Copies vectors into memory, so that searches in all repositories are faster.
 
-        A copy needs one byte per number. If there would be more than `most_items` copies, earlier segments
-        are not copied, but searched with Annoy. Raises LakeError if a file is damaged.
+        The copy of a vector has one byte per number. If there would be more than `most_items` copies, earlier
+        segments with an Annoy index are searched with Annoy instead. Raises LakeError if a file is damaged.
         """
         self._recent = RecentVectors.of(self._segments, self._months_before(), most_items)
 
@@ -156,8 +156,8 @@ class SegmentedIndex:
     def older_in_repository(self, query_issue: QueryIssue) -> Comparison | None:
         """Compares an issue of the index with older candidates from its repository.
 
-        The result is the same as when the stage `index` made the stored list. Returns None if the index has
-        no terms.
+        The result is the comparison from which the stage `index` made the issue's stored list. Returns None
+        if the index has no terms.
         """
         assert query_issue.repo is not None
         segments = self._segments_of(query_issue.repo)
@@ -225,7 +225,7 @@ class SegmentedIndex:
         In each list, the most probable duplicate comes first. `hits` are the candidates for the list from all
         repositories, as `hits_everywhere` returns them. If `hits` is None, they are searched here. If
         `query_issue` is an issue of the index, its lists may also contain newer issues. Older issues of its
-        repository have the same probabilities as in its stored list.
+        repository have the same probabilities as in the list that the release stores.
 
         A row is a dict with the keys `list`, `issue_url`, `title`, `distance` (angular, 0 to 2),
         `probability`, `title_overlap`, `age_days`, `similar_text`, `group_size` and `terms` (the terms that

@@ -68,7 +68,7 @@ class QueryBatch:
 
 @dataclass(frozen=True)
 class PreparedRepository:
-    """What is computed once for some queries before candidates are searched in a repository.
+    """Values that are computed once, before the candidates of some queries are searched in a repository.
 
     `words` says where the words of the queries occur in the repository's issues. `is_eligible` says whether
     each issue may be a candidate. `cosines` (queries, issues) is None if the cosines are not computed yet.
@@ -195,9 +195,8 @@ def lists_everywhere(
     """Yields, for each query, its list of up to `count` similar issues from all repositories.
 
     The candidates of a query are its `hits`. The frequency of a word is counted in the candidates of all
-    queries and in the issues of `background`. The candidates
-    of one query alone would not be enough: most of them contain the words of the query's subject, so these
-    words would not count as rare.
+    queries and in the issues of `background`. The candidates of one query alone would not be enough: most of
+    them contain the words of the query's subject, so these words would not count as rare.
 
     `own_probabilities` has a dict per query: it maps the ids of candidates in the query's repository to their
     probabilities. These are used instead of computed ones, because they are based on the word frequencies of

@@ -4,9 +4,10 @@
     ROOT/orderings/current.json    the version of the ordering that new releases use. If this file does not
                                    exist, they use the default ordering
 
-The version of an ordering begins with the version of the default ordering that it was compared with. A later
-version of Titler may change the features of a pair or the default weights. It then does not use orderings
-that were learned before the change.
+The version of a learned ordering begins with two versions: that of the default ordering with which it was
+compared, and that of the rules by which issues are split into terms (words). A later version of Titler may
+change the default weights, the features of a pair, or these rules. It then does not use orderings that were
+learned before the change.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Counts how many issues contain a term.
 
-A term is a hash of 32 bits. Its last 20 bits are the number of its bucket. All terms would have to be sorted
-to count each of them separately. Where approximate numbers are enough, the terms of a bucket are counted
+A term is a hash of 32 bits. Its last 20 bits are the number of its bucket. To count each term separately, all
+terms would have to be sorted. Where approximate numbers are enough, the terms of a bucket are counted
 together instead. The error is small, because few terms share a bucket with a frequent term.
 """
 

@@ -1,9 +1,9 @@
 """Converts stored vectors, which have half precision, to unit vectors in single precision.
 
-A number in half precision has the same fields of bits as in single precision (sign, exponent and fraction),
-but at other positions, and its exponent is smaller by 112. So three integer operations convert a vector
-exactly, except for the factor 2^112. This factor is included in the division by the length. NumPy's
-conversion takes twice as long.
+Numbers have the same fields of bits in half and in single precision (sign, exponent and fraction), but at
+other positions, and the exponent is smaller by 112 in half precision. So three integer operations convert a
+vector. The result is exact, but has to be multiplied by 2^112. The division by the length includes this
+factor. NumPy's conversion takes twice as long.
 """
 
 from __future__ import annotations

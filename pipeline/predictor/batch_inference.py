@@ -30,7 +30,7 @@ from pipeline.settings import Compute
 
 @dataclass(frozen=True)
 class InferenceDay:
-    """A source day. A model is to be run on the issues of the day.
+    """A source day, with what is needed to run a model on its issues.
 
     `vectors` is the day's batch with the inputs of the model. `read` returns the rows of a file of this
     batch. `partition`, `inputs` and `parameters` form the key of the batch to which the results are written.
@@ -48,10 +48,11 @@ class InferenceDay:
 
 @dataclass(frozen=True)
 class Inference:
-    """How a command runs a model on issues.
+    """Says how a command runs a model on issues, and how the results are written and counted.
 
-    `infer(rows, predictor)` returns the rows to write, one per input row. `count` returns counts of the rows
-    of a written file. Their sums over the day's files are the figures in the day's manifest.
+    `infer(rows, predictor)` returns the rows to write, one per input row. `count` gets the rows of a written
+    file and returns counts by name. The sums of these counts over the day's files become the figures in the
+    day's manifest.
 
     An input file of more than `rows_per_part` rows is split into parts. A task processes one part, and writes
     the result to a separate file. If all days together have more than `rows_worth_a_cluster` rows to process,
@@ -69,7 +70,8 @@ class Inference:
 def infer_days(
     lake: Lake, compute: Compute, release: Pinned, days: Sequence[InferenceDay], inference: Inference
 ) -> Outcome:
-    """Runs the model on each day's issues. Returns one batch per day, and records the batches in the release.
+    """Runs the model on each day's issues, and records the resulting batches in the release. Returns one
+    batch per day, and the number of new batches.
 
     An existing batch with the same key is reused. A day's batch is committed as soon as all its files are
     written. The docstring of `make_batches` says what is lost if a process is killed.

@@ -40,8 +40,8 @@ class HeldOutIssue:
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
     """Yields, day by day, the issues on which a model is evaluated.
 
-    These are the trainable issues (`pipeline.source.trainable`) of the repositories that are set aside for
-    validation. They come from all days that the model's plan lists (`pipeline.lake.plan`). If an issue is in
+    These are the trainable issues (see `pipeline.source.trainable`) of the repositories that are set aside
+    for validation. All days in the model's plan (see `pipeline.lake.plan`) are used. If an issue is in
     the data of several days, it is taken from the earliest of them. Raises LakeError if a file is missing or
     damaged.
     """

@@ -41,11 +41,11 @@ def load_faster(directory: Path) -> Model:
 
 
 def in_faster_library(predictor: Predictor) -> Model:
-    """Converts a predictor to NumPy if it is faster for many issues in NumPy than in Keras.
+    """Converts a predictor to NumPy if NumPy is faster for many issues. Otherwise returns `predictor` itself.
 
-    `load_faster` says when NumPy is faster. If Keras is faster, returns `predictor` itself. The conversion
-    changes the predictions a little if NumPy multiplies matrices with 8-bit numbers
-    (`pipeline.networks.in_numpy.products`). Otherwise they stay the same.
+    The docstring of `load_faster` says when NumPy is faster. The conversion changes the predictions a little
+    if NumPy multiplies matrices with 8-bit numbers (see `pipeline.networks.in_numpy.products`). Otherwise
+    they stay the same, apart from rounding.
     """
     if not _is_faster_in_numpy(predictor.network.variant):
         return predictor

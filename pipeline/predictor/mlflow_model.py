@@ -37,10 +37,10 @@ class TitlerModel(PythonModel):
     ) -> pd.DataFrame:
         """Returns a table with one row per body, and the columns title, confidence, abstained and embedding.
 
-        An embedding is a list of hidden_size numbers. The first column of `model_input` must be `body` and
-        have the bodies. MLflow also accepts a list of bodies. Null stands for a missing body, for which the
-        model abstains. Raises MlflowException if the column has another name, or if a value is neither text
-        nor null.
+        An embedding is a list of hidden_size numbers. The first column of `model_input` has the bodies, and
+        its name must be `body`. MLflow also accepts a list of bodies. Null stands for a missing body, for
+        which the model abstains. Raises MlflowException if the column has another name, or if a value is
+        neither text nor null.
         """
         predictions = self._predictor.predict(bodies_of(model_input))
         columns = ("title", "confidence", "abstained")
@@ -55,9 +55,9 @@ class TitlerModel(PythonModel):
 def bodies_of(model_input: pd.DataFrame) -> list[str | None]:
     """Returns the bodies in a request, which MLflow has converted to a table. None stands for a missing body.
 
-    MLflow passes on only the first column of a table, because the model's signature has one column without a
-    name. Raises MlflowException if this is not the column `body`, or if a value is neither text nor null.
-    MLflow's server then responds with the status 400.
+    If a request has a table, MLflow passes on the first column alone, because the model's signature has one
+    column without a name. Raises MlflowException if the first column is not `body`, or if a value is neither
+    text nor null. MLflow's server then responds with the status 400.
     """
     columns = [name for name in model_input.columns if name in (COLUMN, NO_NAME)]
     if not columns:

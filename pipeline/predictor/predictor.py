@@ -32,7 +32,7 @@ FILE = "predictor.json"
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's prediction for one body. The title is empty only if the model `abstained`."""
+    """A model's prediction for one body. The title is empty if the model `abstained`, and only then."""
 
     title: str
     confidence: float
@@ -167,10 +167,10 @@ class Model:
         return in_body | self.vocabularies.title.has_known(title_ids) if self.reads_titles else in_body
 
     def title_vectors(self, body_ids: Ids) -> Titles:
-        """Predicts the titles of n bodies and computes their embeddings. `body_ids` (n, body_length) are the
-        ids of the bodies' words.
+        """Returns the predictions for n bodies: titles, confidences, probabilities and embeddings.
 
-        Raises TitlerError if the network computes NaN or infinity.
+        `body_ids` (n, body_length) are the ids of the bodies' words or subwords. Raises TitlerError if the
+        network computes NaN or infinity.
         """
         texts, log_probability, embeddings = self._decode(body_ids)
         if not np.isfinite(log_probability).all():
@@ -239,7 +239,8 @@ class Predictor(Model):
     def load(cls, directory: Path) -> Predictor:
         """Returns the predictor that `save` wrote to `directory`.
 
-        Raises LakeError if a file is missing or damaged, or if the files are of different models.
+        Raises LakeError if a file is missing or damaged, or if the files are of different models. Raises
+        UsageError if a library or a text engine that the model needs is not installed.
         """
         from pipeline.predictor.predictor_file import PredictorFile  # a GPU machine may lack pydantic
 
@@ -264,10 +265,11 @@ def _load_network(directory: Path) -> Network | PretrainedNetwork:
 
 @dataclass(frozen=True)
 class LightPredictor(Model):
-    """A trained network in NumPy, with its vocabularies. It is meant for a few issues.
+    """A trained network in NumPy, with its vocabularies. It is loaded from the files that `Predictor` saved,
+    and gives nearly the same predictions.
 
-    It reads the files that `Predictor` saved, and gives nearly the same predictions. NumPy is ready at
-    once, but Keras takes seconds to import.
+    NumPy is ready at once, but Keras takes seconds to import. Some networks are also faster in NumPy for many
+    issues (see `loading.load_faster`).
     """
 
     network: LightNetwork
@@ -276,7 +278,8 @@ class LightPredictor(Model):
     def load(cls, directory: Path) -> LightPredictor:
         """Returns the predictor that `Predictor.save` wrote to `directory`.
 
-        Raises LakeError if a file is missing or damaged, or if the files are of different models.
+        Raises LakeError if a file is missing or damaged, or if the files are of different models. Raises
+        UsageError if a text engine that the model needs is not installed.
         """
         from pipeline.networks.in_numpy.network import LightNetwork
         from pipeline.predictor.predictor_file import PredictorFile

@@ -29,8 +29,8 @@ class PredictorFile:
 
     @classmethod
     def read(cls, path: Path) -> PredictorFile:
-        """Reads the file `path`. Raises LakeError if it is missing or damaged, and
-        UsageError if it needs a text engine that is not installed."""
+        """Reads the file `path`. Raises LakeError if the file is missing or damaged, and UsageError if the
+        predictor needs a text engine that is not installed."""
         try:
             content = path.read_bytes()
         except OSError as error:

@@ -55,7 +55,8 @@ OPENED_TWICE_PER_DAY = 3  # issues per day that get a second `opened` event
 
 @dataclass(frozen=True)
 class DuplicateCandidate:
-    """A problem that an issue reports. A later issue, a near-duplicate, may report the same problem.
+    """A problem that an issue has reported, and that a later issue may report again, in other words. The
+    later issue is then a near-duplicate.
 
     `repo`, `voice` (style of writing) and `url` describe the first issue about the problem.
     """
@@ -76,7 +77,7 @@ class Calendar:
 
     These attributes list the URLs of generated issues:
 
-    - `duplicates`: pairs (newer URL, older URL).
+    - `duplicates`: pairs (newer URL, older URL) of issues that report the same problem.
     - `marks`: (newer URL, older URL, who marked the newer issue as a duplicate).
     - `opened_twice`: issues that have two `opened` events.
     - `opened_again_next_day`: those of `opened_twice` whose second event is on the next day.

@@ -1,7 +1,7 @@
 """Rewrites some comments of the sample, so that they mention other issues.
 
-There are two kinds. A mark is a comment that calls the commented issue a duplicate of another issue. A
-mention refers to another issue, but does not call the commented issue a duplicate.
+There are two kinds of such comments. A mark calls the commented issue a duplicate of another issue. A mention
+refers to another issue, but does not call the commented issue a duplicate.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ BOT_MENTIONS = (
 
 @dataclass
 class DuplicateComments:
-    """Rewrites some comments as marks or mentions (see the module).
+    """Rewrites some comments as marks or mentions (see the docstring of the module).
 
     `marks` maps the address of each mark to a tuple: the URL of the commented issue, the URL of the older
     issue, and the kind of person who wrote the comment.

@@ -129,7 +129,7 @@ def comment_text(random: Random) -> str:
 
 
 def comment_event(random: Random, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event of a comment on an issue. As on GitHub, the event's payload also contains the
+    """Returns the event of a new comment on an issue. As on GitHub, the event's payload also contains the
     issue."""
     issue.comments += 1
     comment_id = random.randrange(10**9, 2 * 10**9)
@@ -179,8 +179,8 @@ def push(random: Random, repo: Repository, actor: Actor) -> Payload:
 
 
 def pull_request(random: Random, repo: Repository, actor: Actor, number: int, moment: datetime) -> Payload:
-    """Generates the payload of the event of an opened pull request. The payload's action is "opened", as for
-    an issue."""
+    """Generates the payload of an event in which somebody opens a pull request. The payload's action is
+    "opened", as for an issue."""
     return {
         "action": "opened",
         "number": number,

@@ -3,15 +3,16 @@
 The sample's files have the faults of real hour files, such as a missing hour and malformed lines. A small
 network can learn from the issues in the sample.
 
-All repositories, people and problems are invented. The file `planted.json`, next to the hour files, lists the
-near-duplicates, malformed lines and other faults that were planted in them. Tests compare this list with what
-Titler finds. Its keys:
+All repositories, people and problems are invented. A near-duplicate is an issue that repeats the problem of
+an earlier issue in other words. The file `planted.json`, next to the hour files, lists the near-duplicates,
+malformed lines and other faults in the hour files. Tests compare it with what Titler finds. Its keys:
 
 - `days`: the days, as YYYY-MM-DD
 - `duplicates`: near-duplicates, and further reports of a recurring problem, as (newer URL, older URL)
 - `marks`: comments that call a near-duplicate a duplicate, as (newer URL, older URL, who says so: member,
   author, bot or other). Comments that only mention an issue are not listed
-- `missing_hours`, `malformed_hours`: hours without a file or with malformed lines, such as "2024-01-01-13"
+- `missing_hours`: hours without a file, such as "2024-01-01-13"
+- `malformed_hours`: hours whose file has malformed lines
 - `malformed_lines`: the number of malformed lines
 - `opened_twice`: URLs of issues with two opened events, the second with another title
 - `opened_again_next_day`: URLs of those issues in `opened_twice` whose second opened event is on the next day
@@ -57,7 +58,7 @@ class Sample:
     """Describes the sample that `write` wrote.
 
     `files` is the number of hour files. `events` is the number of events in these files. `issues` is the
-    number of distinct issues. `duplicates` lists the planted near-duplicates as (newer URL, older URL).
+    number of distinct issues. `duplicates` lists the same pairs as the key `duplicates` of `planted.json`.
     """
 
     directory: Path
@@ -78,8 +79,8 @@ def write(
     """Writes hour files `YYYY-MM-DD-H.json.gz` for `days` days, and lists their faults in `planted.json`.
 
     One hour of the last day is left out. Equal arguments give equal bytes. To continue a sample, call this
-    function with the same seed and a later first day: the new issues belong to the same repositories. Then
-    `planted.json` describes only the last call.
+    function with the same seed and a later first day. The new issues then belong to the same repositories,
+    and `planted.json` describes only the last call.
 
     Raises UsageError if `days` is less than 1, or if `issues_per_day` is not between 60 and 10,000. Also
     raises UsageError if `directory` is a file, or already contains a file of the hour that is left out.

@@ -38,7 +38,7 @@ def title_in_style(random: Random, writer: Writer, repo: Repository) -> str:
 
 
 def plain(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue of a few sentences, sometimes followed by a stack trace."""
+    """Generates an issue whose body is a few sentences, sometimes followed by a stack trace."""
     writer = Writer(random, problem, voice)
     body = " ".join([writer.opening(), *writer.extras(random.choice((1, 2, 2, 4)))])
     if problem.symptom.name in ("crash", "error") and random.random() < 0.5:
@@ -72,7 +72,7 @@ def template(random: Random, problem: Problem, repo: Repository, voice: int) -> 
 
 
 def code_and_trace(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue with code. If the issue is about a crash or an error, it also has a stack trace."""
+    """Generates an issue with code. If the issue reports a bug, it also has a stack trace."""
     writer = Writer(random, problem, voice)
     body = f"{writer.opening()}\n\n{fence(fill(random, CODE[repo.language]), repo.language.lower())}"
     if problem.symptom.subject == "bug":
@@ -81,7 +81,7 @@ def code_and_trace(random: Random, problem: Problem, repo: Repository, voice: in
 
 
 def with_log(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue of sentences and a log. The log is sometimes not marked as a code block."""
+    """Generates an issue with sentences and a log. The log is sometimes not marked as a code block."""
     writer = Writer(random, problem, voice)
     lines = log(random, random.randint(3, 12))
     sentences = " ".join([writer.opening(), *writer.extras(1)])
@@ -186,7 +186,7 @@ def nul(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
 
 
 def bot(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue that a bot opened. All issues of a bot are alike except for a few words."""
+    """Generates an issue like those that bots open: one of three fixed texts, in which a few words vary."""
     package, old = (
         random.choice(("left-lantern", "kettle-core", "anvil", "pepper-http", "thimble")),
         problem.slots["old"],

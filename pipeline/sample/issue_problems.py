@@ -99,8 +99,8 @@ def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tu
 
 
 def fill(random: Random, text: str, **slots: str) -> str:
-    """Replaces the slots of a phrase, such as {knob}. `slots` has the values of some slots; the other slots
-    get random numbers, references and names."""
+    """Replaces the slots of a phrase, such as {knob}, by values. `slots` has the values of some slots. The
+    slots {n}, {ref}, {hex} and {who} get random values."""
     return text.format(
         **slots,
         n=random.choice((2, 3, 5, 8, 12, 30, 50, 90, 100, 500)),
@@ -111,15 +111,15 @@ def fill(random: Random, text: str, **slots: str) -> str:
 
 
 def capital(text: str) -> str:
-    """Makes only the first letter a capital. (`str.capitalize` would also make the other letters lower
-    case.)"""
+    """Returns the text with a capital first letter. Unlike `str.capitalize`, does not change the other
+    letters."""
     return text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes sentences about one problem. `voice` is one of two styles of writing, 0 or 1. `english_phrases`
-    explains them."""
+    """Writes sentences about one problem. `voice` is one of two styles of writing, 0 or 1: see the docstring
+    of `english_phrases`."""
 
     random: Random
     problem: Problem

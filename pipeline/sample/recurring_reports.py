@@ -19,10 +19,10 @@ REPORT_SHARE = 0.8
 
 @dataclass
 class RecurringReports:
-    """Rewrites some issues of a sample, so that they report a recurring problem.
+    """Rewrites some issues of a sample, so that they report a problem that several people have.
 
-    No other class uses the same `random`. So all other issues are the same as in a sample without recurring
-    reports.
+    `random` must not be used by any other class. Then all other issues are the same as in a sample without
+    recurring reports.
     """
 
     random: Random
@@ -44,10 +44,10 @@ class RecurringReports:
             )
 
     def rewrite(self, issue: Issue) -> tuple[Issue, str | None]:
-        """Returns the issue, sometimes rewritten as a report of a recurring problem.
+        """Returns the issue, sometimes rewritten as a report of a recurring problem, and a URL or None.
 
-        The second value is the URL of the first report of the problem. It is None if the issue itself is this
-        first report, or if it was not rewritten.
+        The URL is that of the first report of the problem. It is None if the issue itself is this first
+        report, or if the issue was not rewritten.
         """
         name = issue.repo.name
         if name not in self._reports or self.random.random() >= REPORT_SHARE:

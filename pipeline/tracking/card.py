@@ -70,7 +70,7 @@ def model_note(uri: str, model_name: str) -> str:
 def card(run: RunData) -> str:
     """Returns a model's description in Markdown: summary (first line), training data, scores, uses, limits.
 
-    Next to each score, the description shows the score of a simple method that needs no model: the floor.
+    Next to each score, the description shows the floor: the score of a simple method that needs no model.
     `run` has the metrics and parameters of the model's training.
     """
     parameters, metrics = run.params, run.metrics

@@ -1,9 +1,9 @@
-"""The texts and views with which MLflow shows Titler's two experiments: one has the trainings, the other the
-releases. Each experiment has a description, and a view of its list of runs.
+"""The texts and views with which MLflow shows Titler's two experiments. One experiment has the trainings, the
+other has the releases. Each experiment has a description, and a view of its list of runs.
 
 A view is what MLflow's button "Views" saves (from MLflow 3.15 on): the columns of the list of runs, their
-order, the sorting, and the charts. MLflow stores it in a tag of the experiment, and has no other interface
-for it. Earlier versions ignore the tag.
+order, the sorting, and the charts. MLflow stores a view in a tag of the experiment, and has no other
+interface for views. Earlier versions of MLflow ignore the tag.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ class ValidatedEpoch(Epoch, Protocol):
 
 
 def losses(history: Sequence[ValidatedEpoch]) -> Figure:
-    """Draws one curve per loss, over the epochs. A dotted line marks the epoch with the lowest validation
-    loss."""
+    """Draws a curve for each loss: its value in each epoch. A dotted line marks the epoch with the lowest
+    validation loss."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -65,7 +65,7 @@ def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
     `alike`, the share of these titles that are close to the authors' titles. A black line is the 95% interval
     of the share. The lower bars show `titles`, the number of titles. If the model is perfectly calibrated,
     the share equals the confidence, and the upper bars end at the dotted line. `label` is the label of the
-    horizontal axis, which can also show another value than the confidence.
+    horizontal axis. Another value, such as a probability, can take the place of the confidence.
     """
     rows = [(row["low"], row["high"], row["alike"], row["titles"]) for row in bins]
     return _shares(rows, label, "share with ROUGE-L over 0.3", "titles", "titles of validation issues")

@@ -18,7 +18,7 @@ _SCHEMA_MISMATCH = re.compile(r"database schema \(found version (\w+), but expec
 
 
 def mlflow_error(error: BaseException) -> TitlerError | None:
-    """Returns a TitlerError for an error that MLflow or its database raised. Returns None for any other
+    """Converts an error that MLflow or its database raised to a TitlerError. Returns None for any other
     error."""
     if type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
         return explain("MLflow", error)
@@ -78,7 +78,8 @@ def check_listening(address: str) -> None:
     """Raises OSError if no server listens at the address of an MLflow server or of a database.
 
     Without this check, MLflow's client would retry for minutes. Some addresses are not checked: those that
-    are reached through a proxy, those with another scheme, and databases with several hosts or a Unix socket.
+    are reached through a proxy, databases with several hosts or a Unix socket, and addresses whose scheme is
+    not http, https, postgresql or mysql.
     """
     parts = urlsplit(address)
     if set("%,") & set(parts.netloc.rpartition("@")[2]) or _OTHER_PLACE.search(parts.query):

@@ -23,15 +23,16 @@ _ADDRESSES = (
 
 
 def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
-    """Changes the stored addresses of the files of an experiment's runs and models, so that they point into
-    `folder`.
+    """Changes the addresses that MLflow stores for the files of an experiment, after these files were moved
+    to `folder`.
 
     `database` is MLflow's SQLite file. All addresses below the experiment's former folder are changed, in one
-    transaction. Returns False, and changes nothing, in these cases:
+    transaction. So is the address of the SQLite file in the registered model's description. Returns False,
+    and changes nothing, in these cases:
 
     - The addresses are already below `folder`.
-    - There is no such experiment.
-    - The experiment's files are not in a local folder with the same name as `folder`.
+    - The file `database` does not exist, or has no such experiment.
+    - The former folder is not a local folder with the same name as `folder`.
 
     Raises sqlite3.Error if the file cannot be written.
     """

@@ -69,7 +69,7 @@ class Tracking:
     def training_run(self, name: str, parameters: Row, tags: Mapping[str, str]) -> Iterator[Run]:
         """Yields the MLflow run of the model `name`. Use it in a `with` statement around the training.
 
-        If the model already has a run with the same parameters, continues this run. So a training that was
+        If the model already has a run of the same training, continues this run. So a training that was
         killed and restarted has only one run. The run's final status is FAILED after an exception, KILLED
         after an interrupt, and otherwise FINISHED.
         """
@@ -223,8 +223,8 @@ class Tracking:
         return self._by_alias(CHAMPION)
 
     def champion_and_previous(self) -> list[Version]:
-        """Returns the champion and the former champion: the versions with the aliases `champion` and
-        `previous`. If an alias does not exist, the list lacks its version."""
+        """Returns a list of the versions with the aliases `champion` and `previous` (the former champion).
+        If an alias does not exist, the list is shorter."""
         return [version for alias in (CHAMPION, PREVIOUS) if (version := self._by_alias(alias)) is not None]
 
     def promote(self, model: str, because: str = "") -> str:
@@ -255,8 +255,8 @@ class Tracking:
         """Records in MLflow why a model's titles are withheld, or why a user accepted them.
 
         `withheld` and `accepted_because` are the two reasons. Each is stored in a tag of the model version
-        and in a tag of the run. If a reason is empty, its tags are removed. Then updates the model's card,
-        which mentions the reasons.
+        and in a tag of the run. If a reason is empty, its tags are removed. The model's card, which mentions
+        the reasons, is then written again.
         """
         for tag, text in ((WITHHELD_TAG, withheld), (ACCEPTED_TAG, accepted_because)):
             if text:
@@ -275,7 +275,7 @@ class Tracking:
         return Run(self._client, run_id)
 
     def all_runs(self, suffix: str = "") -> list[Run]:
-        """Returns all runs of an experiment, including deleted runs. The experiment has the name of the
+        """Returns all runs of an experiment, including deleted runs. The experiment's name is that of the
         trainings' experiment, followed by `suffix`. If it does not exist, returns an empty list."""
         if self.uri.startswith(SQLITE) and not Path(self.uri.removeprefix(SQLITE)).exists():
             return []

@@ -66,8 +66,8 @@ class Run:
         return sum(by_epoch.values())
 
     def log_dataset(self, name: str, digest: str, **sizes: int) -> None:
-        """Logs three facts about the training data: their name, their sizes (such as the number of issues),
-        and the first 8 digits of their SHA-256.
+        """Logs which data the model is trained on: the name of the data, sizes such as the number of issues,
+        and the first 8 digits of `digest`, the SHA-256 of the data.
 
         MLflow shows these values in the column Dataset.
         """
@@ -90,7 +90,7 @@ class Run:
 
     def log_reliability_figure(self, curve: Sequence[Row]) -> None:
         """Logs the artifact reliability.png: how the quality of titles depends on the predicted probability
-        that a title is good."""
+        that a title is like its author's."""
         self._client.log_figure(self.id, figures.confidence(curve, "probability"), "reliability.png")
 
     def log_duplicates_figure(self, curve: Sequence[Row]) -> None:

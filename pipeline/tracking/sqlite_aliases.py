@@ -32,8 +32,10 @@ class AliasedVersion:
 
 
 def aliased_version(database: Path, model_name: str, alias: str) -> AliasedVersion | None:
-    """Returns the version of the registered model to which `alias` belongs. Returns None if there is no such
-    version in the file `database`, or if the file cannot be read as expected."""
+    """Returns the version of the registered model that has the alias `alias`.
+
+    Returns None if the file `database` has no such version, or more than one, or if the file cannot be read.
+    """
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute(_QUERY, (model_name, alias)).fetchall()
