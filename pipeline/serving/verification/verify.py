@@ -1,8 +1,8 @@
 """Reads everything that releases, models and source days need. Says what is damaged, and what to type to
 repair it.
 
-Other commands check only the files that they use. They do not check a file again if its size, time and inode
-are the same as at the last check. A verification reads every file, so that it also finds files that a failing
+Other commands check only the files that they use. They do not check a file again if its size, the time of
+its last change and its inode are the same as at the last check. A verification reads every file, so that it also finds files that a failing
 disk has changed.
 """
 
