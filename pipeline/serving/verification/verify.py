@@ -2,8 +2,8 @@
 repair it.
 
 Other commands check only the files that they use. They do not check a file again if its size, the time of
-its last change and its inode are the same as at the last check. A verification reads every file, so that it also finds files that a failing
-disk has changed.
+its last change and its inode are the same as at the last check. A verification reads every file, so that it
+also finds files that a failing disk has changed.
 """
 
 from __future__ import annotations
