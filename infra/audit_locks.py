@@ -1,10 +1,11 @@
-"""Looks up locked packages in a snapshot of security advisories, without a network.
+"""Looks up the packages of lock files in a snapshot of security advisories. Needs no network.
 
     .venv/bin/python infra/audit_locks.py ADVISORIES LOCK...
 
-ADVISORIES is a zip file or a folder with one JSON file per advisory, in the OSV format. OSV publishes such a
-zip file for all packages of PyPI (`make audit ADVISORIES=FILE`, infra/README.md). The exit code is 0 if no
-locked version is affected, 1 if one is, and 2 if the snapshot or a lock cannot be read.
+ADVISORIES is the snapshot: a zip file or a folder with one JSON file per advisory, in the OSV format. OSV
+publishes such a zip file for all packages of PyPI (`make audit ADVISORIES=FILE`, infra/README.md). LOCK is a
+lock file, such as requirements.lock. The exit code is 0 if no locked version is affected, 1 if one is, and 2
+if the snapshot or a lock file cannot be read.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FIRST_VERSION = Version("0.dev0")  # no version comes before it
 
 
 class SnapshotError(Exception):
-    """The snapshot or a lock cannot be read. The message says what was found and what was expected."""
+    """The snapshot or a lock file cannot be read. The message says what was found and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Finding:
 
 
 def locked_versions(lock: Path) -> dict[str, str]:
-    """Returns a dict from the normalised name of each package of a lock to its version.
+    """Returns a dict from the normalised name of each package of a lock file to its version.
 
     Raises SnapshotError for a file without packages.
     """
@@ -89,7 +90,7 @@ def _json_files(snapshot: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def find_vulnerabilities(locked: Mapping[str, str], advisories: Iterable[Mapping[str, Any]]) -> list[Finding]:
-    """Returns the packages of `locked` that have known vulnerabilities, in alphabetical order.
+    """Returns the known vulnerabilities of the packages in `locked`, sorted by the names of the packages.
 
     `locked` is a dict from the normalised name of each package to its version.
 
@@ -108,8 +109,8 @@ def find_vulnerabilities(locked: Mapping[str, str], advisories: Iterable[Mapping
 
 
 def is_affected(version: str, affected: Mapping[str, Any]) -> bool:
-    """Returns whether an advisory affects `version`. `affected` is an entry of the advisory. It lists
-    versions, or ranges of versions."""
+    """Returns whether an advisory affects `version`. `affected` is the part of the advisory that lists the
+    affected versions, or ranges of them."""
     installed = Version(version)
     if any(_parse(listed) == installed for listed in affected.get("versions", [])):
         return True
@@ -182,8 +183,8 @@ def _add(findings: list[Finding], new: Finding) -> None:
 
 
 def audit(snapshot: Path, locks: Sequence[Path]) -> int:
-    """Prints the known vulnerabilities of the packages in all locks. Returns the exit code: 1 if there are
-    any, otherwise 0.
+    """Prints the known vulnerabilities of the packages in all lock files. Returns the exit code: 1 if there
+    are any, otherwise 0.
 
     Raises SnapshotError if the snapshot has no advisory about a package of PyPI.
     """

@@ -126,7 +126,8 @@ class Browser:
             time.sleep(0.1)
 
     def settle(self, seconds: float = 20) -> str:
-        """Waits until the page's visible text no longer changes, but at most `seconds`. Returns the text."""
+        """Waits until the page's visible text stops changing, but not longer than `seconds`. Returns the
+        text."""
         deadline = time.monotonic() + seconds
         text, unchanged_since = self.text(), time.monotonic()
         while time.monotonic() < min(deadline, unchanged_since + SETTLED_AFTER):

@@ -58,9 +58,12 @@ the costs, see
 
 @dataclass(frozen=True)
 class View:
-    """Facts about a view or a table function that are neither in `sql/` nor in the contracts. `key` has the
-    columns of its key. `query` is a short example, which is run whenever the page is written. `partition`
-    is the column by which a query can limit the days that it reads. It is None if there is no such column."""
+    """Facts that the page needs about one view or table function. They are neither in `sql/` nor in the
+    contracts.
+
+    `key` has the columns of its key. `query` is a short example, which is run whenever the page is written.
+    `partition` is the column by which a query can limit the days that it reads. It is None if there is no
+    such column."""
 
     key: tuple[str, ...]
     query: str

@@ -43,8 +43,8 @@ WHERE list = 'repository'
 
 
 def print_results(lake: Path) -> None:
-    """Prints five titles, three issues with their suggested duplicates, an issue without one, and the paths
-    of all data."""
+    """Prints five titles, three issues with their suggested duplicates, an issue without such a duplicate,
+    and the paths of all data."""
     with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as warehouse:
         titles = warehouse.execute(TITLES).fetchall()
         suggestions = warehouse.execute(SUGGESTIONS).fetchall()

@@ -95,7 +95,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 
 
 def members() -> list[dict[str, Any]]:
-    """Returns the rows of release_members_v1. They list the batches of RELEASE. EARLIER_RELEASE has none."""
+    """Returns the rows of release_members_v1: the batches of RELEASE. EARLIER_RELEASE has no batches."""
     batches = {(table, row["batch_id"]) for table, rows in ROWS.items() for row in rows if "batch_id" in row}
     return [
         {

@@ -84,8 +84,8 @@ class PictureError(Exception):
 
 
 class Results(NamedTuple):
-    """The rows that the picture shows, from the views on the current release: vague titles that authors
-    wrote, predicted titles, and the issues that are most similar to one issue."""
+    """The rows that the picture shows: vague titles that authors wrote, predicted titles, and the issues that
+    are most similar to one issue. All rows come from the warehouse's views on the current release."""
 
     vague: list[tuple[str, str, float]]
     titles: list[tuple[str, str, float]]

@@ -110,7 +110,7 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
 
 
 def day_event(day: str, verdict: str) -> str:
-    """Returns the name of this event: the source day has received the verdict, such as "partial"."""
+    """Returns the name of the event that a source day was given this verdict, such as "partial"."""
     return f"day/{day}/{verdict}"
 
 

@@ -39,7 +39,7 @@ class DamagedError(Exception):
 
 def is_zstandard(start: bytes) -> bool:
     """Returns whether a file is in Zstandard format. `start` has its first bytes, at least 4. Also recognises
-    files that begin with a skippable frame, as parallel compressors write them."""
+    files that begin with a skippable frame. Parallel compressors write such files."""
     return _ZSTANDARD.match(start) is not None
 
 

@@ -2,7 +2,7 @@
 
 Modern processors have instructions that multiply such numbers several times as fast as numbers in single
 precision. NumKong uses these instructions; NumPy does not. The products are sums of whole numbers. So
-they are equal on all processors, and do not depend on which vectors are multiplied together.
+a product is the same on all processors. It does not depend on the other vectors of the same call.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Rounded(NamedTuple):
         return cls(np.rint(vectors / scales[:, None]).astype(np.int8), scales)
 
     def errors(self, vectors: Floats) -> Floats:
-        """Returns the distance (n,) of each rounded vector from the vector that was rounded."""
+        """Returns the distance of each rounded vector from its original in `vectors`, shape (n,)."""
         distances: Floats = np.linalg.norm(vectors - self.numbers * self.scales[:, None], axis=1)
         return distances
 
 
 class RoundedRows:
-    """Many rounded vectors, stored in the order in which NumKong reads their numbers. They take about 8% more
-    memory in this order."""
+    """Many rounded vectors, stored in the order in which NumKong reads their numbers. This takes about 8%
+    more memory than `Rounded`."""
 
     def __init__(self, rounded: Rounded) -> None:
         self.scales = rounded.scales

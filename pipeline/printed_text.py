@@ -51,7 +51,7 @@ def with_codes(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Returns `with_codes(text)` with registered secrets masked."""
+    """Returns a text as `with_codes` does, and masks the registered secrets in it."""
     return with_codes(_without_registered(text))
 
 
@@ -82,8 +82,8 @@ def register_secret(secret: str) -> None:
 def register_addresses(text: str) -> None:
     """Registers the credentials in all addresses of a text, so that they are masked.
 
-    Credentials are passwords that differ from the user, long users without a password, long values of
-    parameters, and values of parameters whose name is that of a secret, such as `token`."""
+    Credentials are passwords that differ from the user name, long user names without a password, long values
+    of parameters, and all values of parameters with the name of a secret, such as `token`."""
     for address in _ADDRESS.findall(text):
         try:
             parts = urlsplit(f"x{address}")

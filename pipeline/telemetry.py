@@ -46,7 +46,7 @@ NO_PARTITION: Mapping[str, str] = MappingProxyType({})
 
 
 class Step(NamedTuple):
-    """A part of the work of a verb (a `titler` command), or a step of it: its label, the times at which it
+    """A step of a verb (a `titler` command), or a part of the verb's work: its label, the times at which it
     began and ended (nanoseconds since 1970), and its partition, such as its source day."""
 
     label: str
@@ -132,7 +132,8 @@ def sending(
 
 
 def record_part(label: str, begin: int, end: int, partition: Mapping[str, str] = NO_PARTITION) -> None:
-    """Records a part of the running verb's work (see `Step`). Does nothing if no verb is recorded."""
+    """Records a part of the running verb's work (see `Step`). Does nothing if no verb is recorded, or
+    if MAX_PARTS parts are recorded already."""
     recording = _RECORDING.get()
     if recording is not None and len(recording.parts) < MAX_PARTS:
         recording.parts.append(Step(label, begin, end, partition))
@@ -140,7 +141,7 @@ def record_part(label: str, begin: int, end: int, partition: Mapping[str, str] =
 
 @contextmanager
 def step(label: str) -> Iterator[None]:
-    """Context manager around a step of the running verb. Records it as a part, also if it fails."""
+    """Context manager around a step of the running verb. Records the step as a part, even if it fails."""
     begin = time.time_ns()
     try:
         yield

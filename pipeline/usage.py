@@ -12,12 +12,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Usage:
-    """The resources that a command has used: seconds, seconds of processor time, the peak memory of its
+    """The resources that a command has used: duration and processor time in seconds, the peak memory of its
     process in MiB, and the peak memory of its largest worker process in MiB.
 
     `worker_peak_mib` is 0 if no worker process ran, or if an earlier command of the same process had a worker
-    that used more. The processor time includes the worker processes on this machine that have ended, but not
-    the workers of another machine.
+    that used more memory. The processor time includes the worker processes on this machine that have ended,
+    but not the workers of another machine.
     """
 
     seconds: float

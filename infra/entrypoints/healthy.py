@@ -7,8 +7,8 @@ Exits with code 0 if URL responds with a 2xx status and every KEY of its JSON ha
 above 0, or {"status": "healthy"}. Otherwise exits with code 1 and prints the reason. Without arguments, the
 script checks the address in the environment variable HEALTH_URL. If this variable is empty, the container
 serves no pages and counts as healthy. If TITLER_SERVE__TOKEN is set, the request has this token, because
-`titler serve` answers /ready only with it. The script runs every few seconds, so it imports only the standard
-library.
+`titler serve` then refuses /ready without it. The script runs every few seconds, so it imports only the
+standard library.
 """
 
 from __future__ import annotations

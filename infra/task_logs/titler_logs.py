@@ -67,7 +67,8 @@ class Bucket:
 
     def read(self, relative_path: str, ti: Any = None) -> tuple[list[str], list[str] | None]:
         """Reads a log, so that Airflow's web pages can show it. Returns the log's address and its text. If
-        the log cannot be read, returns an error message and None instead."""
+        the log cannot be read, returns an error message instead of the address, and None instead of the
+        text."""
         address = f"{self.base}/{self._relative(relative_path)}"
         try:
             with fsspec.open(address, "rt", encoding="utf-8", errors="replace") as log:

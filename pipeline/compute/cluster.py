@@ -49,9 +49,9 @@ def map_shards(
     result. Shards are started in their order, but they may be done in another order.
 
     Uses the scheduler at the address in the setting `compute.scheduler_address`. If the setting is empty,
-    starts a local cluster. For a single shard, or if `worth_a_cluster` is false, no cluster is started: the
-    calls run in this process, because starting a cluster would take longer than the work. If a worker dies,
-    Dask gives its shards to other workers. NumPy's own threads are off while `work` runs.
+    starts a local cluster. But if there is only one shard, or if `worth_a_cluster` is false, it starts none:
+    the calls run in this process, because starting a cluster would take longer than the work. If a worker
+    dies, Dask gives its shards to other workers. NumPy's own threads are off while `work` runs.
 
     Every task carries `work` and its shard, so both must be small. `arguments` are copied to every worker
     once. If all workers die, these copies are lost, and the command fails. It also fails if there is no
@@ -152,8 +152,8 @@ def _copied_to_workers(client: Client, arguments: tuple[Any, ...], label: str) -
 
 @contextmanager
 def cancelled_without_workers(client: Client, futures: Sequence[Future]) -> Iterator[None]:
-    """Context manager that cancels the futures if the scheduler has no worker for WORKERLESS_SECONDS. Dask
-    itself would wait for ever."""
+    """Context manager that cancels `futures`, which are tasks of Dask, if the scheduler has no worker for
+    WORKERLESS_SECONDS. Dask itself would wait for ever."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -172,7 +172,7 @@ def cancelled_without_workers(client: Client, futures: Sequence[Future]) -> Iter
 
 
 def is_dask_worker() -> bool:
-    """Returns whether the calling code is run by a Dask worker, as part of a task."""
+    """Returns whether this code runs in a task of a Dask worker."""
     if "distributed" not in sys.modules:
         return False
     from distributed import get_worker

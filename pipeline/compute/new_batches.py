@@ -32,8 +32,8 @@ class Part:
 
 @dataclass(frozen=True)
 class NewBatch:
-    """A batch that is to be made. `partition`, `inputs` and `parameters` determine its key. `figures` go into
-    its manifest, together with the counts of its rows."""
+    """A batch that is to be made. `parts` are its files. `partition`, `inputs` and `parameters` determine its
+    key, by which a later command finds it again. `figures` are stored in its manifest, beside the counts."""
 
     partition: dict[str, str]
     inputs: tuple[str, ...]

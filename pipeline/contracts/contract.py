@@ -104,8 +104,8 @@ class Table:
 
     @property
     def file_columns(self) -> str:
-        """Identifies the columns of the table's files in the lake: 8 hexadecimal digits, computed from the
-        names and types of the columns."""
+        """8 hexadecimal digits that identify the columns of the table's files in the lake. They are computed
+        from the names and types of the columns."""
         schema = self.warehouse_schema if self.with_warehouse_columns else self.schema
         names = [f"{field.name} {field.type}" for field in schema]
         return hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]

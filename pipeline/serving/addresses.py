@@ -38,8 +38,8 @@ def issue_url(text: str) -> str | None:
     https://github.com/OWNER/NAME/issues/NUMBER. Keeps the letter case of owner and name.
 
     Hour files may contain issues of other servers than GitHub. So any address of another server counts as the
-    address of an issue if it begins with http:// or https://. It is returned without query string, fragment
-    and trailing slash.
+    address of an issue if it begins with http:// or https://. It is returned with https://, and without
+    query string, fragment and trailing slash.
 
     Returns None if `text` is not an address. Raises UsageError if `text` is the address of something else,
     such as a repository.

@@ -35,8 +35,8 @@ def explain_neighbours(
     """Returns the first `count` similar issues from an issue's own repository, as they are stored, and how
     their probabilities are computed. The result has these keys:
 
-    - `ordering`: the version of the ordering (it computes the probabilities) that was used for the issue's
-      day
+    - `ordering`: the version of the ordering that computed the stored probabilities of the issue's day. An
+      ordering is a rule that computes the probability of a pair of issues from features of the pair
     - `issues`: the similar issues, the most probable first. Each has `parts`, the steps in which its
       probability is computed now: the `bias`, the `features` with their values, weights and contributions
       (value times weight), the sum `log_odds`, and the `probability` after the ordering's calibration. This

@@ -27,7 +27,7 @@ CONFIDENCE_TOLERANCE = 1e-3
 
 
 def published_row(release: Pinned, day: str, issue_id: int) -> dict[str, Any] | None:
-    """Returns the row of title_predictions_v1 of an issue, or None if the release has no titles yet."""
+    """Returns an issue's row of title_predictions_v1, or None if the release has no titles yet."""
     if TITLE_PREDICTIONS.name not in release.members:
         return None
     batch = next(each for each in release.members[TITLE_PREDICTIONS.name] if each.day == day)
@@ -37,7 +37,7 @@ def published_row(release: Pinned, day: str, issue_id: int) -> dict[str, Any] | 
 
 def explain_model(release: Pinned, row: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns the model that made the title of an issue. `row` is the issue's row of title_predictions_v1. If
-    it is None, returns the release's own model. The key `keeps_earlier_titles` is true if an earlier
+    `row` is None, returns the release's own model. The key `keeps_earlier_titles` is true if an earlier
     champion (the model in use at that time) made the title."""
     of_title = row or release.facts
     embedding = release.facts.get("embedding")
@@ -58,10 +58,11 @@ def explain_title(
     """Returns the published title of an issue, and what `model` computes now from its `body`:
 
     - `published`: the release's `title`, `confidence`, `probability` and `abstained`, or None
-    - `withheld`: why the release shows no titles of its model, or None
+    - `withheld`: why the release shows no titles of `model`; None if it shows them
     - `read`: the part of the body that the model reads, and the rest
     - `only_template`: whether the body is an issue template into which the author wrote nothing
-    - `computed_now`: the keys of `published`, and `agrees`: whether title and confidence are as published
+    - `computed_now`: the same keys as `published`, with the values that `model` computes now. A further key,
+      `agrees`, says whether title and confidence are as published; None if nothing is published
     - `limits`: the `confidence` and the `probability` below which the model gives no title
     - `abstained_because`: each reason why there is no title, with its explanation; empty if there is a title
     - `candidates`: the complete titles that the beam search found, the most probable one first

@@ -107,8 +107,8 @@ def _row(release: Pinned, current: str | None, problem: str | None) -> dict[str,
     problems = [problem] if problem else []
 
     def add(*parts: Callable[[Pinned], Mapping[str, Any]]) -> bool:
-        """Calls each function of `parts`, and updates `row` with the result. If it raises an error, adds the
-        message to `problems`. Returns True if there was no error."""
+        """Calls each function of `parts`, and updates `row` with the result. If a function raises an error,
+        adds the message to `problems` and continues. Returns True if there was no error."""
         count = len(problems)
         for part in parts:
             try:

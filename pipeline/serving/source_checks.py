@@ -27,9 +27,9 @@ DAYS_PER_YEAR = 365
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
     """Checks whether the source (GH Archive) already has the last hour of a day. The other hours arrive
-    earlier. If there are several bases (folders of hour files), one of them must have the hour. In a base
-    of the kind crawl-time, late events of the day may be in the next `source.late_hours` files. For such a
-    base, the last of these files is looked for instead.
+    earlier. If there are several bases (folders of hour files), it is enough that one of them has the hour.
+    In a base of the kind crawl-time, late events of the day may be in the next `source.late_hours` files. For
+    such a base, the last of these files is looked for instead.
 
     Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says which hour
     was looked for and where, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:

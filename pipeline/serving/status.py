@@ -38,7 +38,8 @@ def status(
     prints them.
 
     If one of the three values cannot be read, raises the error. But if `problems` is a dict, adds the error
-    to it under the key of the value. This value is then empty, and the other two are returned as usual.
+    to `problems` under the key of this value, such as `model`. The value is then empty, and the other two are
+    returned as usual.
     """
     current_id = cache(lambda: current_release_id(lake))
     parts: dict[str, Callable[[], Any]] = {

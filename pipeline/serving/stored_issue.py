@@ -41,13 +41,14 @@ _remembered: dict[tuple[Path, int, tuple[str, ...]], pa.Table] = {}
 
 
 def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict[str, Any]:
-    """Returns what a release has stored about an issue of its index.
+    """Returns what a release has stored about an issue that is in its index.
 
     The keys are `issue_url`, `repo`, `title`, `opened_at`, `predicted_title`, `confidence`, `probability`,
-    `abstained`, `withheld`, `source_day`, `model`, `release`, and `similar`: the similar older issues, as
-    dicts with the keys of `queries.similar` and `rank`. As in the views, `predicted_title` is empty if the
-    release's own model made the title and the release withholds the titles of this model. Raises UsageError
-    if an earlier version of Titler made the release, and LakeError if a file is missing or damaged.
+    `abstained`, `withheld`, `source_day`, `model`, `release`, and `similar`. `similar` has a dict for each
+    similar older issue, with `rank` and the keys that `queries.similar` returns. As in the views,
+    `predicted_title` is empty if the release's own model made the title and the release withholds the titles
+    of this model. Raises UsageError if an earlier version of Titler made the release, and LakeError if a file
+    is missing or damaged.
     """
     if issue.day is None or SIMILAR_ISSUES.name not in release.members:
         raise UsageError(
@@ -99,7 +100,7 @@ def issue_rows(
     lake: Lake, batch: Manifest, issue_id: int, columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """Returns the rows of a batch that belong to an issue. `columns` are the columns to return; None means
-    all. Reads only the row groups that may have the issue. Raises LakeError if a file is missing or
+    all columns. Reads only the row groups that may have the issue. Raises LakeError if a file is missing or
     damaged."""
     rows: list[dict[str, Any]] = []
     for file in batch.files:

@@ -86,8 +86,8 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
     async def similar(form: SimilarForm) -> JSONResponse:
         """Finds the issues that an issue or a text probably repeats, the most probable first. For an issue,
         the answer has two lists: similar issues from its own repository, and from all repositories. With
-        `repo`, it has only similar issues from this repository. For a text without `repo`, it has only
-        similar issues from all repositories."""
+        `repo`, it has only similar issues from this repository. With `everywhere`, or for a text without
+        `repo`, it has only similar issues from all repositories."""
         return JSONResponse(await pool.compute(SimilarTask(form.query, form.k)))
 
     @app.get("/issues/{owner}/{repo}/{number}", responses=issue_answers, summary="A stored issue")

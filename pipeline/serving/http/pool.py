@@ -192,8 +192,9 @@ class WorkerPool:
                     await self._lost.wait()
 
     async def check(self) -> None:
-        """Replaces workers that were lost. Opens the current release if another release is served. If this
-        fails, the other release is still served, and `problem` and the log say why."""
+        """Replaces workers that were lost. Opens the current release if it is not served yet, or if
+        `titler forget` has removed issues since it was opened. If this fails, the workers continue with the
+        release that they have open, and `problem` and the log say why."""
         self._drop_ended()
         lost = await _problem_of(self._replace_lost())
         current = await _problem_of(self._open_current())

@@ -48,7 +48,7 @@ SMALLEST_RADIUS, LARGEST_RADIUS = 3.5, 9.0
 
 
 def curve_points(curve: Sequence[CurvePoint]) -> list[Point]:
-    """Returns the points of a reliability curve. The area of a circle grows with the number of cases."""
+    """Returns the points of a reliability curve. The more cases a point has, the larger its circle is."""
     largest = max(point.count for point in curve) or 1
     return [
         Point(

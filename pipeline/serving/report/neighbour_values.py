@@ -67,8 +67,8 @@ def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) ->
 
 
 def curve_point(point: Mapping[str, Any]) -> CurvePoint:
-    """Converts a bin of a reliability curve, which `duplicate_calibration.reliability` has computed, to a
-    point of the curve in the report."""
+    """Returns a point of the report's reliability curve. `point` is a bin of the curve that
+    `duplicate_calibration.reliability` has computed."""
     return CurvePoint(point["probability"], point["marked"], point["pairs"])
 
 
@@ -113,10 +113,11 @@ def _of_issues(rows: pa.Table, issue_ids: list[int]) -> list[dict[str, Any]]:
 
 
 def choose_issues(similar: pa.Table, min_probability: float, seed: str) -> list[int]:
-    """Returns the ids of up to NEIGHBOURHOODS issues. `similar` are rows of the table similar_issues_v2.
+    """Chooses up to NEIGHBOURHOODS issues, and returns their ids. `similar` has the similar issues of all
+    issues: rows of the table similar_issues_v2.
 
-    The issues are drawn at random from those with a similar issue of at least `min_probability`. If there are
-    too few of these, the issues with the most probable similar issues follow."""
+    The issues are drawn at random from those that have a similar issue with a probability of at least
+    `min_probability`. If these are too few, the other issues with the most probable similar issues follow."""
     highest = similar.group_by("issue_id").aggregate([("probability", "max")])
     in_order = highest.sort_by([("probability_max", "descending"), ("issue_id", "ascending")])
     ids = in_order.column("issue_id").to_pylist()

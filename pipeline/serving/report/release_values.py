@@ -1,7 +1,7 @@
 """Collects the values of a report about a release from the lake.
 
-The figures come from records and manifests. Rows are read only of the last days, so the cost of a report does
-not depend on the length of the release's history.
+The figures come from records and manifests. Only the rows of the last days are read, so the cost of a
+report does not depend on the length of the release's history.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ def source_health(batches: Sequence[Manifest]) -> SourceHealth | None:
 
 
 def source_day(day: str, figures: Mapping[str, Any]) -> SourceDay:
-    """Returns a source day from the figures of its batch. Batches of earlier versions of Titler lack some of
-    these figures."""
+    """Returns what a report shows about one source day. `figures` are the figures of the day's batch. Batches
+    of earlier versions of Titler lack some of them."""
     missing = set(figures.get("hours_missing") or ())
     unreadable = set(figures.get("hours_unreadable") or ())
     events = list(figures.get("events_per_hour") or ())

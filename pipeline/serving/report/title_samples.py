@@ -25,10 +25,12 @@ Choice = list[tuple[dict[str, Any], float | None]]
 
 
 def choose_samples(titles: pa.Table, seed: str) -> dict[str, Choice]:
-    """Chooses a few rows of the table title_predictions_v1 for each group. `titles` has all rows of a day.
+    """Chooses up to SAMPLES rows of `titles` for each of four groups. `titles` are the rows of one day in the
+    table title_predictions_v1.
 
-    The groups are `best`, `typical` (ROUGE-L nearest to the median, without the best), `abstained` and
-    `random`. The same rows and the same `seed` give the same choice, whatever the order of the rows.
+    The groups are `best` (highest ROUGE-L), `typical` (ROUGE-L nearest to the median, without the best),
+    `abstained` and `random`. The first two are chosen from up to SCORED rows, drawn at random. The
+    same rows and the same `seed` give the same choice, whatever the order of the rows.
     """
     generator = random.Random(seed)
     in_order = titles.take(pc.sort_indices(titles, sort_keys=[("issue_id", "ascending")]))

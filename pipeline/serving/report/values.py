@@ -117,8 +117,8 @@ class Score:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A bin of a reliability curve: the mean of the probabilities that were estimated for its cases, and the
-    share of the cases that came true. `count` is the number of cases in the bin."""
+    """A bin of a reliability curve. `estimated` is the mean of the probabilities that were estimated for its
+    cases, and `observed` is the share of these cases that turned out true. `count` is the number of cases."""
 
     estimated: float
     observed: float

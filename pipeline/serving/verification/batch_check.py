@@ -20,8 +20,8 @@ from pipeline.serving.verification.needed_batches import NeededBatch
 
 @dataclass(frozen=True)
 class BatchCheck:
-    """The result of reading a batch: the number of files and bytes, and what is wrong. Each error comes with
-    the file that it is about. This is None if the error is about the manifest, or about the pointer by
+    """The result of reading a batch: the number of files and bytes, and the errors that were found. Beside
+    each error is the file that it is about, or None if it is about the manifest, or about the pointer by
     which stages find the batch."""
 
     batch: NeededBatch

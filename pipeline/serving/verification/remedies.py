@@ -57,9 +57,9 @@ def batch_remedy(folder: str, used_by: Collection[str], current: str | None, las
 
 
 def restore_from_mlflow(lake: Lake, folder: str, file: File) -> str:
-    """Returns the command that replaces a damaged file of a predictor by MLflow's copy of it. Looks for the
-    copy in the folder of MLflow's files, which is in the lake's folder. Returns an empty string if there is
-    no intact copy, or if the lake is a bucket."""
+    """Returns the message with the command that replaces a damaged file of a predictor with MLflow's copy.
+    Looks for the copy in the folder of MLflow's files, which is in the lake's folder. Returns an empty string
+    if the batch is not a predictor, if there is no intact copy, or if the lake is a bucket."""
     if not folder.startswith(f"{PREDICTOR}/") or "://" in lake.root.removeprefix("file://"):
         return ""
     for path in sorted(Path(lake.path("mlflow").removeprefix("file://")).rglob(file.name)):

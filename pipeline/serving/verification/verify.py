@@ -1,9 +1,9 @@
 """Reads everything that releases, models and source days need. Says what is damaged, and what to type to
 repair it.
 
-Other commands check only the files that they use. They do not check a file again if its size, time and inode
-are the same as at the last check. A verification reads every file, so that it also finds files that a failing
-disk has changed.
+Other commands check only the files that they use. They do not check a file again if its size, the time of
+its last change and its inode are the same as at the last check. A verification reads every file, so that it
+also finds files that a failing disk has changed.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Verification:
 
 
 def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Verification:
-    """Reads every file that a release needs, and compares it with the digest in its manifest. Also checks the
-    lists, the record and the figures of the release, and whether the warehouse and MLflow agree with them.
+    """Reads every file that `release` needs, and compares it with the digest in its manifest. Also checks the
+    lists, the record and the figures of the release, and whether the warehouse and MLflow agree with them. If
+    `release` is None, checks all releases and models of the lake, and the current batches of all source days.
 
-    Without `release`, does so for all releases and models of the lake, and for the current batches of all
-    source days. Marks damaged batches, so that their stages make them again. If a marked batch is intact,
-    removes its mark. Raises UsageError if the release does not exist.
+    Marks damaged batches, so that their stages make them again. If a marked batch is intact, removes its
+    mark. Raises UsageError if the release does not exist.
     """
     if release is not None:
         release.require_open()
