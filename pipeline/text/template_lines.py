@@ -6,7 +6,7 @@ Such lines occur in thousands of issues, and a model that copies from bodies cop
 wordings in this module are recognised. Every other line is treated as the author's own text. The module
 `template_headings` recognises headings.
 
-Every function takes one line, in time at most linear in the length of the line.
+Every function takes one line. Its time is at most linear in the length of the line.
 """
 
 from __future__ import annotations
