@@ -122,8 +122,8 @@ class Calibration:
 def has_latin_letters(title: str) -> bool:
     """Returns whether an author's title contains a letter from a to z, in upper or lower case.
 
-    ROUGE ignores all other letters. So a predicted title cannot be scored if the author's title has none of
-    these letters.
+    ROUGE reads only these letters and digits. So if an author's title has none of these letters, ROUGE says
+    little about the predicted title.
     """
     return re.search("[a-z]", title.lower()) is not None
 
