@@ -30,8 +30,8 @@ TEXTS_PER_CHUNK = 256
 class Bag:
     """The bags of units of n texts: for each text, its distinct units (subwords) and their weights.
 
-    The three arrays have m elements: one for each distinct unit of each text. The elements of the first text
-    come first.
+    The arrays `texts`, `units` and `weights` have m elements: one for each distinct unit of each text. The
+    elements of the first text come first.
     """
 
     texts: Ids
