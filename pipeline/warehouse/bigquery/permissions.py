@@ -1,6 +1,6 @@
 """Checks what Titler is permitted to do in BigQuery, for `titler doctor`.
 
-Each operation is tried in a way that leaves nothing behind. The findings name the missing permissions.
+Each operation is tried in a way that leaves nothing behind. The findings list the missing permissions.
 """
 
 from __future__ import annotations
