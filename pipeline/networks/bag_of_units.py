@@ -60,7 +60,7 @@ def unit(vectors: Floats) -> Floats:
 
 
 def vectors_of(table: Floats, ids: Ids) -> Floats:
-    """Returns the vectors (n, size) of n texts. Each vector has the length 1.
+    """Returns the vectors (n, size) of n texts.
 
     The vector of a text is the weighted sum of the vectors of its units (subwords), scaled to length 1.
     `table` (V, size) has one vector per unit. `ids` (n, L) are the texts. A text without units has a vector
