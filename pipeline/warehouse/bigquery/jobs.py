@@ -375,7 +375,7 @@ class Jobs:
 def billable_bytes(processed: int, tables: int) -> int:
     """Returns the number of bytes that BigQuery bills for a query: whole MiB, and at least 10 MiB per table.
 
-    `processed` is the number of bytes that the query reads. Source: BigQuery's on-demand pricing.
+    `processed` is the number of bytes that the query reads; 0 gives 0. Source: BigQuery's on-demand pricing.
     """
     if not processed:
         return 0

@@ -30,7 +30,7 @@ Attempt: TypeAlias = tuple[str, Callable[[Jobs], str], str, str]
 def check_permissions(settings: Settings) -> Iterator[Finding]:
     """Checks the project, the account and each permission that Titler needs. Yields one finding per check.
 
-    Raises UsageError if the project is not set, or if there are no credentials.
+    Raises UsageError if the project is not set, or if there are no credentials that can be used.
     """
     jobs = Jobs(settings, "doctor", "")
     yield Finding("bigquery", True, f"project {settings.project}, as {identity(settings)}")
