@@ -132,8 +132,8 @@ def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str])
     """Fits a curve from the confidence in a title to the probability that the title is good.
 
     Both methods (Platt and isotonic) are tried. Returns the curve of the method with the lower Brier score,
-    and the scores of that method. Returns None if there are no titles. `confidences` (0 to 1), `rouge` (ROUGE-L, 0
-    to 100) and `repositories` have one element per title.
+    and the scores of that method. Returns None if there are no titles. `confidences` (0 to 1), `rouge`
+    (ROUGE-L, 0 to 100) and `repositories` have one element per title.
     """
     is_good = rouge > ROUGE_THRESHOLD
     if not len(is_good):
