@@ -93,9 +93,10 @@ def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]
     """Predicts the class of issues with three methods, and measures each method on the test rows.
 
     Returns a dict from the name of each method in METHODS to its figures: the area under the ROC curve, the
-    balanced accuracy, and the F1 of the positive class, all 0 to 1. The small model is a logistic regression
-    in which both classes have the same total weight. `labels` (n,) are the true classes. `test` (n,) says
-    which rows are test rows. The caller must have checked `labels` and `test` with `class_shortage`.
+    balanced accuracy, and the F1 of the positive class, all 0 to 1. The methods `embedding` and
+    `bag_of_words` train a logistic regression, in which both classes have the same total weight. `labels`
+    (n,) are the true classes. `test` (n,) says which rows are test rows. The caller must have checked
+    `labels` and `test` with `class_shortage`.
     """
     figures: dict[str, Figures] = {}
     for method, (train_rows, test_rows) in _inputs(features, test).items():
@@ -116,9 +117,9 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
     """Predicts a number of days with three methods, and measures each method on the test rows.
 
     Returns a dict from the name of each method in METHODS to its figures: the median absolute error in days,
-    and R². The small model is a ridge regression of log(1 + days). `days` (n,) are the true numbers, 0 or
-    more. `test` (n,) says which rows are test rows. R² is computed from log(1 + days). It is 1 for a perfect
-    prediction, and 0 for predicting the mean of the test rows.
+    and R². The methods `embedding` and `bag_of_words` train a ridge regression of log(1 + days). `days` (n,)
+    are the true numbers, 0 or more. `test` (n,) says which rows are test rows. R² is computed from log(1 +
+    days). It is 1 for a perfect prediction, and 0 for predicting the mean of the test rows.
     """
     figures: dict[str, Figures] = {}
     logs = np.log1p(days)

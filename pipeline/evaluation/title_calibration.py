@@ -85,7 +85,7 @@ class Calibration:
 
     The curve was fitted to held-out titles. The scores come from cross-validation: the titles are divided
     into FOLDS parts by repository, and the titles of each part get their probabilities from a curve that was
-    fitted to the other parts.
+    fitted to the other parts. If all titles are from one repository, these probabilities are one half.
     """
 
     curve: Curve
@@ -122,8 +122,8 @@ class Calibration:
 def has_latin_letters(title: str) -> bool:
     """Returns whether an author's title contains a letter from a to z, in upper or lower case.
 
-    ROUGE ignores all other letters. So a predicted title cannot be scored if the author's title has none of
-    these letters.
+    ROUGE reads only these letters and digits. So if an author's title has none of these letters, ROUGE says
+    little about the predicted title.
     """
     return re.search("[a-z]", title.lower()) is not None
 
@@ -132,8 +132,8 @@ def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str])
     """Fits a curve from the confidence in a title to the probability that the title is good.
 
     Both methods (Platt and isotonic) are tried. Returns the curve of the method with the lower Brier score,
-    and the scores of that method; or None if there are no titles. `confidences` (0 to 1), `rouge` (ROUGE-L, 0
-    to 100) and `repositories` have one element per title.
+    and the scores of that method. Returns None if there are no titles. `confidences` (0 to 1), `rouge`
+    (ROUGE-L, 0 to 100) and `repositories` have one element per title.
     """
     is_good = rouge > ROUGE_THRESHOLD
     if not len(is_good):

@@ -45,8 +45,8 @@ class ConfidenceBin:
 class ConfidenceScores:
     """Scores of a model's confidence in its titles.
 
-    They are computed over all titles that the model decoded, even if a low confidence makes it abstain.
-    Shares are 0 to 1.
+    They are computed over all titles that the model decoded, including those that it would not show because
+    its confidence is low. Shares are 0 to 1.
     """
 
     alike: float

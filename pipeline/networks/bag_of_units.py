@@ -30,8 +30,8 @@ TEXTS_PER_CHUNK = 256
 class Bag:
     """The bags of units of n texts: for each text, its distinct units (subwords) and their weights.
 
-    The three arrays have m elements: one for each distinct unit of each text. The elements of the first text
-    come first.
+    The arrays `texts`, `units` and `weights` have m elements: one for each distinct unit of each text. The
+    elements of the first text come first.
     """
 
     texts: Ids
@@ -60,7 +60,7 @@ def unit(vectors: Floats) -> Floats:
 
 
 def vectors_of(table: Floats, ids: Ids) -> Floats:
-    """Returns the vectors (n, size) of n texts. Each vector has the length 1.
+    """Returns the vectors (n, size) of n texts.
 
     The vector of a text is the weighted sum of the vectors of its units (subwords), scaled to length 1.
     `table` (V, size) has one vector per unit. `ids` (n, L) are the texts. A text without units has a vector

@@ -1,4 +1,4 @@
-"""Describes networks: their sizes, the file that stores the sizes, their inputs and their results.
+"""Describes the sizes, the inputs and the results of networks, and the file that stores the sizes.
 
 This module is used by `pipeline.networks.in_keras`, which trains networks, and by
 `pipeline.networks.in_numpy`, which only runs trained networks. It imports neither Keras nor a backend.

@@ -27,7 +27,7 @@ Merge = tuple[str, str]
 
 
 def counted(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
-    """Yields `texts` unchanged. Counts their Chinese, Japanese, Korean and Thai characters in `counts`."""
+    """Yields `texts` unchanged, and adds their Chinese, Japanese, Korean and Thai characters to `counts`."""
     for text in texts:
         if not text.isascii():
             counts.update(CHARACTER.findall(text))

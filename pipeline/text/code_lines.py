@@ -22,10 +22,10 @@ NAMES_AN_ERROR: Final = re.compile(  # begins with a set of characters, which a 
 
 
 def with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Yields the lines of a text. In each fenced code block, stack frames are left out, and `short_code`
-    shortens the rest.
+    """Yields the lines of a text, in which the fenced code blocks are shortened.
 
-    If a block has no closing fence, all its lines are yielded.
+    From each block, the frames of stack traces are removed, and `short_code` shortens the rest. The fences
+    are left out. If a block has no closing fence, it is not shortened.
     """
     block: list[str] = []
     fence = ""
@@ -75,9 +75,10 @@ _TRACEBACK: Final = "Traceback (most recent call last)"
 
 
 def without_frames(lines: Sequence[str]) -> Iterator[str]:
-    """Yields the lines that are not frames of a stack trace, such as `at app.main(main.js:10)`.
+    """Yields the lines without the frames of stack traces. A frame is, say, `at app.main(main.js:10)`.
 
-    Frames are recognised inside and outside of code blocks. Lines that name the exception are kept.
+    Frames are recognised inside and outside of code blocks. The line that begins a Python traceback is left
+    out, too. The line with the name of the exception is kept.
     """
     indent = -1  # indent of a Python traceback's first line while its frames are skipped, otherwise -1
     for line in lines:

@@ -7,10 +7,11 @@ Precision matters more than recall, because a model learns from the marks what a
 marks:
 
 - text that is quoted, struck out, or written as code or in an HTML comment
-- statements that are negated, asked, or only possible: "isn't a dup of #12", "Duplicate of #12?", "might be a
+- negations, questions and mere possibilities: "isn't a dup of #12", "Duplicate of #12?", "might be a
   duplicate"
 - a statement about another issue than the commented one: "#12 is a duplicate of this", "#11 duplicates #12"
-- a reference to the commented issue itself, or to the address of a pull request
+- a statement that refers to the commented issue itself, or to the address of a pull request or of a
+  discussion
 
 "Probably a duplicate" and "looks like a duplicate" are marks. In "duplicate of #1 and #2", only #1 counts.
 The issue that a mark refers to may be newer than the commented issue. Many English wordings are recognised.

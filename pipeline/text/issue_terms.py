@@ -54,7 +54,10 @@ _KIND_BITS: Final = 2
 
 @dataclass(frozen=True)
 class IssueTerms:
-    """The distinct terms of n issues, issue by issue. Term j of issue i has the position `offsets[i] + j`."""
+    """The distinct terms of n issues, issue by issue.
+
+    Term j of issue i is at `offsets[i] + j` in the arrays `terms`, `counts` and `kinds`.
+    """
 
     offsets: NDArray[np.int64]
     """(n + 1,): where the terms of an issue begin; the last one is the number of all terms"""
@@ -74,7 +77,7 @@ class IssueTerms:
         return len(self.body_hashes)
 
     def slice(self, first: int, end: int) -> IssueTerms:
-        """Returns the issues `first` to `end` - 1. The result shares the memory of the arrays."""
+        """Returns the terms of the issues `first` to `end` - 1. Only the array `offsets` is copied."""
         start, stop = int(self.offsets[first]), int(self.offsets[end])
         return IssueTerms(
             self.offsets[first : end + 1] - start,
@@ -162,7 +165,7 @@ class _NumberedWords(dict[str, int]):
 
     def occurrences(self) -> NDArray[np.uint64]:
         """Returns one integer per occurrence of a term. Its highest bits are the position of the issue, the
-        next bits are the hash of the term, and the lowest bits are the kind of the term."""
+        next bits are the hash of the term, and the lowest bits are IN_TITLE and IDENTIFIER."""
         in_title = IN_TITLE if self._in_title else 0
         terms_of_words = [
             [
@@ -198,8 +201,8 @@ def term_words(title: str | None, body: str | None) -> dict[int, str]:
 
 
 def is_automated(title: str) -> bool:
-    """Returns whether a title belongs to a program's report, such as an update of a dependency or a failed
-    nightly build."""
+    """Returns whether an issue was written by a program, judged by its title. Examples are an update of a
+    dependency, or a failed nightly build."""
     return _AUTOMATED.match(_title_text(title)) is not None or _AUTOMATED.match(title) is not None
 
 

@@ -54,7 +54,8 @@ _Line = tuple[str, bool]
 def author_lines(lines: Sequence[str]) -> list[str]:
     """Returns the lines of an issue without its issue template. The lines about the problem come first.
 
-    Code and logs are shortened. Returns no line if the author wrote nothing into the template.
+    Code and logs are shortened. Greetings, signatures and lines about versions and systems are left out.
+    Returns an empty list if the author wrote nothing into the template.
     """
     sections: dict[Section, list[str]] = {section: [] for section in Section}
     problem, environment = Section.PROBLEM, Section.ENVIRONMENT  # quicker in the loop

@@ -13,8 +13,8 @@ from pipeline.text.vocabulary import Vocabularies
 def load_vocabularies(lake: Lake, manifest: Manifest) -> Vocabularies:
     """Loads the two vocabularies of a model from the lake.
 
-    `manifest` describes the batch to read: a batch of vocabularies, or a batch with a predictor, which
-    includes its vocabularies.
+    `manifest` describes the batch (set of files) to read. The batch has either the vocabularies alone, or a
+    predictor, which includes its vocabularies.
     """
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         for file in manifest.files:

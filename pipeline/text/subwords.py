@@ -83,10 +83,10 @@ class BytePairEncoding:
     def fit(cls, prepared: Iterable[str], max_units: int, characters: bool = True) -> BytePairEncoding:
         """Learns a byte-pair encoding. The same texts always give the same encoding.
 
-        `prepared` are texts that `pipeline.text.markup.prepare` returned. There are at most `max_units` units
-        (subwords), including the 256 bytes. If `characters` is true, frequent characters of Chinese,
-        Japanese, Korean and Thai get units of their own (`pipeline.text.character_units`). Raises UsageError
-        if no pair of bytes occurs twice, or if `max_units` is not greater than 256.
+        `prepared` are texts that `pipeline.text.markup.prepare` returned. The encoding has at most
+        `max_units` units (subwords), including the 256 bytes. If `characters` is true, frequent characters of
+        Chinese, Japanese, Korean and Thai get units of their own (`pipeline.text.character_units`). Raises
+        UsageError if no pair of bytes occurs twice, or if `max_units` is not greater than 256.
         """
         _use_one_thread()
         engine = Tokenizer(models.BPE())

@@ -6,7 +6,7 @@ Such lines occur in thousands of issues, and a model that copies from bodies cop
 wordings in this module are recognised. Every other line is treated as the author's own text. The module
 `template_headings` recognises headings.
 
-Every function takes one line, in time at most linear in the length of the line.
+Every function takes one line. Its time is at most linear in the length of the line.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ def is_sign_off(line: str) -> bool:
 def is_short_answer(line: str) -> bool:
     """Returns whether a line is only a short answer, such as a version.
 
-    The caller must have checked that the line is below a heading about the environment (versions, systems).
+    Lines about the environment, items of check lists and rows of tables count as short answers. The caller
+    must have checked that the line is below a heading about the environment (versions, systems).
     """
     if is_environment(line) or is_check(line) or line.lstrip()[:1] == "|":
         return True

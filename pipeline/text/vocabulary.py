@@ -66,9 +66,10 @@ class Counts:
 
     @classmethod
     def merge(cls, parts: Iterable[Counts]) -> Counts:
-        """Adds up counts. Each of `parts` has the counts of some consecutive documents of a sequence.
+        """Adds up the counts of the parts of a sequence of documents. Returns those of the whole sequence.
 
-        Returns the counts of the whole sequence. The operation is associative.
+        The parts must be in order, and each must have the counts of consecutive documents. The operation is
+        associative.
         """
         counter: Counter[str] = Counter()
         documents = first = 0

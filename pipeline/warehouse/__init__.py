@@ -51,8 +51,10 @@ def connect(settings: Settings, verb: str, run: str = "", release_id: str | None
     The BigQuery warehouse records what its queries cost, and stores three values with each cost. `verb` is
     the command, such as `publish`. `run` is an id that all processes of one run of the command share; the
     default is RUN_ID, the id of this process's run. `release_id` is the release that the command works on, or
-    None. Raises UsageError if DuckDB's warehouse.path is not on this machine, or if BigQuery's
-    warehouse.project is not set.
+    None.
+
+    For DuckDB, raises UsageError if warehouse.path is not on this machine. For BigQuery, raises UsageError if
+    warehouse.project is not set, or if there are no credentials that can be used.
     """
     if settings.warehouse.kind == "bigquery":
         from pipeline.warehouse.bigquery import BigQueryWarehouse

@@ -106,8 +106,8 @@ class Extraction:
     - `malformed_issues`: how many malformed events, listed or omitted, open an issue.
     - `events_per_file`: maps the label of each hour file to its number of well-formed events, of all types
       and all hours. Empty if a BigQuery table was read.
-    - `crawled_per_hour`: maps a base to the number of its events per hour. Files whose `hours` are None do
-      not count. An event that is in several files of a base counts once.
+    - `crawled_per_hour`: maps a base (see SourceFile) to the number of its events in each hour. Files whose
+      `hours` are None do not count. An event that is in several files of a base counts once.
     - `events_per_hour`: maps the hours of the day (UTC) that have events to their number. Empty if hour files
       were read.
     - `labels`: maps the event ids of issues and comments to the label of the hour file that they are from.
@@ -154,7 +154,7 @@ class Batch:
 
 
 class ReleaseTables:
-    """The complete tables about releases. They list every retained release.
+    """All rows of the three tables that describe releases. They list every retained release.
 
     - `releases`: the table releases_v1. The release to publish has the status `current`.
     - `members`: the table release_members_v1, with the batches of these releases.
@@ -302,8 +302,8 @@ class Warehouse(Protocol):
         """Returns a lock for a `with` block. There is one lock per purpose, and only one process at a time
         can hold it.
 
-        The purpose `plan` is to plan a release, or to remove unused batches. The purpose `publish` is to
-        change which release is current.
+        `purpose` is `plan` to plan a release or to remove unused batches. It is `publish` to change which
+        release is current.
 
         The lock is released at the end of the block, or when the process dies. Raises TitlerError if another
         process holds the lock for several minutes.

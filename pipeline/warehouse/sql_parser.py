@@ -23,7 +23,7 @@ class TableFunction:
 
 
 def parse(sql: str) -> exp.Expr:
-    """Returns the syntax tree of one SELECT. Raises UsageError if `sql` is anything else."""
+    """Returns the syntax tree of a SELECT. Raises UsageError if `sql` is not one SELECT."""
     try:
         statements = sqlglot.parse(sql, read="bigquery")
     except SqlglotError as error:
@@ -37,7 +37,7 @@ def parse(sql: str) -> exp.Expr:
 
 
 def parameters_of(sql: str) -> frozenset[str]:
-    """Returns the names of a SELECT's `@` parameters. Raises UsageError if `sql` is anything else."""
+    """Returns the names of the `@` parameters of a SELECT. Raises UsageError if `sql` is not one SELECT."""
     return frozenset(parameter.name for parameter in parse(sql).find_all(exp.Parameter))
 
 

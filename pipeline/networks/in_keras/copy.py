@@ -117,9 +117,9 @@ class Copy(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         """Creates the weights.
 
-        Their order is that in which a call of the model would create them. Earlier versions of Titler created
-        them by such a call, so a seed still gives the same initial weights as in these versions.
-        `input_shape`, which Keras may pass, is ignored, because no weight depends on it.
+        They are created in the same order as by a call of the model. Earlier versions of Titler created them
+        by such a call, so a seed still gives the same initial weights as in these versions. Keras may pass
+        `input_shape`. It is ignored, because no weight depends on it.
         """
         size = self.config["hidden_size"]
         self.units.build()

@@ -43,7 +43,7 @@ class Network:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The facts, besides shape and variant, that must be the same to resume a training (none)."""
+        """The facts, besides shape and variant, that identify the network of a checkpoint: none here."""
         return {}
 
     def teacher_forcing(self) -> TeacherForcing:
@@ -147,8 +147,8 @@ class _InitialState(keras.Model):
 def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:
     """Yields `ids` in batches of `batch_size` rows, and each batch's number of rows before padding.
 
-    A smaller batch is padded with rows of zeros. If there is only one batch, it may be padded to one of
-    SMALL_BATCHES instead of `batch_size`.
+    If the last batch has fewer rows, rows of zeros are added to it. If it is the only batch, it may get one
+    of the smaller sizes in SMALL_BATCHES instead of `batch_size`.
     """
     for first in range(0, len(ids), batch_size):
         rows = ids[first : first + batch_size]

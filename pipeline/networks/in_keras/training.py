@@ -45,7 +45,7 @@ class Network(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The facts, besides shape and variant, that must be the same if a training is to be resumed."""
+        """The facts, besides shape and variant, that identify the network to which a checkpoint belongs."""
 
     def teacher_forcing(self) -> TeacherForcing:
         """Returns the model, the loss, the metrics and the settings with which the network is trained on

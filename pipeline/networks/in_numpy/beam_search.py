@@ -50,11 +50,11 @@ class Decoder(Protocol):
     def begin(self, body: Ids) -> tuple[Any, Floats, Ids]:
         """Encodes bodies (B, body_length).
 
-        Returns a memory, the decoder's initial states (B, size), and the tokens (B, C) that may occur in each
-        title. The memory has any type. It holds what the method `step` needs to know about the bodies. All
-        hypotheses (partial titles) of an issue share the memory. The tokens of a title start with PAD and
-        UNKNOWN. _start_ and _end_ are in the same column for every title. If a title has fewer than C tokens
-        to choose from, PAD fills the last columns.
+        Returns a memory, the decoder's initial states (B, size), and the tokens (B, C) that are considered
+        for each title. The memory has any type. It holds what the method `step` needs to know about the
+        bodies. All hypotheses (partial titles) of an issue share the memory. Each row of tokens begins with
+        PAD and UNKNOWN. _start_ and _end_ have the same columns in all rows. If fewer than C tokens are
+        considered for a title, PAD fills the last columns of its row.
         """
 
     def select(self, memory: Any, issues: Indices) -> Any:
@@ -125,7 +125,7 @@ class _Best:
 
 @dataclass
 class _EveryTitle(_Best):
-    """The same, for one issue. Also collects each title that was finished, with its score."""
+    """The best title so far of one issue. Also collects each title that was finished, with its score."""
 
     finished: list[tuple[Ids, float]] = field(default_factory=list)
 

@@ -116,9 +116,9 @@ class Copy:
         """Encodes bodies, which are ids (B, body_length).
 
         Returns a memory, the decoder's initial states (B, H), and the units (subwords) that are considered
-        for each title (B, C). H is `hidden_size`, the size of a state. C is the number of considered units:
-        first those of the shortlist (the most frequent subwords of titles), then the other units of the body.
-        If a body has fewer other units than another one, PAD fills its last columns.
+        for each title (B, C). H is `hidden_size`, the size of a state. The considered units are first those
+        of the shortlist (the most frequent subwords of titles), then the other units of the body.
+        If fewer than C units are considered for a title, PAD fills the last columns of its row.
         """
         lengths = (body != PAD).sum(axis=1)
         longest_first = np.argsort(-lengths, kind="stable")

@@ -97,11 +97,11 @@ class LightNetwork:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts the titles of bodies by beam search.
+        """Predicts the titles of n bodies by beam search.
 
-        Keras predicts the same titles for the same network, unless NumPy multiplies with 8 bits per number.
-        Batches are decoded in parallel on all cores. A batch has bodies of similar length, and at most
-        MAX_BATCH_SIZE issues.
+        The arguments are those of `pipeline.networks.in_keras.Network.decode`. Keras predicts the same titles
+        for the same network, unless NumPy multiplies with 8 bits per number. Batches are decoded in parallel
+        on all cores. A batch has bodies of similar length, and at most MAX_BATCH_SIZE issues.
         """
         width, block_repeats = self._beam(beam_width)
         ids = self.shape.checked_bodies(body_ids)

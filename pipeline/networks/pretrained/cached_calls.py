@@ -29,8 +29,8 @@ class CachedCalls(Protocol):
     def step(
         self, memory: Memory, cache: KerasTensor, position: KerasTensor, token: KerasTensor
     ) -> tuple[KerasTensor, KerasTensor]:
-        """Reads one token of each row (B, 1), which is at `position`. Returns the logits (B, 1, V) of the
-        next token, and the cache with this token."""
+        """Reads the token (B, 1) that each row has at `position`. Returns the logits (B, 1, V) of the next
+        token, and the cache with the token that was read."""
 
 
 def cached_calls(task: Any, length: int) -> CachedCalls:

@@ -110,7 +110,7 @@ class PretrainedNetwork:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The facts, besides shape and variant, that must be the same if a training is to be resumed."""
+        """The facts, besides shape and variant, that identify the network to which a checkpoint belongs."""
         config = json.dumps(self._config(), sort_keys=True, default=str)
         return {"fitting": asdict(self.fitting), "title_network": hashlib.sha256(config.encode()).hexdigest()}
 

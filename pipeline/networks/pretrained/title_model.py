@@ -141,8 +141,8 @@ class CachedDecoder:
 
 
 class TitleSearch(BeamSearch):
-    """A Keras model that predicts titles for bodies (B, S): ids (B, T), lengths (B,) and mean log
-    probabilities (B,)."""
+    """A Keras model that predicts titles for bodies (B, S). The result has three arrays: ids of the titles
+    (B, T), their lengths (B,) and the mean log probabilities of their tokens (B,)."""
 
     def __init__(self, model: TitleModel, shape: Shape, width: int) -> None:
         """`shape` has the sizes of the title network: the number of its tokens, and the lengths in tokens."""

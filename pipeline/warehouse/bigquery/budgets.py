@@ -84,8 +84,8 @@ class SpendLedger:
         release_id: str | None,
         billed_before: int = 0,
     ) -> Reservation:
-        """Reserves `count` bytes for the job `job_id`. `billed_before` are the bytes that other jobs for the
-        same source day have billed.
+        """Reserves `count` bytes for the job `job_id`. `billed_before` is the number of bytes that BigQuery
+        has already billed for other jobs of the same source day.
 
         If a budget would be exceeded, reserves nothing and raises BudgetError. The message has the budget's
         setting and its value. The error is a DailyBudgetError if the budget of the next UTC day will suffice,

@@ -66,7 +66,7 @@ def credentials_of(settings: Settings) -> Credentials:
 def connect(settings: Settings) -> bigquery.Client:
     """Returns a BigQuery client for the project in the setting `warehouse.project`.
 
-    Raises UsageError if the project is not set, or if there are no credentials.
+    Raises UsageError if the project is not set, or if there are no credentials that can be used.
     """
     if not settings.project:
         raise UsageError(

@@ -49,7 +49,7 @@ class RefusedError(WarehouseError):
 
 
 class RejectedError(RefusedError):
-    """Raised if a SQL statement is wrong, or if it names something that does not exist in BigQuery."""
+    """Raised if a SQL statement is wrong, or if it refers to something that does not exist in BigQuery."""
 
 
 @contextmanager

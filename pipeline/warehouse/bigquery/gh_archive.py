@@ -96,8 +96,8 @@ def day_query(query: Query) -> str:
 
 
 def refuse_timeline(day: date) -> None:
-    """Raises SourceError for a day before 2015, because its events have no titles and bodies. Looks only at
-    the date: reading the events would be billed."""
+    """Raises SourceError for a day before 2015, because its events have no titles and bodies. Only the date
+    is checked: BigQuery would bill for reading the events."""
     if day < FIRST_DAY:
         raise timeline_error(f"The events of {day} in {SOURCE_TABLES}{table_suffix(day)}")
 

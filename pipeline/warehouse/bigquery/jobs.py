@@ -154,11 +154,11 @@ class Jobs:
     def query_once(
         self, key: str, statement: Statement, source_day: date, billed_before: int = 0
     ) -> FinishedQuery:
-        """Runs a query as a job whose id contains `key`, and returns the finished query. `billed_before` are
-        the bytes that other queries for the same source day have billed.
+        """Runs a query as a job whose id contains `key`, and returns the finished query. `billed_before` is
+        the number of bytes that BigQuery has already billed for other queries of the same source day.
 
-        If an earlier call has started a job with this id, waits for that job instead of starting another. So
-        the query is paid for only once. But if that job failed, or its result is deleted, starts another.
+        If an earlier call has started a job with this key, waits for that job, so that the query is paid for
+        only once. Starts another job if that job failed, or if its result was deleted.
         """
         reservation: Reservation | None = None
 
@@ -375,7 +375,7 @@ class Jobs:
 def billable_bytes(processed: int, tables: int) -> int:
     """Returns the number of bytes that BigQuery bills for a query: whole MiB, and at least 10 MiB per table.
 
-    `processed` is the number of bytes that the query reads. Source: BigQuery's on-demand pricing.
+    `processed` is the number of bytes that the query reads; 0 gives 0. Source: BigQuery's on-demand pricing.
     """
     if not processed:
         return 0

@@ -1,6 +1,6 @@
-"""Divides batches (sets of Parquet files) into groups. One load job loads one group.
+"""Divides batches (sets of Parquet files) into groups. One load job loads all batches of a group.
 
-So few load jobs are needed. BigQuery allows 1,500 load jobs per table and day.
+This keeps the number of load jobs small. BigQuery allows 1,500 load jobs per table and day.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ UPLOADS = 100  # a publication uploads a table in at most about as many jobs; th
 
 
 def groups_of_uploads(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in groups, in order, for jobs that upload rows: one job per group."""
+    """Divides the batches into groups. One job uploads the rows of a group. The order stays the same."""
     rows_per_upload = max(ROWS_PER_UPLOAD, -(-sum(batch.rows for batch in batches) // UPLOADS))
     return _groups(batches, lambda batch: batch.rows, rows_per_upload)
 
 
 def groups_of_files(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in groups, in order, for jobs in which BigQuery reads files: one job per group."""
+    """Divides the batches into groups. In one job, BigQuery reads the files of a group. The order stays the
+    same."""
     return _groups(batches, lambda batch: len(batch.files), FILES_PER_JOB)
 
 

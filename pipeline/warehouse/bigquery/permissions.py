@@ -1,6 +1,6 @@
 """Checks what Titler is permitted to do in BigQuery, for `titler doctor`.
 
-Each operation is tried in a way that leaves nothing behind. The findings name the missing permissions.
+Each operation is tried in a way that leaves nothing behind. The findings list the missing permissions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Attempt: TypeAlias = tuple[str, Callable[[Jobs], str], str, str]
 def check_permissions(settings: Settings) -> Iterator[Finding]:
     """Checks the project, the account and each permission that Titler needs. Yields one finding per check.
 
-    Raises UsageError if the project is not set, or if there are no credentials.
+    Raises UsageError if the project is not set, or if there are no credentials that can be used.
     """
     jobs = Jobs(settings, "doctor", "")
     yield Finding("bigquery", True, f"project {settings.project}, as {identity(settings)}")

@@ -45,8 +45,8 @@ class StagedTables:
     """A release that is prepared in two staging tables, before readers see it.
 
     Until the release is current, its queries read the staging tables instead of the tables `releases_v1` and
-    `release_members_v1`. The third table, `superseded_openings_v1`, is changed immediately. Readers do not
-    notice, because the table keeps all rows of the releases that they can see.
+    `release_members_v1`. There is no staging table for `superseded_openings_v1` (duplicate openings): this
+    table is changed at once. Readers do not notice, because it keeps the rows of all releases that they see.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
     lost, another publication may write its rows into the staging tables. `make_current` ignores these rows,
@@ -131,7 +131,8 @@ class StagedTables:
         """Makes the release current. One transaction replaces all rows of `releases_v1` and
         `release_members_v1` with those of the staging tables.
 
-        Raises WarehouseError if another process published at the same time.
+        The views are updated before the transaction. If the settings require a vector index, it is created
+        afterwards. Raises WarehouseError if another process published at the same time.
         """
         if self._current:
             return

@@ -1,4 +1,6 @@
-"""Comments on the tables, views, functions and columns of a DuckDB file. This query shows those of columns:
+"""Writes comments on the tables, views, functions and columns of a DuckDB file.
+
+This query shows the comments on the columns:
 
 SELECT table_name, column_name, comment FROM duckdb_columns()
 """

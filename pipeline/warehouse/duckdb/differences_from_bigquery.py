@@ -45,11 +45,12 @@ def translate(sql: str) -> Translation:
 
 @lru_cache(maxsize=64)
 def scan_condition(sql: str) -> Translation:
-    """Returns the WHERE clause, in DuckDB's dialect, of the SELECT in `sql` that reads the wildcard table.
+    """Returns the condition that rows of the wildcard table must meet, in DuckDB's dialect.
 
-    A wildcard table is a name such as `githubarchive.day.20*`. Rows that do not meet the condition cannot
-    affect the result of `sql`, so they need not be stored. Raises UsageError unless `sql` reads exactly one
-    wildcard table, in a SELECT without joins.
+    A wildcard table is a name such as `githubarchive.day.20*`. The condition is the WHERE clause of the
+    SELECT in `sql` that reads this table, or `TRUE` if it has none. Rows that do not meet the condition
+    cannot affect the result of `sql`, so they need not be stored. Raises UsageError unless `sql` reads
+    exactly one wildcard table, in a SELECT without joins.
     """
     tree = parse(sql)
     scans = [table for table in tree.find_all(exp.Table) if _is_wildcard(table)]

@@ -47,8 +47,8 @@ class Statement(NamedTuple):
 def run_in_slices(
     connection: duckdb.DuckDBPyConnection, statements: Mapping[str, Statement]
 ) -> dict[str, list[pa.Table]]:
-    """Runs statements on each slice of the table `events`. Returns the results of each statement, slice by
-    slice."""
+    """Runs each of the statements on each slice of the table `events`. Maps the name of each statement to the
+    list of its results, one per slice."""
     rows = connection.execute(_LENGTHS).fetchnumpy()
     ids, ends = np.asarray(rows["rowid"]), slice_ends(np.asarray(rows["length"], dtype=np.int64))
     results: dict[str, list[pa.Table]] = {name: [] for name in statements}
@@ -68,8 +68,8 @@ def run_in_slices(
 
 
 def merge_slices(connection: duckdb.DuckDBPyConnection, sql: str, tables: list[pa.Table]) -> pa.Table:
-    """Returns the result of an extraction query from its results on all slices. `sql` is the query in
-    BigQuery's dialect."""
+    """Merges the results of an extraction query on all slices (`tables`) into the result on the whole table.
+    `sql` is the query in BigQuery's dialect."""
     if len(tables) == 1:
         return tables[0]
     connection.register("slices", pa.concat_tables(tables))
@@ -81,8 +81,8 @@ def merge_slices(connection: duckdb.DuckDBPyConnection, sql: str, tables: list[p
 def slice_ends(lengths: npt.NDArray[np.int64]) -> list[int]:
     """Divides n rows into slices. Returns the position after the last row of each slice.
 
-    `lengths` (n,) has the number of bytes of each parsed row. Within a slice, VECTOR_ROWS consecutive rows
-    have at most SLICE_BYTES together. A single row that has more than SLICE_BYTES is the only exception.
+    `lengths` (n,) has the number of bytes of each parsed row. Within a slice, any VECTOR_ROWS consecutive
+    rows have at most SLICE_BYTES together. The only exception is a single row with more than SLICE_BYTES.
     """
     return [*_cuts(lengths), len(lengths)] if len(lengths) else []
 

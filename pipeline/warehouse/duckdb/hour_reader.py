@@ -64,11 +64,11 @@ class HourReader:
     The table has GH Archive's columns, and the file and line of each event. It has only events that meet
     `condition` (SQL in DuckDB's dialect). `parameters` has the values of the condition's `$` parameters.
 
-    Attributes: `events_per_file` counts the well-formed events, stored or not, per label of a file.
-    `crawled_per_hour` is only for files of which some hours are read. It counts the well-formed events of
-    these hours, per base (address or folder of files) and hour; an event in several files of a base counts
-    once. `omitted_malformed` counts the malformed lines that `malformed()` does not list. `malformed_issues`
-    counts all malformed lines that open an issue.
+    Attributes: `events_per_file` maps the label of a file to its number of well-formed events, stored or not.
+    `crawled_per_hour` is about files of which only some hours are read. It maps a base (address or folder of
+    files) to its number of well-formed events in each of these hours. An event in several files of a base
+    counts once. `omitted_malformed` counts the malformed lines that `malformed()` does not list.
+    `malformed_issues` counts all malformed lines that open an issue.
     """
 
     def __init__(

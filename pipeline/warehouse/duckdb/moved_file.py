@@ -1,5 +1,6 @@
-"""Corrects the views of a DuckDB file after the file and the lake were moved or copied, so that they read the
-lake's files in the new place.
+"""Corrects the views of a DuckDB file after the file and the lake were moved or copied.
+
+The corrected views read the lake's files in the new place.
 
 DuckDB resolves a relative path against the folder of the program that reads the view, not against the folder
 of the file. So the views have absolute paths, which must be replaced after a move.

@@ -45,8 +45,8 @@ _DAY_OF_PATH = "CAST(SUBSTR(PARSE_PATH(filename)[-3], LENGTH('day=') + 1) AS DAT
 
 
 class StagedFile:
-    """A release in a new DuckDB file. `make_current` renames the new file onto the file of the current
-    release, which is thereby replaced."""
+    """A release in a new DuckDB file. `make_current` renames the new file, so that it replaces the file of
+    the current release."""
 
     def __init__(
         self,

@@ -181,8 +181,9 @@ class DuckDBWarehouse:
 
         A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Other
         files are deleted when they are ABANDONED_AFTER seconds old, because a reader who opened an older
-        warehouse file may still read them. If `at_once` is true, they are deleted at once. Temporary files
-        of killed publications are also deleted when they are ABANDONED_AFTER seconds old.
+        warehouse file may still read them. If `at_once` is true, they are deleted at once. A copy at a path
+        of an earlier version of Titler is not needed if the batch also has a copy at the present path.
+        Temporary files of killed publications are also deleted when they are ABANDONED_AFTER seconds old.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):
