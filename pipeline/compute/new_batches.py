@@ -65,7 +65,7 @@ def make_batches(
     folders, and return only the files' entries for the manifest. The figures in the manifest of a batch are
     the batch's own `figures`, and the sums of `count(rows)` over its parts.
 
-    A batch is committed as soon as all its parts are written. So little is lost if a process is killed:
+    A batch is committed as soon as all its parts are written. This limits what a killed process loses:
 
     - If a worker is killed, the parts that it was making are lost. Other workers make them again.
     - If the command is killed, the parts that were being made are lost. A batch of only one part is also lost

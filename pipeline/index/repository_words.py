@@ -182,10 +182,11 @@ class RepositoryWords:
 def saturation(
     counts: NDArray[np.uint8], kinds: NDArray[np.uint8], lengths: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """Returns the factor by which BM25 multiplies the weight of each term, from 0 to K1 + 1.
+    """Returns the factors by which BM25 multiplies the weights of terms, from 0 to K1 + 1.
 
-    The factor rises with the number of occurrences of the term, but less and less. `lengths` has, for each
-    term, the number of distinct terms of its issue, divided by the mean over all issues.
+    Each factor is for one term in one issue. It rises with the number of occurrences of the term in the
+    issue, but less and less. `lengths` has the number of distinct terms of this issue, divided by the mean
+    over all issues.
     """
     occurrences = counts + np.float32(OCCURRENCES_OF_TITLE) * (kinds & IN_TITLE)
     return (occurrences * (K1 + 1) / (occurrences + K1 * (1 - B + B * lengths))).astype(np.float32)

@@ -173,9 +173,9 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
     If there are at least 3 complete days of the same weekday, returns the medians of the latest 8 of them.
     The search goes back week by week. It ends if there is no verdict for MAX_MISSING_WEEKS weeks in a row.
 
-    Otherwise returns the medians of the complete days among the 28 earlier days, if there are at least 7. An
-    earlier day with another verdict than `complete` does not count as one of the 28 days. Instead, the search
-    goes back one more day. So low counts do not become usual, even if the days collapse for weeks.
+    Otherwise returns the medians of the complete days among 28 earlier days, if there are at least 7. The 28
+    days are the latest ones that are complete or have no verdict. A day with another verdict is skipped, and
+    the search goes back one more day. So low counts do not become usual, even if the days collapse for weeks.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:

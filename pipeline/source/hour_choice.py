@@ -152,7 +152,8 @@ class HourChoice:
         return added
 
     def add_all(self, hours: Iterable[int]) -> None:
-        """Adds, for each of these hours, all bases that have a file of the hour."""
+        """Adds, for each of these hours, all bases (folders and addresses) that have a file of the
+        hour."""
         hours = list(hours)
         while self.add(hours):
             pass

@@ -158,8 +158,8 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
     """Reads a user's file into a batch of the table issues_v1. Returns the batch, and whether the batch is
     new.
 
-    The rows are split by repository into a training, a validation and a test part, as the issues of days are.
-    If there are too few repositories for a training and a validation part, every row counts as a repository
+    The rows are split by repository into a training, a validation and a test part, in the same way as issues
+    that are extracted by day. If there are too few repositories for a training and a validation part, every row counts as a repository
     of its own. The figure `by_row` in the batch's manifest is then True. Raises UsageError if the file cannot
     be read as issues, or has too few trainable rows to be split.
     """

@@ -55,10 +55,10 @@ def reuse_extracted(
     """Finds a batch of issues as `find_extracted` does, and makes it the current batch of its partition.
     Returns None if there is no such batch.
 
-    `current` is the current batch before this call. If the batch was made with another definition of a word,
-    its words are counted again. If this changes which issues are trainable, writes and returns a new batch
-    with the same issues. If it changes nothing, the lake records this, so that the words are not counted
-    again.
+    If the batch that was found was made with another definition of a word, its words are counted again. If
+    this changes which issues are trainable, writes and returns a new batch with the same issues. Otherwise
+    returns the batch that was found, and the lake records that its words need not be counted again.
+    `current` is the current batch before this call.
     """
     existing = lake.find(ISSUES.name, partition, (), parameters)
     same_data = _same_but_for_words(lake, partition, parameters, current)

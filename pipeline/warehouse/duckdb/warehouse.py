@@ -1,5 +1,5 @@
 """The DuckDB implementation of `Warehouse`. It extracts issues from hour files with an in-memory database. It
-publishes a release as a DuckDB file. The views in this file read the lake's Parquet files.
+publishes a release as a DuckDB file, whose views read the lake's Parquet files.
 
 A reader of the DuckDB file needs no software but DuckDB. So if the lake is a bucket, the batches' files are
 copied into a folder beside the DuckDB file (`warehouse.duckdb.files`).
