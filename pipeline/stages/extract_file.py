@@ -159,9 +159,9 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
     new.
 
     The rows are split by repository into a training, a validation and a test part, in the same way as issues
-    that are extracted by day. If there are too few repositories for a training and a validation part, every row counts as a repository
-    of its own. The figure `by_row` in the batch's manifest is then True. Raises UsageError if the file cannot
-    be read as issues, or has too few trainable rows to be split.
+    that are extracted by day. If there are too few repositories for a training and a validation part, every
+    row counts as a repository of its own. The figure `by_row` in the batch's manifest is then True. Raises
+    UsageError if the file cannot be read as issues, or has too few trainable rows to be split.
     """
     digest = file_digest(path)
     partition = {"file": digest[:16]}
