@@ -10,8 +10,7 @@ A run ingests one UTC day, its logical date. Airflow shows the run at the time w
 2015-01-02 ingests the day 2015-01-01. A manual run without a date ingests yesterday.
 
 **Backfill:** ingests a range of UTC days, both ends included. `T00Z` means midnight UTC: Airflow reads a date
-without `T00Z` in the time zone of its configuration. Before you fill in Airflow's form, choose UTC with the
-clock in Airflow's menu: dates in another time zone are refused. With BigQuery, look up the price first. Looking it up is free:
+without `T00Z` in the time zone of its configuration. In Airflow's form, choose UTC with the clock in Airflow's menu first: dates in another time zone are refused. With BigQuery, look up the price first. This is free:
 
     titler cost --from 2015-01-01 --to 2015-01-31
     airflow backfill create --dag-id titler_ingest --from-date 2015-01-01T00Z --to-date 2015-01-31T00Z --max-active-runs 2

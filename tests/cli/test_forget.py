@@ -255,7 +255,7 @@ def test_no_command_writes_and_the_status_says_so_until_it_has_finished(
         publish.rollback(lake, settings, pinned_names(lake, "releases")[0])
     query_reports.unfinished_forgetting(unfinished)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "the current release may still show what the command removes" in printed
+    assert "the current release may still show what it removes" in printed
 
 
 def test_a_damaged_batch_that_the_current_release_does_not_need_is_deleted_after_a_publication(

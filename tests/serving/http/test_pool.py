@@ -88,8 +88,8 @@ def draft(title: str, body: str) -> SimilarTask:
         ([TitleTask(("a" * 99_999,)), TitleTask(("a",))], True),
         ([TitleTask(("a" * 100_000,)), TitleTask(("a",))], False),
         ([TitleTask(("a",)), IssueTask("https://github.com/a/b/issues/1")], False),
-        ([SEARCH] * 16, True),
-        ([SEARCH] * 17, False),
+        ([SEARCH] * 32, True),
+        ([SEARCH] * 33, False),
         ([SEARCH, TitleTask(("a",))], False),
         ([SimilarTask(SimilarQuery("a" * 49_999, "a"), 3), SimilarTask(SimilarQuery("a" * 50_000), 3)], True),
         (
