@@ -189,7 +189,7 @@ def test_a_base_that_cannot_be_reached_is_left_out(bases: Bases, capsys: pytest.
         write(bases.archive, NEXT, hour, watched(24 + hour, 1))
     assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
     message = (
-        f"2015-01-10 is not complete, and could not be checked again: {bases.address(1)} is not a folder"
+        f"2015-01-10 is not complete, and it could not be checked again: {bases.address(1)} is not a folder"
     )
     assert message in capsys.readouterr().out
 
