@@ -23,7 +23,8 @@ def test_the_peak_includes_freed_memory_until_it_is_reset():
 
 def test_the_processor_time_of_ended_child_processes_counts():
     stopwatch = Stopwatch()
-    spend = "import time\nwhile time.process_time() < 0.2: pass"
+    # The operating system counts in ticks of 10 ms, so it can count a little less than was spent.
+    spend = "import time\nwhile time.process_time() < 0.25: pass"
     subprocess.run([sys.executable, "-c", spend], check=True)
     assert stopwatch.usage().cpu_seconds >= 0.2
 
