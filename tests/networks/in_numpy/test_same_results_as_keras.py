@@ -207,6 +207,18 @@ def test_titles_with_8_bits_have_nearly_the_probabilities_of_keras(tmp_path):
     assert in_numpy.log_probability.tolist() != in_keras.log_probability.tolist()
 
 
+def test_a_stored_choice_of_8_bits_must_be_true_or_false_and_is_false_in_earlier_models(tmp_path):
+    saving.save(random_network("copy"), tmp_path)
+    shape = tmp_path / "shape.json"
+    content = json.loads(shape.read_text())
+    assert "eight_bits" not in content
+    assert not saving.load(tmp_path).eight_bits
+    shape.write_text(json.dumps(content | {"eight_bits": "yes"}))
+    for load in (saving.load, LightNetwork.load):
+        with pytest.raises(LakeError, match="is damaged: eight_bits must be true or false"):
+            load(tmp_path)
+
+
 def test_a_shortlist_of_all_units_changes_nothing(tmp_path):
     network = random_network("copy")
     saving.save(network, tmp_path)
