@@ -64,6 +64,7 @@ ISSUES = Table(
     key=("issue_id",),
     partition=("day",),
     lives_in=("lake",),
+    rows_per_row_group=1000,
 )
 
 EXTRACTED_ISSUES = replace(ISSUES, schema=ISSUES.schema.remove(len(ISSUES.schema) - 1))
@@ -172,6 +173,7 @@ TITLE_PREDICTIONS = Table(
     partition=("model", "day"),
     lives_in=("lake", "warehouse"),
     with_warehouse_columns=True,
+    rows_per_row_group=1000,
 )
 
 SEGMENTS = Table(
@@ -191,6 +193,7 @@ SEGMENTS = Table(
     key=("issue_id",),
     partition=("model", "period", "repositories"),
     lives_in=("lake",),
+    rows_per_row_group=4096,
 )
 
 SEGMENT_REPOSITORIES = Table(
@@ -206,6 +209,7 @@ SEGMENT_REPOSITORIES = Table(
     key=("repo",),
     partition=("model", "period", "repositories"),
     lives_in=("lake",),
+    rows_per_row_group=4096,
 )
 
 SPEND = Table(

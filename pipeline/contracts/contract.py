@@ -26,6 +26,9 @@ class Table:
     A table in a warehouse has further columns: the batch id, and the source day unless the contract has it.
     If `with_warehouse_columns` is true, the table's files in the lake have these columns, too, so that
     BigQuery can load the files as they are.
+
+    A row group of the table's Parquet files has at most `rows_per_row_group` rows. To read one row, a program
+    must read its whole row group.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Table:
     partition: tuple[str, ...]
     lives_in: tuple[Place, ...]
     with_warehouse_columns: bool = False
+    rows_per_row_group: int = 50_000
 
     def conform(self, table: pa.Table) -> pa.Table:
         """Returns the rows of `table` with the contract's columns, in the contract's order and types.

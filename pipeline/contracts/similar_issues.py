@@ -71,6 +71,7 @@ SIMILAR_ISSUES = Table(
     partition=("model", "day"),
     lives_in=("lake", "warehouse"),
     with_warehouse_columns=True,
+    rows_per_row_group=10_000,
 )
 
 SIMILAR_ISSUES_V1 = Table(

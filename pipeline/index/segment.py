@@ -47,9 +47,6 @@ CREATED_AT_FILE = "created_at.npy"
 ISSUE_ID_FILE = "issue_id.npy"
 SOURCE_DAY_FILE = "source_day.npy"
 ANNOY_FILE = "issues.ann"
-ROWS_PER_ROW_GROUP = 4096
-"""Number of rows that are read together from items.parquet. A few rows must be readable quickly, wherever
-they are."""
 AGE_ORDER = [("created_at", "ascending"), ("issue_id", "ascending")]
 Numbers = npt.NDArray[np.int64]
 RowGroupReader = Callable[["Segment", int, tuple[str, ...]], pa.Table]
@@ -70,8 +67,8 @@ def write_segment(
     """
     order = pc.sort_indices(items, sort_keys=[("repo", "ascending"), *AGE_ORDER])
     items, vectors = items.take(order), np.ascontiguousarray(vectors[order.to_numpy()])
-    (folder / ITEMS_FILE).write_bytes(parquet_bytes(items, SEGMENTS, ROWS_PER_ROW_GROUP))
-    repositories = parquet_bytes(_repositories(items), SEGMENT_REPOSITORIES, ROWS_PER_ROW_GROUP)
+    (folder / ITEMS_FILE).write_bytes(parquet_bytes(items, SEGMENTS))
+    repositories = parquet_bytes(_repositories(items), SEGMENT_REPOSITORIES)
     (folder / REPOSITORIES_FILE).write_bytes(repositories)
     np.save(folder / VECTORS_FILE, vectors)
     np.save(folder / CREATED_AT_FILE, microseconds(items.column("created_at")))
@@ -196,7 +193,7 @@ class Segment:
         that have these rows. Raises LakeError if the file is damaged."""
         if not len(items):
             return SEGMENTS.empty().select(columns)
-        groups, rows = np.divmod(items, ROWS_PER_ROW_GROUP)
+        groups, rows = np.divmod(items, SEGMENTS.rows_per_row_group)
         order = np.argsort(groups, kind="stable")
         numbers, starts = np.unique(groups[order], return_index=True)
         parts = [
@@ -209,13 +206,12 @@ class Segment:
     def row(self, item: int, columns: Sequence[str]) -> dict[str, Any]:
         """Returns one row of items.parquet. For a few rows, this is faster than `rows`. Raises LakeError if
         the file is damaged."""
-        number, place = divmod(item, ROWS_PER_ROW_GROUP)
+        number, place = divmod(item, SEGMENTS.rows_per_row_group)
         table = self._read_row_group(self, number, tuple(columns))
         return {name: table.column(name)[place].as_py() for name in columns}
 
     def row_group(self, number: int, columns: tuple[str, ...]) -> pa.Table:
-        """Returns the row group `number` of items.parquet: ROWS_PER_ROW_GROUP rows, but fewer in the last
-        row group. Raises LakeError if the file is damaged."""
+        """Returns the row group `number` of items.parquet. Raises LakeError if the file is damaged."""
         return self._read(
             lambda: self._items_file.read_row_group(number, list(columns), use_threads=False).combine_chunks()
         )

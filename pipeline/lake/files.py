@@ -27,18 +27,17 @@ from pipeline.lake.manifest import File, origin_of_folder
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-ROWS_PER_ROW_GROUP = 50_000
 REQUESTS = 16
 """Maximum number of requests that one command sends to a bucket at the same time."""
 
 
-def parquet_bytes(table: pa.Table, contract: Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> bytes:
+def parquet_bytes(table: pa.Table, contract: Table) -> bytes:
     """Returns `table` as the content of a Parquet file. Raises ContractError if the rows do not conform to
     the contract."""
-    return _content(contract.conform(table), rows_per_row_group)
+    return _content(contract.conform(table), contract.rows_per_row_group)
 
 
-def _content(rows: pa.Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> bytes:
+def _content(rows: pa.Table, rows_per_row_group: int) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(
         _without_descriptions(rows),
@@ -181,10 +180,11 @@ class LakeFiles:
         """Writes `table` as the Parquet file `name` in `folder`, the folder of a batch. Returns the file's
         entry for the manifest. Raises ContractError if the rows do not conform to the contract."""
         rows = contract.conform(table)
-        data, rows_sha256 = _content(rows), ""
+        data, rows_sha256 = _content(rows, contract.rows_per_row_group), ""
         if contract.with_warehouse_columns:
             rows_sha256 = hashlib.sha256(data).hexdigest()
-            data = _content(contract.add_warehouse_columns(rows, *origin_of_folder(folder)))
+            rows = contract.add_warehouse_columns(rows, *origin_of_folder(folder))
+            data = _content(rows, contract.rows_per_row_group)
         file = self.write_file(folder, name, data, len(rows))
         return replace(file, columns=contract.file_columns, rows_sha256=rows_sha256)
 

@@ -111,21 +111,20 @@ def issue_rows(
             limits = stored.metadata.row_group(group).column(stored.schema_arrow.names.index("issue_id"))
             if limits.is_stats_set and not limits.statistics.min <= issue_id <= limits.statistics.max:
                 continue
-            ids = _row_group(path, group, ("issue_id",)).column(0)
+            ids = _row_group(stored, path, group, ("issue_id",)).column(0)
             places = pc.indices_nonzero(pc.equal(ids, issue_id))
             if len(places):
-                rows += _row_group(path, group, tuple(names)).take(places).to_pylist()
+                rows += _row_group(stored, path, group, tuple(names)).take(places).to_pylist()
     return rows
 
 
-def _row_group(path: Path, group: int, columns: tuple[str, ...]) -> pa.Table:
-    """Returns some columns of a row group. Remembers them if they are small: a file of a batch never
-    changes."""
+def _row_group(stored: pq.ParquetFile, path: Path, group: int, columns: tuple[str, ...]) -> pa.Table:
+    """Returns some columns of a row group of the file `stored` at `path`. Remembers them if they are small: a
+    file of a batch never changes."""
     key = (path, group, columns)
     table = _remembered.pop(key, None)
     if table is None:
-        parquet = pq.ParquetFile(path, memory_map=True)
-        table = parquet.read_row_group(group, list(columns), use_threads=False)
+        table = stored.read_row_group(group, list(columns), use_threads=False)
     if table.nbytes <= LARGEST_REMEMBERED:
         if len(_remembered) >= TABLES_REMEMBERED:
             del _remembered[next(iter(_remembered))]

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.contracts import SEGMENTS
 from pipeline.errors import LakeError
-from pipeline.index.segment import ROWS_PER_ROW_GROUP, Segment
+from pipeline.index.segment import Segment
 from tests.index.literal_segments import ANNOY, random_vectors, row, segment
 
 ROWS = [row(5, "c/d", hour=3), row(3, "a/b", hour=2), row(4, "c/d", hour=1), row(2, "a/b", hour=2)]
@@ -40,9 +41,9 @@ def test_the_issues_of_a_repository_are_consecutive(written: Segment) -> None:
 
 
 def test_rows_are_read_by_position_in_any_order_and_more_than_once(tmp_path: Path) -> None:
-    count = 2 * ROWS_PER_ROW_GROUP + 3
+    count = 2 * SEGMENTS.rows_per_row_group + 3
     large = segment(tmp_path, [row(number) for number in range(count)], np.ones((count, 1)))
-    items = np.array([count - 1, 0, ROWS_PER_ROW_GROUP, 0])
+    items = np.array([count - 1, 0, SEGMENTS.rows_per_row_group, 0])
     assert large.rows(items, ["issue_id", "title"]).to_pylist() == [
         {"issue_id": item, "title": f"t{item}"} for item in items.tolist()
     ]

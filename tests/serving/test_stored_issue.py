@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -39,6 +41,24 @@ def test_an_issue_is_read_again_from_memory(lake: Lake, monkeypatch: pytest.Monk
         [{"title": "t2", "body": "b"}],
         [{"title": "t1", "body": "a"}],
     )
+
+
+def test_only_the_row_group_with_the_issue_is_read_of_a_large_day(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = committed(lake, "2024-01-01", *map(str, range(2 * ISSUES.rows_per_row_group + 1)))
+    read_row_group, groups_read = pq.ParquetFile.read_row_group, set[int]()
+
+    def recording(file: pq.ParquetFile, group: int, *arguments: Any, **options: Any) -> pa.Table:
+        groups_read.add(group)
+        return read_row_group(file, group, *arguments, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", recording)
+    last_of_second_group = 2 * ISSUES.rows_per_row_group
+    assert read(lake, batch, last_of_second_group) == [
+        {"title": f"t{last_of_second_group}", "body": str(last_of_second_group - 1)}
+    ]
+    assert groups_read == {1}
 
 
 def test_texts_that_are_large_in_memory_are_not_kept_there_although_their_file_is_small(lake: Lake) -> None:
