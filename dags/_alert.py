@@ -24,14 +24,14 @@ PROJECT_FOLDER = str(Path(__file__).resolve().parent.parent)
 
 
 def alert_failure(context: Context) -> None:
-    """Sends an alert that a task has failed after its last retry, or that a run has failed although none of
-    its tasks did. This function is the on_failure_callback of all tasks and DAGs.
+    """Sends an alert that a task has failed after its last retry, or that a run has failed without a failed
+    task. This function is the on_failure_callback of all tasks and DAGs.
 
     If a task has failed, the alert says to run the task's own command, which prints the reason again.
 
     Airflow calls a task's callback in the task's process. If that process was killed (out of memory, a lost
-    machine), only the DAG's callback runs. If both callbacks run, only one alert is sent: both give `titler
-    alert` the same key (the id of the task's attempt), and `titler alert` sends one alert per key.
+    machine), only the DAG's callback runs. If both callbacks run, both give `titler alert` the same key (the
+    id of the task's attempt). Only one alert is sent, because `titler alert` sends one alert per key.
     """
     if "ti" not in context:  # the run failed, but none of its tasks did
         dag_id, run_id = context["dag"].dag_id, context["run_id"]
@@ -79,11 +79,11 @@ def _run_url(dag_id: str, run_id: str) -> str:
 
 
 def deadline_after(**delay: float) -> DeadlineAlert | None:
-    """Returns a deadline for the runs of a DAG. Airflow calls `late` for each run that has not ended in time.
-    Returns None within `airflow dags test`.
+    """Returns a deadline for the runs of a DAG. Airflow calls `late` for each run that has not ended by its
+    deadline. Returns None within `airflow dags test`.
 
-    `delay` is the time that a run may take, for example `hours=3`. This time starts when the run is queued.
-    It cannot start at the run's scheduled time, because a run has no such time if an asset started it.
+    `delay` is how long a run may take after it is queued, for example `hours=3`. The deadline cannot be
+    counted from the scheduled time of a run, because a run that an asset started has no scheduled time.
 
     The callback `late` always runs in a LocalExecutor, because an executor without support for callbacks
     could stop the scheduler. If Airflow has no LocalExecutor, it logs that it cannot run the callback.

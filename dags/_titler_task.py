@@ -1,5 +1,5 @@
-"""Code that the three DAGs share: an operator that runs a `titler` command, and templates for days and
-names."""
+"""Code that the three DAGs share: an operator that runs a `titler` command, and templates for a run's source
+day and for the name of its model or release."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
 
 
 def next_budget(now: datetime, is_backfill: bool) -> datetime:
-    """Returns when a task may continue after the byte budget of the day is spent. This is on the next UTC
-    day, which has a new budget.
+    """Returns when a task continues that was deferred because the byte budget of the UTC day is spent. It
+    continues on the next UTC day, which has a new budget.
 
     A task of a nightly run continues a minute after midnight. The minute is added because the clocks of two
     machines may differ. A task of a backfill continues a minute after noon, so that the nightly run can use
-    the budget first: it waits until noon at the latest for the last hour of its source day.
+    the budget first: the nightly run may wait until noon for the last hour of its source day.
     """
     return datetime.combine(now.date() + timedelta(days=1), time(12 if is_backfill else 0, 1), UTC)
 
@@ -79,8 +79,8 @@ class TitlerOperator(BashOperatorWithLineage):
 
     - 0: the task succeeds.
     - 99: the task is skipped.
-    - 4 (the byte budget of the day is spent): the task is deferred to the next UTC day, and runs the command
-      again then: after midnight, or in a backfill after noon. While it waits, it uses no task slot.
+    - 4 (the byte budget of the day is spent): the task is deferred, and uses no task slot while it waits. On
+      the next UTC day, it runs the command again after midnight (in a backfill, after noon).
     - Any other code: the task fails. It is not retried after the codes 2 and 3, because a retry cannot help.
     """
 
@@ -193,7 +193,7 @@ def titler_task(
 
 
 def add_task_docs(dag: DAG) -> None:
-    """Gives each task its documentation for Airflow's pages, its `doc_md`.
+    """Sets the `doc_md` of each task: the documentation that Airflow shows on the task's page.
 
     The DAG's own `doc_md` has a table with one row per task. A task gets the content of its row.
     """

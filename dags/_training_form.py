@@ -32,8 +32,9 @@ PARAMS = {
         type=["null", "string"],
         enum=[None, "champion", "new"],
         description="Where the model's embedding network comes from. "
-        'With "champion", the new model takes the network of the champion (the model in use) if both models '
-        'have the same sizes and text settings. Otherwise, or with "new", a new network is trained. '
+        'With "new", a new network is trained. With "champion", the new model takes the network of the '
+        "champion (the model in use). If there is no champion, or if the champion has a different "
+        "embedding size or hidden size, or different text settings, a new network is trained instead. "
         "The default is the setting model.embedding.",
     ),
     "from": _optional_day("First day to train on. The default is the first cleaned day."),

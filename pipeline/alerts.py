@@ -68,9 +68,9 @@ def time_text() -> str:
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
     """Sends a message unless an alert about the same event was sent before. `event` is the event's name.
 
-    Returns True if the message is sent now or was sent before. The alert is also recorded under the name of
-    the Airflow task that runs this command (`alerts.task`), so that Airflow sends no second alert if the task
-    fails.
+    Returns True if the message is sent now or was sent before. The alert is also recorded under the id of the
+    Airflow task's attempt that runs this command (`alerts.task`). So Airflow sends no second alert if the
+    task fails.
 
     Returns False if sending fails. The next call with the same event then tries again.
     """
@@ -85,8 +85,8 @@ def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
     """Sends an alert about an error, unless an alert about the event `error.event` was sent before. If
     `error.event` is empty, no alert is sent.
 
-    If the error makes Airflow defer the task (pause it), the alert is not recorded under the task's name. The
-    task continues later in the same attempt. If it then fails, Airflow must still send an alert.
+    If the error makes Airflow defer the task (pause it), the task continues later in the same attempt. If it
+    then fails, Airflow must still send an alert. So the alert is not recorded under the attempt's id.
     """
     if error.event:
         if error.exit_code == ExitCode.DEFERRED:
@@ -110,7 +110,7 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
 
 
 def day_event(day: str, verdict: str) -> str:
-    """Returns the name of the event that a source day was given this verdict, such as "partial"."""
+    """Returns the name of the event for a source day and its verdict, such as `day/2015-01-03/partial`."""
     return f"day/{day}/{verdict}"
 
 

@@ -46,8 +46,9 @@ def is_zstandard(start: bytes) -> bool:
 def compression_of(start: bytes) -> Compression:
     """Returns the format of a file of JSON lines. `start` has its first bytes.
 
-    A file that begins with a brace is not compressed. A file that is neither this nor in Zstandard format
-    counts as gzip, the format of GH Archive. If it is not gzip either, reading it raises DamagedError.
+    A file that begins with a brace is not compressed. A file that neither begins with a brace nor is in
+    Zstandard format counts as gzip, the format of GH Archive. If it is not gzip either, reading it raises
+    DamagedError.
     """
     if is_zstandard(start):
         return "zstd"

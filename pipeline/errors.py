@@ -48,9 +48,9 @@ class TitlerError(Exception):
     The command prints the error without a traceback and exits with `exit_code`. `message` says what was found
     and what was expected. `hint` says what to do next, with a command where possible. The hint may be empty.
 
-    If `event` is not empty, the command also sends an alert. `event` is the name of the problem: for each
-    name, one alert is sent. If `final` is true, running the command again cannot help, and the exit code
-    is DECISION_NEEDED. Credentials in the message and in the hint are masked.
+    If `event` is not empty, the command also sends an alert. `event` is the name of the problem. If an alert
+    with the same name was sent before, no second one is sent. If `final` is true, running the command again
+    cannot help, and the exit code is DECISION_NEEDED. Credentials in the message and in the hint are masked.
     """
 
     exit_code = ExitCode.RETRYABLE
@@ -154,5 +154,5 @@ def disk_error(error: BaseException) -> TitlerError | None:
 
 
 def disk_advice(error: OSError) -> str:
-    """Returns what to do about an error of the operating system that a file or a folder caused."""
+    """Returns what to do if the operating system reports `error` for a file or folder."""
     return _DISK_ADVICE.get(error.errno or 0, f"Free disk space or fix the permissions, {_RETRY}")

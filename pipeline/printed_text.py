@@ -45,19 +45,20 @@ _secrets: set[str] = set()
 
 
 def with_codes(text: str) -> str:
-    """Returns a text in which codes replace the characters that control a terminal, except line breaks. If
-    the text is a JSON value, the value does not change."""
+    """Returns a text in which codes replace the characters that control a terminal, except line breaks and
+    tabs. If the text is JSON, it still has the same value, because JSON has the same codes."""
     return _OBEYED.sub(_code, text)
 
 
 def printable(text: str) -> str:
-    """Returns a text as `with_codes` does, and masks the registered secrets in it."""
+    """Returns a text in which registered secrets are masked, and codes replace characters as in
+    `with_codes`."""
     return with_codes(_without_registered(text))
 
 
 def one_line(text: str) -> str:
-    """Returns `printable(text)` in which codes also replace line breaks and tabulators. So a text that
-    strangers wrote cannot look like a line that Titler printed."""
+    """Returns the same text as `printable`, except that codes also replace line breaks and tabs. So a text
+    that strangers wrote cannot look like a line that Titler printed."""
     return printable(text).replace("\n", r"\u000a").replace("\t", r"\u0009")
 
 
@@ -82,8 +83,9 @@ def register_secret(secret: str) -> None:
 def register_addresses(text: str) -> None:
     """Registers the credentials in all addresses of a text, so that they are masked.
 
-    Credentials are passwords that differ from the user name, long user names without a password, long values
-    of parameters, and all values of parameters with the name of a secret, such as `token`."""
+    Credentials are passwords that differ from the user name, long user names without a password, and long
+    values of parameters. If a parameter has a name that stands for a secret, such as `token`, its value need
+    not be long. Long means at least MIN_TOKEN characters."""
     for address in _ADDRESS.findall(text):
         try:
             parts = urlsplit(f"x{address}")

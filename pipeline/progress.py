@@ -29,8 +29,8 @@ def track(
 ) -> Iterator[Item]:
     """Yields the items of `items`, and shows a progress bar with the text `label` on standard error.
 
-    The bar is full after `total` steps. An item counts as one step, or as `size(item)` steps. No bar is shown
-    if standard error is not a terminal.
+    The bar is full after `total` steps. Each item counts as `size(item)` steps, which is one by default. No
+    bar is shown if standard error is not a terminal.
     """
     if not sys.stderr.isatty():
         yield from items
@@ -45,10 +45,10 @@ def track(
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """Yields the object that displays progress bars, `Progress` of the package rich.
+    """Yields the `Progress`, an object of the package rich that displays progress bars.
 
-    rich can display only one such object at a time. So if one is displayed, yields that one. Otherwise
-    displays a new one until the `with` block ends.
+    rich can display only one `Progress` at a time. If one is displayed already, yields it. Otherwise, yields
+    a new one, which is displayed until the `with` block ends.
     """
     if _active:
         yield _active[0]

@@ -1,11 +1,13 @@
-"""Sends metrics and a trace of each verb (a `titler` command) to an OpenTelemetry collector, over OTLP with
+"""Sends the metrics and spans of each verb (a `titler` command) to an OpenTelemetry collector, over OTLP with
 HTTP.
 
-A release or a model has one trace. The id of the trace is derived from the name of the release or model, so
-that verbs that run in different processes and on different machines send spans of the same trace. The span of
-the first verb, such as `plan`, is the parent of the others. The parts of the work, which Dask runs in
-parallel, and the steps of a verb, such as the checks before a publication, are children of the verb's span.
-The attributes of a verb's span are what the verb measured, such as its number of rows.
+All verbs of one release or one model send spans of the same trace, even if they run in different processes
+and on different machines. For this, the id of the trace is derived from the lake's address and the name of
+the release or model. A verb without a release or a model has a trace of its own. The span of the first verb,
+such as `plan`, is the parent of the other verbs' spans. Each part of a verb's work that Dask runs in parallel
+has a span, and so has each step of the verb, such as the checks before a publication. These spans are
+children of the verb's span. The attributes of a verb's span are what the verb measured, such as its number of
+rows.
 
 Everything is sent once, when the verb ends. A verb waits at most DEADLINE_SECONDS for a collector that does
 not answer. Neither this nor an error in the measurements makes a verb fail.
@@ -87,8 +89,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 class Recording:
     """The measurements of one verb (command) so far.
 
-    `trace` is the name of what the trace is about, such as a release. If it is empty, the verb has a trace of
-    its own. `is_first` says whether the verb is the first one of its trace.
+    `trace` names the release or the model that the verb processes. Verbs with the same `trace` send spans of
+    the same trace. If `trace` is empty, the verb has a trace of its own. `is_first` says whether the verb is
+    the first one of its trace.
     """
 
     verb: str
@@ -150,8 +153,9 @@ def step(label: str) -> Iterator[None]:
 
 
 def _measure_and_send(endpoint: str, recording: Recording, measure: Callable[[Recording], None]) -> None:
-    """Adds the measurements, and sends the recording in a thread. Does not wait for it after the deadline.
-    Prints one line if anything was not sent. Raises no error: the verb has ended, or raises its own error."""
+    """Adds the measurements to the recording, and sends the recording in a thread. Waits at most
+    DEADLINE_SECONDS for the thread. Prints one line if anything was not sent. Raises no error: the verb has
+    ended, or raises its own error."""
     try:
         measure(recording)
     except Exception as error:  # of any kind, see above
@@ -223,7 +227,7 @@ def _session() -> Session:
     def refuse_pages(response: Response, **_: object) -> None:
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
         if is_page or response.is_redirect:
-            raise ValueError("not a collector")
+            raise ValueError("The response is a web page or a redirection, not a collector's answer.")
 
     session = requests.Session()
     session.hooks["response"].append(refuse_pages)
@@ -231,7 +235,7 @@ def _session() -> Session:
 
 
 def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
-    """Returns the span of a verb, which ends now, and the spans of its parts.
+    """Returns the span of a verb and the spans of its parts. The verb's span ends at the time of the call.
 
     If the label of a part is the verb itself, such as `embed`, the part's span is called `embed part`, so
     that it differs from the verb's span.
@@ -271,11 +275,12 @@ def spans_of(recording: Recording, resource: Resource) -> list[ReadableSpan]:
 
 
 def _measured(recording: Recording) -> dict[str, float]:
-    """Returns the values of the metrics as attributes of the verb's span, such as `titler.rows`. Without the
-    duration and the failure, which a span has itself.
+    """Returns the values of the metrics as attributes of the verb's span, such as `titler.rows`. The duration
+    and the failure are left out, because every span has them anyway.
 
-    The names lack `verb.` and `release.`, because `titler.verb` and `titler.release` are attributes, and a
-    name must not be the beginning of another one.
+    The attribute of the metric `titler.verb.rows` is called `titler.rows`, without `verb.`. This is because
+    `titler.verb` is an attribute too, and the name of an attribute must not be the beginning of another name.
+    For the same reason, `release.` is left out.
     """
     attributes = {}
     for metric, value, labels in recording.values:
@@ -302,7 +307,8 @@ def first_span(name: str) -> SpanContext:
 def _id_generator(first: SpanContext | None) -> IdGenerator:
     """Returns a generator of random ids. If `first` is given, the first ids are those of `first`.
 
-    The generator of OpenTelemetry uses the module `random`, which a training seeds, so its ids would repeat.
+    OpenTelemetry's own generator uses the module `random`. A training sets the seed of this module, so each
+    training would get the same ids.
     """
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 

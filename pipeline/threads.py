@@ -16,12 +16,13 @@ _process_has_one_thread = False
 
 
 def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Returns `work(item)` for each item, in order. There is one thread per core.
+    """Returns `work(item)` for each item, in order.
 
-    While these threads run, NumPy's own threads are switched off, because they use processor time even when
-    they wait between matrix products. A single item is computed with NumPy's own threads.
+    Several items are computed in parallel, with one thread per core. While these threads run, NumPy's own
+    threads are switched off, because they use processor time even when they wait between matrix products.
 
-    After a call of `use_one_thread`, the calling thread computes all items.
+    A single item is computed with NumPy's own threads. If this process has called `use_one_thread`, all items
+    are computed one after another, in the thread that calls this function.
     """
     threads = 1 if _process_has_one_thread else min(len(os.sched_getaffinity(0)), len(items))
     if threads < 2:
@@ -34,7 +35,8 @@ def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
 def no_blas_threads() -> Iterator[None]:
     """Switches off NumPy's own threads within the `with` block.
 
-    The last bits of a matrix product may depend on the number of threads. Within the block they do not.
+    The last bits of a matrix product may depend on the number of threads. Within the block, NumPy uses one
+    thread, so the result does not depend on the number of cores.
     """
     import numpy as np  # noqa: F401 - only libraries that are loaded can be limited
 

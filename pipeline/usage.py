@@ -27,7 +27,8 @@ class Usage:
 
 
 class Stopwatch:
-    """Measures what this process and its worker processes use from now on."""
+    """Measures the time and the memory that this process and its worker processes use after the creation of
+    the stopwatch."""
 
     def __init__(self) -> None:
         reset_peak()
@@ -35,7 +36,7 @@ class Stopwatch:
         self._workers_before = _worker_peak_mib()
 
     def usage(self) -> Usage:
-        """Returns what was used so far."""
+        """Returns the resources that were used since the creation of the stopwatch."""
         workers = _worker_peak_mib()
         return Usage(
             round(time.perf_counter() - self._started, 3),
@@ -72,5 +73,5 @@ def peak_mib() -> float:
 
 
 def _worker_peak_mib() -> float:
-    """Returns the resident memory, in MiB, of the finished child process that has used the most."""
+    """Returns the highest resident memory, in MiB, that any finished child process has used."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

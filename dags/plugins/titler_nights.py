@@ -17,12 +17,12 @@ BACKFILL_PREFIX = "backfill__"  # Airflow starts the run_id of every backfill ru
 
 
 class NightsFirst(PriorityWeightStrategy):
-    """A strategy by which Airflow gives priorities to tasks: the tasks of a backfill get the lowest one.
+    """A strategy for the priorities of Airflow's tasks. The tasks of a backfill get the lowest priority.
     Without this strategy, Airflow runs the oldest day first.
 
     There is one exception: a backfill may repeat an earlier nightly run, for example a failed one. The tasks
-    of such a run keep the priority of a nightly run, because the run keeps its run_id, and because Airflow
-    asks for the priority before it marks the run as part of the backfill.
+    of such a run keep the priority of a nightly run. The strategy cannot recognize them: the run keeps its
+    run_id, and Airflow asks for the priority before it marks the run as part of the backfill.
     """
 
     def get_weight(self, ti: TaskInstance) -> int:

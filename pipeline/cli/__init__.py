@@ -127,7 +127,8 @@ def main() -> None:
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Prints a traceback. The message of an error may quote the text of an issue."""
+    """Prints a traceback. Secrets are masked. Control characters are replaced by codes, because the message
+    of an error may quote the text of an issue."""
     lines = "".join(traceback.format_exception(kind, error, trace))
     print(printable(without_secrets(lines)), end="", file=sys.stderr, flush=True)
 
@@ -135,7 +136,8 @@ def _print_traceback(kind: type[BaseException], error: BaseException, trace: Tra
 def _unexpected(error: Exception, arguments: list[Any]) -> str:
     """Returns the message for an error that is not a TitlerError.
 
-    A disk or MLflow may have raised the error. Otherwise it is a bug in Titler, and the message says so.
+    If a disk or MLflow caused the error, the message explains what to do. Otherwise the error is a bug in
+    Titler, and the message says so.
     """
     explained = disk_error(error) or mlflow_error(error)
     if explained:
@@ -162,9 +164,9 @@ def _exit_process(exit_code: list[int]) -> None:
     """Flushes standard output and error, then ends the process without running C++ destructors.
 
     `exit_code` is a list with one item, the exit code. A list is used because `main` determines the code
-    after this function has been registered with atexit. It is registered first, because atexit calls the
-    function that was registered first last. Destructors of Arrow sometimes abort while one of Arrow's threads
-    is still working (apache/arrow#34314).
+    after this function has been registered with atexit. It is registered before `main` runs, because
+    atexit calls functions in reverse order: this one runs after all that are registered later. Destructors of
+    Arrow sometimes abort while one of Arrow's threads is still working (apache/arrow#34314).
     """
     for stream in (sys.stdout, sys.stderr):
         # `main` has already reported this error, if standard error can still be written.

@@ -63,8 +63,8 @@ def table_lines(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]
 
 
 def say_wrapped(text: str, indent: int) -> None:
-    """Prints a text in lines of at most TEXT_WIDTH characters, indented by `indent` spaces, and by two more
-    from the second line on. Words that are longer than a line, such as addresses, are not broken."""
+    """Prints a text in lines of at most TEXT_WIDTH characters. The first line is indented by `indent` spaces,
+    all other lines by two more. Words that are longer than a line, such as addresses, are not broken."""
     for line in wrap(
         text,
         TEXT_WIDTH,

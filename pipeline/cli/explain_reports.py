@@ -180,8 +180,8 @@ def _copied_lines(units: Sequence[Mapping[str, Any]]) -> Iterable[str]:
 
 
 def _visible(unit: str) -> str:
-    """Returns a unit without the blank in front of it. Shows white space alone, such as a line break, as its
-    escape sequence."""
+    """Returns a subword without the white space around it. If the subword has only white space, such as a
+    line break, returns its escape sequence."""
     return unit.strip() or repr(unit)[1:-1]
 
 

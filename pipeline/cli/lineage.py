@@ -81,7 +81,8 @@ class StageRecord:
     """Values that the caller knows about a stage (a step of the pipeline, such as `extract`). They are needed
     for the stage's line in the lineage file.
 
-    `result` is the stage's return value. `teacher` is the teacher that the user requested for a training.
+    `result` is the stage's return value. `teacher` is the model or the file of titles from which the user
+    wants a training to learn, or None.
     `health` has one row of the table `source_health_v1` for each day that was extracted.
     """
 
@@ -188,7 +189,7 @@ def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result:
     """Returns the datasets that a stage wrote, or that it reused because they existed already.
 
     Returns an empty list if the stage failed, or if `plan` created no release. If a stage wrote some batches
-    before it failed, the next attempt reuses these batches. They are recorded then.
+    before it failed, the next attempt reuses these batches, and they are among its outputs.
     """
     if result is None or (verb == "plan" and result.plan is None):
         return []
@@ -234,9 +235,12 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
 
 
 def _predictors_read_for_teaching(lake: Lake, teacher: TeacherRequest, result: Manifest | None) -> list[str]:
-    """Returns the folders of the predictors that a training with a teacher read: that of the teacher, if it
-    is a model, and that of the champion, which the teacher must beat. `result` is the trained predictor, or
-    None if the training failed. Then it is unknown whether the champion was read."""
+    """Returns the folders of the predictors that a training with a teacher read: the teacher's predictor, if
+    the teacher is a model, and the champion's, which the teacher must beat.
+
+    `result` is the trained predictor, or None if the training failed. If it failed, the champion's folder is
+    left out, because it is unknown whether the champion was read.
+    """
     models = [] if teacher.file else [teacher.source]
     if result and (champion := result.figures.get("teacher", {}).get("champion")):
         models.append(champion)
@@ -274,8 +278,8 @@ def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
 
 
 def _extracted_beside_issues(lake: Lake, issues: Sequence[Manifest]) -> list[Dataset]:
-    """Returns the datasets that `extract` writes in addition to the issues. One says how complete each day
-    is, the others have the duplicate marks and the malformed lines."""
+    """Returns the datasets that `extract` writes in addition to the issues: the verdicts on how complete each
+    day is, the duplicate marks, and the malformed lines."""
     verdicts = []
     for manifest in issues:
         health = lake.current(SOURCE_HEALTH.name, manifest.partition)

@@ -55,13 +55,14 @@ def measured(marked: Mapping[str, Any]) -> None:
     that `pipeline.index.marked_duplicates` measured."""
     recall = ", ".join(f"recall@{limit} {marked[f'recall_at_{limit}']:.3f}" for limit in (1, 5, 10))
     say(
-        f"    measured on {count(marked['pairs'], 'pair')} of issues that somebody marked as "
-        f"duplicates: {recall}"
+        f"    similar issues were compared with {count(marked['pairs'], 'pair')} of issues that somebody "
+        f"marked as duplicates: {recall}"
     )
     if marked["suggested"]:
         say(
-            f"    suggestions in repositories with marked issues: {marked['suggested']:,}, of which "
-            f"{marked['suggested_marked']:,} are marked as duplicates so far ({marked['precision']:.0%})"
+            f"    suggested similar issues in the repositories of these pairs: {marked['suggested']:,}; "
+            f"marked as duplicates so far: {marked['suggested_marked']:,} "
+            f"(precision {marked['precision']:.0%})"
         )
 
 
@@ -88,8 +89,8 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
         )
     if outcome.reason and outcome.is_used:
         say(
-            "    the same ordering was learned before and is in use. It stays in use, although "
-            f"{outcome.reason}"
+            "    the new ordering equals the ordering in use, which was learned before. It stays in use, "
+            f"although this time it is not good enough: {outcome.reason}"
         )
         say("    To use the default weights instead: titler learn-ordering --default")
     elif outcome.reason:
@@ -117,5 +118,6 @@ def _without_marks(days: Sequence[str]) -> str:
 
 
 def _options(days: Sequence[str]) -> str:
-    """Returns the options of a command for a span of days."""
+    """Returns the options that select the days from the first to the last of `days`, for example
+    `--from 2015-01-01 --to 2015-01-07`. If there is only one day, returns the option `--day`."""
     return f"--day {days[0]}" if len(days) == 1 else f"--from {days[0]} --to {days[-1]}"

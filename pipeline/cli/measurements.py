@@ -30,8 +30,10 @@ RELEASE_METRICS = {
 
 
 def new_recording(lake: Lake, verb: str, subject: Subject) -> Recording:
-    """Returns a new recording, which collects the metrics of one verb (a command, such as `embed`). All verbs
-    that process the same model or the same release belong to the same trace.
+    """Returns a new recording, which collects the metrics of one verb (a command, such as `embed`).
+
+    `subject` is what the verb processes. If it is a model or a release, the verb becomes part of the trace of
+    this model or release. Otherwise, the verb has a trace of its own.
     """
     if not isinstance(subject, Pinned):
         return Recording(verb)
@@ -50,9 +52,9 @@ def measure_usage(recording: Recording, usage: Usage) -> None:
 
 
 def measure_result(recording: Recording, result: Any, health: Sequence[Mapping[str, Any]]) -> None:
-    """Records metrics of the data that a verb wrote. `result` is the return value of the verb's stage, or
-    None if the stage failed. `health` has one row of `source_health_v1` for each day that the verb extracted.
-    From these rows, records how many days have each verdict (how complete a day is)."""
+    """Records metrics of the data that a verb wrote, and how many of the extracted days have each verdict. A
+    verdict says how complete a day is. `result` is the return value of the verb's stage, or None if the stage
+    failed. `health` has one row of `source_health_v1` for each day that the verb extracted."""
     from pipeline.compute.derived_batches import Outcome
 
     if isinstance(result, Outcome):
@@ -66,8 +68,8 @@ def measure_result(recording: Recording, result: Any, health: Sequence[Mapping[s
 
 
 def _measure_batches(recording: Recording, outcome: Outcome) -> None:
-    """Records the rows of the new batches, and what BigQuery billed for them. A reused batch has the cost of
-    an earlier run."""
+    """Records the number of the new batches, their rows, and what BigQuery billed for them. The rows and the
+    costs of reused batches are left out, because they belong to an earlier run."""
     new = [batch for batch in outcome.manifests if _is_new(batch, recording)]
     recording.measure("titler.verb.rows", sum(batch.rows for batch in new))
     recording.measure("titler.verb.new_batches", outcome.made)
@@ -78,5 +80,6 @@ def _measure_batches(recording: Recording, outcome: Outcome) -> None:
 
 
 def _is_new(batch: Manifest, recording: Recording) -> bool:
-    """Returns whether a batch was written since the verb began. Its time has whole seconds."""
+    """Returns whether a batch was written since the verb began. A batch records its time in whole seconds, so
+    the start of the verb is rounded down to a whole second, too."""
     return datetime.fromisoformat(batch.created_at).timestamp() >= recording.begin // 10**9

@@ -43,8 +43,8 @@ FailIfMissing = Annotated[
     bool,
     typer.Option(
         "--fail-if-missing",
-        help="Exit with code 3 if the source has no hour of a day. With and without this option, the day is "
-        "recorded as missing.",
+        help="If the source has no readable data for a day, exit with code 3. The day is recorded as missing "
+        "with or without this option.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
@@ -69,8 +69,9 @@ Embedding = Annotated[
     typer.Option(
         metavar="champion|new",
         help="Where the model's embedding network comes from. "
-        'With "champion", the new model takes the network of the champion (the model in use) if both models '
-        'have the same sizes and text settings. Otherwise, or with "new", a new network is trained. '
+        'With "new", a new network is trained. With "champion", the new model takes the network of the '
+        "champion (the model in use). If there is no champion, or if the champion has a different "
+        "embedding size or hidden size, or different text settings, a new network is trained instead. "
         "The default is the setting model.embedding.",
     ),
 ]
@@ -149,11 +150,11 @@ class Context:
         return LineageFile(self.lake, self.settings)
 
     def model(self, name: str) -> Pinned:
-        """Returns the model of this name in the lake. No error is raised if no model has the name."""
+        """Returns an object for the model of this name in the lake. The model need not exist yet."""
         return Pinned(self.lake, "models", name)
 
     def release(self, name: str) -> Pinned:
-        """Returns the release of this name in the lake. No error is raised if no release has the name."""
+        """Returns an object for the release of this name in the lake. The release need not exist yet."""
         return Pinned(self.lake, "releases", name)
 
 
@@ -212,8 +213,8 @@ def refuse_options_of_creation(*options: object) -> None:
 
 def teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
     """Returns the values of the options --teacher and --teacher-weight, or None if neither is given. The
-    teacher is a model or a file: the new model also learns from its titles. If only the teacher is given, the
-    weight is the default. Raises UsageError if only the weight is given."""
+    new model also learns from the titles of the teacher, which is a model or a file. If only the teacher is
+    given, the default weight is used. Raises UsageError if only the weight is given."""
     if source is not None:
         from pipeline.stages.teach import DEFAULT_WEIGHT, TeacherRequest
 

@@ -49,7 +49,7 @@ def run(
     first: First = None,
     last: Last = None,
     retrain: Annotated[
-        bool, typer.Option("--train", help="Train a new model even if there is a champion.")
+        bool, typer.Option("--train", help="Train a new model even if there is a champion (a model in use).")
     ] = False,
     variant: Variant = None,
     epochs: Epochs = None,
@@ -129,8 +129,9 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 
 @app.command()
 def ready(day: Day = None, as_json: Json = False) -> None:
-    """Check whether the source (GH Archive) has the last hour of a day, as a file with events or in BigQuery.
-    Exit with code 75 if the hour is missing.
+    """Check whether the source (GH Archive) already has the last hour of a day. If the warehouse is BigQuery,
+    the hour must be in the day's table there. Otherwise, there must be an hour file with events. Exit with
+    code 75 if the hour is missing.
 
     Example: titler ready --day 2015-01-01
     """
@@ -193,12 +194,13 @@ def similar(
     show_all: ShowAll = False,
     as_json: Json = False,
 ) -> None:
-    """Find the issues of the current release that an issue or a text probably repeats.
+    """Find issues of the current release that probably report the same problem as an issue or a text.
 
     For an issue, prints two lists of similar issues: one from its own repository, and one from all
-    repositories. Both may have issues that are newer than the given one; the view similar_issues has only
-    older ones. For a text or a row of a file, prints one list: from all repositories, unless an option
-    chooses one repository. The probability says how often a maintainer would call the two issues duplicates.
+    repositories. Both lists may have issues that are newer than the issue itself. The view similar_issues has
+    only older ones. For a text or for each row of a file, prints one list. It has issues of all repositories,
+    unless an option chooses one repository. Each similar issue has a probability: how likely it is that a
+    maintainer would call the two issues duplicates.
 
     Example: titler similar "crash when opening the settings page" --repo OWNER/REPO
     """

@@ -66,7 +66,7 @@ def status(
         if model.get("titles_withheld"):
             say(f"{' ' * INDENT}titles withheld: {model['titles_withheld']}")
     elif "model" not in unreadable:
-        say("model     no model is champion yet")
+        say("model     no model is in use yet, because there is no champion")
     if release:
         say(
             f"release   {release['id']}, published {release['published_at'][:19]} UTC: "
@@ -80,8 +80,8 @@ def status(
 
 
 def unfinished_forgetting(unfinished: Forgetting) -> None:
-    """Prints that a command `titler forget` is running or was interrupted. Until it has finished, the current
-    release may still show the data that it removes."""
+    """Prints that a command `titler forget` is running or was interrupted. Until the command has finished,
+    the current release may still show the data that the command removes."""
     say_wrapped(
         f"forget    The command titler forget --{unfinished.kind}, begun at {unfinished.begun_at[:16]} "
         "UTC, has not finished. Until it has, the current release may still show what it removes. "
@@ -115,8 +115,8 @@ def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None
 
 
 def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
-    """Returns the gaps between `days`, which must be in order. A gap is returned as its first and its last
-    missing day.
+    """Returns the gaps between `days`, which must be in ascending order. Each gap is a pair: the first and
+    the last of the missing days.
 
     For example, Airflow leaves a gap when it is down, because it does not extract the missed days later.
     """
@@ -149,9 +149,9 @@ def ready(value: dict[str, Any], as_json: bool) -> None:
 
 
 def cost(settings: Settings, value: dict[str, Any], as_json: bool, *, again: bool = False) -> None:
-    """Prints what extracting days from BigQuery would cost: in total, per day, and per era of GH Archive (a
-    period in which days have similar prices). If `again` is true, this includes days that are already in the
-    lake. Also prints which budgets the extraction would exceed."""
+    """Prints what it would cost to extract days from BigQuery: in total, per day, and per era. An era is a
+    period of GH Archive in which days have similar prices. If `again` is true, the costs include days that
+    are already in the lake. Also prints which budgets the extraction would exceed."""
     if as_json:
         print_json(value)
         return
@@ -185,7 +185,8 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool, *, again: boo
 
 
 def _budgets(value: Mapping[str, Any]) -> None:
-    """Prints which days alone need more than a whole budget, and whether all days together do."""
+    """Prints, for each budget, which days exceed it on their own. If no day does, prints whether all days
+    together exceed the budget."""
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):
         limit = value[setting]
         budget = f"warehouse.{setting} = {limit:,} bytes ({format_bytes(limit)})"
@@ -201,8 +202,9 @@ def _budgets(value: Mapping[str, Any]) -> None:
 
 def title(value: dict[str, Any], as_json: bool) -> None:
     """Prints a predicted title and, in parentheses, its confidence. If the title is withheld, prints the
-    reason. If the model abstains (gives no title), prints the confidence of the title that it rejected and,
-    if known, the probability that this title is like the author's. One of the two may be too low."""
+    reason. If the model abstains (gives no title), prints the confidence that its title would have and, if
+    known, the probability that this title is like the author's. Both are printed, because the model
+    abstains if either value is too low."""
     if as_json:
         print_json(value)
     elif value.get("withheld"):
@@ -212,7 +214,7 @@ def title(value: dict[str, Any], as_json: bool) -> None:
         estimates = f"a confidence of {value['confidence']:.2f}"
         if probability is not None:
             estimates += f", and a probability of {probability:.2f} that it is like the author's title"
-        say(f"(no title: the model abstains. Its title would have {estimates})")
+        say(f"(no title: the model abstains. If it gave a title, the title would have {estimates})")
     else:
         say(f"{one_line(value['title'])}  ({value['confidence']:.2f})")
 
@@ -248,9 +250,10 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
 
 
 def similar_of_file(drafts: Iterable[Mapping[str, Any]], as_json: bool, *, show_all: bool = False) -> None:
-    """Prints similar issues for each row of a file: a line with the row's number and its address or title,
-    then what `similar` prints, or the problem if the row has one. With `as_json`, prints a single JSON array
-    when the search has finished for all rows. `show_all` has the same meaning as in `similar`."""
+    """Prints similar issues for each row of a file. For each row, prints a line with its number and its
+    address or title, followed by what `similar` prints. If no search was possible for a row, prints the
+    problem instead. With `as_json`, prints one JSON array after the search has finished for all rows.
+    `show_all` has the same meaning as in `similar`."""
     if as_json:
         print_json([{**draft, "similar": _shown(draft["similar"], show_all)} for draft in drafts])
         return
@@ -325,10 +328,10 @@ def sampled(result: Sample) -> None:
 
 
 def alert_sent(kind: str, sent_before: bool) -> None:
-    """Prints whether an alert was sent, and how: `kind` is the setting `alerts.kind`, such as `email`.
+    """Prints whether an alert was sent, and how it was sent.
 
-    If `sent_before` is true, the alert was not sent, because an earlier alert had the same key (was about the
-    same event).
+    `kind` is the setting `alerts.kind`, such as `email`. If `sent_before` is true, no alert was sent, because
+    an earlier alert was about the same event (had the same key).
     """
     say(
         "alert: not sent, because an alert with this key was sent before"

@@ -42,9 +42,9 @@ def explain(
     ] = 3,
     as_json: Json = False,
 ) -> None:
-    """Explain the title and the similar issues that a release has for one issue. Shows the source, the
-    batches, the model, the text that the model reads, the titles that it considers, and the parts of each
-    probability.
+    """Explain the title and the similar issues that a release has for one issue. Shows the source and the
+    batches that have the issue, the model, the text that the model reads, the titles that the model
+    considers, and how each probability was computed.
 
     Example: titler explain OWNER/REPO#123
     """

@@ -41,7 +41,7 @@ def releases(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
         print_json(list(rows))
         return
     if not rows:
-        say("no release was planned yet. To make one: titler run --from 2015-01-01 --to 2015-01-01")
+        say("there is no release yet. To make one: titler run --from 2015-01-01 --to 2015-01-01")
         return
     header, *lines = table_lines(COLUMNS, [_cells(row) for row in rows])
     say(header)
@@ -71,7 +71,8 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _sentences(row: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what is said below a row: its state, its model, its changes, and what is wrong with it."""
+    """Yields the lines below a release's row: its state, model and changes, what is wrong with it, and the
+    command to type next."""
     yield _state(row)
     if model := row["model"]:
         former = row["changes"] and row["changes"]["model"]
@@ -106,5 +107,5 @@ def _changes(changes: Mapping[str, Any]) -> str:
 
 
 def _minute(time: str) -> str:
-    """Returns a time to the minute. `time` has the form 2015-01-04T03:12:00+00:00."""
+    """Returns `2015-01-04 03:12 UTC` if `time` is `2015-01-04T03:12:00+00:00`."""
     return f"{time[:16].replace('T', ' ')} UTC"

@@ -93,12 +93,12 @@ def _write(current: Context, release: Pinned, out: Path | None) -> str:
 
 
 def write_after_publication(current: Context, release: Pinned) -> None:
-    """Writes the report about a release that was just published, prints its path, and logs the release to
-    MLflow with the report.
+    """Writes the report about a published release, prints the report's path, and logs the release and the
+    report to MLflow.
 
-    Readers see the release already, so no error is raised. If the report cannot be written or logged, prints
-    the reason and the command to type, and sends an alert, because a scheduler does not show the output of a
-    task that succeeds.
+    If this fails, no error is raised, because the publication itself has succeeded. Instead, prints the
+    reason and the command to type next. Also sends an alert, because a scheduler does not show the output of
+    a task that succeeds.
     """
     name, command = release.name, f"titler report {release.name}"
     write = _Step("report", f"Release {name} is published, but its report could not be written", command)
@@ -115,8 +115,8 @@ def write_after_publication(current: Context, release: Pinned) -> None:
 
 
 def _log_to_mlflow(current: Context, release: Pinned, report: Report) -> str:
-    """Logs a release to MLflow, its figures as metrics and its report as an artifact. Continues the run of a
-    release that was logged before. Returns the id of the run."""
+    """Logs a release to MLflow: its figures as metrics, and its report as an artifact. If the release already
+    has an MLflow run, continues that run. Returns the id of the run."""
     from pipeline.serving.report.release_metrics import release_metrics, release_parameters
 
     values = report.values
@@ -143,7 +143,8 @@ class _Step:
 
 @contextmanager
 def _reported(current: Context, release: Pinned, step: _Step) -> Iterator[None]:
-    """Prints an error of the `with` block, and sends an alert about it."""
+    """If the `with` block raises an error, prints the error and sends an alert. The error is not raised
+    again."""
     try:
         yield
     except Exception as error:

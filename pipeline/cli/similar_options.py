@@ -12,7 +12,7 @@ IssueOrText = Annotated[
     typer.Argument(
         metavar="URL|TEXT|-",
         help="Address of an issue of the current release (URL or OWNER/REPO#NUMBER), or any text. Use - to "
-        "read it from standard input.",
+        "read the address or the text from standard input.",
     ),
 ]
 DraftsFile = Annotated[
@@ -20,8 +20,8 @@ DraftsFile = Annotated[
     typer.Option(
         "--from-file",
         metavar="FILE",
-        help="Instead of one issue or text, find similar issues for each row of a file of JSON, Parquet, CSV "
-        "or TSV with titles and bodies. With --json, the result is one array with an object per row.",
+        help="Find similar issues for each row of this file, which has titles and bodies. The file can be "
+        "JSON, Parquet, CSV or TSV. With --json, the result is one array with an object per row.",
     ),
 ]
 PerList = Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show in each list.")]
@@ -52,9 +52,9 @@ Everywhere = Annotated[
     bool,
     typer.Option(
         "--everywhere",
-        help="Show only the list of similar issues from all repositories. By default, an issue also has a "
-        "list from its own repository. Without --since, only issues of the last months are searched: see the "
-        "setting similar.months.",
+        help="Show only the list of similar issues from all repositories. Without this option, there is "
+        "also a list from the repository of the given issue. Without --since, the search of all repositories "
+        "goes back only as many months as the setting similar.months says.",
     ),
 ]
 Since = Annotated[

@@ -41,8 +41,9 @@ from pipeline.releases.audit import ACCEPTED_WORDS
 def extract(
     day: Day = None, first: First = None, last: Last = None, again: Again = False, fail: FailIfMissing = False
 ) -> None:
-    """Extract the opened issues of source days from GH Archive, and judge whether each day is complete. Also
-    checks preceding days again if they were incomplete (see the setting source.recheck_days).
+    """Extract the opened issues of source days from GH Archive, and judge whether each day is complete. If
+    the days shortly before them were incomplete, also check those days again (see the setting
+    source.recheck_days).
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
@@ -74,7 +75,7 @@ def vocab(
         int,
         typer.Option(
             help="Exit code if no day is cleaned yet. A scheduler, such as Airflow, can then skip the task. "
-            "With 0, the command fails instead."
+            "If it is 0, the command fails with an error in this case."
         ),
     ] = 0,
 ) -> None:
@@ -108,7 +109,8 @@ def vectorize(
         typer.Option("--release", metavar="RELEASE", help="Name of a release that `titler plan` created."),
     ] = None,
 ) -> None:
-    """Turn the text of all issues of a model or a release into vocabulary ids, padded to a fixed length.
+    """Turn the texts of all issues of a model or a release into lists of vocabulary ids. Each list is cut or
+    padded to a fixed length.
 
     Example: titler vectorize --release 20150104T031200Z
     """
@@ -126,7 +128,8 @@ def train(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="Name of the model. With --from-file, it may be omitted and is then derived from the file.",
+            help="Name of the model. With --from-file, the default is a name derived from the content of the "
+            "file, the settings and the teacher.",
         ),
     ] = None,
     from_file: Annotated[
@@ -210,8 +213,8 @@ def evaluate(
 
         if from_file is None:
             raise UsageError(
-                "--downstream needs --from-file. The lake has issues as they were when they were opened, so "
-                "it lacks their labels and the times when they were closed.",
+                "--downstream needs --from-file. The lake stores each issue in the state in which it was "
+                "opened, without its labels and without the time when it was closed.",
                 "Give a file with the columns title, body, labels, created_at and closed_at: "
                 "titler evaluate --downstream --from-file FILE",
             )
@@ -237,8 +240,9 @@ def promote(
     """Make a model the champion, which is the model that releases use. Refuse if it is worse than the present
     champion.
 
-    If the model's titles are not better than the first words of the body, they are withheld. Releases then
-    have embeddings and similar issues, but show no titles, until a model with better titles is promoted.
+    If the model's titles are not better than the first words of the issues' bodies, the titles are withheld.
+    Releases then have embeddings and similar issues, but show no titles, until a model with better titles is
+    promoted.
 
     Example: titler promote 20150104T031200Z
     """
@@ -271,9 +275,9 @@ def learn_ordering(
         ),
     ] = 0,
 ) -> None:
-    """Learn from duplicate marks in which order similar issues are listed, and how probable a duplicate is.
-    The marks are taken from the current release. New releases use the learned ordering if it beats the
-    default weights on held-out repositories.
+    """Learn two things from duplicate marks: the order in which similar issues are listed, and the
+    probability that an issue is a duplicate. The marks are taken from the current release. New releases use
+    the learned ordering if it beats the default weights on held-out repositories.
 
     Example: titler learn-ordering
     """
@@ -346,9 +350,9 @@ def publish(
         typer.Option(
             "--accept",
             metavar="DATE|abstained|recall",
-            help="Publish even if this day has lost nearly all of its data. With the word abstained instead "
-            "of a day, publish even if more issues than before have no title. With the word recall, publish "
-            "even if fewer marked duplicates than before are listed. The option may be repeated.",
+            help="Publish although the release has this fault. DATE: this day has lost nearly all of its "
+            "data. abstained: more issues than before have no title. recall: fewer marked duplicates than "
+            "before are listed. The option may be repeated.",
         ),
     ] = None,
     because: Because = "",
@@ -393,7 +397,8 @@ def rollback(
 @app.command()
 def collect() -> None:
     """Remove old releases and models, and stored data that nothing uses any more. Keep whatever is less than
-    two days old, and whatever was written since the oldest running command began.
+    two days old, except published releases beyond the number release.keep. If commands are running, also keep
+    whatever was written since the first of them began.
 
     Example: titler collect
     """

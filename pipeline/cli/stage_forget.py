@@ -46,7 +46,9 @@ def forget(
     because: Annotated[
         str,
         typer.Option(
-            "--because", metavar="REASON", help="Reason. It is recorded, so it must not name anybody."
+            "--because",
+            metavar="REASON",
+            help="Reason for the removal. It is recorded, so it must not name anybody.",
         ),
     ] = "",
     dry_run: Annotated[
@@ -56,8 +58,8 @@ def forget(
         bool,
         typer.Option(
             "--verify",
-            help="Search all files and tables, print what was searched and found, and change nothing. Exits "
-            "with code 3 if anything was found.",
+            help="Search all files and tables for the issue, repository or author. Print what was searched "
+            "and found, and change nothing. Exit with code 3 if anything was found.",
         ),
     ] = False,
 ) -> None:
@@ -65,8 +67,9 @@ def forget(
     models. Later releases do not have it either. Print what was removed and what cannot be removed, like
     trained weights.
 
-    Changes published releases. No other command may write to the lake meanwhile. If the command is
-    interrupted, run it again: it continues.
+    This command changes published releases. It does not start while another command writes to the lake, and
+    no other command can write to the lake until it has finished. If it is interrupted, run it again: it
+    continues.
 
     Example: titler forget --issue OWNER/REPO#123 --because "a request of 2015-01-04"
     """
@@ -151,7 +154,10 @@ def _print_counted(counted: Counted) -> None:
         for place, number in counted.rows.items()
     ]
     print_table([("place", "left"), ("rows", "right"), ("batches written again", "right")], rows, 4)
-    say("    All releases and models would then use the batches that are written again. Nothing was changed")
+    say(
+        "    The batches written again would replace the old batches in all releases and models. Nothing was "
+        "changed"
+    )
 
 
 def _print_forgotten(forgetting: Forgetting) -> None:

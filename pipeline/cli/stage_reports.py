@@ -45,7 +45,8 @@ def timing(verb: str, usage: Usage) -> None:
 
 
 def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:
-    """Prints how many rows and days of a table a stage wrote, and how many days existed already.
+    """Prints how many rows the result of a stage has, how many days the stage wrote, and how many days
+    existed already.
 
     `verb` is the stage's command, such as `clean`. `partition` is "day", or "file" if the data comes from a
     user's file.
@@ -83,8 +84,8 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
             say(f"    {manifest.day}: the source has {lines}, which were stored apart -> {quarantine}")
     for day, available in list(outcome.unchanged_days.items())[:DAYS_LISTED]:
         say(
-            f"    {day}: the existing data of this day was kept, because the source now has only {available} "
-            "that it had at the extraction."
+            f"    {day}: the existing data of this day was kept, because the source now has less data than "
+            f"at the extraction: only {available}."
         )
         say(f"    To extract the day anyway: titler extract --day {day} --again")
     for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
@@ -125,8 +126,8 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
         )
     if figures["by_row"]:
         say(
-            "    Training and validation rows may be of the same repository, because the file has too few "
-            "repositories to keep them apart. So the evaluation will give scores that are too high"
+            "    The file has too few repositories, so training and validation may have rows of the same "
+            "repositories. The scores of the evaluation will therefore be too high"
         )
 
 
@@ -142,9 +143,9 @@ def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
     """
     figures, facts = manifest.figures, model.facts
     say(
-        f"vocab: model {model.name} has the vocabulary {figures['id']}, with {figures['body_size']:,} ids "
-        f"for bodies and {figures['title_size']:,} ids for titles, and {count(figures['train'], 'issue')} "
-        f"for training -> {lake.path(manifest.folder)}"
+        f"vocab: model {model.name} has {count(figures['train'], 'issue')} for training, and the vocabulary "
+        f"{figures['id']} with {figures['body_size']:,} ids for bodies and {figures['title_size']:,} ids for "
+        f"titles -> {lake.path(manifest.folder)}"
     )
     say(
         f"    {figures['validation']:,} other issues are held out for validation, and {figures['test']:,} "
@@ -188,8 +189,9 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
-            "    the model will never give a title, because no confidence threshold reaches "
-            "model.abstain_precision. Train another model with a lower value of this setting"
+            "    the model will never give a title, because its titles do not reach the precision "
+            "model.abstain_precision at any minimum confidence. To get titles, train another model with a "
+            "lower value of this setting"
         )
     elif threshold > 0:
         say(f"    the model gives no title if its confidence is below {threshold:.2f}")
@@ -232,8 +234,8 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
     if confidence := figures.get("confidence"):
         say(
             f"    titles with a ROUGE-L over 0.3: {confidence['alike']:.1%} of all titles, "
-            f"{confidence['alike_least_sure']:.1%} of the fifth with the lowest confidence, "
-            f"{confidence['alike_most_sure']:.1%} of the fifth with the highest confidence"
+            f"{confidence['alike_least_sure']:.1%} of the least confident fifth, "
+            f"{confidence['alike_most_sure']:.1%} of the most confident fifth"
         )
     if figures.get("champion"):
         recall = f", recall@10 {near['champion_recall_at_10']:.3f}" if near else ""
@@ -241,7 +243,7 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
     if probability := figures.get("probability"):
         say(
-            "    probability of a ROUGE-L over 0.3, as the model estimates it "
+            "    the model's estimates of the probability that a title has a ROUGE-L over 0.3 "
             f"({probability['method']}): Brier score {probability['brier']:.3f}, calibration error "
             f"{probability['calibration_error']:.3f}; {probability['abstained']:.1%} of the issues get no "
             f"title ({_abstention_thresholds(figures)})"
@@ -251,7 +253,8 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
 
 
 def _abstention_thresholds(figures: dict[str, Any]) -> str:
-    """Returns below which probability, and below which confidence, the evaluated model gives no title."""
+    """Returns a text with the minimum probability and the minimum confidence of a title. Below either of
+    them, the evaluated model gives no title."""
     thresholds = f"minimum probability {figures['probability']['abstain_probability']:g}"
     if minimum := figures["confidence"].get("abstain_below"):
         thresholds += f", minimum confidence {minimum:.2f}"
@@ -299,13 +302,13 @@ def planned(release: str, outcome: PlanOutcome) -> None:
             )
         if kept_days := kept_titles(outcome.plan):
             say(
-                f"    titles of earlier champions are kept for {count(len(kept_days), 'day')}, the last of "
-                f"which is {max(kept_days)}"
+                f"    days that keep the titles of earlier champions: {len(kept_days):,}; the last of these "
+                f"days is {max(kept_days)}"
             )
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
             text = "issues that were opened again on a later day"
-            say(f"    {text}: {superseded:,}; only the earliest opening is used")
+            say(f"    {text}: {superseded:,}; only the earliest opening of an issue is used")
     if outcome.days_as_before:
         say(
             "    the data of the current release is used for days that are being ingested again: "
@@ -334,7 +337,7 @@ def indexed(lake: Lake, outcome: IndexOutcome) -> None:
     say(f"index: {vectors} -> {lake.path(SEGMENTS.name)}")
     say(
         f"    segments: {len(segments):,}, of which {outcome.segments_built:,} were built now; days whose "
-        f"similar issues were searched: {outcome.days_searched:,}"
+        f"similar issues were computed now: {outcome.days_searched:,}"
     )
     if other := figures["days_with_other_history"]:
         say(
@@ -353,9 +356,9 @@ def published(
 ) -> None:
     """Prints which release is current now.
 
-    `verb` is the command that made it current: `publish` or `rollback`. The user may accept faults of the
-    release, each for a reason. `accepted` maps these faults to the reasons. If a reason is not in the record
-    of the release, prints that it was not stored.
+    `verb` is the command that made it current: `publish` or `rollback`. `accepted` maps each fault that the
+    user accepts to the user's reason. If a fault did not have to be accepted, its reason is not in the record
+    of the release. The function then prints that the reason was not stored.
     """
     say(
         f"{verb}: release {record['release_id']} is current: {count(record['issues'], 'issue')} of "
@@ -378,8 +381,8 @@ def published(
 def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | None) -> None:
     """Prints which release is current after a rollback.
 
-    The next release will use the champion. If this is not the model of the current release, also prints the
-    command that makes the current release's model the champion.
+    The next release will use the champion. If the champion is not the model of the current release, also
+    prints the command that makes the current release's model the champion.
     """
     published(settings, record, "rollback")
     if champion is not None and champion.model != record["model"]:
@@ -394,5 +397,6 @@ def collected(settings: Settings, result: Collected) -> None:
     """Prints how many releases, models and batches `collect` removed."""
     say(
         f"collect: removed {count(len(result.releases), 'release')}, {count(len(result.models), 'model')}, "
-        f"{count(result.batches, 'batch')}; the setting release.keep is {settings.release.keep}"
+        f"{count(result.batches, 'batch')}; the setting release.keep retains at most "
+        f"{count(settings.release.keep, 'published release')}"
     )

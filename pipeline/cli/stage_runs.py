@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
     """Context manager around a stage. Records which data the stage read and wrote, and how much time and
-    memory it used. If the stage works on a model or a release, the time and the memory are recorded in the
-    lake, with the batches of that model or release. If `context.timed` is true, they are also printed. If the
-    setting `telemetry.otlp_endpoint` has an address, they are also sent to it, with other metrics.
+    memory it used.
+
+    If the stage works on a model or a release, the time and the memory are stored in the lake, in the files
+    that list the batches of the model or release. If `context.timed` is true, they are printed. If the
+    setting `telemetry.otlp_endpoint` has an address, they and other metrics are sent to this address.
 
     Raises TitlerError while `titler forget` runs.
     """
@@ -71,9 +73,9 @@ def extract(
 ) -> None:
     """Runs the stage `extract` on days, and sends an alert for every day that is not complete.
 
-    Raises BudgetError if the budget for BigQuery does not suffice for all days. The days for which it
-    suffices are then already in the lake. Raises SourceError if `fail_if_missing` is true and the source has
-    no hour of a day.
+    Raises BudgetError if the budget for BigQuery does not suffice for all days. The days for which the
+    budget does suffice are stored in the lake before the error is raised. Raises SourceError if
+    `fail_if_missing` is true and the source has no readable data for a day.
     """
     from pipeline.stages import extract as stage
 
@@ -87,7 +89,7 @@ def extract(
         missing = [str(row["day"]) for row in health if row["verdict"] == "missing"]
         if fail_if_missing and missing:
             raise SourceError(
-                f"The source has no hour of {some_days(missing)}.",
+                f"The source has no readable data for {some_days(missing)}.",
                 f"Extract the day when the source has it: titler extract --day {missing[0]}\n"
                 f"Publish the day as missing:             titler clean --day {missing[0]}",
                 event=alerts.day_event(missing[0], "missing"),  # the alert about the day is not sent twice
@@ -185,7 +187,7 @@ def promote(context: Context, model: Pinned, *, force_because: str = "", accept_
 
 def learn_ordering(context: Context) -> bool:
     """Runs the stage `learn-ordering` on the current release, and prints the result. Returns false if nothing
-    could be learned, because there is no release yet, or too few marks."""
+    could be learned, because there is no release yet, or too few duplicate marks."""
     from pipeline.releases.current import current_release_id
     from pipeline.stages import learn_ordering as stage
 
@@ -252,9 +254,12 @@ def index(context: Context, release: Pinned) -> None:
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
     """Runs the stage `publish` for a release, prints the result, and writes the report about the release.
 
-    A user may accept faults of the release, each for a reason. `accepted` maps these faults to the reasons. A
-    fault is a day that has lost nearly all of its data, or one of two words: `abstained` if more issues than
-    before have no title, `recall` if the lists of similar issues have fewer marked duplicates than before.
+    A user may accept faults of the release. `accepted` maps each accepted fault to the user's reason. A fault
+    is written as one of these keys:
+
+    - a date: this day has lost nearly all of its data
+    - `abstained`: more issues than before have no title
+    - `recall`: the lists of similar issues have fewer marked duplicates than before
     """
     from pipeline.stages import publish as stage
 

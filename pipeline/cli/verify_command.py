@@ -79,6 +79,7 @@ def print_verification(verification: Verification, *, as_json: bool) -> None:
 
 
 def _to_json(verification: Verification) -> dict[str, Any]:
-    """Returns the value that `titler verify --json` prints. Do not rename the keys."""
+    """Returns the value that `titler verify --json` prints. Do not rename its keys: other programs may read
+    them."""
     damages = [{**asdict(damage), "used_by": sorted(damage.used_by)} for damage in verification.damages]
     return {**asdict(verification), "damages": damages}

@@ -30,11 +30,11 @@ def run(
     embedding: str | None = None,
     accept_because: str = "",
 ) -> None:
-    """Extracts and cleans the days. Then makes and publishes a release if anything is new.
+    """Extracts and cleans the days. If there is no champion (model in use) or if `retrain` is true, trains a
+    model and makes it the champion. Then makes and publishes a release if anything is new.
 
-    If there is no champion (model in use) or if `retrain` is true, first trains a model and makes it the
-    champion. If the new model is worse than the present champion, the release uses the present champion, and
-    WorseError is raised at the end.
+    If the new model is worse than the present champion, the release uses the present champion, and WorseError
+    is raised at the end.
 
     If the titles of a model are not better than the first words of the bodies, they are withheld: stored, but
     not shown. To show them nevertheless, pass a reason as `accept_because`. The reason applies to the new

@@ -49,11 +49,12 @@ def map_shards(
     result. Shards are started in their order, but they may be done in another order.
 
     Uses the scheduler at the address in the setting `compute.scheduler_address`. If the setting is empty,
-    starts a local cluster. But if there is only one shard, or if `worth_a_cluster` is false, it starts none:
-    the calls run in this process, because starting a cluster would take longer than the work. If a worker
-    dies, Dask gives its shards to other workers. NumPy's own threads are off while `work` runs.
+    starts a local cluster. But if there is only one shard, no cluster is started, and the calls run in this
+    process. The same applies if `worth_a_cluster` is false: starting a cluster would take longer than the
+    work. If a worker dies, Dask gives its shards to other workers. NumPy's own threads are off while `work`
+    runs.
 
-    Every task carries `work` and its shard, so both must be small. `arguments` are copied to every worker
+    Every task carries `work` and one shard, so both must be small. `arguments` are copied to every worker
     once. If all workers die, these copies are lost, and the command fails. It also fails if there is no
     worker for WORKERLESS_SECONDS.
 
@@ -135,8 +136,8 @@ def _map_on_cluster(
 
 
 def _copied_to_workers(client: Client, arguments: tuple[Any, ...], label: str) -> list[Future]:
-    """Copies the arguments to every worker. Waits for a worker for WORKERLESS_SECONDS, then raises
-    TitlerError."""
+    """Copies the arguments to every worker. If there is no worker, waits for one. Raises TitlerError after
+    WORKERLESS_SECONDS without a worker."""
     if not arguments:
         return []
     try:

@@ -26,18 +26,19 @@ class Outcome:
     """The result of a stage. `manifests` has the manifest of each of its batches: one per day, in the order
     of the days.
 
-    `made` is the number of new batches; the others existed before. `sources` has the manifest of the batch
-    that each batch was made from. It is empty for stages that make a batch from several batches or from none.
+    `made` is the number of new batches; the others existed before. For each batch in `manifests`,
+    `sources` has the manifest of the batch from which it was made. If a stage makes each batch from several
+    batches or from none, `sources` is empty.
 
-    If the source has lost some data of a day, `extract` keeps the earlier batch of the day. `unchanged_days`
-    has these days, each with the data that the source still has, such as "23 of the 24 hours". If the user
-    requested the day, the earlier batch is in `manifests`. If `extract` only checked the day again, the
-    earlier batch is not in `manifests`.
+    Only the stage `extract` sets the other fields. If the source has lost some data of a day, `extract` keeps
+    the earlier batch of the day. `unchanged_days` has these days, each with the data that the source still
+    has, such as "23 of the 24 hours". If the user requested the day, the earlier batch is in `manifests`. If
+    `extract` only checked the day again, the earlier batch is not in `manifests`.
 
     `unchecked_days` has the days that `extract` could not check again, each with the reason. `rechecked_days`
     are the days that it has checked and extracted again. `unreachable_bases` maps every extracted day to
     error messages, one for each base (folder or address of hour files) that could not be reached or did not
-    deliver all files. Other stages leave these three empty.
+    deliver all files.
 
     If the budget for BigQuery did not suffice for all days of `extract`, `refusal` is the error to raise
     after the result was reported. Otherwise it is None.
@@ -62,8 +63,8 @@ class Outcome:
 class Derivation:
     """A batch that is to be made from the batch `source`.
 
-    `partition`, `inputs` and `parameters` belong to the new batch. They determine its key, by which a later
-    command finds it again.
+    `partition`, `inputs` and `parameters` belong to the new batch. They determine the key of the new
+    batch. A later command uses this key to find the batch.
     """
 
     source: Manifest

@@ -32,8 +32,12 @@ class Part:
 
 @dataclass(frozen=True)
 class NewBatch:
-    """A batch that is to be made. `parts` are its files. `partition`, `inputs` and `parameters` determine its
-    key, by which a later command finds it again. `figures` are stored in its manifest, beside the counts."""
+    """A batch that is to be made. `parts` are its files.
+
+    `partition`, `inputs` and `parameters` determine the key of the batch. A later command uses this key to
+    find the batch. `figures` are stored in the batch's manifest, together with the counts that `make_batches`
+    computes.
+    """
 
     partition: dict[str, str]
     inputs: tuple[str, ...]
@@ -60,10 +64,10 @@ def make_batches(
 ) -> list[Manifest]:
     """Makes batches of the table `contract`. Returns their manifests in the order of `batches`.
 
-    Each part (file) is made by one Dask task, which writes the table that `make(part.source, *arguments)`
-    returns into the lake. `arguments` are copied to every worker once. Tasks carry only names of files and
-    folders, and return only the files' entries for the manifest. The figures in the manifest of a batch are
-    the batch's own `figures`, and the sums of `count(rows)` over its parts.
+    Each part (file) is made by one Dask task. It calls `make(part.source, *arguments)`, and writes the
+    table that this call returns into a file of the lake. `arguments` are copied to every worker once. Tasks
+    carry only names of files and folders, and return only the files' entries for the manifest. The figures in
+    the manifest of a batch are the batch's own `figures`, and the sums of `count(rows)` over its parts.
 
     A batch is committed as soon as all its parts are written. This limits what a killed process loses:
 
@@ -112,7 +116,7 @@ def make_batches(
 @dataclass(frozen=True)
 class _Task:
     """A part to make, and the folder of its batch. `finished` has the records of the batch's finished parts.
-    It is None for a batch of one part, which is committed with this part."""
+    If the batch has only one part, `finished` is None: the batch is committed as soon as the part is made."""
 
     part: Part
     folder: str

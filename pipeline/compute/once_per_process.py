@@ -1,4 +1,4 @@
-"""Loads what many tasks need, such as a model, only once in each process."""
+"""Loads a value, such as a model, only once per process, even if many tasks need the value."""
 
 from __future__ import annotations
 

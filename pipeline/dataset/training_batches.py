@@ -58,13 +58,14 @@ class TrainingBatches:
 
     A training batch is a pair (bodies, titles) of arrays of ids, with one row per issue. It has `batch_size`
     issues; the last training batch may have fewer. Without a seed, the issues keep their order. With a seed,
-    each epoch reads the files of the days in a different order, and shuffles the issues in groups of at least
-    SHUFFLE_BUFFER (the last group may be smaller). The same seed and epoch give the same training batches. If
+    each epoch reads the files of the days in a different order. It shuffles at least SHUFFLE_BUFFER issues at
+    a time (at the end, there may be fewer). The same seed and epoch give the same training batches. If
     `run_length` is over 1, the shuffled issues come in runs: up to `run_length` issues of the same repository
     in a row.
 
     The optional function `targets` takes bodies and their authors' titles. It returns the titles to learn,
-    and a boolean mask. If the subset is `train`, the issues whose mask is false are left out.
+    and one boolean per issue: whether the body is enough to learn the title from. If the subset is `train`,
+    the issues with the value false are left out.
     """
 
     def __init__(

@@ -5,8 +5,9 @@ In each task, three methods predict a fact about an issue, and their scores are 
 - `embedding`: a small model reads the issue's embedding. Only the small model is trained, not the embedding.
 - `bag_of_words`: the same small model reads a bag of words of the same text: scikit-learn's TF-IDF of the
   cleaned tokens, with the option `sublinear_tf`. Tokens that occur in only one document are left out.
-- `majority`: reads nothing. For a class, always predicts the most frequent class of the training rows; for a
-  number, always predicts their median.
+- `majority`: this method does not read the issue. If the fact is a class, it always predicts the most
+  frequent class of the training rows. If the fact is a number, it always predicts the median of the training
+  rows.
 
 Each small model has one regularisation parameter. It is chosen on the training rows alone, by three-fold
 cross-validation without shuffling.
@@ -152,8 +153,8 @@ def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
 def _bag_of_words() -> Any:
     """Returns a scikit-learn pipeline that converts lists of tokens to TF-IDF vectors.
 
-    Only tokens that occur in at least two lists count. If there is no such token, all vectors are equal and
-    have one column.
+    Tokens that occur in only one list are left out. If no tokens remain, all vectors are equal and have one
+    column.
     """
     with_empty_token = FunctionTransformer(  # scikit-learn refuses texts without words
         lambda texts: [["", *tokens] for tokens in texts]

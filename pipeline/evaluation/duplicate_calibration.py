@@ -1,4 +1,5 @@
-"""Corrects the log odds that two issues are duplicates. The corrected odds also hold for new repositories.
+"""Corrects the log odds that two issues are duplicates. The correction is chosen so that it also works for
+new repositories.
 
 A logistic regression computes the log odds. A curve then corrects them. Two curves are fitted, and the one
 with the lower Brier score is chosen. Each curve's score is measured on repositories that the curve was not
@@ -62,7 +63,7 @@ def choose_curve(
 
     - `log_odds`: the log odds that the pair is a pair of duplicates.
     - `marked`: whether somebody marked the pair as duplicates.
-    - `weights`: how many pairs this pair stands for.
+    - `weights`: how many pairs this pair represents, because unmarked issues are only sampled.
     - `folds`: the number of the pair's fold. Pairs of one repository must be in one fold.
     - `judged`: whether the pair counts for the Brier scores.
 
@@ -140,9 +141,8 @@ def _fit_platt(log_odds: Floats, marked: Bools, weights: Floats) -> LogOddsCurve
 def _fit_isotonic(log_odds: Floats, marked: Bools, weights: Floats) -> LogOddsCurve:
     """Returns the curve of isotonic regression. If it has fewer than two steps, returns Platt's curve.
 
-    Each step becomes a point at the mean log odds of its pairs. To estimate the step's share of marked pairs,
-    half a marked and half an unmarked pair are added (Krichevsky and Trofimov 1981), so that no probability
-    is 0 or 1.
+    Each step becomes a point at the mean log odds of its pairs. The step's share of marked pairs is estimated
+    as (marked pairs + 0.5) / (pairs + 1), so that no probability is 0 or 1 (Krichevsky and Trofimov 1981).
     """
     from sklearn.isotonic import IsotonicRegression
 

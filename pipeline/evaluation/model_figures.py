@@ -15,8 +15,8 @@ class _RetrievalKeys(KnownKeys):
 
 
 class _FigureKeys(KnownKeys):
-    """The figures that a promotion reads. Only models that were compared with a champion have the keys that
-    have a default."""
+    """The figures that a promotion reads. If a model was not compared with a champion, the champion's figures
+    are missing. If an older version of Titler evaluated the model, `retrieval` is missing."""
 
     issues: NonNegativeInt
     rougeL: float  # noqa: N815  # the key's name

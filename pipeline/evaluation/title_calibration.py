@@ -75,7 +75,10 @@ class Curve:
         )
         knots = len(curve.confidences)
         if curve.method not in FITS or knots != len(curve.probabilities):
-            raise TitlerError(f"The values {dict(values)} are not a calibration curve.")
+            raise TitlerError(
+                f"A calibration curve must have the method {' or '.join(FITS)}, and as many confidences as "
+                f"probabilities. Found {dict(values)}."
+            )
         return curve
 
 

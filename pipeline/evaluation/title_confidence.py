@@ -116,8 +116,8 @@ def abstention_threshold(
     """Returns the lowest threshold of confidence at which enough of the shown titles are good.
 
     The titles whose confidence is at least the threshold are shown. At least the share `precision` (0 to 1)
-    of them must be good. Returns 0 if all titles together reach this share, or if there are no titles.
-    Returns ALWAYS_ABSTAIN if no threshold reaches it.
+    of them must be good. Returns 0 if enough titles are good even when all are shown, or if there are no
+    titles. Returns ALWAYS_ABSTAIN if there is no such threshold.
     """
     from sklearn.metrics import precision_recall_curve
 

@@ -54,9 +54,9 @@ class CoarseVectors:
     ) -> tuple[Numbers, Numbers]:
         """Finds, for each query, all items that may be among its `count` nearest allowed items.
 
-        Returns two arrays with one value per pair of a query and such an item: the positions of the queries,
-        and the items. `unit_queries` (queries, size) are vectors of length 1. `allowed` (n,) says which items
-        are allowed.
+        Returns two arrays of the same length: the positions of the queries, and the items that were found for
+        them. A query's position is repeated for each item that was found for it. `unit_queries` (queries,
+        size) are vectors of length 1. `allowed` (n,) says which items are allowed.
         """
         if count >= ITEMS_PER_BLOCK or np.count_nonzero(allowed) <= count:
             items = np.flatnonzero(allowed)
@@ -70,7 +70,8 @@ class CoarseVectors:
     def _pairs(
         self, unit_queries: Vectors, allowed: npt.NDArray[np.bool_], count: int, first: int
     ) -> tuple[Numbers, Numbers]:
-        """Returns the pairs of a few queries. `first` is the number of the first query."""
+        """Returns what `possibly_nearest` returns, for a few of its queries. `first` is the position of the
+        first one."""
         queries = Rounded.of(unit_queries)
         # A query q and an item b are rounded to q' and b'. Then |q b - q' b'| <= |b - b'| + |q - q'| |b'|.
         errors = (
@@ -107,7 +108,7 @@ def _unit_vectors_of(matrices: Iterable[EmbeddingMatrix]) -> Iterator[Vectors]:
 
 
 def _in_blocks(parts: Iterable[Vectors]) -> Iterator[Vectors]:
-    """Joins and divides the parts, so that each has ITEMS_PER_BLOCK rows, except the last."""
+    """Yields the rows of all parts, in arrays of ITEMS_PER_BLOCK rows. The last array may be smaller."""
     waiting: list[Vectors] = []
     rows = 0
     for vectors in parts:

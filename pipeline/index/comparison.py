@@ -53,7 +53,7 @@ class Listed:
 
     - `segments` and `items`: where the issue is stored.
     - `ages_in_days`: how many days the issue was opened before its query.
-    - `texts`: what the issue's body contains: OWN_TEXT, SAME_TEXT, NO_TEXT or AUTOMATED.
+    - `texts`: OWN_TEXT, SAME_TEXT, NO_TEXT or AUTOMATED. These numbers say what the issue's body contains.
     - `group_sizes`: how many candidates have the same or nearly the same text as the issue, including itself.
     - `terms` (n, WORDS_SHOWN): terms that the issue and its query have in common, the rarest first. Unused
       places are 0.
@@ -151,9 +151,12 @@ class Comparison:
         )
 
     def _originals(self, candidates: Numbers) -> Numbers:
-        """Returns, for each of some candidates, the place of the first candidate with nearly the same text,
-        or the candidate's own place if there is none. The terms in the body of an unfilled template do not
-        count."""
+        """Finds near copies among some candidates. Returns one place (position in `candidates`) for each.
+
+        It is the place of the first earlier candidate that has nearly the same text and is not itself a copy.
+        If there is none, it is the candidate's own place. If the body of an issue is only a template, just
+        the terms of its title are compared.
+        """
         terms = take_terms(self.candidates, candidates)
         rows = np.repeat(np.arange(len(candidates)), np.diff(terms.offsets))
         counted = ~self._has_template_body[candidates][rows] | (terms.kinds & IN_TITLE > 0)

@@ -57,7 +57,7 @@ def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mappi
     `query` is the position of the newer issue among the queries. `probabilities` maps the ids of older issues
     to the probabilities of their pairs. Pairs with a probability below PAIR_PROBABILITY are left out. Older
     issues that programs opened are also left out, because similar reports need not be about the same problem.
-    The pair with the oldest issue comes first. `repository` must have terms.
+    The pair with the oldest issue comes first. `repository.terms` must not be None.
     """
     assert repository.terms is not None
     probable = {id_: value for id_, value in probabilities.items() if value >= PAIR_PROBABILITY}

@@ -1,8 +1,8 @@
 """Reads the index of a release that Titler 0.1 made, so that such a release can still be searched.
 
 Titler 0.1 stored all issues of a release in one Annoy file, in the table `index`: issues.ann has the vectors,
-and ids.parquet has the issue of each item. This version of Titler does not write such an index: the next
-release will have segments.
+and ids.parquet has the issue of each item. This version of Titler does not write such an index. It
+divides the index of a new release into segments.
 """
 
 from __future__ import annotations
@@ -62,9 +62,10 @@ class EarlierIndex:
     ) -> list[dict[str, Any]]:
         """Returns the most similar issues of all repositories, the nearest first.
 
-        The rows have the keys that `SegmentedIndex.similar` describes. The values from `probability` on are
-        None. `hits` must be None. Raises UsageError if only the list of one repository is requested. Also
-        raises it if the request has a `since`, because the index does not have the times of its issues.
+        The rows have the keys that `SegmentedIndex.similar` describes. Only `list`, `issue_url`, `title` and
+        `distance` have values. All other keys are None. `hits` must be None. Raises UsageError if only the
+        list of one repository is requested. Also raises it if the request has a `since`, because the index
+        does not have the times of its issues.
         """
         if not search_request.everywhere:
             raise self._cannot("by repository", "--same-repo")

@@ -33,8 +33,8 @@ def export_index(
     per item of issues.ann, in the same order.
 
     Only issues of the source days from `first` to `last` are written, both included. None means no limit on
-    that side. Raises UsageError if there are no such issues, if the release has no index yet, or if Titler
-    0.1 made its index, which already consists of these two files.
+    that side. Raises UsageError if there are no such issues, if the release has no index yet, or if the index
+    was made by Titler 0.1, because such an index already consists of these two files.
     """
     if INDEX in release.members:
         path = release.lake.path(release.members[INDEX][0].folder)
@@ -49,7 +49,7 @@ def export_index(
     count = sum(len(items) for items in selected)
     if not count:
         raise UsageError(
-            f"The index of release {release.name} has no issue of these source days.",
+            f"The index of release {release.name} has no issue in the given range of source days.",
             "Give other days. To list all days of the lake: titler status",
         )
     _make(folder)
@@ -75,7 +75,7 @@ def _make(folder: Path) -> None:
 
 
 def _items_of_days(segment: Segment, first: date | None, last: date | None) -> Numbers:
-    """Returns the items of the segment whose source day is in the range."""
+    """Returns those items of the segment that have a source day from `first` to `last`."""
     days = segment.source_days
     lowest = (first - date(1970, 1, 1)).days if first else -np.inf
     highest = (last - date(1970, 1, 1)).days if last else np.inf

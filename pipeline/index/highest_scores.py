@@ -20,13 +20,13 @@ def highest_scores(
     """Finds the `count` highest scores of each row, and the scores that are lower than the `count`-th highest
     by at most `tie`.
 
-    Returns three arrays. The first two have the row and the column of each of these scores, sorted by row and
-    then column. The third (rows,) has the `count`-th highest score of each row, or -inf if fewer than `count`
-    scores of the row remain.
-
     `tie` is one number or one per row. Scores of -inf are left out. If `bounds` (rows,) are given, scores
     that are lower than the bound of their row by more than `tie` are left out, too. Finite bounds make the
     search faster. A row must have more than `count` scores.
+
+    Returns three arrays. The first two have the row and the column of each score that was found, sorted by
+    row and then column. The third (rows,) has the `count`-th highest score of each row. It is -inf if fewer
+    than `count` scores of the row were not left out.
     """
     height, width = scores.shape
     if bounds is None or not np.isfinite(bounds).all():
@@ -65,6 +65,7 @@ def _lower_bounds(scores: Scores, count: int) -> Scores:
 
 
 def _lowest(scores: Scores, tie: float | Scores) -> Scores:
-    """Returns the lowest scores that count as equal to `scores`. They are finite numbers."""
+    """Returns `scores` minus `tie`: the lowest scores that are kept. They are finite, so scores of -inf are
+    never kept."""
     lowest: Scores = np.maximum(scores - np.asarray(tie, np.float32), np.finfo(np.float32).min)
     return lowest

@@ -17,8 +17,8 @@ def repository_of(url: str) -> str:
 
 
 def repository_in_release(release: Pinned, url: str) -> str | None:
-    """Returns the repository of the issue with this URL, in any letter case. Returns None if the release does
-    not have the issue."""
+    """Returns the repository of the issue with this URL, or None if the release does not have the issue. The
+    letter case of the URL does not matter."""
     for batch in release.members[ISSUES.name]:
         issues = release.lake.read(batch, ISSUES, ["issue_url", "repo"])
         is_issue = pc.equal(pc.utf8_lower(issues.column("issue_url")), url.lower())
@@ -37,8 +37,11 @@ def unknown_repository(release: Pinned, repo: str) -> UsageError:
 
 
 def missing_issue(release: Pinned, url: str) -> UsageError:
-    """Returns the error for an issue that is not in the index of a release. The error says whether the issue
-    is in the release."""
+    """Returns the error for an issue that is not in the index of a release.
+
+    Either the release has the issue, but the issue's text has no word of the model's vocabulary, or the
+    release does not have the issue at all. The error says which of the two is the case.
+    """
     if repository_in_release(release, url) is not None:
         return UsageError(
             f"The text of {url} contains no word of the model's vocabulary, so no similar issues can be "
@@ -47,5 +50,6 @@ def missing_issue(release: Pinned, url: str) -> UsageError:
         )
     return UsageError(
         f"The issue {url} is not in release {release.name}.",
-        'Search with a text instead: titler similar "TEXT". To list the source days: titler status',
+        "Perhaps the source day on which it was opened is missing. To list the source days: titler status\n"
+        'To search with a text instead: titler similar "TEXT"',
     )

@@ -5,10 +5,11 @@ in one repository, the mark gives a pair: a newer issue, and the older issue tha
 issue, a release publishes a list of similar issues in the same repository. The older issue should have a high
 rank in this list.
 
-The published lists are measured, so nothing is searched again. Only the lists and the marks of the measured
-months are read. But the older issue of a pair may have been opened before these months. So earlier segments
-(parts of the index) are read, too, the newest first, until every older issue is found. From an earlier
-segment, only the addresses of issues in the pairs' repositories are read.
+The lists are measured as they were published: nothing is searched again. The lists and the marks of only the
+last months of the release are read. The older issue of a pair may have been opened before these months. To
+find its address, earlier segments (parts of the index) are read as well, the newest first, until every older
+issue is found. From an earlier segment, only the addresses and source days of issues in the pairs'
+repositories are read.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair], first_d
 
 def _stored_issues(segment: Segment, numbers: Set[_Number]) -> dict[_Number, tuple[str, int]]:
     """Finds issues in a segment. Returns the address and the source day of each issue of `numbers` that the
-    segment has. The issues of all repositories are read at once."""
+    segment has. The issues of all these repositories are read together, not one repository after another."""
     repos = sorted({repo for repo, _ in numbers})
     slices = sorted(segment.of_repositories(pa.array(repos, pa.string())).items())
     if not slices:
@@ -155,13 +156,13 @@ def measure_release(
 ) -> dict[str, Any] | None:
     """Returns the figures of `score_pairs` for a release, or None if no marked pair can be measured.
 
-    A mark counts if its newer issue was opened in the month of the release's last day, or in the `months`
-    months before that month. `segments` are all segments of the release, and `neighbours` are its batches of
-    similar_issues_v2.
+    A marked pair is measured if its newer issue was opened in the month of the release's last day, or in the
+    `months` months before that month. `segments` are all segments of the release, and `neighbours` are its
+    batches of similar_issues_v2.
 
-    Some lists may be ordered by weights that were learned from marks. Then only the repositories for which
-    `is_held_out` is true are measured: nothing was learned from these. The figure `repositories` says which
-    repositories were measured: `held out` or `all`.
+    If any of these lists is ordered by weights that were learned from marks, only the repositories for which
+    `is_held_out` is true are measured, because nothing was learned from them. The figure `repositories` says
+    which repositories were measured: `held out` or `all`.
     """
     lake, days = release.lake, release.plan.days
     if DUPLICATE_MARKS.name not in release.members or not days:
@@ -210,8 +211,9 @@ def score_pairs(
       it
     - `recall_at_1`, `recall_at_5`, `recall_at_10`: share of the pairs whose older issue is among the first 1,
       5 or 10 issues of the newer issue's list from its own repository
-    - `suggested`: number of suggestions: listed issues with a probability of at least `min_probability`. Only
-      the lists from an issue's own repository count, and only repositories that have a pair
+    - `suggested`: number of suggestions. A suggestion is a listed issue with a probability of at least
+      `min_probability`. Only the lists from an issue's own repository are used, and only the lists of
+      repositories that have a pair with both issues in the index
     - `suggested_marked`: number of suggestions that are marked as duplicates
     - `precision`: `suggested_marked` divided by `suggested`; None if nothing is suggested. It is a lower
       bound, because many duplicates are marked late or never

@@ -219,8 +219,9 @@ def _read_shard(shard: Shard, lake: Lake, size: int) -> tuple[pa.Table, Embeddin
 
 
 def _finished_files(shards: Sequence[Shard]) -> list[ShardFiles] | None:
-    """Returns the files of a large day's shard if both are finished. Otherwise returns None, and always for
-    small days, whose finished files are not recorded."""
+    """If `shards` is one shard of a large day, and both of its files are finished, returns the files.
+    Otherwise returns None. The finished files of small days are not recorded, so the result for small days is
+    always None."""
     (shard, *further_shards) = shards
     if further_shards or shard.shards == 1:
         return None
@@ -229,7 +230,8 @@ def _finished_files(shards: Sequence[Shard]) -> list[ShardFiles] | None:
 
 
 def _write(lake: Lake, shard: Shard, batch: FinishedParts, rows: pa.Table, contract: Table) -> FinishedPart:
-    """Writes the rows of a shard to its file. `rows` may have rows of several days."""
+    """Writes the rows of a shard to its file. `rows` may also have rows of other days, which are not
+    written."""
     own = rows.filter(pc.equal(rows.column("day"), date.fromisoformat(shard.day.day.day)))
     file = lake.write_table(batch.folder, shard.file, own.drop_columns("day"), contract)
     finished_part = FinishedPart(file, {})

@@ -130,9 +130,11 @@ def _in_repositories(
     count: int,
     ordering: Ordering,
 ) -> Iterator[_InRepository]:
-    """Yields each issue's list from its repository, one repository after another. `hits` are the candidates
-    for the list of all repositories. The yielded `probabilities` are only those of candidates in `hits` that
-    are in the issue's repository."""
+    """Yields each issue's list from its repository, one repository after another.
+
+    `hits` are the candidates for the lists from all repositories. The yielded `probabilities` have only
+    candidates from the issue's repository that are also in `hits`.
+    """
     assert queries.ages is not None
     names = repos.combine_chunks().dictionary_encode()
     slices = find_repositories(segments, names.dictionary.to_pylist())
@@ -209,9 +211,9 @@ def neighbour_rows(
 ) -> pa.Table:
     """Returns the rows of similar_issues_v2 for the lists of some issues.
 
-    The source day of an issue is in the additional column `day`. `issues` has the columns that `read_items`
-    returns, with bodies. A similar issue is marked as a near-duplicate if its angular distance is below
-    `near_duplicate_distance`.
+    The rows have one more column than similar_issues_v2: `day`, the source day of the issue to which the list
+    belongs. `issues` has the columns that `read_items` returns, with bodies. A similar issue is marked as a
+    near-duplicate if its angular distance is below `near_duplicate_distance`.
     """
     listed = lists.listed
     own = issues.take(pa.array(lists.queries))
@@ -242,7 +244,7 @@ def neighbour_rows(
 
 def _words_in_common(issues: pa.Table, lists: Lists) -> list[str]:
     """Returns, for each similar issue, the words that it has in common with the issue to whose list it
-    belongs. The words have the form that they have in this issue."""
+    belongs. Each word is written as in the issue that has the list, not as in the similar issue."""
     titles, bodies = (issues.column(name).to_pylist() for name in ("title", "body"))
     texts, words, latest = [], dict[int, str](), -1
     for query, terms in zip(lists.queries.tolist(), lists.listed.terms.tolist(), strict=True):

@@ -3,8 +3,8 @@
 The neighbours are stored in a batch of similar_issues_v2 per day. The key of this batch contains everything
 that the neighbours depend on:
 
-- the issues, the embeddings and the duplicate openings (issues that an earlier day already has) of the day,
-  and of those of the `similar.recompute_days` days before it that are in the release
+- the issues, the embeddings and the duplicate openings (issues that an earlier day already has) of the day
+- the same data of each of the `similar.recompute_days` days before the day, if the release has that day
 - the number of neighbours per list, the distance below which an issue is a near-duplicate, and the number of
   months that the search of all repositories goes back
 - the version of the ordering (the weights that give a pair of issues its probability), and the version of the
@@ -16,10 +16,13 @@ searched again for another reason, or when a new version of Titler cannot use th
 The key does not contain `similar.min_probability`: this setting is used only when neighbours are shown.
 
 The search also covers days that are not in the key. If such a day is ingested later or again, the batch stays
-as it is. So the figures of the batch record how many days and issues were searched: HISTORY_DAYS and
-HISTORY_ISSUES for the search of all repositories, which goes back some months, and ALL_DAYS and ALL_ISSUES
-for the search of an issue's own repository, which covers all earlier days. From these figures, a release can
-count the days whose neighbours were searched before an earlier day changed.
+as it is. To make such changes visible, the figures of the batch record how many days and issues were
+searched:
+
+- HISTORY_DAYS and HISTORY_ISSUES: in the search of all repositories, which goes back some months
+- ALL_DAYS and ALL_ISSUES: in the search of an issue's own repository, which covers all earlier days
+
+From these figures, a release can count the days whose neighbours were searched before an earlier day changed.
 """
 
 from __future__ import annotations

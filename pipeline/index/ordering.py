@@ -4,9 +4,9 @@
 `pair_features` compares an issue with its candidates. `Ordering` computes probabilities from the features.
 The candidates are then ordered by their probabilities.
 
-Every feature has a limited range, and most are quotients: a BM25 score is divided by the score of the issue
-with itself, for example. So the same weights work for another repository and another network. docs/quality.md
-has the scores, and the command that fits the weights.
+Every feature has a limited range, and most features are quotients. For example, a BM25 score is divided by
+the BM25 score of the issue with itself. So the same weights work for different repositories and networks.
+docs/quality.md has the scores, and the command that fits the weights.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def pair_features(
 
     `query` is the issue's position in `words.queries`, and `items` are the candidates' positions in
     `words.issues`. `cosines` has the cosine of each pair. `ages_in_days` has the number of days between the
-    two issues of each pair, or NaN if it is unknown. The features of a candidate also depend on the other
-    candidates: on their highest cosine, and on their six highest BM25 scores.
+    two issues of each pair, or NaN if it is unknown. Some features also depend on all candidates of the
+    issue: on the highest cosine, and on the six highest BM25 scores.
     """
     shared = _Shared(words, query, items)
     bm25 = shared.bm25() / shared.own_bm25()
@@ -192,8 +192,9 @@ class _Shared:
         }
 
     def _rarest_missing(self, in_title: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Returns, for each item, the weight of the heaviest term of the query's title that the item does not
-        contain, divided by the weight of the title's heaviest term: 0 to 1."""
+        """Compares, for each item, the terms of the query's title with the item. Returns the weight of the
+        heaviest of these terms that is not in the item, divided by the weight of the heaviest of all these
+        terms. The quotients are from 0 to 1."""
         weights = np.where(in_title, self.weights, 0.0)
         is_missing = np.ones((len(self.items), len(weights)), np.bool_)
         is_missing[self.rows[self.is_shared], self.query_positions] = False
@@ -202,8 +203,9 @@ class _Shared:
         return missing / heaviest
 
     def _rarest_added(self) -> NDArray[np.float64]:
-        """Returns, for each item, the weight of the heaviest term of the item's title that the query does not
-        contain, divided by the weight of the title's heaviest term: 0 to 1."""
+        """Compares, for each item, the terms of the item's title with the query. Returns the weight of the
+        heaviest of these terms that is not in the query, divided by the weight of the heaviest of all these
+        terms. The quotients are from 0 to 1."""
         of_titles = np.flatnonzero(self.kinds & IN_TITLE)
         weights = self.words.weights_of_issues(self.places[of_titles])
         rows, is_added = self.rows[of_titles], ~self.is_shared[of_titles]
@@ -213,8 +215,8 @@ class _Shared:
         return added / heaviest
 
     def same_body(self) -> NDArray[np.bool_]:
-        """Returns, for each item, whether its body is the same as the query's. False for unfilled templates,
-        and for items with hardly any text."""
+        """Returns, for each item, whether its body is the same as the query's. The value is False for items
+        whose body is an unfilled template, and for items with hardly any text."""
         body = self.words.queries.body_hashes[self.query]
         is_same_body = (self.words.issues.body_hashes[self.items] == body) & (body != 0)
         is_template = self.words.has_template_body[self.items]

@@ -1,10 +1,10 @@
 """Collects the examples with which an ordering is learned and tested: pairs of issues of one repository.
 
 An ordering gives a pair of issues the probability that they are duplicates. A pair consists of a newer issue
-and a candidate: an older issue, found in the same way as for a release. A pair is a positive example if
-somebody marked its issues as duplicates, in a comment. The newer issues are of two kinds: all issues that
-somebody called a duplicate, and a sample of the other issues. The sample is needed because the probabilities
-must be right for all issues.
+and a candidate. A candidate is an older issue, found in the same way as the candidates for a list of a
+release. A pair is a positive example if somebody marked its issues as duplicates, in a comment. The newer
+issues are of two kinds: all issues that somebody called a duplicate, and a sample of the other issues. The
+sample is needed because the probabilities must be right for all issues.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def collect_examples(
 ) -> Examples:
     """Returns the examples of all repositories that have a marked pair with both issues in the index.
 
-    Repositories with issues in a segment of an earlier version of Titler, which has no terms, are left out.
+    Segments that were made by an earlier version of Titler may have no terms. Repositories with issues in
+    such a segment are left out.
     `first_source_day` (days since 1970) is the first day with marks. Issues without a mark are used only if
     their source day is this day or a later one.
     """

@@ -32,10 +32,13 @@ def fit_ordering(
     `features` (n, len(FEATURES)) are the features of n pairs. `marked` (n,) says whether each pair is marked.
     `weights` (n,) says how many pairs each pair stands for; the default is one.
 
-    The weights of the features have limits: AT_MOST has the upper limits of some weights, and all other
-    weights are at least 0. So each feature either only raises the probability or only lowers it. This makes
-    the weights plausible for other repositories, and correlated features do not get weights that cancel each
-    other. The loss is divided by the number of marked pairs, and a quadratic penalty on the weights is added.
+    The regression has one weight per feature, within limits. The weights of the features in AT_MOST are at
+    most the values in AT_MOST, which are negative or 0. All other weights are at least 0. So each feature
+    either only raises the probability or only lowers it. This makes the weights plausible for other
+    repositories, and correlated features do not get weights that cancel each other.
+
+    The loss is divided by the number of marked pairs, and a quadratic penalty on the weights of the features
+    is added.
     """
     from scipy.optimize import minimize
 

@@ -104,9 +104,11 @@ def gain_interval(ordering: Ordering, baseline: Ordering, examples: Examples) ->
 
 
 def _ranks(probabilities: Floats, examples: Examples) -> Numbers:
-    """Returns, for each marked pair, the rank of the older issue among the candidates of the newer issue,
-    from 1. The order is that of the newer issues. Ties take the worst rank. An older issue that is not among
-    the candidates has the rank NOT_LISTED."""
+    """Returns, for each marked pair, the rank of the older issue among the candidates of the newer issue.
+
+    Ranks start at 1. Issues with equal probabilities all get the worst of their ranks. An older issue that is
+    not among the candidates has the rank NOT_LISTED. The ranks are returned in the order of the newer issues.
+    """
     bounds = np.searchsorted(examples.issues, np.arange(len(examples.repos) + 1)).tolist()
     ranks: list[int] = []
     for issue in np.flatnonzero(examples.duplicates).tolist():

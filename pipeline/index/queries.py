@@ -43,11 +43,11 @@ class Items(Protocol):
 
 @dataclass(frozen=True)
 class Ages:
-    """Says when each query was opened: three arrays with one value per query.
+    """Says when the issues that serve as queries were opened: three arrays with one value per query.
 
     `created_at` are microseconds since 1970, and `source_days` are days since 1970. An issue is older than a
-    query if it was opened earlier. If both were opened at the same time, the one with the smaller id is
-    older (see `issue_ids`).
+    query if it was opened before the query's issue. If both were opened at the same time, the one with the
+    smaller id is older. `issue_ids` are the ids of the queries' issues.
     """
 
     created_at: Numbers

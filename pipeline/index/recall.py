@@ -27,8 +27,8 @@ def measure_recall(
     exact nearest neighbours that the search finds. It is 1 if there are no neighbours. Issues that were
     opened before `opened_since` (microseconds since 1970) are not searched.
 
-    An issue that the search finds is a hit if it is not farther away than the farthest of the query's
-    `neighbours` exact neighbours. So ties count as hits, as in ann-benchmarks.
+    Each query has up to `neighbours` exact nearest neighbours. An issue that the search finds is a hit if it
+    is at least as near as the farthest of them. So ties count as hits, as in ann-benchmarks.
     """
     queries = _sample(segments, settings.seed, opened_since)
     exact = _exact_cosines(segments, queries, neighbours)

@@ -1,7 +1,8 @@
 """Keeps copies of vectors in a server's memory, so that a search in all repositories is faster.
 
-The copies have 8 bits per number and are compared in one pass. Of a segment without an Annoy index, all
-vectors are copied. Of a segment with an Annoy index, the recent vectors are copied, if there is room.
+The copies have 8 bits per number and are compared in one pass. All vectors of a segment without an Annoy
+index are copied. If a segment has an Annoy index, the vectors of its recently opened issues are copied, as
+long as there is room.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from pipeline.index.unit_vectors import Vectors, rows_of
 class RecentVectors:
     """Copies of the vectors of several segments.
 
-    `parts` maps the position of a segment in the index to the items of the segment that are copied. The first
-    `complete` segments in `parts` are copied completely. Of the other segments, only the items that were
-    opened at `opened_since` (microseconds since 1970) or later are copied. `created_at` is when each of the
-    copied items was opened.
+    `parts` maps the position of a segment in the index to the items of the segment that are copied.
+    `complete` is the number of segments that are copied completely. They come first in `parts`. The other
+    segments have copies of only the items that were opened at `opened_since` (microseconds since 1970) or
+    later. `created_at` is when each of the copied items was opened.
     """
 
     opened_since: int
@@ -37,10 +38,10 @@ class RecentVectors:
     def of(cls, segments: Sequence[Segment], opened_since: int, most_items: int) -> RecentVectors | None:
         """Reads the vectors of the segments and copies them. Returns None if there are none to copy.
 
-        Of the segments without an Annoy index, all vectors are copied. Of the segments with an Annoy index,
-        the vectors of items that were opened at `opened_since` or later are copied, the last segment first.
-        A segment with an Annoy index is left out if its vectors would make more than `most_items` copies in
-        total. Raises LakeError if a file is damaged.
+        First, all vectors of the segments without an Annoy index are copied. Then the segments with an Annoy
+        index follow, from the last to the first. Only their items that were opened at `opened_since` or later
+        are copied. If there would then be more than `most_items` copies in total, the segment is left out.
+        Raises LakeError if a file is damaged.
         """
         parts = {
             position: np.arange(segment.items)
@@ -68,9 +69,10 @@ class RecentVectors:
         )
 
     def segments_for(self, opened_since: int | None) -> list[int]:
-        """Returns the positions of the segments that `candidates` searches for queries with `opened_since`.
+        """Returns the positions of the segments that `candidates` searches if the queries have
+        this `opened_since`.
 
-        In these segments, every issue that such queries allow has a copied vector.
+        In these segments, the vectors of all issues that such queries allow are copied.
         """
         is_later = opened_since is not None and opened_since >= self.opened_since
         return list(self.parts)[: None if is_later else self.complete]
@@ -82,7 +84,8 @@ class RecentVectors:
         position of the segment, and two arrays with the query and the item of each candidate.
 
         The candidates of a query include its `neighbours` nearest allowed items in all these segments
-        together. `queries` must not have ages. `unit_queries` are the vectors of the queries, with length 1.
+        together. `queries.ages` must be None. `unit_queries` are the vectors of the queries, scaled to
+        length 1.
         """
         positions = self.segments_for(queries.opened_since)
         ends = np.cumsum([0, *(len(self.parts[position]) for position in positions)])

@@ -69,7 +69,7 @@ class RepositoryItems:
 
     def before(self, issue_ids: Numbers) -> Numbers:
         """Returns, for each issue in `issue_ids`, how many issues of the repository were opened before it.
-        For an issue that is not in the repository, returns the number of all issues."""
+        If an issue is not in the repository, its value is the number of all issues of the repository."""
         order = np.argsort(self.issue_ids)
         places = np.searchsorted(self.issue_ids, issue_ids, sorter=order)
         positions = order[np.minimum(places, len(self) - 1)]

@@ -45,9 +45,9 @@ bits."""
 class RepositoryWords:
     """The terms (words) of some queries, and where they occur in the issues of a repository.
 
-    `issues` are sorted by age. The frequencies of terms are counted in `issues` and in `background`. The
-    constructor makes one pass over the terms of the issues. Apart from that, its time is proportional to the
-    number of occurrences of the queries' terms.
+    `issues` are the issues of the repository, sorted by age. `background` has other issues, which are not
+    searched. The frequencies of terms are counted in both. The constructor makes one pass over the terms of
+    the issues. The rest of its time is proportional to the number of occurrences of the queries' terms.
     """
 
     def __init__(
@@ -138,12 +138,15 @@ class RepositoryWords:
         return best
 
     def _occurrences(self, is_common: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns the places in `issues.terms` that have a word of the vocabulary, and the number of each
-        such word. `is_common` says which words are too common. Their places are left out.
+        """Finds the words of the queries in the terms of the issues.
+
+        Returns two arrays with one value per occurrence: its position in `issues.terms`, and the position of
+        its word in the vocabulary. `is_common` says which words are too common. Their occurrences are left
+        out.
 
         Most terms of a repository are in no query, or too common. A table of the last bits of the hashes
-        finds nearly all of these in one pass. A rare word whose bucket is that of a common word is mistaken
-        for a common word. This happens to about one word in 10,000.
+        finds nearly all of these in one pass. If a rare word has the same bucket as a common word, it is
+        mistaken for a common word. This happens to about one word in 10,000.
         """
         vocabulary, rare = self._vocabulary, np.flatnonzero(~is_common)
         if not len(rare):
@@ -161,8 +164,11 @@ class RepositoryWords:
 
     @cached_property
     def _postings(self) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
-        """The occurrences, sorted by word: the issue and BM25's factor of each, and where those of each word
-        begin. The last value is the number of all occurrences."""
+        """The occurrences, sorted by word, as three arrays.
+
+        The first two have the issue and the BM25 factor of each occurrence. The third says where the
+        occurrences of each word begin, and ends with the number of all occurrences.
+        """
         issues, places, words, vocabulary_size = self.issues, self._places, self._words, len(self._vocabulary)
         lengths = np.diff(issues.offsets)
         rows = np.repeat(np.arange(len(issues), dtype=np.int32), lengths)[places]

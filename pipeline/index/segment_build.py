@@ -93,9 +93,12 @@ def _items(segment: SegmentToBuild, lake: Lake, size: int) -> tuple[pa.Table, Em
 
 
 def _days_in(earlier: Manifest, days: Sequence[IndexedDay]) -> list[IndexedDay]:
-    """Returns the days whose items can be copied from an earlier segment. The segment must have been built
-    from the same batches of the day, and must leave out the same duplicate openings. If another version of
-    Titler split its issues into terms, no day can be copied."""
+    """Returns the days whose items can be copied from an earlier segment.
+
+    The earlier segment must have been built from the same batches of such a day, without the same duplicate
+    openings. If its terms were made by a version of Titler that splits issues differently, no day can be
+    copied.
+    """
     if earlier.parameters.get("terms") != TERMS_VERSION:
         return []
     inputs = set(zip(earlier.inputs[::2], earlier.inputs[1::2], strict=True))

@@ -1,9 +1,9 @@
 """Divides the issues of a release into the segments of its index.
 
 A segment has issues of one month. The segments of a closed year are merged into fewer and larger ones, so
-that the number of segments stays small. A year is closed if the release has a day of a later year: from then
-on only a backfill changes the year. An open year is not merged, because the nightly run that adds a day would
-have to build the whole year again, instead of one month.
+that the number of segments stays small. A year is closed if the release has a day of a later year. Only a
+backfill changes a closed year. An open year is not merged, because the nightly run that adds a day would have
+to build the whole year again, instead of one month.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class SegmentPlan:
 def plan_segments(days: Sequence[IndexedDay], settings: Index) -> list[SegmentPlan]:
     """Returns the segments that a release with these days needs, in the order of their periods.
 
-    The months of a closed year are merged only if this reduces the number of segments. It does not if each
-    month has about `index.segment_items` issues or more.
+    The months of a closed year are merged only if this reduces the number of segments. If each month has
+    about `index.segment_items` issues or more, merging does not reduce it.
     """
     segments: list[SegmentPlan] = []
     for year, days_of_year in groupby(days, key=lambda day: day.day[:4]):

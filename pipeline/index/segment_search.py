@@ -1,6 +1,6 @@
 """Finds the nearest issues in several segments of the index.
 
-First, candidates are searched in every segment. In a small segment, all vectors are compared with all queries
+First, every segment is searched for candidates. In a small segment, all vectors are compared with all queries
 in matrix products. In a large segment, the Annoy index is searched. Then the distances of all candidates are
 computed again in double precision, one pair at a time. So a distance does not depend on the segment or on the
 block that the pair was in. The candidates of all segments are merged by this distance. Of equally distant
@@ -62,7 +62,7 @@ def search(
 
     The Annoy index of a segment is used if a query allows more than `index.exact_items` of the segment's
     issues. Otherwise, or if there is no Annoy index, all allowed issues are compared. If `recent` is given,
-    its copies of vectors make the search faster for a few queries, which must not have ages.
+    its copies of vectors make a search for a few queries faster. `queries.ages` must then be None.
 
     A search for many queries reads most of every file. If `one_at_a_time` is true, the files of a segment
     are unmapped before the next segment is searched. So the memory does not grow with the number of segments.
@@ -90,8 +90,11 @@ def search(
 def _recent_candidates(
     recent: RecentVectors, segments: Sequence[Segment], queries: Queries, neighbours: int, bounds: Vectors
 ) -> list[tuple[int, Numbers, Numbers]]:
-    """Returns pairs of a query and an item of each of the segments of `recent`. They include the nearest
-    allowed items of each query."""
+    """Searches the segments that `recent.segments_for` returns for candidates.
+
+    Returns a tuple per segment with candidates, like `RecentVectors.candidates`. The candidates of a query
+    include its `neighbours` nearest allowed items in all these segments together.
+    """
     candidates = recent.candidates(queries, _unit(queries.vectors), neighbours)
     if sum(len(rows) for _, rows, _ in candidates) <= MANY_CANDIDATES * len(queries):
         return candidates
@@ -130,8 +133,10 @@ def cosines_with(items: Items, queries: Queries) -> Vectors:
 def _candidates(
     segment: Segment, queries: Queries, neighbours: int, settings: IndexSettings, bounds: Vectors
 ) -> tuple[Numbers, Numbers]:
-    """Returns pairs of a query and an item of the segment. They include the nearest allowed items of each
-    query. For `bounds`, see `_exact`."""
+    """Searches a segment for the nearest allowed items of each query, exactly or with its Annoy index.
+
+    Returns two arrays with the query and the item of each candidate. For `bounds`, see `_exact`.
+    """
     everything = range(segment.items)
     if not segment.has_annoy:
         allowed = _allowed(segment, queries, everything)
@@ -214,11 +219,13 @@ def _exact(
     bounds: Vectors,
     cosines: Vectors | None = None,
 ) -> tuple[Numbers, Numbers]:
-    """Returns pairs of each query and its nearest allowed items among `items`. `cosines` has those of all
-    items of the segment, if they are known already.
+    """Compares each query with its allowed items among `items`. Returns two arrays with the query and the
+    item of each pair that may be among the query's `neighbours` nearest.
 
-    `bounds` has a cosine per query, or -inf. If `neighbours` items of other segments are known to be as near,
-    farther items are left out. Raises the bounds to what is known after this search.
+    `cosines` has the cosines of the queries and all items of the segment, if the caller already has them.
+    `bounds` has a cosine per query: earlier comparisons have found at least `neighbours` items with this
+    cosine or a higher one. It is -inf if they have not. Items that are farther away than the bound are left
+    out. If this search finds nearer items, it increases the values of `bounds`.
     """
     unit_queries = _unit(queries.vectors)
     ages = None if _all_allowed(segment, queries) else queries.ages
@@ -247,8 +254,8 @@ def _exact(
 
 def _cosines(unit_queries: Vectors, segment: Items, items: Numbers, vectors: Vectors | None) -> Vectors:
     """Returns the cosine of each query and each item in single precision, shape (queries, items). `vectors`
-    are the unit vectors of the items. If they are None, they are computed for a few items at a time, which
-    stay in the processor's cache."""
+    are the unit vectors of the items. If `vectors` is None, the unit vectors are computed here, for only a
+    few items at a time, so that they stay in the processor's cache."""
     if vectors is not None:
         return unit_queries @ vectors.T
     cosines = np.empty((len(unit_queries), len(items)), np.float32)
@@ -259,13 +266,13 @@ def _cosines(unit_queries: Vectors, segment: Items, items: Numbers, vectors: Vec
 
 
 def _unit_vectors(segment: Items, items: Numbers) -> Vectors:
-    """Returns the vectors of the items with the length 1."""
+    """Returns the vectors of the items, scaled to length 1."""
     rows = rows_of(items)
     return unit_vectors(segment.vectors[rows], segment.lengths(rows))
 
 
 def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Numbers:
-    """Returns for each query how many of the items are older. The items are sorted by age."""
+    """Returns, for each query, how many items are older than the query. The items are sorted by age."""
     first = np.searchsorted(created_at, ages.created_at, "left")
     end = np.searchsorted(created_at, ages.created_at, "right")
     bounds = zip(first.tolist(), end.tolist(), ages.issue_ids.tolist(), strict=True)
@@ -275,8 +282,9 @@ def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Number
 def _highest(
     scores: Vectors, neighbours: int, segment: Items, items: Numbers, bounds: Vectors
 ) -> tuple[Numbers, Numbers]:
-    """Returns (row, column) of the `neighbours` highest scores of each row, and of all scores that are nearly
-    as high as the last of these. Scores of -inf are left out. Raises the bounds, see `_exact`."""
+    """Returns the rows and the columns of the `neighbours` highest scores of each row, and of scores that are
+    nearly as high as the last of these. Scores of -inf are left out. Increases the values of `bounds`, see
+    `_exact`."""
     if scores.shape[1] <= neighbours:
         rows, columns = np.nonzero(scores > -np.inf)
         return rows, columns
@@ -296,9 +304,12 @@ def _highest(
 def _by_annoy(
     segment: Segment, allowed_counts: Numbers, queries: Queries, neighbours: int, search_k: int
 ) -> tuple[Numbers, Numbers]:
-    """Returns pairs of each query and the allowed items that the Annoy index finds. `allowed_counts` has the
-    number of allowed items of each query, which must not be 0. The smaller it is, the more candidates are
-    requested from the index."""
+    """Searches the Annoy index for allowed items near each query. Returns two arrays with the query and the
+    item of each pair.
+
+    `allowed_counts` has the number of items that each query allows. No number may be 0. The fewer items a
+    query allows, the more candidates are requested from the index.
+    """
     neighbour_lists = []
     for vector, allowed in zip(queries.vectors, allowed_counts.tolist(), strict=True):
         candidate_count, nodes = neighbours, search_k
@@ -369,7 +380,7 @@ def distances_of(cosines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _unit(vectors: Vectors) -> Vectors:
-    """Returns the vectors with the length 1."""
+    """Returns the vectors, scaled to length 1."""
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 

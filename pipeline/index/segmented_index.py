@@ -92,7 +92,8 @@ class SegmentedIndex:
     """The index of a release, which consists of segments. Segments are opened when a query needs them.
 
     A segment may have the issues of only one group of repositories. `groups` has a pair per segment: which
-    group it has (from 0), and how many groups there are. `ordering` gives a pair of issues its probability.
+    group it has (from 0), and how many groups there are. `ordering` computes the probability that two issues
+    are duplicates.
     """
 
     def __init__(
@@ -168,10 +169,13 @@ class SegmentedIndex:
     def _stored_probabilities(
         self, query_issue: QueryIssue, repository: RepositoryItems, prepared: PreparedRepository
     ) -> dict[int, float]:
-        """Returns the probabilities of the older candidates of an issue of the index, by their ids. They are
-        the same as in the stored lists, for which words are counted only in older issues. Returns an empty
-        dict for a text. `repository` has the issues of its repository, and `prepared` was computed for all of
-        them."""
+        """Maps the ids of an issue's older candidates to their probabilities. If `query_issue` is a text,
+        returns an empty dict.
+
+        The probabilities are the same as in the stored lists. For them, words are counted only in the issues
+        up to the issue's source day. `repository` has all issues of the issue's repository, and `prepared`
+        was computed for all of them.
+        """
         if query_issue.day is None:
             return {}
         comparison = _compare_older(query_issue, repository, prepared)
@@ -223,14 +227,14 @@ class SegmentedIndex:
         """Returns the rows of the requested lists of similar issues. The list of a repository comes first.
 
         In each list, the most probable duplicate comes first. `hits` are the candidates for the list from all
-        repositories, as `hits_everywhere` returns them. If `hits` is None, they are searched here. If
+        repositories, as `hits_everywhere` returns them. If `hits` is None, this method searches for them. If
         `query_issue` is an issue of the index, its lists may also contain newer issues. Older issues of its
         repository have the same probabilities as in the list that the release stores.
 
         A row is a dict with the keys `list`, `issue_url`, `title`, `distance` (angular, 0 to 2),
         `probability`, `title_overlap`, `age_days`, `similar_text`, `group_size` and `terms` (the terms that
-        both issues contain). In an index of an earlier version of Titler, which has no terms, the nearest
-        issue comes first, and the keys from `probability` on are None.
+        both issues contain). An index of an earlier version of Titler has no terms. Its lists have the
+        nearest issue first, and the values of `probability` and all later keys are None.
         """
         if query_issue.terms is None or not self._has_terms:
             return self._nearest(query_issue, search_request)
@@ -326,7 +330,8 @@ class SegmentedIndex:
         return search(self._segments, queries, count, self._settings.index, self._recent)
 
     def _months_before(self) -> int:
-        """Returns the first moment of the months in which all repositories are searched."""
+        """Returns the start of the months that the list of all repositories covers if a search has no
+        `since`. The unit is microseconds since 1970."""
         return months_before(self._release.plan.days[-1].day, self._settings.similar.months)
 
     def _segments_of(self, repo: str) -> list[Segment]:

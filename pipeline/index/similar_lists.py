@@ -1,9 +1,10 @@
 """Finds two lists of similar issues for an issue or text: one from its repository, and one from all
 repositories.
 
-The candidates of the first list are the issues of the repository with the nearest vectors, and those with the
-best matching words. The candidates of the second list are the issues with the nearest vectors among the
-issues of the last months. The class `Comparison` chooses the issues of a list from its candidates.
+The issue or text is called the query. The first list has two kinds of candidates: the issues of the
+repository whose vectors are nearest to the query's, and those whose words match its words best. The
+candidates of the second list are the issues of the last months whose vectors are nearest to the query's. The
+class `Comparison` chooses the issues of a list from its candidates.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class QueryBatch:
 
 @dataclass(frozen=True)
 class PreparedRepository:
-    """Values that are computed once, before the candidates of some queries are searched in a repository.
+    """Values that a search in a repository needs. They are computed once for all queries of the search.
 
     `words` says where the words of the queries occur in the repository's issues. `is_eligible` says whether
     each issue may be a candidate. `cosines` (queries, issues) is None if the cosines are not computed yet.
@@ -101,8 +102,9 @@ def lists_in_repository(
     probabilities.
 
     The list has up to `count` issues. The probabilities are a dict from the issue id to the probability of
-    each candidate. `stored` is such a dict, too: its probabilities are used instead of computed ones.
-    `prepared` is computed if it is None. The repository must have terms.
+    each candidate. If `stored` has the id of a candidate, the probability in `stored` is used instead of the
+    computed one. As `stored` is used for every query, there must be only one query if it is given. `prepared`
+    is computed if it is None. The repository must have terms.
     """
     for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count), prepared):
         features = comparison.features()
@@ -151,8 +153,10 @@ def compare_in_repository(
 
 
 def _first_of_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Returns, for each issue of a repository, whether it is one of the oldest GROUP_CANDIDATES issues with
-    the same text."""
+    """Returns, for each issue of a repository, whether it may be a candidate.
+
+    If more than GROUP_CANDIDATES issues have the same text, only the oldest GROUP_CANDIDATES of them may.
+    """
     groups = text_groups(issues, has_template_body)
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=~groups[order][:1]))
@@ -171,8 +175,8 @@ def _candidates(
     own: slice,
 ) -> tuple[Numbers, Floats]:
     """Returns the positions of the candidates in the repository, and their cosines. The candidates are the
-    nearest issues by vector (the slice `own` of `hits`), and the issues in `by_words` that are allowed.
-    Leaves out the query itself."""
+    nearest issues by vector (the slice `own` of `hits`), and the issues in `by_words` that meet the query's
+    conditions. The query itself is left out."""
     rows = np.full(len(by_words), query)
     by_words = by_words[query_batch.queries.allowed(rows, repository, by_words)]
     only_by_words = np.setdiff1d(by_words, hits.items[own])

@@ -4,10 +4,10 @@
     ROOT/orderings/current.json    the version of the ordering that new releases use. If this file does not
                                    exist, they use the default ordering
 
-The version of a learned ordering begins with two versions: that of the default ordering with which it was
-compared, and that of the rules by which issues are split into terms (words). A later version of Titler may
-change the default weights, the features of a pair, or these rules. It then does not use orderings that were
-learned before the change.
+The version of a learned ordering begins with the version of the default ordering with which it was compared.
+Then follows the version of the rules by which issues are split into terms (words). A later version of Titler
+may change the default weights, the features of a pair, or these rules. Such a version of Titler does not use
+orderings that were learned before the change.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class StoredOrdering:
 
     @property
     def ordering(self) -> Ordering:
-        """The ordering, ready to compute probabilities. Raises TitlerError if it has weights for other
-        features."""
+        """The ordering, ready to compute probabilities. Raises TitlerError if the features of its weights are
+        not those of this version of Titler."""
         return Ordering.from_json(asdict(self))
 
 
@@ -137,7 +137,8 @@ def ordering_in_use(lake: Lake) -> str | None:
     ordering.
 
     They use the default ordering if current.json does not exist, or if this version of Titler cannot use the
-    ordering in it. Raises LakeError if a file is damaged, or if the ordering's file is missing.
+    ordering in it. Raises LakeError if current.json is damaged, or if the ordering's file is damaged or
+    missing.
     """
     pointer = lake.get_json(POINTER, POINTER_DOCUMENT)
     if pointer is None or not is_of_this_version(pointer.version):

@@ -22,10 +22,10 @@ time for more."""
 
 
 class BucketCounts:
-    """Counts how many terms are in each bucket.
+    """Counts how many of the given terms are in each bucket.
 
-    `terms` (n,) are the terms of issues. No issue has a term twice, so a count of terms is also a count of
-    issues.
+    `terms` (n,) are the terms of several issues. Each issue contributes each of its terms once. So the number
+    of times that a term occurs in `terms` is the number of issues that contain it.
     """
 
     def __init__(self, terms: NDArray[np.uint32], is_small: bool | None = None) -> None:

@@ -1,9 +1,10 @@
 """Converts stored vectors, which have half precision, to unit vectors in single precision.
 
-Numbers have the same fields of bits in half and in single precision (sign, exponent and fraction), but at
-other positions, and the exponent is smaller by 112 in half precision. So three integer operations convert a
-vector. The result is exact, but has to be multiplied by 2^112. The division by the length includes this
-factor. NumPy's conversion takes twice as long.
+A number has the same fields of bits (sign, exponent and fraction) in half and in single precision, but at
+different positions. The stored exponent is smaller by 112 in half precision. Three integer operations move
+the fields of all numbers of a vector. The result is exact, except that it has to be multiplied by 2^112. This
+takes no extra time: the vector is divided by its length anyway, and both are done in one multiplication.
+NumPy's conversion takes twice as long.
 """
 
 from __future__ import annotations

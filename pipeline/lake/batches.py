@@ -4,8 +4,9 @@ A batch is a folder of files with its own id. Its `manifest.json` is written las
 is not a batch. A finished batch never changes. Small JSON files, called pointers, contain the id of a batch.
 There are two kinds of pointers:
 
-- `current.json` points to the current batch of a source day. Only tables that are partitioned by day alone
-  have this pointer, because commands ask only these tables for "the current batch".
+- `current.json` points to the current batch of a source day or of a user's file. A partition has this pointer
+  only if it is a day or a file and nothing else, because commands ask only such a partition for its current
+  batch.
 - `keys/KEY.json` points to the batch that was made from certain inputs with certain parameters. KEY is the
   fingerprint of these inputs and parameters.
 
@@ -87,9 +88,9 @@ class Lake(LakeFiles):
         return existing
 
     def add_key(self, batch: Manifest, parameters: Mapping[str, Any]) -> None:
-        """Records that `batch` also counts as made with these other `parameters`. From then on, `find` with
-        these parameters and the inputs of `batch` returns `batch`. The caller must know that the content of
-        `batch` would be the same with these parameters."""
+        """Makes `find` return `batch` also for `parameters`, although `batch` was made with different ones.
+        The inputs must be those of `batch`. The caller must know that the content of `batch` would be the
+        same with `parameters`."""
         key = fingerprint(batch.table, batch.partition, batch.inputs, parameters)
         folder = partition_folder(batch.table, batch.partition)
         self.put_json(posixpath.join(folder, KEYS, f"{key}.json"), {"batch_id": batch.batch_id})
@@ -166,8 +167,8 @@ class Lake(LakeFiles):
 
     def _damaged(self, manifest: Manifest, file: File, size: int | None) -> DamagedBatchError:
         """Returns the error about a damaged or missing file. `size` is the number of bytes in the file, or
-        None if the file is missing. Marks the batch, and deletes its key, so that `find` does not return it
-        and its stage makes it again."""
+        None if the file is missing. Marks the batch as damaged, and deletes the batch's key. So `find` does
+        not return the batch, and the stage makes it again."""
         mark_damaged(self, manifest.folder)
         self._forget_key(manifest)
         if size is None:
@@ -209,8 +210,8 @@ class Lake(LakeFiles):
         self.cache.remember(path, self._checked_state(manifest, file, path))
 
     def _checked_state(self, manifest: Manifest, file: File, path: Path) -> FileState:
-        """Returns the state of a local file before it was checked. Raises LakeError if the file is missing or
-        does not match its manifest entry."""
+        """Checks a local file, and returns the state that the file had just before the check. Raises
+        LakeError if the file is missing or does not match its manifest entry."""
         try:
             state = file_state(path) if path.is_file() else None
             if state is None or state[0] != file.bytes or _sha256(path) != file.sha256:

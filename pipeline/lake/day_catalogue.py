@@ -1,9 +1,10 @@
-"""The catalogue of days: the batches of every source day of the lake that a release can use.
+"""The catalogue of days: the source days that a release can use, with their batches.
 
 The stage `plan` keeps the catalogue up to date. A day whose batches have changed has a mark
 (`pipeline.lake.changed_days`). So `plan` reads only the days that have a mark, and not the whole history. The
 catalogue is stored as pages (`pipeline.lake.pages`), and the plan of a release has only the names of these
-pages. While a day is being ingested again, it stays in the catalogue as it was until all its stages have run.
+pages. While a day is being ingested again, the catalogue keeps the day's earlier batches until all stages of
+the day have run.
 
     ROOT/days/catalogue.json, changed/DAY,TABLE,BATCH
 
@@ -47,9 +48,9 @@ MARKS_KEPT = timedelta(hours=1)
 @dataclass(frozen=True)
 class Catalogue:
     """The names of the catalogue's pages (see `pipeline.lake.pages`). A page covers one period (a month or a
-    year), and there are three kinds of pages. `days` are the pages that list the days, as in a plan.
-    `manifests` maps each table to the pages with the manifests of the days' batches. `ids` are the pages with
-    the ids of all issues."""
+    year), and there are three kinds of pages. `days` are the pages that list the days. They have the same
+    content as the pages of a plan. `manifests` maps each table to the pages with the manifests of the days'
+    batches. `ids` are the pages with the ids of all issues."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -76,7 +77,7 @@ class Catalogue:
         return lake.get_json(CATALOGUE, CATALOGUE_DOCUMENT)
 
     def plan(self, lake: Lake) -> Plan:
-        """Returns the days of the catalogue as a `Plan`. Its facts (such as settings) are empty."""
+        """Returns a `Plan` with the days of the catalogue and no facts (such as settings)."""
         return Plan.of_pages(lake, self.days, {}, "")
 
     def check_ids(self, lake: Lake) -> None:
@@ -121,9 +122,9 @@ def update_catalogue(
 ) -> CatalogueUpdate:
     """Brings the catalogue up to date with the current batches of all days, and returns it.
 
-    `changes` are the marks of changed days. The caller must list the marks first, and then compute again the
-    verdicts that say how complete the days are. `judged_again` are the days whose verdicts have changed.
-    Marks that were written after the caller listed them are left for the next plan.
+    `changes` are the marks of changed days. A verdict says how complete a day is. The caller must list the
+    marks before it computes the verdicts again. Marks that are written after that are left for the next plan.
+    `judged_again` are the days whose verdicts have changed.
 
     `days_before` returns the days of the current release. It is called only if there is no catalogue yet.
     If one of these days is being ingested again, the new catalogue gets the batches that the current release
@@ -162,7 +163,8 @@ def update_catalogue(
 
 @dataclass(frozen=True)
 class _DayBatches:
-    """The current batches of a day, and, by table, the manifests of the batches of the catalogued tables."""
+    """The current batches of a day. `manifests` maps the name of a table to the manifest of its batch. It
+    has only tables of CATALOGUED_TABLES."""
 
     pinned: PinnedDay
     manifests: Mapping[str, Manifest]
@@ -229,8 +231,12 @@ def _changed_catalogue(
 def _changed_manifests(
     lake: Lake, pages: PageNames, days: Sequence[str], changed: Mapping[str, Manifest | None]
 ) -> dict[str, str]:
-    """Returns the pages of a table's manifests with the new batches of the days in `changed`. Writes the
-    pages that are new. For a day without a batch, a page has None. A period without any batch has no page."""
+    """Adds the manifests in `changed` to a table's pages of manifests. Writes the pages that are new, and
+    returns the names of all pages.
+
+    `changed` maps each changed day to the manifest of its batch, or to None if it has no batch in the table.
+    A period without any batch has no page.
+    """
     names: dict[str, str] = {}
     contents = {}
     for period, positions in group_by_period(days):
@@ -256,8 +262,9 @@ class CurrentHealth(Mapping[str, Manifest]):
     which says how complete the day is.
 
     If a day has not changed since the last plan, its manifest is read from a page of the catalogue.
-    `changed_days` are the days that have changed, or all days if the lake has no catalogue yet. Each of them
-    is looked up on its own. `changes` are the marks of changed days, if the caller has already listed them.
+    `changed_days` are the days that have changed, or all days if the lake has no catalogue yet. The manifest
+    of each of these days is read through the day's own pointer. `changes` are the marks of changed days, if
+    the caller has already listed them.
     """
 
     def __init__(self, lake: Lake, changes: Sequence[Change] | None = None) -> None:

@@ -3,10 +3,11 @@
 `titler collect` removes the batches that nothing uses. To find them, it does not search the whole lake, but
 reads two kinds of records:
 
-- A draft record is written before the first file of a batch. It is deleted when a model or a release that is
-  kept refers to the batch, or when the batch is removed.
-- An unused record is written before a model or a release is removed, for each batch that no other model or
-  release refers to. So if the command is killed, the next `titler collect` continues its work.
+- A draft record is written before the first file of a batch. It is deleted when the batch is removed, or when
+  `titler collect` finds that a kept model or release refers to the batch.
+- Before `titler collect` removes a model or a release, it writes an unused record for each batch that no kept
+  model or release refers to. If this `titler collect` is killed, the next one uses the records to remove the
+  batches.
 
     ROOT/drafts/TABLE,day=2015-01-01,BATCH
     ROOT/unused/TABLE,day=2015-01-01,BATCH

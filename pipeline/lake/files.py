@@ -111,8 +111,9 @@ class LakeFiles:
         return self._store.written(relative)
 
     def modified(self, relative: str) -> datetime | None:
-        """Returns the UTC time at which the newest file of a folder was written. For a local folder without
-        files, returns the time at which the folder was changed. Returns None if the storage lists nothing."""
+        """Returns the UTC time at which the newest file in a folder was written. If a local folder has no
+        files, returns the time at which the folder itself was changed. Returns None if the folder does not
+        exist, or if a bucket lists no files in it."""
         return self._store.modified(relative)
 
     def delete_folder(self, relative: str) -> None:
@@ -121,8 +122,8 @@ class LakeFiles:
         self._store.delete_folder(relative)
 
     def for_each(self, read: Callable[[Item], Value], items: Sequence[Item]) -> list[Value]:
-        """Returns `read(item)` for each item, in order. In a bucket, up to REQUESTS requests run at the same
-        time. `read` must not depend on the order."""
+        """Returns `read(item)` for each item, in the order of `items`. If the lake is a bucket, up to
+        REQUESTS calls of `read` run at the same time, so no call may depend on another call."""
         if self._store.folder is not None or len(items) < 2:
             return [read(item) for item in items]
         with ThreadPoolExecutor(REQUESTS) as executor:
@@ -163,7 +164,8 @@ class LakeFiles:
         return stored
 
     def _name_of_copy(self, relative: str) -> str:
-        """Returns the name of a file's copy in the cache, which may have copies of several lakes."""
+        """Returns the path of a file's copy, relative to the folder of the cache. The path starts with a hash
+        of the lake's root, because the cache may have copies of files of several lakes."""
         return posixpath.join(hashlib.sha256(self.root.encode()).hexdigest()[:16], relative)
 
     def put_json(self, relative: str, value: Any) -> None:
@@ -192,8 +194,8 @@ class LakeFiles:
         self, folder: str, name: str, data: bytes, rows: int = 0, *, keep_copy: bool = False
     ) -> File:
         """Writes the file `name` in `folder`. Returns the file's entry for the manifest. `rows` is 0 if the
-        file is not a table. If the lake is a bucket and `keep_copy` is true, a local copy is kept, because
-        the file will soon be opened by its path."""
+        file is not a table. If the lake is a bucket and `keep_copy` is true, keeps a local copy, so that a
+        command that soon opens the file by its path need not download it."""
         put = self.put_immutable if keep_copy else self.put
         put(posixpath.join(folder, name), data)
         return File(name, rows, len(data), hashlib.sha256(data).hexdigest())

@@ -72,12 +72,12 @@ class FinishedParts:
         self.lake.put_json(self._path(part.file.name), asdict(_Record(self.folder, part.file, part.counts)))
 
     def take(self, name: str) -> FinishedPart | None:
-        """Returns the record of the file `name` if an earlier, interrupted command has finished this file.
-        Copies the file from that command's folder into the folder of the new batch.
+        """Takes over the file `name` from an earlier, interrupted command that has finished this file: copies
+        it into the folder of the new batch. Returns the entry and the counts of the file.
 
-        Returns None if there is no record of the file, or if the file is missing or damaged. The file is not
-        used in its old place, because two processes may make the same batch at the same time, each in a
-        folder of its own.
+        Returns None if there is no record of the file, or if the file is missing or damaged. The file also
+        stays in the folder of the earlier command, because two processes may make the same batch at the same
+        time, each in a folder of its own.
         """
         record = self.lake.get_json(self._path(name), RECORD)
         if record is None:
@@ -91,8 +91,8 @@ class FinishedParts:
         return part
 
     def _copy(self, file: File, data: bytes) -> File:
-        """Writes the content `data` of a file into the draft. Returns the entry of the new file. If the
-        file's rows have a batch id, it is replaced by the id of the draft."""
+        """Writes the content `data` of a file into the draft. Returns the entry of the new file. If the rows
+        of the file have a batch id, the rows of the new file have the id of the draft instead."""
         contract = TABLES[self.table]
         if not contract.with_warehouse_columns:
             self.lake.write_file(self.folder, file.name, data, file.rows)

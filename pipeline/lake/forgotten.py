@@ -42,8 +42,9 @@ _ADDRESS = re.compile(
 class Forgetting:
     """An entry of the list: one use of `titler forget`.
 
-    `kind` says what the user named: an issue, a repository or an author. `hashes` maps each kind of value
-    (`Kind`) to hashes: those of what the user named, and those of all issues that were removed with it.
+    `kind` says what the user named: an issue, a repository or an author. `hashes` has the hash of what the
+    user named, and the hashes of the ids and addresses of all issues that are removed because of it. Each key
+    of `hashes` says what the hashes under it stand for (see `Kind`).
     `finished_at` is None until everything is removed. `removed` maps places, such as tables, to the number of
     rows or files that were removed from them. `remains` says in words what could not be removed.
     """
@@ -59,9 +60,12 @@ class Forgetting:
     remains: list[str] = field(default_factory=list)
 
     def is_about(self, other: Forgetting) -> bool:
-        """Returns whether this entry and another one are about the same issue, repository or author. This is
-        so if both have the same kind, and this entry has all hashes of the other one. This entry may have
-        further hashes: a user may give the id of an issue one time, and its address the next time."""
+        """Returns whether this entry and another one are about the same issue, repository or author: whether
+        both have the same kind, and this entry has all hashes of the other one.
+
+        This entry may have more hashes, because `titler forget` adds those of the issues that it finds. So
+        a user may name an issue by its id first, and by its address when the command is repeated.
+        """
         return self.kind == other.kind and all(
             set(values) <= set(self.hashes.get(kind, ())) for kind, values in other.hashes.items()
         )
@@ -97,12 +101,13 @@ class ForgottenList:
 
     @property
     def unfinished(self) -> Forgetting | None:
-        """The entry whose removal is running or was interrupted, or None if every removal is finished."""
+        """The entry of the `titler forget` that is running or was interrupted, or None if there is none."""
         return next((each for each in self.forgettings if each.finished_at is None), None)
 
     @property
     def finished_at(self) -> str:
-        """When a use of `titler forget` last finished, or an empty string if none has."""
+        """The UTC time at which a use of `titler forget` last finished, or an empty string if none has
+        finished yet."""
         return max((each.finished_at or "" for each in self.forgettings), default="")
 
     @property
@@ -224,8 +229,9 @@ class Matcher:
         return hits[encoded.indices.fill_null(len(is_forgotten)).to_numpy(zero_copy_only=False)]
 
     def is_in_text(self, text: str) -> bool:
-        """Returns whether a malformed line names something forgotten. A malformed line has no fields, so
-        every number, word and address in it is compared. A false match does no harm."""
+        """Returns whether a text, such as a malformed line, names something forgotten. The text has no
+        fields, so every number, word and address in it is compared. If one matches by chance, the text is
+        removed although it names nothing forgotten. This does no harm."""
         plain = re.sub(r"\\+/", "/", text).lower()  # a line of the quarantine is JSON in a JSON string
         words = set(_WORDS.findall(plain))
         named = [("issue", word) for word in words if word.isdecimal()] + [("author", word) for word in words]

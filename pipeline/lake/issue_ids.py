@@ -81,8 +81,8 @@ def update_superseded(
     changed: ChangedIds,
     issues: Mapping[str, str],
 ) -> dict[str, list[int]]:
-    """Returns the issues to skip on each day after some days have changed. The result has the form of
-    `duplicate_openings`: a dict from the day to the sorted issue ids.
+    """Updates the issues to skip on each day, after the issues of some days have changed. Returns them in the
+    form of `duplicate_openings`: a dict from the day to the sorted issue ids.
 
     `superseded` has the issues that were to be skipped on each day before the change. `changed` is the return
     value of `update_ids`. `issues` maps each day to the folder of its batch of issues_v1. Reads only days

@@ -2,10 +2,10 @@
 
 A command holds a lease while it runs, and renews it. `titler collect` removes nothing that was written since
 the oldest valid lease began, however long the command of this lease takes. If a command is killed, its lease
-is no longer renewed. After an hour without renewal, `titler collect` suspects the lease. But somebody may
-have changed the clock, so that less than an hour has passed. So `titler collect` at first only records that
-it suspects the lease. If a later `titler collect` finds that the lease was not renewed after that, the lease
-is invalid.
+is no longer renewed. If the last renewal seems to be more than an hour ago, `titler collect` suspects the
+lease. But the command may still be running: perhaps somebody has changed the clock, and less than an hour has
+passed. So `titler collect` at first only records that it suspects the lease. If the lease has still not been
+renewed when `titler collect` runs again, at least ten minutes later, the lease is invalid.
 
     ROOT/leases/BEGIN,VERB,SUBJECT,ID
     ROOT/suspected_leases/BEGIN,VERB,SUBJECT,ID,RENEWED
@@ -84,8 +84,9 @@ def valid_leases(lake: LakeFiles, current_time: datetime) -> list[Lease]:
 
 
 def _unrenewed(lake: LakeFiles, silent: Mapping[str, datetime], current_time: datetime) -> set[str]:
-    """Returns the names of the leases that were suspected before and were not renewed since. Suspects the
-    others. `silent` are the leases that seem not to have been renewed for long, with their last renewals."""
+    """Returns the names of those leases of `silent` that were suspected at least SUSPECTED_FOR ago and have
+    not been renewed since. Records that the other leases are suspected. `silent` maps each lease whose last
+    renewal seems to be more than an hour ago to the time of this renewal."""
     marks = {f"{name},{renewed.timestamp():.6f}": name for name, renewed in silent.items()}
     suspected = lake.written(SUSPECTED)
     unrenewed = {

@@ -27,10 +27,12 @@ PARTS = "parts"
 class File:
     """The entry of one file in a manifest.
 
-    `rows` is the number of rows, or 0 if the file is not a table. `columns` identifies the file's columns
-    (`Table.file_columns`). It is empty if the file is not a table, or if an earlier version of Titler wrote
-    the file. Some files have additional columns for the warehouse, such as the batch id. `rows_sha256` is the
-    SHA-256 that such a file would have without these columns. It is empty for other files.
+    `rows` is the number of rows, or 0 if the file is not a table. `columns` is a short
+    digest of the names and types of the file's columns (`Table.file_columns`). It is empty if the file is not
+    a table, or if an earlier version of Titler wrote the file.
+
+    Some files have additional columns for the warehouse, such as the batch id. For these files, `rows_sha256`
+    is the SHA-256 that the file would have without these columns. For all other files it is empty.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -91,7 +93,8 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Pointer:
-    """The content of a pointer: the id of a batch. The pointer and the batch belong to the same partition."""
+    """The content of a pointer, a small JSON file that names a batch: the id of this batch. The pointer and
+    the batch belong to the same partition."""
 
     batch_id: Name
 
@@ -103,12 +106,13 @@ def partition_folder(table: str, partition: Mapping[str, str]) -> str:
 
 
 def origin_of_folder(folder: str) -> tuple[date, str]:
-    """Returns the source day and the batch id of a batch in `folder`. The table must be partitioned by
-    day."""
+    """Returns the source day and the batch id that are in the path of a batch's folder. The batch's table
+    must be partitioned by day."""
     *_, partition, batch_id = folder.split("/")
     return date.fromisoformat(partition.removeprefix("day=")), batch_id
 
 
 def has_current_batch(partition: Mapping[str, str]) -> bool:
-    """Returns whether a partition can have a current batch. Only a source day or a user's file can."""
+    """Returns whether a partition can have a current batch. This is so only if the partition is a source day
+    or a user's file, without another value such as a model."""
     return len(partition) == 1 and next(iter(partition)) in ("day", "file")

@@ -122,10 +122,10 @@ class Members(Mapping[str, Sequence[Manifest]]):
     table's batches. The manifests of a table are read from the lake only once.
 
     `path` takes the name of a file in the folder of the model or release, and returns the file's path.
-    `missing` returns the error for a table without batches. If several releases get the same dict
-    `shared_pages`, no page is read twice. `base` returns the members of the previous release, or None. Pages
-    that the previous release has are not written again. If a `stopwatch` is set, its measurements are
-    recorded with the batches.
+    `missing` takes the name of a table without batches, and returns the error for it. `base` returns the
+    members of the previous release, or None. Pages that the previous release has are not written again.
+    `shared_pages` holds the pages that were already read. If several releases use the same dict, a page that
+    they share is read only once. If a `stopwatch` is set, its measurements are recorded with the batches.
     """
 
     stopwatch: Stopwatch | None = None
@@ -147,9 +147,9 @@ class Members(Mapping[str, Sequence[Manifest]]):
         self._files: dict[str, MembersFile] = {}
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
-        """Returns the manifests of a table's batches: one per day of the plan, one per segment for the table
-        `segments_v1`, or a single one for the tables `vocabulary`, `predictor` and `index`. The table
-        `duplicate_marks_v1` has none for the days that an earlier version of Titler extracted.
+        """Returns the manifests of a table's batches. `segments_v1` has one batch per segment. `vocabulary`,
+        `predictor` and `index` have a single batch. Every other table has one batch per day of the plan. But
+        if an earlier version of Titler extracted a day, `duplicate_marks_v1` has no batch for this day.
 
         Raises UsageError if the model or release does not exist, or has no batches of the table yet. The
         error names the `titler` command to run.
@@ -219,7 +219,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
         self._manifests.pop(table, None)
 
     def _pages_of_base(self, table: str, grouped: Mapping[str, Sequence[Manifest]]) -> dict[str, str]:
-        """Returns the pages of the previous release that have exactly the manifests in `grouped`, by
+        """Returns the names of the previous release's pages that can be used again, by period. `grouped` maps
+        each period to its manifests. A page can be used again if it has exactly the manifests of its
         period."""
         base = self._base()
         names = {} if base is None else base.pages(table)
@@ -257,7 +258,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
 
 def _period(manifest: Manifest) -> str | None:
-    """Returns the day or the period of a batch, or None if it has neither."""
+    """Returns the source day of a batch. If its table has batches per period instead, returns the period.
+    Returns None if the batch has neither."""
     return manifest.partition.get("day") or manifest.partition.get("period")
 
 

@@ -36,8 +36,8 @@ def group_by_period(days: Sequence[str]) -> Iterator[tuple[str, slice]]:
     """Splits sorted days (YYYY-MM-DD) into periods. Yields each period with a slice of `days`: the positions
     of its days.
 
-    In the latest year, each month is a period (2015-01). Each earlier year is a single period (2014), because
-    only a backfill still changes it.
+    In the latest year, each month is a period (2015-01). Each earlier year is a single period (2014): only a
+    backfill still changes it, so its page is rarely written again.
     """
     start = 0
     for period, of_period in groupby(days, key=lambda day: day[:4] if day[:4] < days[-1][:4] else day[:7]):
@@ -104,7 +104,7 @@ def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
         if data is None:
             raise LakeError(
                 f"The file {lake.path(path)} is missing, or it is damaged: its SHA-256 is not the one in its "
-                "name. It is a page of a list that models and releases refer to.",
+                "name. It is one page of a list, and models and releases refer to this page.",
                 page_remedy(lake.root, path),
             )
         pages.append(data)

@@ -72,7 +72,7 @@ class Note:
 
     @property
     def file(self) -> str:
-        """The name of the file."""
+        """The name of the note's file."""
         return f"{self.name}.json"
 
     @cached_property
@@ -99,8 +99,8 @@ class Pinned:
     files). The model or release need not exist yet.
 
     `plan` and `members` are read from the lake once, when they are first used. `notes` are read at every use.
-    If several releases get the same dict `shared_pages`, no page of members is read twice. Raises UsageError
-    if the name is not valid.
+    `shared_pages` holds the pages of manifests that were already read. If several releases use the same dict,
+    a page that they share is read only once. The constructor raises UsageError if the name is not valid.
     """
 
     def __init__(self, lake: Lake, kind: Kind, name: str, shared_pages: SharedPages | None = None) -> None:
@@ -139,7 +139,8 @@ class Pinned:
         """Creates the model or release by writing its plan. `pages` are the names of the pages that list its
         days. `facts` are further entries of the plan.
 
-        `base` is the name of the release that was current when this one was planned.
+        If this is a release, `base` is the name of the release that is current while this one is planned. It
+        is None for a model, or if no release with a plan is current.
         """
         opened_at = datetime.now(UTC).isoformat(timespec="seconds")
         plan = {"facts": facts, "opened_at": opened_at, "base": base, "day_pages": dict(pages)}
@@ -162,8 +163,8 @@ class Pinned:
 
     def require_open(self, hint: str = "") -> None:
         """Raises UsageError if the model or release does not exist. `hint` is the error's hint, which says
-        what the user can do. The default hint proposes to create the model or release. So a command that only
-        reads must pass another hint."""
+        what the user can do. The default hint proposes to create the model or release. A command that only
+        reads should pass another hint, because a new, empty model or release is of no use to it."""
         if not self.is_open():
             raise self._unknown(hint)
 
@@ -221,8 +222,8 @@ class Pinned:
 
     @cached_property
     def base(self) -> Pinned | None:
-        """The release that was current when this release was planned. None if there was none, or if this
-        model or release does not exist yet."""
+        """The release that was current when this release was planned. None if no release with a plan was
+        current, if this release does not exist yet, or if this is a model."""
         name = self._stored_plan.base if self.is_open() else None
         return Pinned(self.lake, "releases", name, self._shared_pages) if name else None
 
@@ -230,8 +231,9 @@ class Pinned:
         """Returns one item per key: the manifest of the existing batch with this key, or None if there is no
         such batch. All keys must be of the same table.
 
-        The batches of the previous release are in its list of members, which is read once. Each of the other
-        batches costs a request of its own. Raises LakeError if a file that is read for this is damaged.
+        First searches the members of the previous release, which are read only once. If a key is not found
+        there, looks it up in the lake, which costs further requests. Raises LakeError if a file that is read
+        for this is damaged.
         """
         of_base: dict[str, Manifest] = {}
         if keys and self.base and keys[0].table in self.base.members:

@@ -24,7 +24,8 @@ from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pa
 class PinnedDay:
     """One day in the plan of a model or a release: the folders and the content digests of the day's batches
     in the lake. The day has one batch of each of the tables issues_v1, tokens_v1, source_health_v1 and
-    duplicate_marks_v1. The last one is missing if an earlier version of Titler extracted the day.
+    duplicate_marks_v1. If an earlier version of Titler extracted the day, it has no batch of
+    duplicate_marks_v1.
 
     The plan of a model that learns from a user's file has one `PinnedDay` for the file. Its `day` is the
     file's identifier, and its fields about source health and duplicate marks are empty.
@@ -63,8 +64,9 @@ class PinnedDay:
         return {folder.rpartition("/")[2] for folder in self.folders}
 
     def to_json(self) -> dict[str, str]:
-        """Returns the fields as a dict. Leaves out the fields about duplicate marks if there are none, so
-        that the pages of earlier versions keep their digests."""
+        """Returns the fields as a dict. If the day has no batch of duplicate marks, leaves out the two fields
+        about it. Earlier versions of Titler did not write these fields, so a page of the same days still has
+        the same digest."""
         values = asdict(self)
         if not self.duplicate_marks:
             del values["duplicate_marks"], values["duplicate_marks_digest"]
@@ -123,12 +125,12 @@ DAY_PAGE: Document[DayPage] = Document(
 
 @dataclass(frozen=True)
 class PlanFile:
-    """The content of plan.json. `facts` are the facts of the plan, and `opened_at` is the time at which it
-    was written.
+    """The content of plan.json. `facts` are the facts of the plan. `opened_at` is the time at which the plan
+    was written. `name` is the name of the model or release. In the plan of a release, `base` is the name of
+    the release that was current when this one was planned.
 
-    `day_pages` are the names of the pages of the days. Titler 0.1 wrote `days` and `superseded` instead.
-    `base` is the name of the release that was current when this one was planned. `name` is the name of the
-    model or release. Titler 0.1 did not write this key.
+    `day_pages` are the names of the pages that list the plan's days. A plan of Titler 0.1 has the keys `days`
+    and `superseded` instead of `day_pages`, and has no key `name`.
     """
 
     facts: dict[str, Any]
@@ -153,7 +155,8 @@ class _EmbeddingFact(KnownKeys):
 
 
 class _ModelFacts(KnownKeys):
-    """The facts of a model. A missing fact is an error only when it is read."""
+    """The facts of a model. A plan may lack any of them. The error comes only when code reads a missing
+    fact."""
 
     asked: dict[str, Any] = ABSENT
     text: dict[str, Any] = ABSENT
@@ -163,7 +166,8 @@ class _ModelFacts(KnownKeys):
 
 
 class _ReleaseFacts(KnownKeys):
-    """The facts of a release. A missing fact is an error only when it is read."""
+    """The facts of a release. A plan may lack any of them. The error comes only when code reads a missing
+    fact."""
 
     model: Name = ABSENT
     model_version: str = ABSENT

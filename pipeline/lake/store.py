@@ -59,6 +59,6 @@ class Store(Protocol):
         ...
 
     def delete_folder(self, folder: str) -> None:
-        """Deletes all listed objects (files) of a folder. The listing of a bucket may lack the newest
-        objects; these remain. Does nothing if the folder does not exist."""
+        """Deletes a folder and its objects (files). Does nothing if the folder does not exist. In a bucket,
+        the newest objects can remain, because the listing may lack them."""
         ...

@@ -29,7 +29,8 @@ def sweep_batches(
     *,
     keep_current_of: Collection[str],
 ) -> Swept:
-    """Removes the batches of `tables` that are not used any more. Lists all folders of these tables.
+    """Removes the batches of `tables` that are not used any more. To find them, lists all folders of these
+    tables.
 
     Three kinds of batches are kept:
 

@@ -1,4 +1,4 @@
-"""A folder in the lake for work that can be resumed, such as the checkpoint of a training."""
+"""A folder in the lake for unfinished work, such as the checkpoint from which a training resumes."""
 
 from __future__ import annotations
 
@@ -35,5 +35,6 @@ class WorkFolder:
         return WorkFolder(self.lake, posixpath.join(self.relative, name))
 
     def delete(self) -> None:
-        """Deletes the folder with all files that are listed in it. Does nothing if it does not exist."""
+        """Deletes the folder and its files. Does nothing if the folder does not exist. In a bucket, the
+        newest files can remain, because the listing may lack them."""
         self.lake.delete_folder(self.relative)

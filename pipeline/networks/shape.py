@@ -32,7 +32,7 @@ class Shape:
     """The sizes of a network.
 
     The defaults are the sizes in the article from which the variant `gru` comes. The article's vocabularies
-    had 8,002 and 4,502 ids. Raises UsageError if a size is not a positive integer.
+    had 8,002 ids for bodies and 4,502 ids for titles. Raises UsageError if a size is not a positive integer.
     """
 
     body_vocabulary: int
@@ -173,7 +173,7 @@ class Description:
 
 
 def _checked_shortlist(ids: list[int], vocabulary: int) -> Ids:
-    """Returns a stored shortlist as an array. Raises ValueError if it cannot be one."""
+    """Returns a stored shortlist as an array. Raises ValueError if `ids` is not a valid shortlist."""
     shortlist = np.array(ids, dtype=np.int32)
     is_ascending = shortlist.ndim == 1 and (np.diff(shortlist) > 0).all()
     if not is_ascending or shortlist[:2].tolist() != [PAD, UNKNOWN] or shortlist[-1] >= vocabulary:

@@ -1,12 +1,13 @@
 """Chooses which units (subwords) may occur in a title, so that decoding need not consider every unit.
 
-Most of the work of writing a title is the product that gives a probability to each unit (subword) of the
-vocabulary. But nearly all units of a title are among the most frequent units of titles, or they are in the
-body. So decoding considers only these: the shortlist of the model, and the units of the body. All other units
-get the probability 0.
+Most of the work of writing a title is the matrix product from which each unit (subword) of the vocabulary
+gets its probability. But nearly all units of a title are among the most frequent units of titles, or they
+are in the body. So decoding considers only these: the shortlist of the model, and the units of the body. All
+other units get the probability 0.
 
-Source: Jean et al. 2015, "On Using Very Large Target Vocabulary for Neural Machine Translation", 3.2, with
-the units of the body in place of a dictionary.
+Source: Jean et al. 2015, "On Using Very Large Target Vocabulary for Neural Machine Translation", 3.2. The
+article adds the translations that a dictionary has for the words of the source text. Titler adds the units of
+the body instead.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ def infer_days(
     An existing batch with the same key is reused. A day's batch is committed as soon as all its files are
     written. The docstring of `make_batches` says what is lost if a process is killed.
 
-    A local cluster is not started on a machine with an accelerator, because its processes would compete for
-    the memory of the accelerator.
+    If the machine has a GPU or a TPU, no local cluster is started, because the processes of the cluster would
+    compete for the memory of the GPU or TPU.
     """
     contract = inference.contract
     manifests = {day.vectors.day: day.kept_batch for day in days if day.kept_batch}
@@ -111,7 +111,7 @@ def infer_days(
 
 @dataclass(frozen=True)
 class _Slice:
-    """Consecutive rows of a day's file: at most `rows` rows, from row `start` on."""
+    """Consecutive rows of a day's file: at most `rows` rows. Row `start` is the first, counted from 0."""
 
     read: Callable[[File], pa.Table]
     file: File

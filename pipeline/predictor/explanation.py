@@ -1,5 +1,5 @@
-"""Explains the title that a model predicts for one issue: which part of the body the model reads, which
-titles it considers, which words it copies, and why it gives no title."""
+"""Explains how a model predicts the title of one issue: which part of the body the model reads, which titles
+it considers, and which words it copies. If the model gives no title, explains why."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ def candidates(model: Model, body_ids: Ids) -> list[Candidate]:
     """Returns the complete titles that the beam search finds for one body, the most probable first.
 
     `body_ids` (1, body_length) are the ids of the body. If different ids spell the same title, only the most
-    probable of these candidates is returned. Returns an empty list if the network runs in Keras only.
+    probable of these candidates is returned. Returns an empty list if the network exists in Keras only
+    (a pre-trained network).
     """
     if variant_of(model.network.variant).reads_texts:
         return []
@@ -123,8 +124,8 @@ def copied_units(model: Model, body_ids: Ids, title: Candidate) -> list[CopiedUn
 
 
 def _text_of_unit(vocabulary: SubwordVocabulary, number: int) -> str:
-    """Returns the text of a unit, including a blank in front of it. Returns the replacement character for a
-    unit that is only a part of a character."""
+    """Returns the text of a unit. If the unit begins with a blank, the text does, too. If the unit is only a
+    part of a character, returns the replacement character."""
     return vocabulary.encoding.units[number - FIRST_UNIT].encode("latin-1").decode("utf-8", "replace")
 
 

@@ -25,8 +25,8 @@ Floats = npt.NDArray[Any]
 class HeldOutIssue:
     """An issue that the model did not learn from, and on which the model is evaluated.
 
-    `lead` has the first cleaned words of the body. It serves as a baseline for the model's title. `repo` is
-    the issue's repository.
+    `lead` has the first words of the cleaned body (see `pipeline.evaluation.title_scores.lead`). It serves as
+    a baseline for the model's title. `repo` is the issue's repository.
     """
 
     issue_id: int
@@ -84,8 +84,8 @@ class HeldOutPredictions:
         """Returns the confidence and the ROUGE-L of each decoded title that is not empty.
 
         Both arrays have the shape (m,), where m is the number of these titles. Confidence is 0 to 1, and
-        ROUGE-L is 0 to 100. A decoded title counts even if its confidence is below `abstain_below`.
-        `references` are the titles that the authors of the n issues wrote.
+        ROUGE-L is 0 to 100. A title is included even if its confidence is below `abstain_below`.
+        `references` are the titles that the authors wrote, one for each of the n held-out issues.
         """
         rows = [row for row, title in enumerate(self.decoded_titles) if title]
         titles = [self.decoded_titles[row] for row in rows]
@@ -106,9 +106,10 @@ def predict_held_out(predictor: Model, bodies: Sequence[str]) -> HeldOutPredicti
 
 
 def embed_queries(predictor: Model, texts: Sequence[str]) -> Floats:
-    """Returns the embeddings of n texts, (n, size), computed in the same way as by `titler similar TEXT`.
+    """Returns the embeddings (n, size) of n texts.
 
-    An embedding is all zeros if the vocabulary contains no word of the text.
+    They are computed as `titler similar TEXT` computes them: each text is treated as the body of an issue. An
+    embedding is all zeros if the vocabulary contains no word of the text.
     """
     ids = predictor.vectors(texts)
     return _zero_unknown(predictor, ids, predictor.embed_vectors(ids))

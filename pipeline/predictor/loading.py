@@ -19,7 +19,7 @@ processors, such as Intel's NPU, which Keras does not use."""
 
 
 def load_predictor(lake: Lake, folder: str) -> Model:
-    """Loads a predictor that is fast for many issues. `folder` is the folder of its batch in the lake.
+    """Loads a predictor for many issues. `folder` is the folder of the predictor's batch in the lake.
 
     The predictor computes in NumPy or in Keras, whichever is faster. Raises LakeError if a file is missing or
     damaged.
@@ -29,7 +29,7 @@ def load_predictor(lake: Lake, folder: str) -> Model:
 
 
 def load_faster(directory: Path) -> Model:
-    """Loads a predictor that is fast for many issues. `directory` is a local folder.
+    """Loads a predictor for many issues. `directory` is the local folder with the predictor's files.
 
     The predictor computes in NumPy if its variant is faster in NumPy and the machine has no accelerator.
     Otherwise it computes in Keras, which takes seconds to import. Raises LakeError if a file is missing or
@@ -55,7 +55,7 @@ def in_faster_library(predictor: Predictor) -> Model:
 
 
 def load_light_predictor(lake: Lake, folder: str) -> Model:
-    """Loads a predictor for a few issues. `folder` is the folder of its batch in the lake.
+    """Loads a predictor for a few issues. `folder` is the folder of the predictor's batch in the lake.
 
     The predictor computes in NumPy, which is ready at once. If its variant needs Keras, it computes in Keras,
     which takes seconds to import. NumPy and Keras give nearly the same predictions. Raises LakeError if a

@@ -55,9 +55,10 @@ class TitlerModel(PythonModel):
 def bodies_of(model_input: pd.DataFrame) -> list[str | None]:
     """Returns the bodies in a request, which MLflow has converted to a table. None stands for a missing body.
 
-    If a request has a table, MLflow passes on the first column alone, because the model's signature has one
-    column without a name. Raises MlflowException if the first column is not `body`, or if a value is neither
-    text nor null. MLflow's server then responds with the status 400.
+    A request has a list of bodies or a table. The model's signature has only one column, which has no name.
+    So MLflow passes on only the first column of a table, whatever its name is. Raises MlflowException if the
+    name is not `body`, or if a value is neither text nor null. MLflow's server then responds with the status
+    400.
     """
     columns = [name for name in model_input.columns if name in (COLUMN, NO_NAME)]
     if not columns:

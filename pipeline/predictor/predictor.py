@@ -191,11 +191,11 @@ class Model:
         return Titles(titles, confidences, abstained, embeddings, probabilities)
 
     def _decode(self, body_ids: Ids) -> tuple[list[str], Floats, Floats]:
-        """Returns the titles of n bodies, given as ids (n, body_length), the mean log probabilities of their
+        """Returns the titles that the network writes for n bodies, the mean log probabilities of the titles'
         tokens (n,), and the embeddings of the bodies (n, hidden_size).
 
-        A title network that reads texts gets the texts that the ids spell: the prepared bodies, cut to
-        `body_length` units.
+        `body_ids` (n, body_length) are the ids of the bodies. If the network that writes titles reads texts
+        instead of ids, it gets the texts that the ids spell: the prepared bodies, cut to `body_length` units.
         """
         if variant_of(self.network.variant).reads_texts:
             network = cast("PretrainedNetwork", self.network)
@@ -240,7 +240,8 @@ class Predictor(Model):
         """Returns the predictor that `save` wrote to `directory`.
 
         Raises LakeError if a file is missing or damaged, or if the files are of different models. Raises
-        UsageError if a library or a text engine that the model needs is not installed.
+        UsageError if the model needs a library or a text engine (code that splits texts into words) that is
+        not installed.
         """
         from pipeline.predictor.predictor_file import PredictorFile  # a GPU machine may lack pydantic
 
@@ -279,7 +280,7 @@ class LightPredictor(Model):
         """Returns the predictor that `Predictor.save` wrote to `directory`.
 
         Raises LakeError if a file is missing or damaged, or if the files are of different models. Raises
-        UsageError if a text engine that the model needs is not installed.
+        UsageError if the model needs a text engine (code that splits texts into words) that is not installed.
         """
         from pipeline.networks.in_numpy.network import LightNetwork
         from pipeline.predictor.predictor_file import PredictorFile

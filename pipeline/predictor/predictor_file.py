@@ -30,7 +30,7 @@ class PredictorFile:
     @classmethod
     def read(cls, path: Path) -> PredictorFile:
         """Reads the file `path`. Raises LakeError if the file is missing or damaged, and UsageError if the
-        predictor needs a text engine that is not installed."""
+        predictor needs a text engine (code that splits texts into words) that is not installed."""
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -65,7 +65,7 @@ class _CurveKeys(KnownKeys):
 
 
 class _FileKeys(KnownKeys):
-    """The keys of predictor.json. Older files lack those with a default."""
+    """The keys of predictor.json. Older files lack the keys that have a default here."""
 
     name: str
     engine: Engine

@@ -41,7 +41,8 @@ def check_abstention(
     previous release.
 
     `share` is the share in this release. `published` are the records of all published releases, in order of
-    publication. The previous release is the last of them that is another release and was not rolled back.
+    publication. The previous release is the last of them, apart from this release and from releases that were
+    rolled back.
     `because` is a user's reason for accepting a larger rise, or an empty string.
 
     If the rise is too large and `because` is empty, raises StoppedError. If the rise is too large and

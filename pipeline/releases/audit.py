@@ -43,10 +43,13 @@ def audit(
 ) -> dict[str, Any]:
     """Audits a release. Returns the release's record, without the time of publication.
 
-    A user may accept faults of the release. `accepted` maps each accepted fault to the user's reason. There
-    are three kinds of faults: a day, if it collapsed (lost nearly all of its data); ABSTAINED, if too many
-    issues have no title; and RECALL, if fewer marked duplicates are listed than before. `published` are the
-    records of all published releases.
+    `accepted` maps each fault that a user accepts to the user's reason. The key says which fault it is:
+
+    - A day: the day collapsed (lost nearly all of its data).
+    - ABSTAINED: the share of issues without a title has risen too much.
+    - RECALL: the recall of marked duplicates has fallen significantly.
+
+    `published` are the records of all published releases.
 
     Raises StoppedError if a fault was not accepted, or if the recall of the index is too low. Raises
     UsageError if a day in `accepted` is not in the release, or if a stage of the release has not run yet.
@@ -95,8 +98,8 @@ def audit(
 
 
 def _segments(index: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields about the segments of the index for a release's record. Returns no fields for an
-    index that Titler 0.1 made."""
+    """Returns the fields of a release's record that are about the segments of its index. Returns no fields
+    for an index that Titler 0.1 made."""
     if "segments" not in index:
         return {}
     return {
@@ -106,8 +109,9 @@ def _segments(index: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _suggestions(release: Pinned, settings: Settings) -> dict[str, float]:
-    """Returns the fields of a release's record that say which similar issues are suggested, and which form
-    clusters. Leaves out a field if the release lacks its table."""
+    """Returns two fields of a release's record: the smallest probability with which a similar issue is
+    suggested, and the smallest probability with which an issue joins a cluster of duplicates. Leaves out a
+    field if the release lacks the table that the field is about."""
     of_tables = {
         SIMILAR_ISSUES.name: (MIN_PROBABILITY, settings.similar.min_probability),
         DUPLICATE_PAIRS.name: (CLUSTER_PROBABILITY, settings.similar.cluster_probability),
@@ -120,8 +124,8 @@ def _suggestions(release: Pinned, settings: Settings) -> dict[str, float]:
 
 
 def _ordering(index: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the fields about the order of similar issues for a release's record. Returns no fields for an
-    index of an earlier version of Titler."""
+    """Returns the fields of a release's record that are about the ordering of its similar issues. Returns no
+    fields for an index that an earlier version of Titler made."""
     if ORDERING not in index:
         return {}
     learned = index[ORDERING].get("learned")
@@ -132,7 +136,7 @@ def _ordering(index: Mapping[str, Any]) -> dict[str, str]:
 def _agreement_with_marks(
     marked: Mapping[str, Any] | None, accepted_fall: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """Returns the field for a release's record that says how well its similar issues agree with duplicate
+    """Returns one field of a release's record: how well the release's similar issues agree with duplicate
     marks. Returns no field if this was not measured. `accepted_fall` says who accepted a fall, when and
     why."""
     if marked is None:

@@ -112,8 +112,9 @@ def _stored_record(release: Pinned) -> dict[str, Any] | None:
 
 
 def _require_own(release: Pinned, settings: Settings) -> None:
-    """Raises LakeError if nothing in the lake names a release that the warehouse shows as current. The folder
-    of a release may have been deleted because its plan was damaged. Then the pointer still names it."""
+    """Raises LakeError if the lake does not know `release`, which the warehouse shows as current. The lake
+    knows a release if it has the release's plan or a pointer to the release. A pointer is enough, because the
+    release's folder may have been deleted after its plan was damaged."""
     lake = release.lake
     if lake.get(release.file("plan.json")) is not None or _points_to(lake, release.name):
         return

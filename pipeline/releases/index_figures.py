@@ -30,7 +30,8 @@ class _OrderingKeys(KnownKeys):
 
 
 class _FigureKeys(KnownKeys):
-    """The keys of the figures that Titler reads. Older figures lack the keys with a default."""
+    """The keys that Titler reads in the figures of an index. Figures that an earlier version of Titler wrote
+    may lack the keys that have a default here."""
 
     items: NonNegativeInt
     recall_at_10: float

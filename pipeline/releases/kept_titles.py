@@ -1,9 +1,9 @@
 """Decides which days of a new release keep the titles of an earlier champion.
 
 If the setting `release.retitle_days` is 0, all titles are predicted again after a promotion, with the new
-champion. Otherwise only the titles of the last `release.retitle_days` days are predicted again. An earlier
-day keeps the titles of the current release, that is, its batch of the table title_predictions_v1. The plan of
-the new release lists these batches, so a rerun gives the same release.
+champion. Otherwise only the titles of the last `release.retitle_days` days are predicted again. For an
+earlier day, the new release keeps the titles of the current release, that is, the day's batch of the table
+title_predictions_v1. The plan of the new release lists these batches, so a rerun gives the same release.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ def kept_titles(plan: Plan) -> Mapping[str, str]:
 
 
 def kept_batches(release: Pinned) -> dict[str, Manifest]:
-    """Returns the batches of titles that a release keeps from earlier champions, by day. Leaves out damaged
-    batches, because they cannot be made again. Their days get new titles by the release's own model."""
+    """Returns the batches of titles that a release keeps from earlier champions, by day.
+
+    Leaves out damaged batches. The release cannot make them again, because it only uses its own model. So
+    this model predicts new titles for the days of these batches.
+    """
     folders = kept_titles(release.plan)
     if folders:
         damaged = damaged_batches(release.lake)

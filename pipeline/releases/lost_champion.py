@@ -53,8 +53,8 @@ def _lost(tracking: Tracking, current: Pinned, facts: Mapping[str, Any], differe
 
 
 def _is_earlier(release: Pinned, earlier: str, later: str) -> bool:
-    """Returns whether the model `earlier` was created before the model `later`. A model that the lake does
-    not have any more is earlier than all that it has."""
+    """Returns whether the model `earlier` was created before the model `later`. A model that is not in the
+    lake any more counts as created before all models in the lake."""
     models = [Pinned(release.lake, "models", name) for name in (earlier, later)]
     opened = [model.opened_at if model.is_open() else "" for model in models]
     return opened[0] < opened[1]

@@ -33,9 +33,9 @@ def check_marked_recall(
     """Checks that the recall@10 of marked duplicates has not fallen significantly since the previous release.
 
     `marked` are the figures of this release, or None if no pair could be measured. `published` are the
-    records of all published releases, in order of publication. The previous release is the last of them that
-    is another release and was not rolled back. `because` is a user's reason for accepting a fall, or an empty
-    string.
+    records of all published releases, in order of publication. The previous release is the last of them,
+    apart from this release and from releases that were rolled back. `because` is a user's reason for
+    accepting a fall, or an empty string.
 
     Two releases are compared only if both were measured on all repositories, or both on the held-out ones. A
     fall is significant if at least `min_marks` pairs were measured for each of the two releases, and if the

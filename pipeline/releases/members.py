@@ -51,7 +51,7 @@ class ReleaseContent:
     """The content of a release in the warehouse.
 
     `members` are the release's rows of the table release_members_v1. There is one row for each batch of
-    issues, and one for each batch of a published table. `superseded` are its rows of the table
+    issues, and one for each batch of a published table. `superseded` are the release's rows of the table
     superseded_openings_v1. `batches` maps the name of each published table to the batches that the warehouse
     loads into this table.
     """
@@ -75,9 +75,9 @@ def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
     """Returns what the warehouse has to know about a release: its batches of issues and of `tables`.
 
-    A release has no batches of a table whose stage has not run yet. If `complete` is true, raises UsageError
-    about such a table, unless the table is in TABLES_OF_LATER_VERSIONS. The error names the command to run.
-    In all other cases, the content has no batches of this table.
+    If the stage of a table has not run yet, the release has no batches of this table. Then the content has
+    none either, with one exception: if `complete` is true and the table is not in TABLES_OF_LATER_VERSIONS,
+    raises UsageError. The error names the command to run.
 
     A release that an earlier version of Titler made may have an earlier table in place of one of `tables`.
     Then the batches of this earlier table are returned. If the folder of a published release was deleted and
@@ -160,17 +160,18 @@ def _require_intact(release: Pinned, tables: Sequence[str], damaged: Collection[
     if folder is not None:
         raise LakeError(
             f"The batch {release.lake.path(folder)} of release {release.name} is damaged.",
-            "To see what to type: titler verify",
+            "To see which releases use this batch, and what to type for each: titler verify",
         )
 
 
 def check_new_files(release: Pinned, tables: Sequence[str], shown: Collection[tuple[str, str, str]]) -> None:
     """Checks that the files of a release are intact, that is, that they match the digests in their manifests.
-    The caller does this before views of the warehouse read the files. Batches that the warehouse shows
-    already are not checked; `shown` are their keys (`ReleaseContent.keys`).
+    The caller does this before views of the warehouse read the files, because DuckDB and BigQuery themselves
+    do not check the digests. Batches that the warehouse shows already are not checked; `shown` are their keys
+    (`ReleaseContent.keys`).
 
-    DuckDB and BigQuery do not check what they read. If the lake is a bucket, nothing is checked here: the
-    warehouse checks the files when it copies or loads them. Raises LakeError if a file is missing or damaged.
+    If the lake is a bucket, nothing is checked here, because Titler checks each file later, when it copies or
+    loads the file into the warehouse. Raises LakeError if a file is missing or damaged.
     """
     lake = release.lake
     if "://" in lake.root.removeprefix("file://"):

@@ -111,7 +111,8 @@ def _move_warehouse(root: Path, settings: Settings) -> list[str]:
 
 
 def _move_tracking(root: Path, settings: Settings) -> list[str]:
-    """Changes the addresses in an SQLite file of MLflow in the lake. Returns what was changed."""
+    """Changes the addresses of files in MLflow's database, if it is an SQLite file in the lake. Returns what
+    was changed."""
     if not settings.tracking_uri.startswith(_SQLITE):
         return []
     path = Path(settings.tracking_uri.removeprefix(_SQLITE)).absolute()

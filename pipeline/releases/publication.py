@@ -85,7 +85,7 @@ def _release_tables(
 
 
 def _batches_of(contents: Sequence[ReleaseContent]) -> dict[str, list[Batch]]:
-    """Returns the batches of all releases by table, each once."""
+    """Returns the batches of all releases by table. A batch that several releases have is listed once."""
     batches: dict[str, dict[str, Batch]] = {}
     for content in contents:
         for table, of_table in content.batches.items():

@@ -1,5 +1,5 @@
-"""Stores the reason why a release was stopped in the folder of the release, so that it can be looked up
-later."""
+"""Stores why a release was stopped, so that the reason can be looked up later. The reason is stored in the
+folder of the release."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def recording_stop(release: Pinned) -> Iterator[None]:
         try:
             release.notes[STOPPED] = {"reason": error.message, "at": at}
         except (TitlerError, OSError) as failure:
-            say(f"    the reason is not stored with the release: {str(failure).splitlines()[0]}")
+            say(f"    could not store why the release was stopped: {str(failure).splitlines()[0]}")
         raise

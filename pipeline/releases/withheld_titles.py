@@ -71,7 +71,7 @@ class TitleGate:
         them, when and why.
 
         The dict is empty if the titles beat the floor (the body's first words). Then the plan equals a plan
-        of an earlier version of Titler, which never has these entries.
+        of an earlier version of Titler, because earlier versions did not write these entries.
         """
         if not self.shortfall:
             return {}

@@ -55,8 +55,8 @@ OPENED_TWICE_PER_DAY = 3  # issues per day that get a second `opened` event
 
 @dataclass(frozen=True)
 class DuplicateCandidate:
-    """A problem that an issue has reported, and that a later issue may report again, in other words. The
-    later issue is then a near-duplicate.
+    """A problem that an issue has reported. If a later issue reports it again with different words, the later
+    issue is a near-duplicate.
 
     `repo`, `voice` (style of writing) and `url` describe the first issue about the problem.
     """

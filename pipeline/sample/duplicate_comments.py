@@ -1,4 +1,4 @@
-"""Rewrites some comments of the sample, so that they mention other issues.
+"""Rewrites some comments of the sample, so that they refer to other issues.
 
 There are two kinds of such comments. A mark calls the commented issue a duplicate of another issue. A mention
 refers to another issue, but does not call the commented issue a duplicate.

@@ -2,11 +2,11 @@
 
 The phrases for problems are in `english_symptoms`.
 
-There are two voices, that is, styles of writing. Each tuple has at least two wordings: those at even
-positions are in one voice, and those at odd positions are in the other voice. A near-duplicate is a second
-issue about a problem, written in the other voice: it has the same meaning as the first issue, but few words
-in common with it. The first entries of COMPONENTS, CIRCUMSTANCES and WISHES are chosen most often, so that a
-small network can learn them.
+There are two voices, that is, styles of writing. A tuple of the type `Words` has at least two wordings: those
+at even positions are in one voice, and those at odd positions are in the other voice. A near-duplicate is a
+second issue about a problem, written in the other voice: it has the same meaning as the first issue, but few
+words in common with it. The first entries of COMPONENTS, CIRCUMSTANCES and WISHES are chosen most often, so
+that a small network can learn them.
 
 Slots in braces are filled in:
 

@@ -163,7 +163,7 @@ def _prepare(directory: Path, missing: Path) -> None:
         )
     if missing.exists():
         raise UsageError(
-            f"{missing} exists, but a sample leaves out this hour on purpose.",
+            f"The file {missing} exists, but the sample leaves out the hour of this file on purpose.",
             "Give an empty folder, or remove the file.",
         )
     directory.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,8 @@ REPORT_SHARE = 0.8
 class RecurringReports:
     """Rewrites some issues of a sample, so that they report a problem that several people have.
 
-    `random` must not be used by any other class. Then all other issues are the same as in a sample without
-    recurring reports.
+    No other class may use `random`. Because its values affect only this class, the issues that are not
+    rewritten are the same as in a sample without recurring reports.
     """
 
     random: Random
@@ -44,10 +44,10 @@ class RecurringReports:
             )
 
     def rewrite(self, issue: Issue) -> tuple[Issue, str | None]:
-        """Returns the issue, sometimes rewritten as a report of a recurring problem, and a URL or None.
+        """Rewrites the issue as a report of a recurring problem, or leaves it as it is, by chance.
 
-        The URL is that of the first report of the problem. It is None if the issue itself is this first
-        report, or if the issue was not rewritten.
+        Returns a pair: the issue, and the URL of the first report of the same problem. The URL is None if the
+        issue itself is the first report, or if it was not rewritten.
         """
         name = issue.repo.name
         if name not in self._reports or self.random.random() >= REPORT_SHARE:

@@ -37,8 +37,8 @@ def issue_url(text: str) -> str | None:
     """Converts the address of an issue to its URL in the form that GH Archive uses:
     https://github.com/OWNER/NAME/issues/NUMBER. Keeps the letter case of owner and name.
 
-    Hour files may contain issues of other servers than GitHub. So any address of another server counts as the
-    address of an issue if it begins with http:// or https://. It is returned with https://, and without
+    Hour files may contain issues of servers other than GitHub. So every address of another server that begins
+    with http:// or https:// counts as the address of an issue. It is returned with https://, and without
     query string, fragment and trailing slash.
 
     Returns None if `text` is not an address. Raises UsageError if `text` is the address of something else,

@@ -1,5 +1,5 @@
-"""Explains the title and the similar issues that a release has for one issue: from which source, batches and
-model they were made, how they were computed, and which releases have the issue."""
+"""Explains the title and the similar issues that a release has for one issue. Says from which source, batches
+and model they were made, how they were computed, and which releases have the issue."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def explain(
     `text` is the address of an issue, or its id at GitHub. If `release_name` is None, the current release is
     used. The result has these keys. Do not rename them: `titler explain --json` prints them.
 
-    - `issue`: its row of issues_v1 without the body; `created_at` is the time at which it was opened
+    - `issue`: the issue's row of issues_v1 without the body; `created_at` is the time at which it was opened
     - `openings`: each `opened` event of the issue in the release, and whether it `counts`: see `Opening`
-    - `release`: its `id`, whether it is `current`, and `published_at`, the time of its publication
+    - `release`: the `id` of the release, whether it is `current`, and when it was published (`published_at`)
     - `releases`: every release that has the issue and can be read, with the same keys as `release`
     - `damaged_releases`: every release that cannot be read and may have the issue: its `id` and `problem`
     - `model`: see `explain_model`
@@ -96,12 +96,12 @@ def _release(release: Pinned, current: str | None) -> dict[str, Any]:
 
 
 def _source(lake: Lake, opening: Opening) -> dict[str, Any]:
-    """Returns from where an issue was read: the `day`, its `verdict` with the `reason` and the number of
-    `hours_found`, the `base` of hour files or table that the event was read from, and the `hour` (UTC) at
-    which the issue was opened.
+    """Returns where an issue was read from: the `day`, its `verdict` with the `reason` and the number of
+    `hours_found`, the `base`, and the `hour` (UTC) in which the issue was opened.
 
-    `hour_base` and `sha256` are the base and the digest of the hour's file. If `hour_base` is another base
-    than `base`, the event was in the file of another hour. Values are None if an earlier version of Titler
+    A base is the address or folder of hour files, or a table in BigQuery. The event was read from `base`. The
+    file of `hour` was read from `hour_base`, and has the digest `sha256`. If the two bases differ, the event
+    was in the file of another hour. `base`, `hour_base` and `sha256` are None if an earlier version of Titler
     extracted the day.
     """
     health = lake.read(lake.manifest(opening.day.health), SOURCE_HEALTH)
@@ -122,8 +122,8 @@ def _of_hour(values: Sequence[str] | None, hour: int) -> str | None:
 
 
 def _batches(release: Pinned, opening: Opening) -> Iterator[Manifest]:
-    """Yields the batch of each table that has rows of an issue. An issue without a vector has none in the
-    segment."""
+    """Yields the batch of each table to which an issue belongs. The segment of its period and repository is
+    among them, even if it has no row of the issue because the issue has no vector."""
     day, repo = opening.day.day, opening.row["repo"]
     yield release.lake.manifest(opening.day.issues)
     yield release.lake.manifest(opening.day.health)

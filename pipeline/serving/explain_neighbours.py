@@ -39,10 +39,10 @@ def explain_neighbours(
       ordering is a rule that computes the probability of a pair of issues from features of the pair
     - `issues`: the similar issues, the most probable first. Each has `parts`, the steps in which its
       probability is computed now: the `bias`, the `features` with their values, weights and contributions
-      (value times weight), the sum `log_odds`, and the `probability` after the ordering's calibration. This
-      probability differs from the stored one if the index had other issues of the repository when the stored
-      one was computed. `parts` is None if the index no longer compares the two issues, or if the ordering is
-      not in the lake
+      (value times weight), the sum `log_odds`, and the `probability` after the ordering's calibration. If the
+      repository's issues in the index have changed since the stored probability was computed, the two
+      probabilities may differ. `parts` is None if the index no longer compares the two issues, or if the
+      ordering is not in the lake
     - `problem`: why there are no similar issues, or None
 
     `issue` is the row of issues_v1. Raises LakeError if a file is damaged.
@@ -82,7 +82,8 @@ def _why_none(release: Pinned, settings: Settings, issue: Mapping[str, Any]) -> 
 def _parts(
     release: Pinned, settings: Settings, issue: Mapping[str, Any], ordering: Ordering
 ) -> dict[int, dict[str, Any]]:
-    """Returns the parts of the probability of each candidate of an issue, by the candidate's id."""
+    """Maps the id of each older candidate that an issue is compared with to the `parts` of its probability:
+    see `explain_neighbours`."""
     index = open_segments(release, settings)
     query_issue = index.find_in_repository(issue["issue_id"], issue["repo"])
     comparison = None if query_issue is None else index.older_in_repository(query_issue)

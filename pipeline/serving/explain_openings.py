@@ -117,8 +117,8 @@ class Openings:
         return sorted(openings, key=lambda opening: (not opening.counts, opening.day.day))
 
     def other_releases(self, release: Pinned, issue_id: int) -> tuple[list[Pinned], dict[str, str]]:
-        """Returns the other releases that have the issue, and the problems of those that cannot be read: a
-        dict from the name of a release to the message of its error."""
+        """Returns the other releases that have the issue, and a dict of the releases that cannot be read
+        and may have it. The dict maps the name of such a release to the message of its error."""
         with_issue, problems = [], {}
         for candidate in self._other_releases(release):
             try:
@@ -136,8 +136,9 @@ class Openings:
                 yield Pinned(self._lake, "releases", name)
 
     def _days(self, issue_id: int) -> set[str] | None:
-        """Returns the days on which an issue was opened, or None if the lake has no list of ids. The list has
-        the days as they are now. A release may have an earlier batch of a day."""
+        """Returns the days on which an issue was opened, or None if the lake has no list of ids. The list
+        describes only the current batches, and a release may have an earlier batch of a day. So the days on
+        which `_located` or `_scan` found the issue are added."""
         if self._catalogue is None:
             return None
         return {*days_of_issue(self._lake, self._catalogue.ids.values(), issue_id), *self._seen_days}
@@ -147,8 +148,8 @@ class Openings:
         return Catalogue.read(self._lake)
 
     def _plan(self, release: Pinned, days: set[str] | None) -> Plan:
-        """Returns the plan of a release with only some days. Reads only the pages that may have them. None
-        stands for all days."""
+        """Returns the plan of a release, reduced to `days`. Reads only the pages of the plan that may have
+        these days. If `days` is None, returns the whole plan."""
         if days is None:
             return release.plan
         if not release.day_pages:  # Titler 0.1 wrote all days into plan.json
@@ -247,8 +248,8 @@ class Openings:
         )
 
     def _malformed(self) -> str:
-        """Returns a sentence about the malformed lines of the lake that open an issue, or an empty text. Of a
-        line, only the beginning is stored, so it cannot be said which issue it opens."""
+        """Returns a sentence about the malformed lines of the lake that open an issue, or an empty text. Only
+        the beginning of a malformed line is stored, so it is not known which issue the line opens."""
         counts = {
             batch.day: batch.figures["malformed_issues"]
             for batch in self._current_batches

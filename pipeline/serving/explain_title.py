@@ -36,9 +36,10 @@ def published_row(release: Pinned, day: str, issue_id: int) -> dict[str, Any] | 
 
 
 def explain_model(release: Pinned, row: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Returns the model that made the title of an issue. `row` is the issue's row of title_predictions_v1. If
-    `row` is None, returns the release's own model. The key `keeps_earlier_titles` is true if an earlier
-    champion (the model in use at that time) made the title."""
+    """Describes the model that made the title of an issue. `row` is the issue's row of title_predictions_v1.
+    If `row` is None, describes the model of the release. The key `keeps_earlier_titles` is true if the title
+    was made by an earlier champion instead of the model of the release. A champion is the model that releases
+    use."""
     of_title = row or release.facts
     embedding = release.facts.get("embedding")
     return {
@@ -59,10 +60,10 @@ def explain_title(
 
     - `published`: the release's `title`, `confidence`, `probability` and `abstained`, or None
     - `withheld`: why the release shows no titles of `model`; None if it shows them
-    - `read`: the part of the body that the model reads, and the rest
+    - `read`: the part of the body that the model reads, and the part that it does not: see `ReadText`
     - `only_template`: whether the body is an issue template into which the author wrote nothing
     - `computed_now`: the same keys as `published`, with the values that `model` computes now. A further key,
-      `agrees`, says whether title and confidence are as published; None if nothing is published
+      `agrees`, says whether title and confidence are as published. It is None if nothing is published
     - `limits`: the `confidence` and the `probability` below which the model gives no title
     - `abstained_because`: each reason why there is no title, with its explanation; empty if there is a title
     - `candidates`: the complete titles that the beam search found, the most probable one first
@@ -101,7 +102,7 @@ def _variant(release: Pinned, model: str) -> str | None:
 
 
 def _predictor_folder(release: Pinned, model: str) -> str:
-    """Returns the folder of the predictor of a model: of the release's own, or of an earlier champion."""
+    """Returns the folder of a model's predictor. `model` is the release's model or an earlier champion."""
     if model == release.facts["model"]:
         return str(release.facts["predictor"])
     return Pinned(release.lake, "models", model).members[PREDICTOR][0].folder

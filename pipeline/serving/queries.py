@@ -94,8 +94,8 @@ class SimilarQuery:
     `text` is the address of an issue, or a text. If `title` is not None, the query is a draft (an issue that
     is not opened yet): `title` is its title, and `text` is its body. If `repo` (OWNER/NAME) is given, only
     this repository is searched. If `same_repo` is true, only the issue's own repository is searched. If
-    `everywhere` is true, the result has only the list of similar issues from all repositories. `since` is the
-    first day on which similar issues may have been opened.
+    `everywhere` is true, the result has only the list of similar issues from all repositories. If `since` is
+    given, only issues that were opened on this day or later are searched.
     """
 
     text: str
@@ -122,16 +122,16 @@ class SimilarQuery:
 
     @property
     def title_and_body(self) -> tuple[str | None, str]:
-        """The title and the body whose words are compared. A text of one line is compared as a title, because
-        a query of one line usually resembles the title of an issue."""
+        """The title and the body from which the terms of the query are made. A text of one line counts as a
+        title, because a query of one line usually resembles the title of an issue."""
         if self.title is None and len(self.text.strip().splitlines()) == 1:
             return self.text.strip(), ""
         return self.title, self.text
 
     @property
     def searches_last_months(self) -> bool:
-        """Whether issues of the last months are searched in all repositories. The issue's own repository may
-        be searched as well."""
+        """Whether the query searches all repositories for issues of the last months. It may also search the
+        issue's own repository."""
         return not (self.repo or self.same_repo or self.since)
 
     @property
@@ -228,7 +228,8 @@ def similar_to(
 def _result_row(
     row: dict[str, Any], near_duplicate_distance: float, min_probability: float, words: Mapping[int, str]
 ) -> dict[str, Any]:
-    """Returns what `similar` returns for a row of an index. `words` are the words of the query, by term."""
+    """Converts a row of an index to an issue in the result of `similar`. `words` maps each term of the query
+    to the word that it was made from."""
     probability, terms = row["probability"], row["terms"]
     in_common = None if terms is None else ", ".join(words[term] for term in terms if term in words)
     return {
@@ -245,7 +246,7 @@ def _result_row(
 
 
 def _words(release: Pinned, query_issue: QueryIssue) -> Mapping[int, str]:
-    """Returns the words of the query, by term."""
+    """Returns a dict that maps each term of the query to the word that it was made from."""
     if query_issue.day is None:
         return query_issue.words
     days = release.plan.days

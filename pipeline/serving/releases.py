@@ -69,14 +69,15 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
     - `model`: its `name` and `version`
     - `issues`, `days`: how many it has
     - `recall_at_10`: recall@10 of its index, 0 to 1
-    - `duplicates`: the number of marked duplicates (`pairs`), and the share of them that its lists of similar
-      issues contain (`recall_at_10`)
-    - `titles`: ROUGE-L of the model's titles and of the floor (the body's first words), 0 to 100, and why the
-      titles are `withheld`
-    - `changes`: the differences from the release that was current when this one was planned (`since`): the
-      days that were added, replaced and removed, and the former `model` if it was another one
+    - `duplicates`: `pairs` is the number of marked duplicates, and `recall_at_10` is the share of them that
+      the release's lists of similar issues contain
+    - `titles`: `rougeL` and `floor_rougeL` are ROUGE-L, 0 to 100, of the model's titles and of the floor (the
+      body's first words), and `withheld` is the reason why the titles are withheld
+    - `changes`: the differences from the release that was current when this one was planned. `since` is the
+      id of that release. `days_added`, `days_replaced` and `days_removed` list the days that differ. `model`
+      is the model of that release if the two models differ
     - `bytes`: size of all its batches; releases share most of their batches
-    - `stopped`: the `reason` why a check stopped it, and when (`at`)
+    - `stopped`: `reason` is the reason why a check stopped it, and `at` is when
     - `next`: the command that continues an unpublished release
     - `problem`: the messages about damaged or missing files, and what to do about them
 
@@ -146,7 +147,8 @@ def _of_plan(release: Pinned) -> dict[str, Any]:
 
 
 def _has_lists(release: Pinned) -> dict[str, Any]:
-    """Returns nothing. Raises LakeError if a published release lacks the list of a table."""
+    """Raises LakeError if a published release lacks the list of batches of one of its tables. Returns an
+    empty dict, because it adds no figures."""
     check_lists_exist(release)
     return {}
 
@@ -184,8 +186,9 @@ def _unpublished(release: Pinned) -> dict[str, Any]:
 
 
 def _missing_table(release: Pinned, has_figures: bool) -> str | None:
-    """Returns the first table of a release that its stage has not recorded yet, or None. The stage `index`
-    records the segments and then their figures, so segments without figures are not complete."""
+    """Returns the first table of a release that its stage has not recorded yet, or None. `has_figures` says
+    whether the figures of the index are recorded. The stage `index` records them after the segments, so
+    segments without figures count as not recorded."""
     index = INDEX if INDEX in release.members else SEGMENTS.name
     for table in (
         ISSUES.name,
@@ -221,7 +224,8 @@ def _titles(release: Pinned) -> dict[str, Any]:
 
 def _changes(release: Pinned) -> dict[str, Any]:
     """Returns what differs from the previous release. Days are compared by their content, so a day that was
-    ingested again with the same result is not listed. Reads only the pages of days that differ."""
+    ingested again with the same result is not listed. Does not read pages that the plans of both
+    releases have."""
     base = release.base
     if base is None or not base.is_open():
         return {}
@@ -243,7 +247,8 @@ def _changes(release: Pinned) -> dict[str, Any]:
 
 
 def _content_by_day(release: Pinned, compared: Pinned) -> dict[str, tuple[str, ...]]:
-    """Returns the content of each day of a release, without the days of pages that `compared` has, too."""
+    """Returns the content of each day of a release, by day. Leaves out days whose page the plan of
+    `compared` has, too."""
     common = set(compared.day_pages.values())
     if not release.day_pages or not common:  # Titler 0.1 wrote no pages
         return {day.day: day.content for day in release.plan.days}

@@ -78,7 +78,10 @@ def _similar(
     opened: OpenRelease, issue: FileIssue, scope: SearchScope, neighbours: int
 ) -> list[dict[str, Any]]:
     if scope.same_repo and not issue.repo:
-        raise UsageError("The row has no repository, neither in the column repo nor in an address.")
+        raise UsageError(
+            "The row names no repository. It needs a value in the column repo, or an issue's address on "
+            "GitHub."
+        )
     repo = issue.repo if scope.same_repo else scope.repo
     query = SimilarQuery(issue.body, issue.title, repo, everywhere=scope.everywhere, since=scope.since)
     draft = replace(text_query(opened, query), issue_id=_id_in_release(opened, issue.url))
@@ -86,8 +89,11 @@ def _similar(
 
 
 def _id_in_release(opened: OpenRelease, address: str) -> int:
-    """Returns the id of the issue with this address, or 0 if the release does not have it. An issue with this
-    id is no candidate. If it were, it would stand for the issues that have the same text."""
+    """Returns the id of the issue with this address, or 0 if the release does not have the issue.
+
+    The search skips the issue with this id. Of several issues with the same or nearly the same text, it lists
+    only one. If the search did not skip the row's own issue, it could list that one instead of a duplicate.
+    """
     try:
         url = issue_url(address)
     except UsageError:  # the address of something else, such as a repository

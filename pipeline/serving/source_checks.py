@@ -28,8 +28,8 @@ DAYS_PER_YEAR = 365
 def ready(settings: Settings, day: date) -> dict[str, Any]:
     """Checks whether the source (GH Archive) already has the last hour of a day. The other hours arrive
     earlier. If there are several bases (folders of hour files), it is enough that one of them has the hour.
-    In a base of the kind crawl-time, late events of the day may be in the next `source.late_hours` files. For
-    such a base, the last of these files is looked for instead.
+    In a base of the kind crawl-time, the `source.late_hours` hour files after the day may have late events of
+    the day. In such a base, the check looks for the last of these files, not for the last hour of the day.
 
     Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says which hour
     was looked for and where, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
@@ -64,7 +64,7 @@ def has_last_hour(table: warehouse.SourceTable, day: date) -> bool:
     """Returns whether the table of `day` in BigQuery has the day's last hour.
 
     GH Archive adds each hour to the table after the hour is over. So the table has the last hour if it has
-    rows, and if the last of them were added after the end of the day.
+    rows, and if GH Archive last added rows after the end of the day.
     """
     if not table.rows:
         return False
@@ -118,8 +118,8 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = Fal
 
 
 def _cost_per_era(settings: Settings, days: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the bytes and the price of the days that cost something, per era. `usd_per_year` is the price
-    of 365 such days."""
+    """Returns, for each era, the bytes and the price of the `days` that cost something. `usd_per_year` is the
+    mean price of these days, multiplied by 365."""
     eras = []
     for era in ERAS:
         sizes = [

@@ -45,10 +45,10 @@ def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict
 
     The keys are `issue_url`, `repo`, `title`, `opened_at`, `predicted_title`, `confidence`, `probability`,
     `abstained`, `withheld`, `source_day`, `model`, `release`, and `similar`. `similar` has a dict for each
-    similar older issue, with `rank` and the keys that `queries.similar` returns. As in the views,
-    `predicted_title` is empty if the release's own model made the title and the release withholds the titles
-    of this model. Raises UsageError if an earlier version of Titler made the release, and LakeError if a file
-    is missing or damaged.
+    similar older issue, with `rank` and the keys that `queries.similar` returns. If the release
+    withholds the titles of its model, and this model made the title, `predicted_title` is empty, as in the
+    warehouse's views. Raises UsageError if an earlier version of Titler made the release, and LakeError if a
+    file is missing or damaged.
     """
     if issue.day is None or SIMILAR_ISSUES.name not in release.members:
         raise UsageError(

@@ -66,7 +66,7 @@ class Tracking(Section):
     uri: str = Field(
         default="",
         description="MLflow's tracking URI. If it is empty, MLflow uses the SQLite file mlflow.db in the "
-        "lake, which must then be a folder",
+        "lake. If the lake is a bucket, the URI must be set",
     )
     experiment: str = Field(
         default="titler", description="name of the MLflow experiment in which training runs are recorded"
@@ -92,13 +92,14 @@ class Compute(Section):
 
 
 class Index(Section):
-    """The index, which finds similar issues. A segment has the issues of a month or of an earlier year."""
+    """The index, which finds similar issues. It consists of segments. Each segment has issues of one month,
+    or of one closed year (a year before the last year of a release)."""
 
     segment_items: int = Field(
         default=500_000,
         ge=1,
-        description="largest number of issues per segment. The issues of a month are split by repository if "
-        "there are more",
+        description="largest number of issues per segment. If a month or a closed year has more, its issues "
+        "are split by repository into several segments",
     )
     exact_items: int = Field(
         default=50_000,
@@ -146,16 +147,17 @@ class Similar(Section):
         default=0.35,
         ge=0,
         le=1,
-        description="smallest probability with which a similar issue is suggested. All similar issues "
-        "are stored; `titler similar` shows less probable issues only with --all",
+        description="a similar issue is suggested if the probability that the two issues are duplicates is "
+        "at least this value. All similar issues are stored; `titler similar` shows less probable issues "
+        "only with --all",
     )
     cluster_probability: float = Field(
         default=0.2,
         ge=0.2,
         le=1,
-        description="smallest probability with which an issue joins a cluster of duplicates, in the view "
-        "duplicate_clusters. The value must be at least 0.2. A new value applies from the next "
-        "release on, and causes no new search for similar issues",
+        description="an issue can join a cluster of duplicates, in the view duplicate_clusters, if it "
+        "duplicates an issue of the cluster with at least this probability. The value must be at least 0.2. "
+        "A new value applies to the next release. Similar issues are not searched again because of it",
     )
     months: int = Field(
         default=24,
@@ -172,9 +174,10 @@ class Similar(Section):
     marked_months: int = Field(
         default=3,
         ge=0,
-        description="the similar issues of the month of the release's last day, and of this number of months "
-        "before it, are compared with the duplicates that people marked. The release records how many of the "
-        "marked duplicates it lists and suggests",
+        description="number of months, before the month of the release's last day, whose similar issues are "
+        "compared with the duplicates that people marked. The last day's own month is always compared, too. "
+        "The release records how many of the marked duplicates are listed as similar issues, and how many "
+        "are suggested",
     )
     min_marks: int = Field(
         default=1000,
@@ -211,9 +214,9 @@ class Release(Section):
     min_marks: int = Field(
         default=200,
         ge=1,
-        description="minimum number of pairs of marked duplicates for a comparison of recall@10 with the "
-        "previous release. If recall@10 of both releases was measured on at least this number, "
-        "a significant fall stops the release until a person accepts it",
+        description="minimum number of pairs of marked duplicates on which recall@10 must be measured, in "
+        "this release and in the previous one, before the two releases are compared. If recall@10 falls "
+        "significantly, the release is not published until a person accepts the fall",
     )
 
 
@@ -307,9 +310,10 @@ class Settings(BaseSettings):
         }
 
     def _lake_folder(self, setting: str, example: str) -> str:
-        """Returns the absolute path of the lake's folder, in which the setting `setting` has its default.
+        """Returns the absolute path of the lake's folder. The default of the setting that `setting` names is
+        a file in this folder.
 
-        If the lake is a bucket, `setting` has no default. Then raises UsageError, whose hint suggests the
+        If the lake is a bucket, the setting has no default. Then raises UsageError, whose hint suggests the
         value `example`.
         """
         root = self.lake.root.removeprefix("file://")
@@ -342,7 +346,8 @@ def public_address(value: Any) -> Any:
 def load(path: Path | None = None) -> Settings:
     """Reads all settings from environment variables and from the TOML file `path`, and returns them.
 
-    If a setting is in both, the environment variable counts. If neither has it, the setting has its default.
+    If both have a setting, the value of the environment variable is used. If neither has it, the default is
+    used.
     Raises UsageError if a key of the file or a `TITLER_` variable is unknown or has a wrong value. The error
     names the key or the variable.
     """
@@ -377,7 +382,8 @@ def load(path: Path | None = None) -> Settings:
 
 
 def _register_secrets(settings: Settings) -> None:
-    """Lets the secrets in the settings, such as passwords in addresses, be masked in all that is printed."""
+    """Registers the secrets in the settings, such as passwords in addresses, so that they are masked in all
+    that is printed."""
     register_addresses(str(settings.model_dump(mode="json")))
     for secret in SECRETS:
         section, name = secret.split(".")

@@ -10,7 +10,8 @@ from pipeline.settings.section import Section
 
 
 class LakeSettings(Section):
-    """Where the lake is stored: the tables, models and search indexes that Titler writes."""
+    """Where the lake is stored, and where copies of its files are kept. The lake holds the tables, models and
+    search indexes that Titler writes."""
 
     root: str = Field(
         default="./lake",
@@ -18,9 +19,9 @@ class LakeSettings(Section):
     )
     cache: str = Field(
         default="",
-        description="folder on this machine for a record of the files whose digests were checked. If the "
-        "lake is a bucket, copies of its files are also kept here. If this setting is empty, the folder is "
-        "titler-UID (the user's number) in the system's folder for temporary files",
+        description="folder on this machine in which Titler records which files it has checked against their "
+        "digests. If the lake is a bucket, copies of its files are also kept here. If this setting is empty, "
+        "the folder is titler-UID (UID is the user's number) in the system's folder for temporary files",
     )
     cache_gib: float = Field(
         default=20,

@@ -17,8 +17,9 @@ class Model(Section):
     variant: str = Field(
         default="copy",
         description='name of the network to train: "copy", which can copy text from the body into the title; '
-        '"gru", the network of the article that Titler grew out of; "gru_cudnn", a variant of "gru" that is '
-        'faster on a GPU; or "pretrained", which fine-tunes a network that others trained, for GPUs',
+        '"gru", the network of the article that Titler grew out of (Hamel Husain, 2018); "gru_cudnn", a '
+        'variant of "gru" that is faster on a GPU; or "pretrained", which fine-tunes a network that others '
+        "trained, for GPUs",
     )
     preset: str = Field(
         default="",
@@ -121,16 +122,16 @@ class Model(Section):
         default=0.0,
         ge=0,
         le=1,
-        description="of the titles that a model gives, the minimum share (0 to 1) that must have a ROUGE-L "
-        "over 0.3 against the author's title. Training raises the model's minimum confidence until this "
-        "share is reached. Set to 0 to use model.abstain_below",
+        description="minimum share (0 to 1) of good titles among the titles that a model gives. A title is "
+        "good if its ROUGE-L against the author's title is over 0.3. Training raises the model's minimum "
+        "confidence until this share is reached. Set to 0 to use model.abstain_below",
     )
     abstain_probability: float = Field(
         default=0.3,
         ge=0,
         le=1,
-        description="minimum probability (0 to 1) that a predicted title is like the author's title. Below "
-        "it, the model gives no title",
+        description="minimum probability (0 to 1) that a predicted title is like the author's title, with a "
+        "ROUGE-L over 0.3. Below this probability, the model gives no title",
     )
     seed: int = Field(
         default=42, ge=0, description="random seed of the initial weights and of the order of the issues"

@@ -31,8 +31,8 @@ class Serve(Section):
     timeout_seconds: float = Field(
         default=10,
         gt=0,
-        description="maximum number of seconds that a request may wait, and maximum number of "
-        "seconds for computing its answer",
+        description="maximum number of seconds that a request may wait for a free process. Computing its "
+        "answer may then take up to the same number of seconds",
     )
     max_request_bytes: int = Field(
         default=1_048_576,
@@ -43,8 +43,8 @@ class Serve(Section):
     max_batch: int = Field(
         default=50,
         ge=1,
-        description="largest number of issues in one request for titles. A larger batch is answered with the "
-        "status 413",
+        description="largest number of issues in one request for titles. A request with more issues is "
+        "answered with the status 413",
     )
     refresh_seconds: float = Field(
         default=30,
@@ -54,7 +54,8 @@ class Serve(Section):
     compared_issues: int = Field(
         default=1_000_000,
         ge=0,
-        description="for searches in all repositories: largest number of issues with which each process "
-        "compares a query (an issue or a draft) one by one. Older issues are searched with Annoy, which can "
-        "miss some. Each compared issue takes about 350 bytes of memory in each process",
+        description="for searches in all repositories: largest number of issues that each process compares "
+        "with a query (an issue or a draft) one by one. The most recent issues are compared in this way. "
+        "Older issues are searched with Annoy, which can miss some. Each compared issue takes about 350 "
+        "bytes of memory in each process",
     )

@@ -14,8 +14,9 @@ GH_ARCHIVE = "https://data.gharchive.org"
 
 
 class HourBase(Section):
-    """A folder or an address with hour files. `kind` says in which file an event is: in the file of the
-    hour in which it was created (`gharchive`) or crawled (`crawl-time`)."""
+    """A folder or an address with hour files. If `kind` is `gharchive`, an event is in the file of the hour
+    in which it was created. If `kind` is `crawl-time`, it is in the file of the hour in which it was
+    crawled."""
 
     base: str = Field(min_length=1)
     kind: Literal["gharchive", "crawl-time"] = "gharchive"
@@ -26,11 +27,12 @@ class Source(Section):
 
     hours: Annotated[str | tuple[HourBase, ...], NoDecode] = Field(
         default=GH_ARCHIVE,
-        description="path of the folder that contains the hour files, or its address, which starts with "
-        "file://, gs:// or https://. Several of them (bases) can be given as a list, the preferred one "
-        'first. If the files of a base may contain events of earlier hours, write `{base = "https://...", '
-        'kind = "crawl-time"}`. If a base lacks an hour, or has at most a tenth of the usual events of the '
-        "hour, the hour is taken from the next base. In an environment variable, write the list as JSON",
+        description="where the hour files are (a base): the path of a folder, or an address that starts with "
+        "file://, gs:// or https://. To use several bases, give a list of them, the preferred one first. In "
+        "an environment variable, write the list as JSON. If the files of a base may contain events of "
+        'earlier hours, write this base as `{base = "https://...", kind = "crawl-time"}`. If a base lacks an '
+        "hour, or has at most a tenth of the events that are usual in this hour, the hour is also read from "
+        "the next base",
     )
     late_hours: int = Field(
         default=6,
@@ -43,16 +45,17 @@ class Source(Section):
     recheck_days: int = Field(
         default=7,
         ge=0,
-        description="number of days before the requested days. Of these days, `titler extract` also checks "
-        "those that are not complete. It extracts a day again if the source now has new or changed hour "
-        "files for it. On a web server, a check sends 24 to 76 requests per day and base. Does not apply "
-        "to BigQuery, which would bill each check",
+        description="number of days, before the requested days, that `titler extract` checks again unless "
+        "they are complete. It extracts a day again if the source now has new or changed hour files for it. "
+        "On a web server, a check sends 24 to 76 requests per day and base. This setting does not apply to "
+        "BigQuery, which would bill each check",
     )
 
     @field_validator("hours", mode="before")
     @classmethod
     def _read_bases(cls, value: Any) -> Any:
-        """Reads a list of bases, which may be JSON. Raises ValueError if it is not one."""
+        """Returns the value of `hours`: a text, or the bases of a list, which may be written as JSON. Raises
+        ValueError if the value is invalid."""
         if isinstance(value, str) and value.lstrip().startswith("["):
             try:
                 value = json.loads(value)

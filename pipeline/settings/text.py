@@ -83,8 +83,8 @@ class Text(Section):
         le=20,
         description="number of Chinese or Japanese characters that count as one word for "
         "text.min_body_words and text.min_title_words, because these languages have no white "
-        "space between words. Of Thai, Lao, Burmese and Khmer characters, twice as many "
-        "count as one word. In other languages, white space separates words",
+        "space between words. In Thai, Lao, Burmese and Khmer, twice this number of characters "
+        "counts as one word. In other languages, white space separates words",
     )
     max_title_characters: int = Field(
         default=400,

@@ -10,22 +10,23 @@ from pipeline.settings.section import Section
 
 
 class Warehouse(Section):
-    """The SQL database for analysts. With BigQuery it is also where issues are extracted from."""
+    """The SQL database for analysts. If it is BigQuery, it also extracts issues from GH Archive's
+    tables."""
 
     kind: Literal["duckdb", "bigquery"] = Field(
         default="duckdb", description="which database to use: duckdb (a local file) or bigquery"
     )
     path: str = Field(
         default="",
-        description="path of DuckDB's file. If it is empty, the file is warehouse.duckdb in the lake, which "
-        "must then be a folder",
+        description="path of DuckDB's file. If it is empty, the file is warehouse.duckdb in the lake. "
+        "This is possible only if the lake is a folder and not a bucket",
     )
     memory_gib: float = Field(
         default=0,
         ge=0,
-        description="for DuckDB: largest memory, in GiB, for reading the hour files of a day. What does not "
-        "fit is written to temporary files where possible. Set to 0 for DuckDB's default, 80% of the "
-        "machine's memory",
+        description="for DuckDB: maximum memory, in GiB, for reading the hour files of a day. Data that does "
+        "not fit is written to temporary files. If that is not possible, the command fails. Set to 0 for "
+        "DuckDB's default, 80% of the machine's memory",
     )
     project: str = Field(
         default="",
@@ -37,15 +38,15 @@ class Warehouse(Section):
     )
     views_dataset: str = Field(
         default="",
-        description="for BigQuery: name of the data set for the views and table functions. It must exist "
-        "and be allowed to read the tables' data set. Analysts then need access only to this "
+        description="for BigQuery: name of the data set for the views and table functions. It must "
+        "exist, and the data set of the tables must authorise it. Analysts then need access only to this "
         "data set. If this setting is empty, the views are in the data set "
         "`warehouse.dataset`",
     )
     location: str = Field(
         default="US",
-        description="for BigQuery: location of the data set. It must be US to extract issues from GH "
-        "Archive's tables, which are in the US",
+        description="for BigQuery: location of the data set. To extract issues, set it to US, because "
+        "GH Archive's tables are there",
     )
     credentials_file: str = Field(
         default="",
@@ -61,7 +62,7 @@ class Warehouse(Section):
         default=200 * 10**9,
         ge=0,
         description="for BigQuery: maximum number of bytes that may be billed for all queries of one day "
-        "(UTC). A command that needs more can be continued on the next day, and Airflow does so",
+        "(UTC). If a command needs more, run it again on the next day. Airflow does this by itself",
     )
     usd_per_tib: float = Field(
         default=6.25,

@@ -28,7 +28,8 @@ def base_name(base: str) -> str:
 def base_names(bases: Sequence[HourBase]) -> list[str]:
     """Returns the names of several bases of hour files, in the same order.
 
-    If two local folders have the same last part, the second is named like `hours (2)`.
+    If several local folders have the same last part, such as `hours`, all but the first get a number:
+    `hours (2)`, `hours (3)` and so on.
     """
     names: list[str] = []
     for base in bases:

@@ -67,7 +67,7 @@ class DayCounts:
     - `events`: the number of well-formed events of all types.
     - `malformed`: the number of malformed lines.
     - `issues`: the number of new issues.
-    - `malformed_issues`: the number of malformed lines that open an issue.
+    - `malformed_issues`: the number of malformed lines that appear to be the event of an opened issue.
     - `hours_unreadable`: the hours that have a file from which no event could be read.
     - `events_per_hour`: the numbers of well-formed events in the hours 0 to 23 (UTC). Empty if the day was
       extracted by an earlier version of Titler, which did not count them.
@@ -103,8 +103,8 @@ class UsualCounts:
     """The numbers of events and of issues that are usual for a day: medians over earlier days.
 
     `compared_with` says which earlier days: "weekday" means days of the same weekday, and "month" means the
-    28 days before. `events_per_hour` has the medians for the hours 0 to 23. It is empty if events were
-    counted per hour on too few of these days.
+    latest days of all weekdays (see `usual_counts`). `events_per_hour` has the medians for the hours 0 to 23.
+    It is empty if too few of the earlier days have the number of events of each hour.
     """
 
     events: int
@@ -170,12 +170,14 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
     """Returns how many events and how many issues are usual for `day`. Returns None if there are too few
     complete earlier days.
 
-    If there are at least 3 complete days of the same weekday, returns the medians of the latest 8 of them.
-    The search goes back week by week. It ends if there is no verdict for MAX_MISSING_WEEKS weeks in a row.
+    Complete days of the same weekday are searched first, week by week from the latest to the earliest. The
+    search ends at 8 complete days, or after MAX_MISSING_WEEKS weeks in a row without a day in `history`. If
+    at least 3 complete days are found, their medians are returned.
 
-    Otherwise returns the medians of the complete days among 28 earlier days, if there are at least 7. The 28
-    days are the latest ones that are complete or have no verdict. A day with another verdict is skipped, and
-    the search goes back one more day. So low counts do not become usual, even if the days collapse for weeks.
+    Otherwise 28 days before `day` are searched, and the medians of the complete ones are returned if at least
+    7 of them are complete. A day that is partial, collapsed or missing is not one of the 28: for each such
+    day, the search goes back one more day. So low counts do not become usual, even if the days collapse for
+    weeks.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:
@@ -210,10 +212,10 @@ def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator
 
 
 def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
-    """Yields the complete days among the MONTH_DAYS days before `day`, latest first.
+    """Searches MONTH_DAYS days before `day`, and yields the complete ones, latest first.
 
-    Days with another verdict do not count among the MONTH_DAYS days. So if two days are missing, for
-    example, the search goes back two days more.
+    A day that is partial, collapsed or missing is not one of the MONTH_DAYS days: for each such day, the
+    search goes back one more day. A day that `history` does not have is one of them.
     """
     remaining = MONTH_DAYS
     while remaining and day > date.min:
@@ -227,8 +229,8 @@ def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[Ju
 
 
 def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -> Iterator[str]:
-    """Compares the number of a day's events, and of its issues, with the usual number. Yields a reason for
-    each number that is at most a tenth of the usual one.
+    """Compares a day's number of events with the usual number of events, and its number of issues with the
+    usual number of issues. Yields a reason for each number that is at most a tenth of the usual one.
 
     Issues are compared separately, because a source may lose only the issues.
     """

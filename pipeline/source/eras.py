@@ -37,5 +37,5 @@ ERAS = (
 
 
 def era_of(day: date) -> Era:
-    """Returns the era of a source day. Days before GH Archive belong to the first era."""
+    """Returns the era of a source day. The first era is also returned for days before its first day."""
     return next((era for era in reversed(ERAS) if day >= era.first), ERAS[0])

@@ -165,9 +165,11 @@ def _delimited_rows(
     """Yields the rows of CSV or TSV as RFC 4180 describes it. Empty lines are not rows.
 
     A file whose quotes are escaped by a backslash is refused, because programs that write such files disagree
-    about what a backslash means elsewhere. Python's reader detects most of them, because text follows the
-    closing quote. The others are detected here: after the first backslash with a quote, a quote inside an
-    unquoted field is an error. Before it, such a quote is part of the text.
+    about what a backslash means elsewhere. Python's reader refuses most of these files, because text follows
+    what it reads as the closing quote.
+
+    The others are detected here. In the first row that has a backslash before a quote, and in all later
+    rows, a quote inside an unquoted field is an error. In earlier rows, such a quote is part of the text.
     """
     csv.field_size_limit(MAX_FIELD_BYTES)
     lines = _RecordedLines(text)
@@ -220,8 +222,8 @@ def _refuse_other_delimiter(place: str, header: list[str], delimiter: str) -> No
     other_delimiters = [each for each in _DELIMITER_NAMES if each != delimiter and each in header[0]]
     if len(header) == 1 and other_delimiters:
         raise UsageError(
-            f"{place}: the columns are separated by {_DELIMITER_NAMES[other_delimiters[0]]}; expected "
-            f"{_DELIMITER_NAMES[delimiter]}, because of the ending of the file's name.",
+            f"{place}: the columns are separated by {_DELIMITER_NAMES[other_delimiters[0]]}. The "
+            f"ending of the file's name requires {_DELIMITER_NAMES[delimiter]}.",
             "Write the file again with commas (.csv) or tabs (.tsv) between the columns, or as JSON lines or "
             "Parquet.",
         )

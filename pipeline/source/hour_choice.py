@@ -2,12 +2,14 @@
 
 A base is a folder or an address that has hour files. Bases are in order of preference. An hour is first read
 from the first base that has a file of it. If this file has no event, or at most a tenth of the usual number
-of events, the hour is also read from the next base that has a file of it, and so on. The hour then counts as
-taken from the base with the most events of the hour. Issues and comments that are only in another of these
-bases are kept as well.
+of events, the hour is also read from the next base that has a file of it, and so on.
 
-In a base of the kind `crawl-time`, an event may be in the file of a later hour. So the files of the following
-hours are read, too. Some of these hours belong to the next day.
+If an hour is read from several bases, the one with the most events of the hour is recorded as the base that
+the hour was taken from. Issues and comments that only the other bases have are kept as well.
+
+In a base of the kind `crawl-time`, an event is in the file of the hour in which it was crawled, which may be
+later than the hour of the event. So the files of the following hours are read, too. Some of these hours
+belong to the next day.
 
 If a web server does not deliver a file, the hour is read from the next base.
 """
@@ -62,7 +64,8 @@ class ChosenFile:
         """Values that change when the file changes: hour, size, stamp and base.
 
         The base is left out if it is the preferred base and of the kind `gharchive`. Earlier versions of
-        Titler did the same, so the values still agree with those in their batches.
+        Titler left it out, too. So the values of an unchanged file are equal to those that are stored in the
+        batches of these versions.
         """
         identity = [self.number, self.file.size, self.file.stamp]
         return identity if not self.rank and self.hours is None else [*identity, self.base]
@@ -188,9 +191,10 @@ class HourChoice:
         """Returns one entry for each hour of the day: the file that has the most events of this hour, and the
         number of these events.
 
-        `events` maps the label of each file to its number of events. But a file of a base of the kind
-        `crawl-time` also has events of other hours. So for such a base, the events of each hour are counted
-        in `crawled`: it maps the base's name to a dict from the hour to the number of events.
+        `events` maps the label of each file to the number of events in the file. In a base of the kind
+        `gharchive`, this is the number of events of the file's hour. In a base of the kind `crawl-time`, a
+        file also has events of other hours. For these bases, `crawled` has the numbers: it maps the base's
+        name to a dict from the hour to the number of its events.
         """
         by_hour = {(file.rank, file.number): file for file in self.files}
         hours = []

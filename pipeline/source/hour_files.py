@@ -127,8 +127,8 @@ def _list_day(
     """Returns the properties of all files in a folder or a bucket that appear to be of `day`, by their path
     relative to `root`. Lists only names that begin with the day, and the day's own folders.
 
-    A local folder is not listed if it has the files of all `hours` under GH Archive's names: it may have the
-    files of many years. Then only these files are returned.
+    If a local folder has the files of all `hours` under GH Archive's names, only these files are returned.
+    The folder is not listed then, because it may have the files of many years.
 
     Raises SourceError if the folder cannot be read.
     """
@@ -167,10 +167,13 @@ def _web_infos(
     """Requests the properties of the hour files of a day from a web server. Returns them by hour, and the
     errors of the hours about which the server gave no answer.
 
-    Requests GH Archive's names first. Only these names exist in GH Archive itself. If another server has some
-    of them, only hours with two digits are requested in addition. If it has none, all other names of the
-    middle hour are requested, to find out which form of names the server uses. So a day with other names is
-    not found if the middle hour is missing.
+    A web server does not list its files. So their names are tried in these steps:
+
+    1. GH Archive's names are requested. If the server is GH Archive itself, this is the only step.
+    2. If some of these files exist, the missing hours below 10 are requested with two digits, such as `07`.
+    3. If none exists, all other names of one hour in the middle of `hours` are requested, to find out which
+       form of names the server uses. Then the files of all `hours` are requested in this form. No files are
+       found if the server lacks the file of the middle hour.
 
     Raises SourceError if there are errors and no file.
     """

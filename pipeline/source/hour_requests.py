@@ -1,6 +1,6 @@
-"""Sends requests for hour files to a web server, a bucket or a folder. Requests that fail are sent again.
+"""Sends requests for hour files to a web server, a bucket or a folder.
 
-Most errors of a web server last only for seconds.
+Requests that fail are sent again, because most errors of a web server last only for seconds.
 """
 
 from __future__ import annotations

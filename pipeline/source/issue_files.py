@@ -39,8 +39,9 @@ _ZONE = re.compile(r"\s+(?:UTC|GMT|Z|([+-]\d\d:?\d\d))$", re.IGNORECASE)
 class FileIssue:
     """A row of a user's file of issues.
 
-    `body` is an empty string if the row's body is null. `place` is the file and the row, as in error
-    messages. `columns` has the other columns that Titler uses, such as `labels`.
+    `body` is an empty string if the row's body is null. `place` names the file and the row in error
+    messages, for example "issues.csv, row 3". `columns` has the other columns that Titler uses, such as
+    `labels`.
     """
 
     title: str
@@ -115,7 +116,8 @@ class FileIssue:
         return tuple(str(name) for name in names if name)
 
     def time(self, name: str) -> datetime | None:
-        """Returns the time in the column `name`, or None if the column is empty or missing.
+        """Returns the time in a column, or None if the column is empty or missing. `name` is the name of the
+        column, such as "closed_at".
 
         A time without a time zone counts as UTC. Raises UsageError if the value is not a time in one of the
         forms of `parse_time`.
@@ -141,10 +143,10 @@ def parse_time(value: Any) -> datetime | None:
     - a datetime or a date
     - a text in ISO 8601. There may be a blank before the time zone, as in `2021-03-01 10:00:00 UTC`, the form
       in which BigQuery exports times
-    - seconds or milliseconds since 1970, as a number or a text. Numbers below 10^8 are not times, because a
-      date such as 20210301 would be taken for seconds
+    - seconds or milliseconds since 1970, as a number or a text. Numbers below 10^8 are not accepted.
+      Otherwise, a date such as 20210301 would be taken for seconds
 
-    A time without a time zone counts as UTC. Times before EARLIEST or from LATEST on are not accepted.
+    A time without a time zone counts as UTC. A time must be at or after EARLIEST, and before LATEST.
     """
     try:
         if isinstance(value, str):

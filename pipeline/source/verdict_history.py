@@ -97,12 +97,15 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
 
 
 def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
-    """Judges again every day from the first changed day on. Returns the days whose stored row changed.
-
-    `changes` lists the batches that have become current since a release was planned the last time.
+    """Makes the verdicts independent of the order in which days were extracted. To do so, finds the earliest
+    day with changed batches, and judges this day and all later days again. Returns the days whose row in the
+    table source_health_v1 changed.
 
     A verdict depends on the earlier days that are in the lake when the day is judged. But a backfill may
-    extract days in any order. Because of this function, the verdicts do not depend on that order.
+    extract days in any order.
+
+    `changes` lists the batches that have become current since a release was planned the last time. If the
+    lake has no catalogue of days yet, all days are judged again.
     """
     health = CurrentHealth(lake, changes)
     history, judged_again = VerdictHistory(health), []
@@ -125,8 +128,9 @@ def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
 
 
 def _counts(figures: Mapping[str, Any]) -> day_verdict.DayCounts:
-    """Returns a day's counts. `figures` is the day's row of the table source_health_v1, or the figures of its
-    batch of issues with their number. Both may lack OPTIONAL_COUNTS."""
+    """Returns a day's counts. `figures` is the day's row of the table source_health_v1. It may also be the
+    figures of the day's batch of issues, with the number of issues under the key `issues`. In either case,
+    OPTIONAL_COUNTS may be missing."""
     return day_verdict.DayCounts(
         figures["hours_found"],
         figures["events"],

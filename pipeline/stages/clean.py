@@ -53,11 +53,8 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 
 def rechecked_batches(lake: Lake, settings: Settings, days: Sequence[str]) -> list[Manifest]:
-    """Returns the batches of issues of those earlier days that `extract` has checked and extracted again
-    since a release was last planned.
-
-    The earlier days are the `source.recheck_days` days before the first of `days`.
-    """
+    """Looks at the `source.recheck_days` days before the first of `days`. Returns the batches of issues of
+    those that `extract` has checked and extracted again since a release was last planned."""
     if not days:
         return []
     first = date.fromisoformat(min(days))

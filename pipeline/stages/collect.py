@@ -6,7 +6,8 @@ written since the oldest running command began are not removed either: see `pipe
 
 The stage does not search the whole lake. It looks at the batches of the releases and models that it removes,
 and at the recorded batches to which nothing refers yet (`pipeline.lake.draft_records`). Only the first run in
-a lake searches all folders, because an earlier version of Titler may have written there.
+a lake searches all folders, because an earlier version of Titler may have written batches without recording
+them.
 """
 
 from __future__ import annotations
@@ -161,8 +162,12 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
 
 
 def _earliest_time(clock_time: datetime, collected: Mapping[str, Any] | None) -> datetime:
-    """Returns the time from which ages are computed. It is at most GRACE_PERIOD after batches were last
-    removed. So if the clock is moved forward, what a night has written since then is not old at once."""
+    """Returns the time from which the ages of files are computed. It is `clock_time`, but at most
+    GRACE_PERIOD after batches were last removed (the time in `collected`).
+
+    Without this limit, a clock that was moved forward would make new files look old, and `collect` would
+    remove files that a command may still use.
+    """
     if not collected or "at" not in collected:
         return clock_time
     return min(clock_time, datetime.fromisoformat(str(collected["at"])) + GRACE_PERIOD)
@@ -193,8 +198,8 @@ class RetainedBatches:
 
     @classmethod
     def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> RetainedBatches:
-        """Returns the batches and pages to keep if only `subjects`, which are releases and models, are kept.
-        They include the batches and pages that the next release needs."""
+        """Returns the batches and pages to keep. These are the ones that `subjects` refer to, and the ones
+        that the next release needs. `subjects` are the releases and models to keep."""
         catalogue = Catalogue.read(lake) or Catalogue.empty()
         references = [_references(subject) for subject in subjects]
         return cls(
@@ -205,7 +210,8 @@ class RetainedBatches:
 
 
 def _remove_subjects(lake: Lake, removed: Iterable[Pinned], retained: RetainedBatches) -> None:
-    """Removes releases and models. First records the batches that no kept release or model will refer to."""
+    """Removes releases and models. First writes an unused record (`pipeline.lake.draft_records`) for each of
+    their batches that no kept release or model refers to."""
     no_longer_used: set[str] = set()
     removed = list(removed)
     for subject in removed:
@@ -213,7 +219,7 @@ def _remove_subjects(lake: Lake, removed: Iterable[Pinned], retained: RetainedBa
             folders, _ = _references(subject)
             no_longer_used |= folders - retained.referenced
         except LakeError as error:
-            say(f"    {subject.noun} {subject.name} is removed, but not its batches: {error.message}")
+            say(f"    {subject.noun} {subject.name} is removed, but its batches are not: {error.message}")
     record_batches(lake, UNUSED, no_longer_used)
     for subject in removed:
         # Without its record, no rollback can make a release current any more.
@@ -224,7 +230,12 @@ def _remove_subjects(lake: Lake, removed: Iterable[Pinned], retained: RetainedBa
 def _remove_batches(
     lake: Lake, retained: RetainedBatches, drafts: Mapping[str, datetime], sparing: datetime
 ) -> int:
-    """Removes the recorded batches, unless they are kept or spared. Returns the number of removed batches."""
+    """Removes the batches that have an unused record, or a draft record from before the time `sparing`.
+    Batches in `retained` are not removed, nor those that `_is_spared` accepts. Returns the number of removed
+    batches.
+
+    `drafts` has the time of each draft record, by the batch's folder (`pipeline.lake.draft_records`).
+    """
     no_longer_used = recorded_batches(lake, UNUSED).keys()
     begun_before = {folder for folder, began in drafts.items() if began < sparing}
     unused = (no_longer_used | begun_before) - retained.folders
@@ -238,8 +249,13 @@ def _remove_batches(
 
 
 def _sweep(lake: Lake, retained: RetainedBatches, drafts: Mapping[str, datetime], sparing: datetime) -> int:
-    """Removes all batches of the lake that are neither kept nor spared. Records those that are spared, and
-    those that only the catalogue refers to. Returns the number of removed batches."""
+    """Searches the whole lake, and removes all batches that are not in `retained`. Spares the current batch
+    of each day, and batches with a file that was written at the time `sparing` or later. Returns the number
+    of removed batches.
+
+    Writes draft records for the spared batches, and for those that only the catalogue refers to, so that a
+    later run looks at them again. `drafts` are the batches that already have a draft record.
+    """
     tables = (*TABLES_BY_DAY, *TABLES_BY_OWNER)
     swept = sweep_batches(lake, tables, retained.folders, sparing, keep_current_of=TABLES_BY_DAY)
     only_catalogued = retained.catalogued - retained.referenced
@@ -248,7 +264,8 @@ def _sweep(lake: Lake, retained: RetainedBatches, drafts: Mapping[str, datetime]
 
 
 def _by_table(folders: Iterable[str]) -> dict[str, set[str]]:
-    """Returns the ids of batches, by table."""
+    """Returns a dict from the name of each table to the ids of its batches. `folders` are the folders of all
+    these batches."""
     ids: dict[str, set[str]] = {}
     for folder in folders:
         ids.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])
@@ -256,8 +273,8 @@ def _by_table(folders: Iterable[str]) -> dict[str, set[str]]:
 
 
 def _is_spared(lake: Lake, folder: str, sparing: datetime) -> bool:
-    """Returns whether a batch that nothing refers to is not removed yet: it is the current batch of a day, or
-    one of its files was written at the time `sparing` or later."""
+    """Returns whether a batch must stay for now, although nothing refers to it. This is so if it is the
+    current batch of a day, or if one of its files was written at the time `sparing` or later."""
     of_day = folder.partition("/")[0] in TABLES_BY_DAY and "/day=" in folder
     if of_day and is_current(lake, folder):
         return True
@@ -303,8 +320,9 @@ def _sort_models(
 
 
 def _is_in_the_making(pinned: Pinned, leases: Sequence[Lease], current_time: datetime) -> bool:
-    """Returns whether a model or a release may still be in the making: a command that works on it is running,
-    or ran lately. A long training writes a checkpoint after each epoch."""
+    """Returns whether a model or a release may still be in the making. This is so if a command that works on
+    it is running, or if one of its files was written less than GRACE_PERIOD ago. Even a long training writes
+    files often enough: a checkpoint after each epoch."""
     if not pinned.is_open():
         return False
     if any(lease.subject == pinned.name for lease in leases):

@@ -30,7 +30,9 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
     """Computes the embedding of each issue. Returns the ids of the issues and their embeddings. If the
     model's vocabulary contains no word of an issue, its embedding is all zeros.
 
-    `vectors` are rows of the table vectors_v1, which has the title and the body of each issue as padded ids.
+    `vectors` are rows of the table vectors_v1. They have the title and the body of each issue as ids of words
+    or subwords in the model's vocabularies, cut or padded to fixed lengths.
+
     Raises TitlerError if an embedding has NaN, or a number that is too large for 16 bits. Distances to such
     an embedding would be meaningless.
     """

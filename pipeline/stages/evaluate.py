@@ -137,8 +137,11 @@ def _champion_figures(
     lake: Lake, tracking: Tracking, model: Pinned, held_out: HeldOutSet, near: dict[str, Any]
 ) -> dict[str, Any]:
     """Measures the champion on the issues `held_out`. Returns the champion's name and the ROUGE-L of its
-    titles, and adds its recall@10 to the dict `near`. If there is no champion, or if `model` is the champion
-    itself, nothing is measured: then returns an empty dict and does not change `near`."""
+    titles. Adds its recall@10 to `near`, the dict of figures about retrieval.
+
+    If there is no champion, or if `model` is the champion itself, the function measures nothing. It returns
+    an empty dict and does not change `near`.
+    """
     champion = tracking.champion()
     if champion is None or champion.model == model.name:
         return {}

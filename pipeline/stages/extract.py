@@ -80,10 +80,10 @@ class UncheckedDay(NamedTuple):
 class ExtractedDay(NamedTuple):
     """The result of extracting one day: its batch of issues, and whether this batch is new.
 
-    If the source has lost data of the day since an earlier extraction, the earlier batch is kept. Then
-    `still_available` says how much data the source still has, such as "23 of the 24 hours". Otherwise it is
-    empty. `unreachable` has the errors of the bases (folders or addresses of hour files) that could not be
-    reached, or that did not deliver all files.
+    If the source has lost data of the day since an earlier extraction, the earlier batch is kept, and
+    `still_available` says how much data the source still has, such as "23 of the 24 hours". In all other
+    cases, `still_available` is empty. `unreachable` has the errors of the bases (folders or addresses of hour
+    files) that could not be reached, or that did not deliver all files.
     """
 
     manifest: Manifest
@@ -173,8 +173,11 @@ def _kept_batch(lake: Lake, day: _SourceDay) -> ExtractedDay | None:
 def _read_day(
     lake: Lake, settings: Settings, connection: warehouse.Warehouse, day: _SourceDay, again: bool
 ) -> ExtractedDay:
-    """Reads a day from its source, and writes a batch of its issues. Unless `again` is true, the current
-    batch is kept if it is better."""
+    """Reads a day from its source, and writes a batch of its issues.
+
+    Unless `again` is true, the current batch is kept if it may have more data than a new batch, because files
+    could not be downloaded or because the source has lost data.
+    """
     request, source, parameters, current = day
     query, partition = extraction_query(settings), {"day": str(request.day)}
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
@@ -218,25 +221,29 @@ def _read_day(
 
 
 def _of_files_read(parameters: Mapping[str, Any], choice: HourChoice) -> dict[str, Any]:
-    """Returns the parameters of a batch without the files that could not be downloaded. So the day is
-    extracted again when they can be."""
+    """Returns the parameters of a batch without the files that could not be downloaded. When these files
+    can be downloaded, the parameters differ, so the day is extracted again."""
     files = [file.identity for file in choice.files]
     return {**parameters, "hours": [file for file in parameters["hours"] if file in files]}
 
 
 def _keeps_current(choice: HourChoice, parameters: Mapping[str, Any], current: Manifest) -> bool:
-    """Returns whether files could not be downloaded without which `current` stays the better batch: a file of
-    the preferred base, or all files from which `current` was not made."""
+    """Returns whether `current` is kept because some files could not be downloaded.
+
+    This is so if the preferred base did not deliver a file, or if `current` was already made from all files
+    that could be downloaded, with the same other parameters.
+    """
     return 0 in choice.unreachable or (bool(choice.unreachable) and is_made_of(current, choice, parameters))
 
 
 def extract_or_refuse(
     request: DayRequest, lake: Lake, settings: Settings, again: bool, run_id: str
 ) -> ExtractedDay | RefusedDay | UncheckedDay:
-    """Extracts a day with `extract_day`. Returns two kinds of errors instead of raising them.
+    """Extracts a day with `extract_day`. Two kinds of errors are returned instead of raised, so that the
+    other days of the run can still be extracted.
 
     Returns a RefusedDay if the BigQuery budget is too small, and an UncheckedDay if the source cannot be read
-    and `request` is a recheck. So the other days can still be extracted.
+    and `request` is a recheck.
     """
     try:
         return extract_day(request, lake, settings, again, run_id)
@@ -298,14 +305,16 @@ def run(
     existing batch of a day is kept if it was made from the data that the source has now, or if the source has
     lost data since. If `again` is true, all `days` are extracted.
 
-    The incomplete days that `recheck_requests` chooses are checked again. If such a day is extracted again,
-    the result has its new batch and row. If it cannot be checked, it is one of the `unchecked_days` of the
-    result. Otherwise only its verdict is computed again.
+    The incomplete days that `recheck_requests` chooses are checked again:
 
-    If the budget for BigQuery is enough for only some of the days, the result has these days and a `refusal`,
-    which is an error that names the other days. The caller must report the result and then raise this error.
-    Raises BudgetError if the budget is not enough for any day. Raises SourceError if the source cannot be
-    reached or does not have GH Archive's format.
+    - If such a day is extracted again, the result has its new batch and row.
+    - If such a day cannot be checked, it is one of the `unchecked_days` of the result.
+    - If neither is the case, only the verdict on the day is computed again.
+
+    If the budget for BigQuery is enough for only some of the days, the result has the batches and rows of
+    these days, and a `refusal`: an error about the days that were not extracted. The caller must report the
+    result and then raise this error. Raises BudgetError if the budget is not enough for any day. Raises
+    SourceError if the source cannot be reached or does not have GH Archive's format.
     """
     _REFUSALS.pop(warehouse.RUN_ID, None)
     requests = [DayRequest(day) for day in days]
@@ -369,10 +378,13 @@ def _extract_days(
 
 
 def _refusal(refused: Sequence[RefusedDay], days: int, again: bool) -> BudgetError:
-    """Returns the error about the days that were not extracted because the budget is too small. It names the
-    days, and the command that continues. With `again`, the user must type another command than before,
-    because the same command would extract the finished days once more. Days that need more than a whole
-    budget are named one by one. `days` is the number of all requested days."""
+    """Returns the error about the days that were not extracted because the budget is too small.
+
+    The error contains the command that extracts the remaining days. If `again` is true, the user must not
+    repeat the original command, because it would extract the finished days once more. Days that each cost
+    more than a whole budget are named one by one, up to OVERSIZED_DAYS_LISTED of them. `days` is the number
+    of all requested days.
+    """
     if days == 1:
         return refused[0].error
     oversized = [day for day in refused if isinstance(day.error, OversizedDayError)]

@@ -95,7 +95,8 @@ class _FileReader:
             }
 
     def _is_forgotten(self, issue: FileIssue) -> bool:
-        """Returns whether the issue is forgotten. The authors of a file's issues are not read."""
+        """Returns whether the issue or its repository is forgotten. The author cannot be checked, because
+        authors are not read from a user's file."""
         assert self.matcher is not None
         of_repo = bool(issue.repo) and self.matcher.matches("repo", str(issue.repo).lower())
         return of_repo or (bool(issue.url) and self.matcher.matches_url(str(issue.url)))
@@ -200,8 +201,11 @@ def _reuse_earlier(
     lake: Lake, path: Path, partition: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> Manifest | None:
     """Returns the batch that an earlier version of Titler made from the file, if this version would make the
-    same rows. Otherwise returns None: other rows are trainable now. Raises UsageError if the file cannot be
-    read as issues: an earlier version may have read it as other rows."""
+    same rows. Otherwise returns None.
+
+    The rows may differ, for example because the versions have different rules for which rows are trainable.
+    Raises UsageError if this version cannot read the file as issues, even if the earlier version could.
+    """
     earlier_parameters = without_word(parameters)
     earlier = lake.find(ISSUES.name, partition, (), earlier_parameters)
     if earlier is None:

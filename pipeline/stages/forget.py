@@ -125,8 +125,8 @@ def run(lake: Lake, settings: Settings, subject: Subject, because: str) -> Forge
 
     Returns the subject's entry in the list of the forgotten, which says what was removed and what remains.
     Raises UsageError if there is no lake. Raises TitlerError if another command is writing to the lake, or if
-    the removal of another subject was interrupted. Raises StoppedError if the current release, which is
-    published again without the data, fails the checks before this publication.
+    the removal of another subject was interrupted. The current release is published again without the data.
+    Raises StoppedError if the release fails the checks that run before it is published.
     """
     require_lake(lake)
     connection = warehouse.connect(settings, VERB)
@@ -202,9 +202,11 @@ def require_lake(lake: Lake) -> None:
 
 
 def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, Forgetting]:
-    """Adds an entry to the list of the forgotten, or returns the entry of an interrupted command. Other
-    commands take their lease first and then read the list. So this function writes the entry first and then
-    reads the leases."""
+    """Adds an entry to the list of the forgotten, or returns the entry of an interrupted command.
+
+    Other commands take their lease first and then read the list. This function writes the entry first and
+    then reads the leases. So if both run at the same time, at least one of them notices the other.
+    """
     stored = ForgottenList.read(lake)
     new, interrupted = subject.begin(stored, because), stored.unfinished
     if interrupted is not None and not interrupted.is_about(new):
@@ -226,7 +228,8 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
             f"Nothing was forgotten, because another command has not finished. `titler {first.verb}` began "
             f"at {first.began:%Y-%m-%d %H:%M} UTC, and is still running or was killed.",
             "If it is running, wait until it has finished, then run `titler forget` again. If it was killed, "
-            "run `titler forget` again after an hour, and once more ten minutes later.",
+            "wait an hour, then run `titler forget` again. If this fails with the same error, run it once "
+            "more ten minutes later.",
         )
     return forgotten, forgetting
 
@@ -234,9 +237,11 @@ def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, F
 @contextmanager
 def _withdrawn_on_error(lake: Lake, forgotten: ForgottenList, forgetting: Forgetting) -> Iterator[None]:
     """Removes the entry from the list if the `with` block raises a TitlerError, for example about a damaged
-    batch. The block only reads. With the entry, the commands that repair the batch would be refused. If an
-    interrupted command has already removed something, the entry stays, and the error says that the lake is
-    locked."""
+    batch. If the entry stayed, the commands that can repair the batch would be refused.
+
+    The block itself removes no data. But if an earlier command was interrupted after it began to remove data,
+    the entry stays, and the error says that the lake is locked.
+    """
     try:
         yield
     except TitlerError:
@@ -265,10 +270,10 @@ def unfinished_on_error() -> Iterator[None]:
 def with_issues(
     lake: Lake, forgotten: ForgottenList, forgetting: Forgetting, batches: StoredBatches
 ) -> Forgetting:
-    """Adds hashes of the subject's issues to the entry `forgetting`, and returns the new entry. Each issue in
-    the lake that is about the subject adds a hash of its id and a hash of its address.
+    """Adds hashes of the subject's issues to the entry `forgetting`, and returns the new entry.
 
-    For example, the entry about a repository gets hashes of all issues in the repository. Batches that cannot
+    For each of these issues in the lake, the entry gets a hash of its id and a hash of its address. For
+    example, the entry about a repository gets hashes of all issues in the repository. Batches that cannot
     be read are added to `batches.damaged`.
     """
     matcher = forgotten.matcher_of([forgetting])
@@ -290,8 +295,8 @@ def with_issues(
 
 
 def _with_removed(forgetting: Forgetting, counts: Mapping[str, int]) -> Forgetting:
-    """Returns the entry with these numbers of removed rows, or with the larger numbers of an interrupted
-    command."""
+    """Returns the entry with the numbers in `counts`, which say how much was removed. If an interrupted
+    command has recorded a larger number, the larger number stays."""
     removed = Counter(forgetting.removed) | Counter(counts)
     return replace(forgetting, removed=dict(removed))
 
@@ -313,8 +318,8 @@ def _remaining(batches: Iterable[Manifest], rewriting: Rewriting) -> dict[str, s
 
 
 def _delete_unfinished(lake: Lake, folders: Sequence[str]) -> int:
-    """Deletes folders that interrupted commands left behind, or damaged batches. Returns the number of
-    folders."""
+    """Deletes the folders of unfinished batches, which interrupted commands left behind, or of damaged
+    batches. Returns the number of folders."""
     for folder in folders:
         lake.delete_folder(folder)
     forget_batches(lake, DRAFTS, folders)
@@ -323,8 +328,8 @@ def _delete_unfinished(lake: Lake, folders: Sequence[str]) -> int:
 
 
 def _delete_replaced(lake: Lake, replaced: Sequence[Manifest], old_pages: Iterable[str]) -> None:
-    """Deletes the old batches and pages. A batch is deleted before the batches that it was made from, because
-    a repeated command uses these to find the batches that are left."""
+    """Deletes the old batches and pages. A batch is deleted before the batches that it was made from. If the
+    deletion is interrupted, the next run finds the remaining batches through those they were made from."""
     folders = [batch.folder for batch in reversed(replaced)]
     for folder in folders:
         remove_batch(lake, folder)

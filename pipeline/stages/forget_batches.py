@@ -185,7 +185,8 @@ class Rewriting:
         """Writes the new batches, and the changed manifests of batches that keep their files.
 
         `affected` maps the folder of each batch with forgotten rows to the number of these rows. If a batch
-        of issues is replaced, the batches of titles for it are replaced too: their rows contain its id.
+        of issues is replaced, its batches of titles are replaced too, because their rows contain the id of
+        the batch of issues.
         """
         batches = list(batches)
         replaced = [batch for batch in batches if batch.folder in affected]
@@ -214,7 +215,8 @@ class Rewriting:
     def renamed(self, value: Any) -> Any:
         """Returns a copy of a JSON value in which references to replaced batches refer to the new batches.
 
-        Forgotten issues are removed from the duplicate openings (key `superseded`).
+        Forgotten issues are also removed from the lists of duplicate openings (the ids under the key
+        `superseded`).
         """
         if isinstance(value, str):
             return self.names.get(value, value)
@@ -247,8 +249,9 @@ class Rewriting:
         return replace(batch, inputs=inputs, parameters=parameters, figures=figures, key=key)
 
     def _with_smaller_history(self, batch: Manifest, figures: dict[str, Any]) -> dict[str, Any]:
-        """Subtracts the removed issues from the numbers of issues in which the neighbours were searched.
-        Otherwise a release would report that the day was searched with other issues than it has."""
+        """Returns the figures of a batch. If it is a batch of neighbours, the removed issues are subtracted
+        from the numbers of issues that were searched. Without this, a release would count the day as one
+        whose neighbours were searched before an earlier day changed."""
         if batch.table not in (SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name):
             return figures
         first = {ALL_ISSUES: "", HISTORY_ISSUES: _first_day(batch.day, batch.parameters.get("months", 0))}
@@ -359,8 +362,8 @@ def _first_day(day: str, months: int) -> str:
 
 
 def _put_manifest(lake: Lake, old: Manifest, new: Manifest) -> None:
-    """Writes a changed manifest. The pointer of the new key is written first. So if the command is
-    interrupted between the two, it does both again."""
+    """Writes a changed manifest. The pointer of its new key is written first. If the command is interrupted
+    before the manifest is written, the next run still finds the old manifest and repeats both steps."""
     keys = posixpath.join(posixpath.dirname(old.folder), KEYS)
     if old.key != new.key:
         lake.put_json(posixpath.join(keys, f"{new.key}.json"), {"batch_id": new.batch_id})

@@ -3,7 +3,7 @@
 The references are in pointers, in pages, and in two documents of each release and model: its plan, and the
 list of its batches.
 
-Every step can be repeated. An interrupted command repeats all of them.
+Every step can be repeated. If the command is interrupted, the next run repeats all of them.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ class References:
             self.lake.put_json(path, new)
 
     def _with_id_pages(self, value: Any) -> Any:
-        """Returns the catalogue with the first and the last id of the pages of ids that changed."""
+        """Returns the content of a document. If it is the catalogue of days, its entries of changed pages of
+        ids are updated: the page's name, its first id and its last id."""
         if not isinstance(value, dict) or not isinstance(value.get("ids"), dict):
             return value
         ids = {period: self.id_pages.get(page["page"], page) for period, page in value["ids"].items()}

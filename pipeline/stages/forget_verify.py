@@ -169,7 +169,7 @@ def _contents(data: bytes) -> Iterator[bytes]:
 
 
 def _search_rows(rows: pa.Table, search: Search, place: Searched) -> None:
-    """Searches the rows of a table. A text is a mention if the row itself is not a finding."""
+    """Searches the rows of a table. Mentions are counted only in rows that are not findings."""
     is_finding = search.matcher.mask(rows)
     place.rows += len(rows)
     place.findings += int(is_finding.sum())
@@ -190,8 +190,8 @@ def _mentions(column: pa.ChunkedArray, search: Search) -> int:
 
 
 def _warehouse_tables(settings: Settings, search: Search) -> Iterator[Searched]:
-    """Yields what was searched in each table of the warehouse with rows of issues. Only the distinct values
-    of the columns that name an issue, a repository or an author are read."""
+    """Searches each table of the warehouse that has rows of issues, and yields one result per table. Reads
+    only the distinct values of the columns that name an issue, a repository or an author."""
     connection = warehouse.connect(settings, "forget")
     if connection.current_release() is None:
         return

@@ -1,9 +1,10 @@
 """Stage `index`: builds the index of a release, and finds the neighbours (most similar older issues) of its
 issues.
 
-The index is a list of segments. A segment has the issues of one month, or of a whole year if it is not the
-latest year. It is built once, from embeddings_v1. Later releases reuse it, so a nightly run builds only the
-segment of the current month.
+The index is a list of segments, which are built from embeddings_v1. A segment has the issues of one month.
+The months of a year can share a segment if the release has days of a later year. A release reuses the
+segments whose issues and embeddings have not changed. So a nightly run usually builds only the segment of the
+current month.
 
 The stage measures the recall of the whole index: the share of the exact nearest neighbours that a search
 finds. Then it handles the days whose neighbours are not stored yet: it writes the neighbours to
@@ -68,8 +69,8 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     """Builds the segments that a release needs and that do not exist yet, and stores the neighbours of its
     issues. Then measures how many marked duplicates are among the neighbours.
 
-    A release of an earlier version of Titler keeps its stored neighbours. Its segments and its figures are
-    made only if they are missing. Raises UsageError if the stage `embed` has not run for the release. Raises
+    If an earlier version of Titler indexed the release, the stored neighbours are kept, and only missing
+    segments and figures are made. Raises UsageError if the stage `embed` has not run for the release. Raises
     StoppedError, and stores no neighbours, if the recall of the index or of a segment is below
     `index.min_recall`.
     """
@@ -121,7 +122,7 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
 
 def _stored_index(release: Pinned) -> IndexOutcome | None:
     """Returns the index of a release that an earlier version of Titler indexed, or None if its segments or
-    its figures are missing. Releases of Titler 0.1 have no segments."""
+    its figures are missing. A release that Titler 0.1 indexed has no segments."""
     has_segments = SEGMENTS.name in release.members
     if INDEX not in release.members and not (has_segments and release.notes[INDEX_FIGURES] is not None):
         return None
@@ -172,12 +173,13 @@ def _segments_of_base(release: Pinned) -> dict[tuple[str, ...], Manifest]:
 def _measured(
     lake: Lake, release: Pinned, segments: Sequence[Manifest], settings: Settings
 ) -> dict[str, Any]:
-    """Returns the figures of the index. The recall is measured over the months that a search looks back.
+    """Returns the figures of the index, such as its recall.
 
-    Only an Annoy index misses neighbours. So if the settings and all segments with an Annoy index are the
-    same, the recall that was measured for this release or for the previous one is used again. The segments of
-    the last period are not compared, because every nightly run builds them again and measures their own
-    recall.
+    To measure the recall, only the issues of the last `similar.months` months are searched. Only an Annoy
+    index misses neighbours. So a recall that was measured earlier, for this release or for the previous one,
+    is used again if the settings and the segments with an Annoy index have not changed since. The segments of
+    the last period (month or year) are not compared, because every nightly run builds them again and measures
+    their own recall.
     """
     index, months = settings.index, settings.similar.months
     last_period = segments[-1].partition["period"] if segments else ""
@@ -220,8 +222,8 @@ def _agreement_with_marks(
     neighbours: Sequence[Manifest],
     settings: Settings,
 ) -> dict[str, Any] | None:
-    """Returns how well the stored similar issues agree with duplicate marks, or None if there are none. Marks
-    come late, so this is measured for every release."""
+    """Returns how well the stored similar issues agree with duplicate marks, or None if no marked pair can be
+    measured. An issue may be marked long after it was opened, so this is measured for every release."""
     similar = settings.similar
     return measure_release(
         release,
@@ -235,8 +237,8 @@ def _agreement_with_marks(
 
 def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[float, int] | None:
     """Returns the recall that was measured with these parameters for this release or for the previous
-    release, and the number of issues that were searched for. Returns None if there is none, or if there were
-    too few issues."""
+    release, and the number of queries (issues whose neighbours were searched). Returns None if no recall was
+    measured with these parameters, or if there were fewer than RECALL_QUERIES queries."""
     for earlier in (release, release.base):
         figures = earlier.notes[INDEX_FIGURES] if earlier else None
         if figures and figures.get("parameters") == parameters:
@@ -262,8 +264,10 @@ def _neighbours(
     ordering: Ordering,
 ) -> tuple[list[tuple[Manifest, Manifest]], int]:
     """Returns one batch of similar_issues_v2 and one batch of duplicate_pairs_v1 per day, and the number of
-    days whose batches are new. Days that keep an earlier ordering need not be searched again. If they must be
-    searched again for another reason, they get the ordering of the release.
+    days whose batches are new.
+
+    A day keeps its earlier ordering if its batches with that ordering exist. Otherwise the day gets the
+    ordering of the release, and is searched again if it has no batches with this ordering.
     """
     existing = _stored_neighbours(release, owner, days)
     renewed = [

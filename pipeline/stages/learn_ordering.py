@@ -119,7 +119,7 @@ def _marked_pairs(release: Pinned) -> tuple[list[MarkedPair], int]:
 
 
 def _sizes(examples: Examples) -> dict[str, int]:
-    """Returns how many marked pairs, repositories and newer issues there are."""
+    """Returns how many marked pairs and repositories there are, and how many newer issues the pairs have."""
     repositories = len(set(examples.repos.tolist()))
     return {"pairs": examples.pairs, "repositories": repositories, "issues": len(examples.repos)}
 

@@ -75,7 +75,7 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
             _report_empty_warehouse(lake, settings)
         previous = Pinned(lake, "releases", current) if current else None
         if previous is not None and not previous.is_open():  # its damaged plan was deleted, as the error says
-            say(f"    the plan of the current release {previous.name} is missing, so another one is made")
+            say(f"    the plan of the current release {previous.name} is missing, so a new release is needed")
             previous = None
         champion = known_champion(open_tracking(settings, lake), previous)
         if champion is None:
@@ -84,7 +84,7 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
 
 
 def _report_empty_warehouse(lake: Lake, settings: Settings) -> None:
-    """Says so if the lake has a current release, which the warehouse does not show."""
+    """The warehouse shows no release. Prints a message if the lake has a current release nevertheless."""
     with suppress(LakeError):  # there is no pointer to a current release
         if (current := current_release_id(lake)) is not None:
             say(
@@ -123,7 +123,8 @@ def _days_of(release: Pinned | None) -> Sequence[PinnedDay]:
 
 
 def _complete_day_members(release: Pinned) -> None:
-    """Records the members of a release whose plan was interrupted before it recorded them."""
+    """Records the members of a release (the batches that belong to it) if they are not recorded yet. This is
+    so if the stage was interrupted after it had written the plan."""
     lake, days = release.lake, release.plan.days
     for table, folders in (
         (ISSUES.name, [day.issues for day in days]),

@@ -36,11 +36,10 @@ ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at", "author
 
 
 def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any]) -> pa.Table:
-    """Predicts a title for each row. Returns the rows with columns about the title in place of the column
-    `body`, which has the padded ids of the body.
+    """Predicts a title for each row, from the column `body`, which has the padded ids of the body.
 
-    The other columns are kept. Each entry of `constants` adds a column: the key is the column's name, and the
-    value is the same in all rows.
+    Returns the rows without the column `body`, but with new columns about the title. Each entry of
+    `constants` adds another column: the key is the column's name, and the value is the same in all rows.
     """
     titles = predictor.title_vectors(list_matrix(rows.column("body"), predictor.vocabularies.body.length))
     return pa.table(

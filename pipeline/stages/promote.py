@@ -36,13 +36,13 @@ def run(
 
     - `accept_because`: a reason to show the titles although they do not beat the floor by
       `model.floor_margin`. Without a reason, releases withhold such titles, unless they were accepted before.
-    - `force_because`: a reason to promote a model that is worse than the champion or was not compared with
-      it. WorseError is then not raised.
+    - `force_because`: a reason to promote the model even if it is worse than the champion or was not compared
+      with it.
 
     If the model is already the champion, the alias is not moved. Then the function only decides whether the
-    model's titles are shown. Raises UsageError if the model was not trained and evaluated, or was not
-    compared with the current champion. Raises WorseError if the model is worse than the champion on the same
-    held-out issues. A model is worse in any of these cases:
+    model's titles are shown. Raises UsageError if the model was not trained and evaluated. Without
+    `force_because`, raises UsageError if the model was not compared with the current champion, and WorseError
+    if it is worse than the champion on the same held-out issues. A model is worse in any of these cases:
 
     - Its ROUGE-L is lower by more than `model.promotion_margin`.
     - Its recall@10 is lower by more than `model.promotion_retrieval_margin`.
@@ -112,16 +112,19 @@ def _check_not_worse(
 
 
 def _champion_shortfall(figures: dict[str, Any], margin: float) -> str:
-    """Returns an empty string if the champion's titles beat the floor, otherwise both scores. Both were
-    measured when a challenger was evaluated. `figures` are the challenger's figures. This is needed for a
-    champion that an earlier version of Titler promoted without a decision about its titles."""
+    """Returns an empty string if the champion's titles beat the floor (the body's first words). Otherwise
+    returns a text with the scores of the titles and of the floor.
+
+    Both scores are among `figures`, the figures of the challenger's evaluation. The function is needed if an
+    earlier version of Titler promoted the champion and stored no decision about its titles.
+    """
     return floor_shortfall({**figures, "rougeL": figures["champion_rougeL"]}, margin)
 
 
 def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier: TitleGate | None) -> None:
     """Tags the model version in MLflow to show whether its titles are withheld or were accepted. Does nothing
-    if the titles beat the floor (the body's first words) now, and also did when the last decision was
-    stored."""
+    if the titles beat the floor (the body's first words) now, unless `earlier` (the decision that was stored
+    before) says that they did not."""
     if gate.facts or (earlier and earlier.facts):
         because = gate.accepted["because"] if gate.facts and gate.accepted else ""
         tracking.tag_titles(version, run_id, gate.withheld, because)

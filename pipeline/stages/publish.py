@@ -92,11 +92,11 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 def _are_shown(
     shown: Sequence[Mapping[str, Any]], contents: Sequence[ReleaseContent], unreadable: Collection[str]
 ) -> bool:
-    """Returns whether the warehouse shows exactly the batches of these releases, and none of those that are
-    unreadable. `shown` are the rows of release_members_v1.
+    """Returns whether the warehouse shows exactly the batches of the releases in `contents`, and no batch of
+    the releases in `unreadable`. `shown` are the rows of release_members_v1.
 
-    The batches may have changed, because a stage was run again, because a batch was found damaged, or because
-    the setting warehouse.embeddings was changed.
+    The batches of a release may have changed, because a stage was run again, because a batch was found
+    damaged, or because the setting warehouse.embeddings was changed.
     """
     expected = [row for content in contents for row in content.members]
     names = {row["release_id"] for row in expected}
@@ -106,8 +106,9 @@ def _are_shown(
 
 
 def _have_rows(rows: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> bool:
-    """Returns whether the warehouse has these records of the lake. They differ if a rollback was killed after
-    it had changed records. `rows` are the rows of releases_v1."""
+    """Returns whether the warehouse has all `records` of the lake. `rows` are the warehouse's rows of
+    releases_v1. If a rollback was killed after it had changed records in the lake, the warehouse has other
+    records."""
     in_warehouse = {row["release_id"]: record_from_row(row) for row in rows}
     return all(in_warehouse.get(record["release_id"]) == record for record in records)
 

@@ -39,8 +39,8 @@ class UnusedExtraction:
     - `made_with`: a fingerprint of the other parameters of the extraction, such as its query.
     - `events_per_hour`: the number of events of each hour (0 to 23) in these files.
     - `still_available`: how much data the source still has, such as "23 of the 24 hours".
-    - `of_rechecks`: if true, the record only prevents further checks of the day. If the user requests the day
-      itself, it is extracted again.
+    - `of_rechecks`: whether the record applies only to rechecks of the day. If it does, and the day is
+      requested but not as a recheck, the day is extracted again.
     """
 
     batch_id: str
@@ -84,8 +84,8 @@ class DayRequest(NamedTuple):
 def recheck_requests(
     settings: Settings, days: Sequence[date], history: VerdictHistory, failed: Collection[str]
 ) -> list[DayRequest]:
-    """Returns the days that are checked again. These are the incomplete days among the `source.recheck_days`
-    days before the first of `days`.
+    """Returns the incomplete days that are checked again. To find them, the function looks at the
+    `source.recheck_days` days that precede the first of `days`.
 
     If hour files come from several bases (folders or addresses), the incomplete days among `days` are also
     checked again: when they were read, the usual numbers of events may not have been known. Days in `failed`
@@ -118,8 +118,9 @@ def has_other_files(
 ) -> bool:
     """Returns whether a day has an hour file that an earlier extraction did not read.
 
-    First adds to `choice` the files of all other bases for the hours that had too few events. `files` are the
-    identities of the hour files that the earlier extraction read, and `figures` are its figures.
+    `files` are the identities of the hour files that the earlier extraction read, and `figures` are its
+    figures. For the hours in which it found too few events, the function adds the files of all bases (folders
+    or addresses) to `choice` before it compares the files.
     """
     choice.add_all(needs_another_base(figures.get("events_per_hour") or (), request.usual_per_hour))
     return _has_others(choice, files)
@@ -185,7 +186,7 @@ def unused_before(
 
     - Another batch has become the current batch, or the other parameters of the extraction have changed.
     - The source has a file that the earlier extraction did not read.
-    - The record is only about rechecks, but `request` is not a recheck.
+    - The record applies only to rechecks, but `request` is not a recheck.
     """
     unused = lake.get_json(_path(current.day), UNUSED_DOCUMENT)
     if (

@@ -1,6 +1,7 @@
 """Part of the stage `extract`: finds a stored batch of issues, so that a day need not be extracted again.
 
-The batch was extracted from the data that the source has now, but perhaps with another definition of a word.
+The batch was extracted from the data that the source has now. But it may have been made with another
+definition of a word, which means that the words of its issues were counted by other rules.
 
 Earlier versions of Titler split words only at white space, so that no issue in Chinese, Japanese or Thai was
 trainable. If a batch was made by such a version, or with another value of `text.characters_per_word`, the
@@ -90,8 +91,8 @@ def _same_but_for_words(
 
 
 def _extracted_as(batch: Manifest) -> str:
-    """Returns the id of the batch that was extracted from the source: the batch itself, or the batch whose
-    words were counted again."""
+    """Returns the id of the batch that was extracted from the source. This is `batch` itself, unless `batch`
+    was made by counting the words of an extracted batch again. Then it is the extracted batch."""
     return str(batch.figures.get(RECOUNTED_FROM, batch.batch_id))
 
 

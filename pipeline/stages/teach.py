@@ -120,9 +120,9 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
     Returns the ROUGE-L of the teacher's titles and of the baselines.
 
     Issues for which the teacher has no title are left out, because `model` would not learn from the teacher
-    there. The baselines are the floor (the body's first words) and the champion. The champion's titles are
-    scored even where it would show none because it is unsure. Otherwise a worse teacher could beat a champion
-    that often shows no title. The champion is left out if it is the teacher or `model`.
+    for these issues. The baselines are the floor (the body's first words) and the champion. The champion is
+    left out if it is the teacher or `model`. If the champion abstains (gives no title) because it is unsure,
+    the title that it decoded is scored. Otherwise a worse teacher could beat a champion that often abstains.
     """
     issues = list(held_out_issues(model.lake, model))
     teacher_titles = teacher.titles([issue.body for issue in issues])
@@ -212,7 +212,8 @@ class Lesson:
     @property
     def metrics(self) -> dict[str, float]:
         """The metrics that describe the teacher: its ROUGE-L, the ROUGE-L of the baselines, and the number of
-        issues. They are logged to the MLflow run of the training."""
+        held-out issues for which the teacher has a title. They are logged to the MLflow run of
+        the training."""
         values = asdict(self.judgement).items()
         return {f"teacher/{name}": value for name, value in values if isinstance(value, int | float)}
 
@@ -262,7 +263,7 @@ class TeacherRequest:
         else:
             say(
                 f"    teacher {teacher.name}: {judgement}. Its titles are not used, because its score is not "
-                "higher"
+                "the highest"
             )
         return Lesson(teacher, self.weight, judgement)
 
@@ -328,8 +329,8 @@ def _training_bodies(model: Pinned) -> Iterator[str]:
 def _chunk_of_titles(
     vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
 ) -> bytes:
-    """Returns the content of one file. It has the bodies for which the teacher has a title: the keys (hashes)
-    of the bodies, and the ids of the titles.
+    """Returns the content of a file with the teacher's titles. For each body with such a title, the
+    file has the key (hash) of the body and the ids of the title.
 
     The rules for the authors' titles also apply to the teacher's titles: prefixes are removed, and a title
     that cannot be learned from its body is left out.

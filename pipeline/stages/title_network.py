@@ -2,8 +2,9 @@
 
 The lake stores the issues as ids of the model's vocabularies. But a title network of the variant `pretrained`
 has a tokenizer of its own. For this variant, the ids are converted back to text, and the tokenizer splits
-this text. Subwords spell out the prepared text, so only line breaks are lost. In this way, models of the
-variants `pretrained` and `copy` read the same table vectors_v1, and all later stages treat them alike.
+this text. The ids stand for subwords, and joining the subwords gives back the prepared text without its line
+breaks. In this way, models of the variants `pretrained` and `copy` read the same table vectors_v1, and all
+later stages treat them alike.
 """
 
 from __future__ import annotations

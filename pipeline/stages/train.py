@@ -61,10 +61,12 @@ def run(
     """Trains a model, and returns the manifest of the batch of the lake that holds its predictor. If the
     model is trained already, returns the manifest of the existing batch.
 
-    If the `teacher` beats the floor (the body's first words) and the champion on held-out issues, the model
-    also learns from the teacher's titles. An interrupted training resumes from its last checkpoint.
-    `on_epoch` is called with the figures of each epoch. Raises UsageError if the stage `vectorize` has not
-    run for the model. Also raises it if the model was already trained without this `teacher` or its weight.
+    If the titles of the `teacher` score higher on held-out issues than the body's first words (the floor) and
+    than the champion's titles, the model also learns from them. An interrupted training resumes from its last
+    checkpoint. `on_epoch` is called with the figures of each epoch.
+
+    Raises UsageError if the stage `vectorize` has not run for the model. If a `teacher` is given, also raises
+    it if the model was already trained without a teacher, or with another teacher or weight.
     """
     inputs = TrainingInputs(
         lake, model, model.plan, model.members[VOCABULARY][0], model.members[VECTORS.name]
@@ -161,7 +163,8 @@ def _fit(
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> History:
-    """Trains the network, chooses its shortlist, and logs each epoch to MLflow.
+    """Trains the network, chooses its shortlist (the units that decoding considers), and logs each epoch to
+    MLflow.
 
     Returns the figures of each epoch of the training on titles. Epochs of contrastive pre-training are
     logged, but not returned.

@@ -94,9 +94,9 @@ class TrainingInputs:
         return read_table(folder)
 
     def batches_in_order(self) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
-        """Returns a function that takes the number of an epoch and yields the training batches in the order
-        of the lake. A batch is a pair: bodies, and the titles that the network learns to write. The function
-        shows no progress bar."""
+        """Returns a function that takes the number of an epoch and yields the training batches. The issues
+        are not shuffled: they have the order in which the lake stores them. A batch is a pair: bodies, and
+        the titles that the network learns to write. The function shows no progress bar."""
         return self._batches("train", None, 1, title_targets(self.vocabularies))
 
     def batches(
@@ -134,11 +134,11 @@ class TrainingInputs:
 
 
 def title_targets(vocabularies: Vocabularies) -> Targets | None:
-    """Returns a function that computes the titles that a network learns to write. It takes bodies and the
-    titles for them, by authors or by a teacher.
+    """Returns a function that computes the titles that a network learns to write. The function takes bodies,
+    and the titles that their authors or a teacher wrote for them.
 
-    Returns None if the network learns the titles unchanged. This is so if it reads words instead of subwords,
-    or if an older version of Titler created the model.
+    Returns None if the network learns the titles unchanged. This is so if the network reads words instead of
+    subwords, or if an older version of Titler created the model.
     """
     body, title = vocabularies.body, vocabularies.title
     if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):

@@ -1,8 +1,8 @@
 """Stage `vectorize`: converts the titles and bodies of issues to padded ids, for a model or a release.
 
-An id is the number of a word or subword in a vocabulary of the model, or of the release's model. Each list of
-ids is cut or padded to a fixed length. The stage reads the table tokens_v1, or the table issues_v1 if the
-vocabularies are of subwords. It writes the table vectors_v1.
+An id is the number of a word or subword in a vocabulary. A model has its own vocabularies. A release uses
+those of its predictor. Each list of ids is cut or padded to a fixed length. The stage reads the table
+tokens_v1, or the table issues_v1 if the vocabularies are of subwords. It writes the table vectors_v1.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def _vectorize_file(rows: pa.Table, lake: Lake, vocabulary: str) -> pa.Table:
 
 @once_per_process
 def _vocabularies(lake: Lake, folder: str) -> Vocabularies:
-    """Returns the vocabularies in the batch `folder`, which is a batch of vocabularies or a predictor."""
+    """Returns the vocabularies from the batch in `folder`. The batch has either the vocabularies alone, or a
+    predictor, which includes its vocabularies."""
     return load_vocabularies(lake, lake.manifest(folder))
 
 
@@ -90,7 +91,7 @@ def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
 
 
 def _key(day: PinnedDay, vocabularies: Vocabularies) -> BatchKey:
-    """Returns the key of a day's batch of vectors. The day may be a user's file."""
+    """Returns the key of the batch of vectors of a day or of a user's file, which `day` describes."""
     folder, digest = day.tokens, day.tokens_digest
     if vocabularies.units == "subwords":
         folder, digest = day.issues, day.issues_digest

@@ -126,15 +126,16 @@ def open_model(
     opened_with = plan.facts["asked"]
     if any(value is not None and value != opened_with.get(name) for name, value in asdict(request).items()):
         raise UsageError(
-            f"Model {model.name} exists already. It was created with these options: {opened_with}.",
+            f"Model {model.name} exists already, but not with the options that you gave. "
+            f"It was created with these options: {opened_with}.",
             "Create another model: titler vocab",
         )
     return plan
 
 
 def _check_preset(network: Mapping[str, Any]) -> None:
-    """Raises UsageError if the variant needs a preset and `model.preset` is empty, or if its libraries are
-    not installed. `network` are the settings `model.*`."""
+    """Raises UsageError if the variant needs a library that is not installed, or if it needs a preset and
+    `model.preset` is empty. `network` are the settings `model.*`."""
     require_libraries(network["variant"])
     if variant_of(network["variant"]).reads_texts and not network["preset"]:
         raise UsageError(

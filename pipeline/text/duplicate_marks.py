@@ -44,7 +44,8 @@ class IssueReference(NamedTuple):
 
 
 def find_mark(body: str, repo: str, number: int) -> IssueReference | None:
-    """Returns the issue of which a comment calls the commented issue a duplicate, or None if there is none.
+    """If a comment calls the commented issue a duplicate of another issue, returns the other issue. Otherwise
+    returns None.
 
     `body` is the text of the comment, in Markdown. `repo` (owner/name) and `number` are those of the
     commented issue. A reference without a repository is to an issue of `repo`.
@@ -104,7 +105,12 @@ def _unquoted(lines: list[str]) -> Iterator[str]:
 
 
 def _link_target(link: re.Match[str]) -> str:
-    """Returns what a Markdown link says: its text, or the issue's address that it leads to."""
+    """Returns the text that replaces a Markdown link. If the link leads to an issue, a pull request or a
+    discussion, this is the link's target. Otherwise it is the link's label.
+
+    A label with a word such as "duplicate" is kept, before the target. If such a label refers to an issue
+    itself, the target is left out.
+    """
     label, target = link[1], link[2]
     if not _REFERENCE.fullmatch(target):
         return label
@@ -132,8 +138,8 @@ _TOKEN: Final = rf"{_OPEN}(\d+){_CLOSE}"
 
 
 def _with_tokens(text: str, repo: str) -> tuple[str, list[IssueReference]]:
-    """Replaces every reference to an issue by a token, which has the reference's position in the returned
-    list."""
+    """Replaces every reference to an issue by a token. Returns the new text and the list of the references.
+    A token contains the position of its reference in this list."""
     references: list[IssueReference] = []
 
     def token(match: re.Match[str]) -> str:
@@ -226,7 +232,8 @@ _LONGEST_SENTENCE: Final = 400
 
 
 def _named_after(line: str) -> Iterator[int]:
-    """Yields the references that follow "duplicate of" or similar words."""
+    """Yields the references that follow "duplicate of" or similar words, as positions in the list that
+    `_with_tokens` returns."""
     for match in _NAMED_AFTER.finditer(line):
         is_one = not _PLURAL.search(match["word"]) or _is_verb_or_of_several(line, match)
         if is_one and _is_said(line, match.start()) and _is_statement(line, match.start(), match.end()):
@@ -234,7 +241,8 @@ def _named_after(line: str) -> Iterator[int]:
 
 
 def _named_before(line: str) -> Iterator[int]:
-    """Yields the references before "closing as duplicate" or similar words."""
+    """Yields the references before "closing as duplicate" or similar words, as positions in the list that
+    `_with_tokens` returns."""
     for match in _NAMED_BEFORE.finditer(line):
         if _is_said(line, match.start()) and _is_statement(line, match.start(), match.end()):
             yield int(match[1])
@@ -260,8 +268,8 @@ def _is_said(line: str, position: int) -> bool:
 
 
 def _is_statement(line: str, start: int, end: int) -> bool:
-    """Returns whether the sentence around `line[start:end]` is no question, and does not take back that the
-    issue is a duplicate."""
+    """Returns False if the sentence around `line[start:end]` is a question, or if it takes back that the
+    issue is a duplicate, as in "marked as duplicate by mistake". Otherwise returns True."""
     following = _SENTENCE_END.search(line, end, end + _LONGEST_SENTENCE)
     stop = following.end() if following else end + _LONGEST_SENTENCE
     is_question = following is not None and following[0][-1] in "?\uff1f"

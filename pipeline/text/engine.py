@@ -69,7 +69,7 @@ def textacy_preprocess() -> ModuleType:
 def _real_ktext() -> ModuleType:
     """Loads the module `preprocess` of the package ktext 0.40 from its file.
 
-    Modules that ktext needs and that are not installed are replaced.
+    If ktext imports a module that is listed in _STAND_INS, it gets the replacement from there.
     """
     path = _folder("ktext") / "preprocess.py"
     module = ModuleType("_ktext_preprocess")

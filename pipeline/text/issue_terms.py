@@ -116,7 +116,7 @@ def issue_terms(titles: Sequence[str | None], bodies: Sequence[str | None]) -> I
 
 
 def _terms_of_block(titles: Sequence[str | None], bodies: Sequence[str | None]) -> IssueTerms:
-    """Returns the terms of so few issues that they are sorted together in memory."""
+    """Returns the terms of one block of issues. All terms of the block are sorted together in memory."""
     title_words, body_words = _NumberedWords(in_title=True), _NumberedWords(in_title=False)
     body_hashes, automated = [], []
     for title, body in zip(titles, bodies, strict=True):
@@ -240,7 +240,8 @@ def _title_text(title: str) -> str:
 
 @lru_cache(maxsize=1)  # a query's terms and their words are both wanted
 def _body_text(body: str) -> str:
-    """Returns what the author wrote in a body."""
+    """Returns what the author wrote in a body: without markup, and without the lines of an issue template.
+    Code and logs are shortened."""
     return author_text(body[:MAX_BODY_CHARACTERS])
 
 
@@ -257,7 +258,8 @@ _WORD: Final = re.compile(r"\w+(?:(?:[.\-+']|::)\w+)*(?:\+\+|#)?")
 
 def _parts_of_word(word: str) -> Iterable[str]:
     """Returns the word itself, or its pairs of characters if its script has no blanks between words. Returns
-    nothing for a word that is too long to have terms, so that `_terms_of_word` does not remember it."""
+    nothing for a word that is too long to have terms. Such a word would only fill the cache of
+    `_terms_of_word`."""
     if word.isascii() or not CHARACTER.search(word):
         return (word,) if len(word.strip("_")) <= _MAX_TERM_CHARACTERS else ()
     return [word[at : at + 2] for at in range(max(len(word) - 1, 1))]
@@ -278,8 +280,10 @@ _MACHINE_NUMBER: Final = re.compile(
 
 @lru_cache(maxsize=_CACHED_WORDS)
 def _terms_of_word(word: str, in_title: bool) -> tuple[tuple[int, int, str], ...]:
-    """Returns the terms of a word: the hash, the kind and the text of each. A number that only a machine
-    writes has no terms in a body. In titles all numbers are terms, because authors write them on purpose.
+    """Returns the terms of a word: the hash, the kind and the text of each.
+
+    In a body, a number that looks as if a machine wrote it, such as a hash or a date, has no terms. In titles
+    all numbers are terms, because authors write them on purpose.
     """
     lower = word.lower().strip("_")
     if len(lower) > _MAX_TERM_CHARACTERS or not lower or lower == "url" or lower in _FUNCTION_WORDS:

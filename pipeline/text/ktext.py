@@ -111,9 +111,9 @@ def _short_urls(text: str) -> Iterator[Span]:
 
 
 def _short_url_start(text: str, floor: int, dot: int) -> int | None:
-    """Returns the start of the short URL whose host ends at `dot`, or None if no short URL ends there.
+    """Returns the start of the short URL whose host ends at `dot`, or None if there is no such URL.
 
-    If several starts are possible, returns the leftmost one that is not before `floor`.
+    The URL may not start before `floor`. If several starts are possible, returns the leftmost one.
     """
     host = _HOST.match(text[floor:dot][::-1])
     if host is None:
@@ -145,7 +145,8 @@ _TOP_LEVEL: Final = re.compile(rf"[{_LETTER}]{{2,}}{_AFTER_HOST}", re.IGNORECASE
 class _Hosts:
     """Finds where the URLs in a text end.
 
-    Caches the host name that was scanned last, because one host may follow several schemes.
+    Caches the host name that was scanned last, because a host name may contain another scheme. For example,
+    `www.a-www.b` has the host names `a-www.b` and `b`, which end at the same position.
     """
 
     def __init__(self, text: str) -> None:
@@ -269,12 +270,13 @@ _CASE_IGNORABLE: Final = frozenset(
 
 
 class _Characters(dict[int, str | None]):
-    """A translation table for `str.translate`. It maps a character to its NFKD decomposition, without
-    combining marks and with blanks in place of punctuation.
+    """A translation table for `str.translate`. It replaces each character by its NFKD decomposition, removes
+    combining marks and replaces punctuation by blanks.
 
-    The punctuation includes the characters that Keras's `text_to_word_sequence` filters. Normalising a whole
-    text would also sort the combining marks of each letter, which takes quadratic time. All of them are
-    removed, so their order does not matter, and each character can be decomposed by itself.
+    The punctuation includes the characters that Keras's `text_to_word_sequence` filters, except those in
+    _CASE_IGNORABLE, which are removed later. Each character is decomposed by itself. Normalising a whole text
+    would also sort the combining marks of each letter, which takes quadratic time. Their order does not
+    matter here, because all combining marks are removed.
     """
 
     def __missing__(self, code: int) -> str | None:
@@ -283,7 +285,7 @@ class _Characters(dict[int, str | None]):
 
 
 def _word_character(character: str) -> str:
-    """Returns what remains of a character after its decomposition."""
+    """Returns "" for a combining mark, a blank for punctuation, and any other character unchanged."""
     if unicodedata.combining(character):
         return ""
     is_punctuation = unicodedata.category(character).startswith("P")
@@ -299,8 +301,7 @@ _ASCII: Final = {
 def _words(text: str) -> list[str]:
     """Returns the words of a text, in lower case and without accents and punctuation.
 
-    Currency symbols become their codes. For text in ASCII, a single translation table does all this, which is
-    faster.
+    Currency symbols become their codes. Text in ASCII has a translation table of its own, which is faster.
     """
     if text.isascii():
         return text.replace("$", "USD").translate(_ASCII).split()

@@ -3,6 +3,8 @@
     prepare("### Bug\\r\\n<!-- Describe it -->\\nSee **`TreeView`** at https://example.com/a/b")
     -> "bug\\nsee tree\\u2060view at url"
 
+The character U+2060 (JOINER) shows where the word `TreeView` was split.
+
 A network reads only a few hundred subwords. The author's own words are few, but templates, logs and stack
 traces are long. So text that repeats in thousands of issues is removed, and text that is specific to the
 issue is kept. Line breaks are kept, because the first line of an issue is often its summary.
@@ -45,10 +47,10 @@ A number never changes its meaning, because a model always needs the preparation
 def prepare(text: str) -> str:
     """Returns `text` in lower case, without markup and machine output. Never raises an exception.
 
-    Line breaks are kept, but lines without letters and digits are removed. JOINER marks where camelCase
-    changes its case. URLs become `url`. Long numbers, hashes, dates and times become `0`. Characters are
-    normalised to Unicode NFKC. All titles are prepared by this function. Bodies are prepared by it if the
-    model has the preparation ORIGINAL_PREPARATION.
+    Line breaks are kept, but lines without letters and digits are removed. JOINER is inserted where the
+    case changes in a word such as camelCase. URLs become `url`. Long numbers, hashes, dates and times become
+    `0`. Characters are normalised to Unicode NFKC. All titles are prepared by this function. Bodies are
+    prepared by it if the model has the preparation ORIGINAL_PREPARATION.
     """
     lines = _lines(text)
     if any("```" in line or "~~~" in line for line in lines):
@@ -129,8 +131,8 @@ def _plain_characters(text: str) -> str:
     """Normalises text to Unicode NFKC and to one kind of line break, and removes invisible characters.
 
     Normalisation sorts the combining marks of a letter, which takes quadratic time. To limit the time, a long
-    run of marks or of other symbols is shortened first. So is a run of empty lines, each of which would be
-    handled by itself.
+    run of marks or of other symbols is shortened first. Runs of empty lines are shortened too, because later
+    steps handle each line separately.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
@@ -238,7 +240,7 @@ _LONG_NUMBER: Final = re.compile(r"\d(?<![\d.].)(?:\d*+\.)?+\d{4,}+(?!\.?\d)")
 def _without_numbers(text: str) -> str:
     """Replaces hashes, memory addresses, dates, times and numbers of five digits or more by `0`.
 
-    These strings are removed because few of them occur in more than one issue. Versions (1.2.3), codes (404)
+    These strings are replaced because few of them occur in more than one issue. Versions (1.2.3), codes (404)
     and years are kept, because they name something.
     """
     return _LONG_NUMBER.sub("0", _HASH.sub("0", _DATE_OR_TIME.sub("0", text)))

@@ -92,9 +92,9 @@ def author_lines(lines: Sequence[str]) -> list[str]:
 def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
     """Returns the subjects of an issue's sections in the order in which the sections are put together.
 
-    The expected behaviour usually comes second, after the problem. But an issue may have no lines about the
-    problem. Then the steps to reproduce come first, because the expected behaviour is the opposite of the
-    problem.
+    The expected behaviour usually comes second, after the problem. If an issue has no lines about the
+    problem, the steps to reproduce come before the expected behaviour. Otherwise the issue would begin with
+    the opposite of its problem.
     """
     order = list(Section)
     if not any(map(LETTER_OR_DIGIT.search, sections[Section.PROBLEM])):
@@ -104,10 +104,10 @@ def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
 
 
 def _last_author_line(lines: Sequence[_Line]) -> int:
-    """Returns the index of the last line before the author's signature, or the number of lines.
+    """Returns the index of the last line before the author's signature.
 
-    A signature is a name in the line after thanks or regards. Many issues have none: then all lines are the
-    author's text.
+    A signature is a name in the line after thanks or regards. Many issues have no signature. Then all lines
+    are the author's text, and the number of lines is returned.
     """
     filled = (number for number in range(len(lines) - 1, -1, -1) if lines[number][0].strip())
     last, last_but_one = (*islice(filled, 2), -1, -1)[:2]

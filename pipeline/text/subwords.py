@@ -62,8 +62,9 @@ def _use_one_thread() -> None:
 def split_words(prepared: str) -> list[str]:
     """Splits a text into words. A blank belongs to the word that follows.
 
-    `prepared` is a text that `pipeline.text.markup.prepare` returned. A word is returned as its UTF-8 bytes
-    in Latin-1: for example, the byte E4 (hexadecimal) is the character U+00E4.
+    `prepared` is a text that `pipeline.text.markup.prepare` returned. Each word is encoded in UTF-8
+    and returned as a string with one character per byte (Latin-1). For example, the byte E4 (hexadecimal)
+    becomes the character U+00E4.
     """
     words = _WORDS.findall(f" {prepared}".replace("\n", "\n "))
     return words if prepared.isascii() else [word.encode().decode("latin-1") for word in words]

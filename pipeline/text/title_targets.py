@@ -71,12 +71,12 @@ _ROBOTS_TITLE: Final = re.compile(
 def target_ids(
     body: SubwordVocabulary, title: SubwordVocabulary, bodies: Ids, titles: Ids
 ) -> tuple[Ids, npt.NDArray[np.bool_]]:
-    """Derives the titles that a network learns to write from the authors' titles. Returns their ids (n, title
-    length), and a mask (n,): whether each title can be learned.
+    """Derives training titles from the authors' titles. Returns the ids of the training titles (n, title
+    length), and a mask (n,) that says whether each title can be learned.
 
-    `bodies` (n, body length) are the ids of the bodies, and `titles` (n, title length) those of the authors'
-    titles. `body` is the vocabulary of the bodies, and `title` is that of the titles. A title is compared
-    only with the part of its body that the network reads.
+    `bodies` (n, body length) are the ids of the bodies, and `titles` (n, title length) are the ids of the
+    authors' titles. `body` is the vocabulary of the bodies, and `title` is the vocabulary of the titles. The
+    ids of a body cover only the part that the network reads. The rest of the body has no influence.
     """
     targets = titles.copy()
     learnable = np.ones(len(titles), dtype=np.bool_)
@@ -137,8 +137,8 @@ def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
     `body` is the text that the network reads, in lower case. A title cannot be learned in these cases:
 
     - It is the default title of an issue template, a robot's title or only a version number.
-    - The share of its words that occur in the body is less than `min_shared`. Stop words do not count. A
-      title with characters outside ASCII is not compared with the body.
+    - The share of its words that occur in the body is less than `min_shared`. Stop words do not count.
+      This case never applies to a title with characters outside ASCII.
     """
     if _ROBOTS_TITLE.match(title) or _BARE_VERSION.fullmatch(title.strip()):
         return False

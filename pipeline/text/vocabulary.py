@@ -49,7 +49,7 @@ class Counts:
 
     `words[i]` occurs `counts[i]` times. Words are in the order of their first appearance. `documents` is the
     number of documents. `first_document_words` is the number of distinct words in the first document. The
-    method `framed` needs this number to insert `_start_` and `_end_` in the order of first appearance.
+    method `framed` needs this number to find the place of `_end_`, which first appears after these words.
     """
 
     words: tuple[str, ...]
@@ -228,7 +228,7 @@ class Vocabulary:
         length, padding = fields["length"], fields["padding"]
         if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
             raise LakeError(
-                "The field words of the vocabulary file must be a list of at least one string.", _MAKE_AGAIN
+                'The field "words" of the vocabulary file must be a list of at least one string.', _MAKE_AGAIN
             )
         if len(set(words)) != len(words):
             raise LakeError(
@@ -270,7 +270,7 @@ class Vocabularies:
         """An id of this pair of vocabularies: the first 12 hexadecimal digits of a SHA-256.
 
         The hashed text is the JSON of the vocabulary of bodies, a line break and the JSON of the vocabulary
-        of titles. It is computed only once per object, because a release needs it once per day.
+        of titles. The id is computed only once per object, because a release needs it for each of its days.
         """
         return hashlib.sha256(f"{self.body.to_json()}\n{self.title.to_json()}".encode()).hexdigest()[:12]
 

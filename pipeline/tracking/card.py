@@ -62,8 +62,8 @@ LOW_CONFIDENCE_AUC = 0.55
 
 
 def model_note(uri: str, model_name: str) -> str:
-    """Returns the description of the registered model. It contains MLflow's address `uri` without the
-    credentials."""
+    """Returns the description of the registered model. It contains `uri`, the address of MLflow, without
+    the user and password that the address may have."""
     return MODEL_NOTE.replace("ADDRESS", str(public_address(uri))).replace("NAME", model_name)
 
 
@@ -99,8 +99,11 @@ def card(run: RunData) -> str:
 
 
 def _training_data(parameters: Mapping[str, str]) -> str:
-    """Returns a paragraph on a model's training data and network. Returns an empty string if `parameters`,
-    the parameters of the MLflow run, do not contain them."""
+    """Returns a paragraph on a model's training data and network.
+
+    `parameters` are the parameters of the MLflow run. If the run did not log the number of training issues,
+    returns an empty string.
+    """
     if "train_issues" not in parameters:
         return ""
     data = (
@@ -120,8 +123,8 @@ def _training_data(parameters: Mapping[str, str]) -> str:
 
 
 def _preset(parameters: Mapping[str, str]) -> str:
-    """Returns a sentence on the preset that the title network was fine-tuned from, with its licence; empty if
-    it has none."""
+    """Returns a sentence that names the preset from which the title network was fine-tuned, and the preset's
+    licence. Returns an empty string if the title network was not fine-tuned from a preset."""
     if not parameters.get("preset"):
         return ""
     revision, licence = (parameters.get(f"preset_{name}") for name in ("revision", "licence"))

@@ -14,8 +14,8 @@ Row = Mapping[str, Any]
 
 
 class Epoch(Protocol):
-    """The measurements of one training epoch. Any dataclass that has numeric fields, a field `epoch` and a
-    property `group` implements this protocol."""
+    """A protocol for the measurements of one training epoch. A dataclass implements it if all its fields are
+    numbers, one of them is `epoch`, and it has a property `group`."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -62,10 +62,12 @@ def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
     """Draws how the quality of predicted titles depends on the model's confidence.
 
     Each row of `bins` describes the titles whose confidence is between `low` and `high`. The upper bars show
-    `alike`, the share of these titles that are close to the authors' titles. A black line is the 95% interval
-    of the share. The lower bars show `titles`, the number of titles. If the model is perfectly calibrated,
-    the share equals the confidence, and the upper bars end at the dotted line. `label` is the label of the
-    horizontal axis. Another value, such as a probability, can take the place of the confidence.
+    `alike`, the share of these titles that are close to the authors' titles. The black line on each bar is
+    the 95% interval of its share. The lower bars show `titles`, the number of titles. If the model is
+    perfectly calibrated, the share equals the confidence, and the upper bars end at the dotted line.
+
+    `bins` can also be ranges of another value, such as a probability. `label` names this value on the
+    horizontal axis.
     """
     rows = [(row["low"], row["high"], row["alike"], row["titles"]) for row in bins]
     return _shares(rows, label, "share with ROUGE-L over 0.3", "titles", "titles of validation issues")
@@ -88,8 +90,11 @@ def duplicates(bins: Sequence[Row]) -> Figure:
 def _shares(
     bins: Sequence[tuple[float, float, float, int]], label: str, ylabel: str, counted: str, legend: str
 ) -> Figure:
-    """Draws the share of each bin, with its 95% interval, above the count of each bin. A bin has its two
-    ends, its share and its count."""
+    """Draws two bar charts with the same horizontal axis. The upper one shows the share of each bin, with its
+    95% interval. The lower one shows the number of items in each bin.
+
+    A bin is a tuple: the lowest and the highest value, the share, and the number of items.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 5), layout="constrained")

@@ -18,8 +18,8 @@ _SCHEMA_MISMATCH = re.compile(r"database schema \(found version (\w+), but expec
 
 
 def mlflow_error(error: BaseException) -> TitlerError | None:
-    """Converts an error that MLflow or its database raised to a TitlerError. Returns None for any other
-    error."""
+    """Returns a TitlerError that explains `error`, if MLflow or its database raised it. Returns None for any
+    other error."""
     if type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
         return explain("MLflow", error)
     return None
@@ -60,8 +60,9 @@ def explain(server: str, error: BaseException) -> TitlerError:
 
 
 def _is_in_installed_mlflow(schema_version: str) -> bool:
-    """Returns whether the installed MLflow knows the database schema with this id. If so, a database with
-    this schema is older than the installed MLflow.
+    """Returns whether the installed MLflow knows the database schema with this id.
+
+    MLflow knows its own schema and those of earlier versions. It does not know the schemas of newer versions.
 
     The function looks for the id in MLflow's migration files, without importing MLflow.
     """

@@ -90,8 +90,8 @@ class Tracking:
         """Yields a new MLflow run for an ordering: learned weights for the probability that issues are
         duplicates.
 
-        Use it in a `with` statement. `version` is the ordering's version. The run's final status is set as by
-        `training_run`.
+        Use it in a `with` statement. `version` is the ordering's version. The final status of the run is
+        explained at `training_run`.
         """
         from mlflow.entities import Param
 
@@ -107,7 +107,7 @@ class Tracking:
         """Yields the MLflow run of a release. Use it in a `with` statement.
 
         The runs of releases have their own experiment. If the release already has a run, continues that run.
-        The run's final status is set as by `training_run`.
+        The final status of the run is explained at `training_run`.
         """
         from mlflow.entities import Param, RunTag
 
@@ -230,8 +230,8 @@ class Tracking:
     def promote(self, model: str, because: str = "") -> str:
         """Makes a model's newest version the champion. Returns the version's number.
 
-        The former champion gets the alias `previous`. `because` is the reason for the promotion, or empty.
-        It is stored in a tag of the version. If the version is already the champion, nothing changes.
+        The former champion gets the alias `previous`. `because` is the reason for the promotion. If it is not
+        empty, it is stored in a tag of the version. If the version is already the champion, nothing changes.
         Raises UsageError if the model has no version.
         """
         version = self.version_of(model)
@@ -310,8 +310,8 @@ class Tracking:
         return client
 
     def _experiment_id(self, name: str = "", tags: Mapping[str, str] = TRAININGS_TAGS) -> str:
-        """Returns the id of an experiment: of the trainings, or the one that `name` names. Creates the
-        experiment if it does not exist.
+        """Returns the id of the experiment `name`. If `name` is empty, returns the id of the trainings'
+        experiment. If the experiment does not exist, creates it with `tags`.
 
         Raises LakeError if somebody deleted the experiment in MLflow.
         """
@@ -370,11 +370,14 @@ def _source(command: str) -> dict[str, str]:
 
 
 def _is_same_training(logged: Mapping[str, str], parameters: Mapping[str, str]) -> bool:
-    """Returns whether the parameters that a run has logged are those of a training with these `parameters`.
+    """Returns whether a run belongs to a training with these `parameters`.
 
-    The run may have fewer parameters: none, because the training was killed before it logged them, or only
-    those of an earlier version of Titler. But a training without a teacher also has fewer parameters than one
-    with a teacher, and these are different trainings, unless the teacher is not used.
+    `logged` are the parameters that the run has logged. Each must be in `parameters`, with the same value.
+    Some may be missing: all, if the training was killed before it logged them, or those that an earlier
+    version of Titler did not log.
+
+    There is one exception. If the training learns from a teacher, a run that has other parameters but not
+    `teacher_used` does not belong to it, because that run's training had no teacher.
     """
     is_taught = parameters.get(TEACHER_USED) == "True"
     if is_taught and logged and TEACHER_USED not in logged:

@@ -108,8 +108,8 @@ class Extraction:
       and all hours. Empty if a BigQuery table was read.
     - `crawled_per_hour`: maps a base (see SourceFile) to the number of its events in each hour. Files whose
       `hours` are None do not count. An event that is in several files of a base counts once.
-    - `events_per_hour`: maps the hours of the day (UTC) that have events to their number. Empty if hour files
-      were read.
+    - `events_per_hour`: maps each hour of the day (UTC) that has events to the number of its events. Empty if
+      hour files were read.
     - `labels`: maps the event ids of issues and comments to the label of the hour file that they are from.
       Empty if all files are from the same base.
     - `comments`: a table with COMMENT_SCHEMA. It has the comments that may call an issue a duplicate of
@@ -293,8 +293,8 @@ class Warehouse(Protocol):
         """Prepares a new release, which can then be checked and made current. Readers do not see the release
         yet.
 
-        `batches` maps table names to the batches that `tables.members` lists. A table without batches is
-        empty.
+        `batches` maps table names to the batches that `tables.members` lists. If a table has no batches
+        there, it is empty in the new release.
         """
         ...
 

@@ -91,8 +91,9 @@ def _own_prose(sql: str) -> dict[str, str]:
 
 
 def _source(query: exp.Expr, name: str) -> pa.Field | None:
-    """Returns the column of a table that the column `name` of a SELECT shows unchanged, under the same name.
-    Returns None if the column is computed. Of a UNION, the first SELECT counts."""
+    """Finds the table from which a SELECT takes its column `name`, unchanged and under the same name. Returns
+    the table's column, or None if the SELECT computes or renames it. If the query is a UNION, only its first
+    SELECT is examined."""
     select = query
     while isinstance(select, exp.SetOperation):
         select = select.this
@@ -109,6 +110,7 @@ def _source(query: exp.Expr, name: str) -> pa.Field | None:
 
 
 def _selects(query: exp.Expr) -> dict[str, exp.Expr]:
-    """Returns the expressions of a SELECT by the names of its columns; of a UNION, those of the first."""
+    """Maps the name of each column of a SELECT to its expression. If the query is a UNION, uses its first
+    SELECT."""
     assert isinstance(query, exp.Query)  # `parse` refuses anything else
     return {expression.alias_or_name: expression for expression in query.selects}

@@ -386,7 +386,9 @@ def test_each_row_of_a_file_is_compared_as_a_draft(published, settings, tmp_path
     )
     own_repository = SearchScope(same_repo=True)
     first, second, _ = similar_of_file(published, settings, drafts, own_repository, 2)
-    assert first["problem"] == "The row has no repository, neither in the column repo nor in an address."
+    assert first["problem"] == (
+        "The row names no repository. It needs a value in the column repo, or an issue's address on GitHub."
+    )
     assert {row["list"] for row in second["similar"]} <= {"repository"}
     with pytest.raises(UsageError, match="nobody/nothing"):
         list(similar_of_file(published, settings, drafts, SearchScope(repo="nobody/nothing"), 2))

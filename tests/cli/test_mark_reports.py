@@ -33,13 +33,15 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
     mark_reports.measured({**marked, "suggested": 0})
     mark_reports.measured({**marked, "suggested": 1200, "suggested_marked": 300, "precision": 0.25})
     recall = "recall@1 0.500, recall@5 0.750, recall@10 1.000"
-    pair = f"    measured on 1 pair of issues that somebody marked as duplicates: {recall}"
+    pair = (
+        f"    similar issues were compared with 1 pair of issues that somebody marked as duplicates: {recall}"
+    )
     assert capsys.readouterr().out.splitlines() == [
         pair,
         pair,
         (
-            "    suggestions in repositories with marked issues: 1,200, of which 300 are marked as "
-            "duplicates so far (25%)"
+            "    suggested similar issues in the repositories of these pairs: 1,200; marked as duplicates so "
+            "far: 300 (precision 25%)"
         ),
     ]
 
@@ -53,8 +55,8 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
             "it is worse",
             True,
             [
-                "    the same ordering was learned before and is in use. It stays in use, although it is "
-                "worse",
+                "    the new ordering equals the ordering in use, which was learned before. It stays in use, "
+                "although this time it is not good enough: it is worse",
                 "    To use the default weights instead: titler learn-ordering --default",
             ],
         ),

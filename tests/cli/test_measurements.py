@@ -69,7 +69,7 @@ def test_a_day_that_must_not_be_missing_makes_the_extraction_fail(tmp_path):
             lake=LakeSettings(root=str(tmp_path / "lake")),
             telemetry=Telemetry(otlp_endpoint=collector.address),
         )
-        with pytest.raises(SourceError, match="no hour of 2015-01-01"):
+        with pytest.raises(SourceError, match="no readable data for 2015-01-01"):
             stage_runs.extract(Context.of(settings), [date(2015, 1, 1)], fail_if_missing=True)
     assert collector.values()["titler.verb.failed", "extract"] == 1
     assert collector.values()["titler.source.days", "extract", "missing"] == 1

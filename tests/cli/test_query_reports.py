@@ -25,7 +25,7 @@ def test_the_status_of_a_lake_without_a_release(capsys: pytest.CaptureFixture[st
         "          day         hours  events  malformed  issues  trainable  verdict",
         "          2015-01-01  24/24       9          0       5          3  complete",
         "          2015-01-02  23/24   1,234          0       5          3  partial: 23 of 24 hours found",
-        "model     no model is champion yet",
+        "model     no model is in use yet, because there is no champion",
         "release   no release is published yet",
     ]
 
@@ -90,9 +90,9 @@ def test_a_title_that_is_withheld_is_not_shown(capsys: pytest.CaptureFixture[str
     query_reports.title({**withheld, "withheld": None, "probability": 0.125}, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "(no title: the titles of this model are withheld: ROUGE-L 2, first words 15)",
-        "(no title: the model abstains. Its title would have a confidence of 0.50)",
-        "(no title: the model abstains. Its title would have a confidence of 0.50, and a probability of "
-        "0.12 that it is like the author's title)",
+        "(no title: the model abstains. If it gave a title, the title would have a confidence of 0.50)",
+        "(no title: the model abstains. If it gave a title, the title would have a confidence of 0.50, and a "
+        "probability of 0.12 that it is like the author's title)",
     ]
 
 
@@ -102,8 +102,8 @@ def test_a_model_that_abstains_may_be_unsure_although_the_probability_is_high(
     value = {"title": "", "confidence": 0.25, "abstained": True, "withheld": None, "probability": 0.8125}
     query_reports.title(value, as_json=False)
     assert capsys.readouterr().out == (
-        "(no title: the model abstains. Its title would have a confidence of 0.25, and a probability of "
-        "0.81 that it is like the author's title)\n"
+        "(no title: the model abstains. If it gave a title, the title would have a confidence of 0.25, and a "
+        "probability of 0.81 that it is like the author's title)\n"
     )
 
 

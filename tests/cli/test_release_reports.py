@@ -89,5 +89,5 @@ def test_an_earlier_release_is_not_called_current(capsys: pytest.CaptureFixture[
 
 def test_a_lake_without_a_release_says_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines_of([], capsys) == [
-        "no release was planned yet. To make one: titler run --from 2015-01-01 --to 2015-01-01"
+        "there is no release yet. To make one: titler run --from 2015-01-01 --to 2015-01-01"
     ]

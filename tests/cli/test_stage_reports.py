@@ -78,8 +78,9 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
         (
             1.1,
             [
-                "    the model will never give a title, because no confidence threshold reaches "
-                "model.abstain_precision. Train another model with a lower value of this setting"
+                "    the model will never give a title, because its titles do not reach the precision "
+                "model.abstain_precision at any minimum confidence. To get titles, train another model with "
+                "a lower value of this setting"
             ],
         ),
     ],
@@ -137,8 +138,8 @@ def test_a_vocabulary_and_the_embedding_network(
     }
     stage_reports.vocabulary(LAKE, model, manifest("vocabulary", **figures))
     assert printed(capsys) == [
-        "vocab: model m has the vocabulary v, with 600 ids for bodies and 600 ids for titles, and 1,000 "
-        "issues for training -> /lake/vocabulary/day=2015-01-01/b",
+        "vocab: model m has 1,000 issues for training, and the vocabulary v with 600 ids for bodies and 600 "
+        "ids for titles -> /lake/vocabulary/day=2015-01-01/b",
         "    9 other issues are held out for validation, and 8 for testing",
         *line,
     ]
@@ -179,7 +180,7 @@ def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> Non
     stage_reports.planned("r", outcome)
     assert printed(capsys) == [
         "plan: release r uses model m and 2 days from 2015-01-01 to 2015-01-03",
-        "    issues that were opened again on a later day: 2; only the earliest opening is used",
+        "    issues that were opened again on a later day: 2; only the earliest opening of an issue is used",
         "    the data of the current release is used for days that are being ingested again: 2015-01-01",
         "    new days that are left out, because they are not cleaned yet: 2015-01-04",
         "    days whose completeness was judged again, because earlier days were added: 2015-01-03",
@@ -286,5 +287,6 @@ def test_what_collect_removed(capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(release=Release(keep=5))
     stage_reports.collected(settings, Collected(("r",), (), 1200))
     assert printed(capsys) == [
-        "collect: removed 1 release, 0 models, 1,200 batches; the setting release.keep is 5"
+        "collect: removed 1 release, 0 models, 1,200 batches; the setting release.keep retains at "
+        "most 5 published releases"
     ]

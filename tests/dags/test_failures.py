@@ -25,8 +25,8 @@ PATIENCE = 180  # seconds until a message or a state must be there
 # `alert` is the real verb. Every other verb succeeds, except:
 #   ready    fails once, as if the source could not be reached; then exits with 75, "not yet", until the file
 #            `complete` exists
-#   extract  in the run `no-source` exits with 3, as if the source had no hour of the day; otherwise fails in
-#            its first attempt. Then, in the run `late`, exits once with 4, "the budget is spent"
+#   extract  in the run `no-source` exits with 3, as if the source had no readable data for the day; otherwise
+#            fails in its first attempt. Then, in the run `late`, exits once with 4, "the budget is spent"
 #   plan     in the run `killed` kills the task's process, like the kernel when memory runs out
 #   publish  exits with 3, "stopped"
 # The file `stages` gets the verb, the attempt and the link of every call.

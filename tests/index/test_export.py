@@ -51,7 +51,7 @@ def test_a_range_of_days_may_be_chosen(release: Pinned, tmp_path: Path) -> None:
 
 
 def test_days_without_issues_are_refused(release: Pinned, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="The index of release r has no issue of these source days"):
+    with pytest.raises(UsageError, match="The index of release r has no issue in the given range"):
         export_index(release, Index(), tmp_path, date(2016, 1, 1), None)
 
 

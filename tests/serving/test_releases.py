@@ -213,7 +213,7 @@ def test_a_stop_that_cannot_be_stored_still_stops(lake: Lake, capsys: pytest.Cap
     Path(lake.path(release.file("stopped.json"))).mkdir()
     with pytest.raises(StoppedError, match="the day has collapsed"), recording_stop(release):
         raise StoppedError("the day has collapsed", "Accept it: titler publish ...")
-    assert "the reason is not stored with the release: " in capsys.readouterr().out
+    assert "could not store why the release was stopped: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("file", ["plan.json", "release.json"])

@@ -123,9 +123,9 @@ def test_a_vocabulary_is_restored_from_json(words, length, padding):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"words": None}, "field words of the vocabulary file must be a list"),
-        ({"words": []}, "field words of the vocabulary file must be a list"),
-        ({"words": ["a", 1]}, "field words of the vocabulary file must be a list"),
+        ({"words": None}, 'field "words" of the vocabulary file must be a list'),
+        ({"words": []}, 'field "words" of the vocabulary file must be a list'),
+        ({"words": ["a", 1]}, 'field "words" of the vocabulary file must be a list'),
         ({"words": ["a", "a"]}, "a word twice"),
         ({"length": 0}, "length = 0"),
         ({"length": True}, "length = True"),

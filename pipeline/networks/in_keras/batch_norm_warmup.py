@@ -4,8 +4,8 @@ A BatchNormalization layer keeps two moving averages: of the mean and of the var
 uses these averages. In Keras they have the momentum 0.99, so after a hundred steps, the initial values still
 make up a third of the averages. The titles would then be useless although the network has already learned.
 Therefore this module uses a lower momentum at first: min(0.99, (1 + i) / (10 + i)) in step i, counted from 0.
-TensorFlow's ExponentialMovingAverage does the same with `num_updates`. From step 890 on, the momentum is
-Keras's.
+TensorFlow's ExponentialMovingAverage does the same with `num_updates`. In step 890 and all later steps, the
+momentum is the usual 0.99.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Warmup:
     """Corrects the moving averages of a model's BatchNormalization layers after each training step."""
 
     def __init__(self, model: keras.Model, steps: int) -> None:
-        """`steps` is the number of training steps that the model did before, if its training was
-        interrupted."""
+        """If an interrupted training is resumed, `steps` is the number of training steps that were already
+        done. Otherwise it is 0."""
         self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         self._steps = steps
 

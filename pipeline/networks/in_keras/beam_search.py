@@ -11,8 +11,8 @@ finished. The score of a title is the mean log probability of its tokens, becaus
 
 Repetition can be blocked. Then a title never contains the same trigram twice (Paulus et al. 2018, "A Deep
 Reinforced Model for Abstractive Summarization", 2.5), or the same token twice in a row. Only one in two
-hundred titles by authors has a token twice in a row, but most titles by a network with little training have
-one.
+hundred titles by authors repeats a token in this way. A network with little training does so in most of its
+titles.
 """
 
 from __future__ import annotations
@@ -215,11 +215,11 @@ class BeamSearch(keras.Model):
         return sums, flat_index // per_hypothesis, token, state
 
     def _blocked_tokens(self, beams: _Beams) -> KerasTensor:
-        """Returns the ids of the tokens that must not follow each hypothesis (partial title), (B, k, n).
+        """Returns n blocked tokens for each hypothesis (partial title), as ids (B, k, n).
 
-        Padding, unknown and _start_ are always among these tokens. If `block_repeats` is true, they include
-        the last token, and every token that would repeat a trigram of the hypothesis. Unused elements of the
-        array contain PAD.
+        A blocked token must not come next in the hypothesis. Padding, unknown and _start_ are always
+        blocked. If `block_repeats` is true, the last token is blocked, too, and every token that would repeat
+        a trigram of the hypothesis. Unused elements of the array contain PAD.
         """
         titles, last = beams.hypotheses, beams.last
         never = ops.zeros_like(last)[:, :, None] + np.array([PAD, UNKNOWN, self._start], np.int32)
@@ -275,8 +275,8 @@ def scatter(
     """Returns a copy of `values` (B, k, size) that is changed at the indices `ids` (B, k, n).
 
     `updates` (B, k, n) has one number for each index. If `reduction` is "add", this number is added to the
-    value at the index. If `reduction` is None, the number replaces the value. An index that occurs several
-    times must then have equal numbers.
+    value at the index. If `reduction` is None, the number replaces the value. In this case, all numbers
+    for the same index must be equal.
     """
     rows, (width, size) = ops.shape(values)[0], values.shape[1:]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))

@@ -49,8 +49,8 @@ class Storage(Protocol):
 class Checkpoint:
     """Everything that is needed to resume a training.
 
-    `facts` is an object that can be written as JSON. The other fields are the values of Keras variables, in
-    the order of the variables.
+    `facts` is an object that can be written as JSON. The other fields have the values of the variables of
+    the model or the optimizer, in the order in which Keras lists these variables.
     """
 
     facts: dict[str, Any]

@@ -10,8 +10,9 @@ P is the number of pairs in a step. Each title is classified: which of the P bod
 is classified in the same way among the P titles. The right class is the other text of the same issue. The
 loss is the mean of both cross-entropies.
 
-Before training, a row of the table has a random direction. Its length is proportional to the inverse document
-frequency of its unit. So the cosines before the first step are close to those of TF-IDF.
+Before training, each row of the table has a random direction. The length of the row is proportional to the
+inverse document frequency of the row's unit. So the cosines before the first step are close to those of
+TF-IDF.
 
 Sources: van den Oord, Li and Vinyals 2018, "Representation Learning with Contrastive Predictive Coding",
 equation 4; Wu et al. 2018, "StarSpace: Embed All The Things!", 3 (bags of features, one table for both
@@ -62,7 +63,7 @@ class ContrastFigures:
 
     @property
     def group(self) -> str:
-        """The group of these figures in MLflow, where the names of their metrics begin with `contrast/`."""
+        """The group of these figures in MLflow. The names of their metrics begin with `contrast/`."""
         return "contrast"
 
 
@@ -188,12 +189,12 @@ def take_table(model: Any, rows: Floats) -> None:
 
 
 def freeze_table(model: Any) -> None:
-    """Freezes the table of `model`: it is not trained from now on. If the model is a `copy.Copy`, also
+    """Freezes the table of `model`, so that it is not trained any more. If the model is a `copy.Copy`, also
     initialises the layer `units` of the model.
 
-    The layer gets the rows of the table with two changes: the mean of all rows is subtracted from each row,
-    and then each row is scaled to the size of Keras's initial embeddings. The table itself does not change.
-    Models of other variants have no layer `units`.
+    The layer gets the rows of the table with two changes. The mean of all rows is subtracted from each row.
+    Then each row is scaled so that its root mean square is that of Keras's initial embeddings. The table
+    itself does not change. Models of other variants have no layer `units`.
     """
     model.table.trainable = False
     if not hasattr(model, "units"):
@@ -261,7 +262,7 @@ def _loss(_: KerasTensor, pairs: KerasTensor) -> KerasTensor:
 
 
 class _Accuracy(keras.metrics.Mean):
-    """A Keras metric: the share of titles to which, of all bodies in the step, their own body is nearest."""
+    """A Keras metric: the share of titles whose own body is the nearest of the step's bodies."""
 
     def __init__(self) -> None:
         super().__init__(name="accuracy")

@@ -215,8 +215,9 @@ class Copy(keras.Model):
 
         The memory consists of the memory that `encode` returns, and two more arrays. The first array (B, S)
         has, for each position of a body, the first position with the same unit (subword). The second array
-        (B, 1, V) is added to the logits: it is BLOCKED for the units that are neither in `shortlist` nor in
-        the body. It is None if `shortlist` is None.
+        (B, 1, V) is added to the logits. It has the large negative number BLOCKED for each unit that is
+        neither in `shortlist` nor in the body, and 0 for all other units. If `shortlist` is None, the memory
+        has None instead of the second array.
         """
         memory, state = self.encode(body)
         first_position = ops.argmax(body[:, :, None] == body[:, None, :], axis=1)
@@ -278,7 +279,10 @@ def build_copy(shape: Shape) -> Copy:
             "Set both, for example:  TITLER_MODEL__EMBEDDING_SIZE=300 TITLER_MODEL__HIDDEN_SIZE=300",
         )
     if shape.layers > 2:
-        raise UsageError(f"layers = {shape.layers}, but the encoder of the variant `copy` has 1 or 2 layers.")
+        raise UsageError(
+            f"The shape has layers = {shape.layers}, but the encoder of the variant `copy` can only have "
+            "1 or 2 layers."
+        )
     model = Copy(**asdict(shape))
     model.build()
     return model
@@ -301,8 +305,8 @@ def teacher_forcing(model: Copy) -> TeacherForcing:
 
 
 def muon(learning_rate: float, global_clipnorm: float | None) -> keras.optimizers.Muon:
-    """Creates the optimizer Muon for the matrices of the network, with AdamW for all other weights: the
-    vectors of units, the biases and the gate.
+    """Creates the optimizer. It uses AdamW for the vectors of units, the biases and the gate. It uses Muon
+    for all other weights, which are matrices.
 
     Sources: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Liu et al. 2025,
     "Muon is Scalable for LLM Training", 2.2, for the size of the steps.

@@ -4,8 +4,8 @@ Each device holds all weights and computes a part of every training batch, as Ke
 `keras.distribution.DataParallel` arranges. Arrays keep the shapes of the whole batch, so a step gives the
 same result as on one device. Inputs may have different first dimensions: in the variant `copy`, some have one
 row per issue, and others have one row per target. `train_on_batch` and `test_on_batch` are distributed like
-Keras's `fit`. `predict_on_batch` and calls of a model are not distributed. In Keras 3.15, JAX is the only
-backend that is distributed: PyTorch is not supported, and Keras warns against its prototype for TensorFlow.
+Keras's `fit`. `predict_on_batch` and calls of a model are not distributed. In Keras 3.15, training can
+only be distributed on JAX: PyTorch is not supported, and Keras warns against its prototype for TensorFlow.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def data_parallel(batch_size: int) -> Iterator[tuple[str, ...]]:
     if batch_size % len(devices):
         divisible_size = batch_size + -batch_size % len(devices)
         raise UsageError(
-            f"model.batch_size = {batch_size} is not divisible by the {len(devices)} devices "
+            f"model.batch_size = {batch_size} is not divisible by {len(devices)}, the number of devices "
             f"({', '.join(devices)}).",
             f"Train a new model with TITLER_MODEL__BATCH_SIZE={divisible_size}, "
             "or make fewer devices visible:  CUDA_VISIBLE_DEVICES=0",

@@ -7,8 +7,8 @@
 B is the number of issues. The article is "How To Create Data Products That Are Magical Using
 Sequence-to-Sequence Models" (2018). With the article's vocabularies of 8,002 and 4,502 ids, the network has
 6,191,702 parameters. The article's last layer was a softmax. This model returns logits; the loss and the
-decoding apply the softmax. The probabilities are the same, but are accurate even near 0. As in the article,
-padding is not masked: the encoder reads the zeros in front of a short body as words.
+decoding apply the softmax. This gives the same probabilities, and is accurate even for probabilities near 0.
+As in the article, padding is not masked: the encoder reads the zeros in front of a short body as words.
 """
 
 from __future__ import annotations

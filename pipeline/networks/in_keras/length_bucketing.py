@@ -49,7 +49,8 @@ def bucketed(batches: Iterator[tuple[Ids, Ids]], tokens: int | None = None) -> I
     Takes POOLED_BATCHES old batches at a time, sorts their issues by the length of the body, and divides them
     into new batches. If `tokens` is None, a new batch has as many issues as an old one. Otherwise the trimmed
     bodies of a new batch have at most `tokens` ids together (padding included), and the batch has as many
-    issues as this limit allows, but at least one. Yields the new batches in a random order, which is the same
+    issues as this limit allows, but at least one. If more than ROWS_MULTIPLE issues are allowed, their number
+    is rounded down to a multiple of it. Yields the new batches in a random order, which is the same
     in every call.
     """
     random = np.random.default_rng(0)
@@ -78,8 +79,8 @@ def _sorted(
 
 
 def _by_tokens(order: npt.NDArray[np.intp], bodies: Ids, tokens: int) -> list[npt.NDArray[np.intp]]:
-    """Divides the rows `order`, sorted by length, into groups whose trimmed bodies have at most `tokens`
-    ids."""
+    """Divides `order`, the row indices of `bodies` sorted by length, into groups. The trimmed bodies of a
+    group have at most `tokens` ids together, unless the group is a single body."""
     groups = []
     end = len(order)
     while end > 0:

@@ -33,9 +33,9 @@ class Network:
         self.shape = shape
         self.model = model
         self.shortlist: Ids | None = None
-        self.eight_bits = False
         """the units (subwords) that decoding considers besides those of the body; None stands for the whole
         vocabulary"""
+        self.eight_bits = False
         self._facts = variant_of(variant)
         self._decoder = IMPLEMENTATIONS[variant].decoder(model)
         self._initial_state = _InitialState(self._decoder)
@@ -43,7 +43,8 @@ class Network:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The facts, besides shape and variant, that identify the network of a checkpoint: none here."""
+        """The facts, besides shape and variant, that identify the network to which a checkpoint belongs. This
+        network has none."""
         return {}
 
     def teacher_forcing(self) -> TeacherForcing:
@@ -79,8 +80,8 @@ class Network:
         `end` are the ids of _start_ and _end_. Raises UsageError for ids that do not fit the network's shape.
 
         Titles never contain padding (id 0), the unknown word (id 1) or `start`. The probabilities of these
-        ids are dropped, and the others are not rescaled. So a title in which the network would rather write
-        the unknown word gets a lower probability.
+        ids are dropped, and the others are not rescaled. So where the network prefers the unknown word, all
+        other tokens have low probabilities, and this lowers the probability of the title.
         """
         search = self._search(start, end, beam_width or self._facts.beam_width)
         ids = self.shape.checked_bodies(body_ids)

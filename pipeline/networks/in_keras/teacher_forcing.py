@@ -72,12 +72,13 @@ def over_targets(
     optimizer: Callable[..., keras.Optimizer],
     short_body: int | None = None,
 ) -> TeacherForcing:
-    """Describes how to train a model that computes the log probabilities of n given tokens, the targets.
+    """Describes how to train a model that computes the log probabilities of n given tokens, called targets.
 
-    The inputs of `model` are bodies (B, S), titles (B, title_length - 1), targets (n, 1) and their positions
-    (n,). The result (n, 2) has the log probability of each target, and that of the most probable token at its
-    position. The loss is the mean cross-entropy over the tokens of titles; padding does not count. The
-    function `batches` regroups the pairs of bodies and titles into training batches of another size.
+    The inputs of `model` are bodies (B, S), titles (B, title_length - 1), targets (n, 1) and the positions of
+    the targets (n,). The result (n, 2) has two columns: the log probability of each target, and the log
+    probability of the most probable token at the position of the target. The loss is the mean cross-entropy
+    over the tokens of titles; padding does not count. The function `batches` divides the pairs of bodies and
+    titles into new batches. `TeacherForcing` describes the other arguments.
     """
     inputs = [
         *(

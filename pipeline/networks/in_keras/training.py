@@ -1,8 +1,8 @@
 """Trains a network on titles with teacher forcing.
 
 Some variants of the network begin with contrastive pre-training, which trains their table of embeddings.
-Instead, a network can copy the table of another network. The training data is read in batches and need not
-fit in memory. An interrupted training is resumed from its checkpoint.
+If a network copies the table of another network, there is no pre-training. The training data is read in
+batches and need not fit in memory. An interrupted training is resumed from its checkpoint.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Network(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The facts, besides shape and variant, that identify the network to which a checkpoint belongs."""
+        """The facts that identify the network of a checkpoint, in addition to its shape and variant."""
 
     def teacher_forcing(self) -> TeacherForcing:
         """Returns the model, the loss, the metrics and the settings with which the network is trained on
@@ -57,9 +57,9 @@ class EpochFigures:
     """The figures of one epoch of training and validation. Losses use the natural logarithm.
 
     `loss` is what the training minimizes. For the `gru` variants, `loss` is the mean cross-entropy over all
-    positions of a title, including padding. It therefore falls as soon as the network learns where titles
-    end. `token_loss` and `token_accuracy` are computed without padding: over the tokens of titles and
-    `_end_`.
+    positions of a title, including padding. When the network has learned where titles end, it predicts the
+    padding well, and `loss` falls. `token_loss` and `token_accuracy` are computed without padding: over the
+    tokens of titles and `_end_`.
     """
 
     epoch: int
@@ -77,7 +77,7 @@ class EpochFigures:
 
     @property
     def group(self) -> str:
-        """The group of these figures in MLflow, where the names of their metrics begin with `train/`."""
+        """The group of the training figures in MLflow: the names of their metrics begin with `train/`."""
         return "train"
 
 
@@ -116,11 +116,11 @@ def fit(
     no pre-training: the network uses `table` as its table of embeddings.
 
     Then the network is trained on titles, with the optimizer of its variant. To save time, some variants cut
-    bodies in the first epochs (the share SHORT_EPOCHS of all). Training stops after `epochs` epochs, or
+    bodies in the first SHORT_EPOCHS x `epochs` epochs. Training stops after `epochs` epochs, or
     after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new lowest
     loss halves the learning rate. In some variants the learning rate also decays linearly over the second
     half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
-    Durations", 3). In the end, the network gets the weights of the epoch with the lowest validation loss.
+    Durations", 3). At the end, the network gets the weights of the epoch with the lowest validation loss.
 
     After each epoch of pre-training or training, `on_epoch` is called, and then a checkpoint is written to
     the storage `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
@@ -154,7 +154,10 @@ def fit(
 
 
 def _identity(network: Network, task: TeacherForcing, learning_rate: float, seed: int) -> dict[str, Any]:
-    """Returns what a training on titles must have in common with the training that wrote a checkpoint."""
+    """Returns facts that identify a training on titles.
+
+    A training can resume from a checkpoint only if both have the same facts.
+    """
     identity = {
         "variant": network.variant,
         "shape": asdict(network.shape),
@@ -185,8 +188,9 @@ class _Progress:
             return
         if checkpoint.facts.get("about") != identity:
             raise LakeError(
-                f"The checkpoint belongs to another training: {checkpoint.facts.get('about')}. "
-                f"Expected: {identity}.",
+                "The checkpoint belongs to another training. "
+                f"That training has the values {checkpoint.facts.get('about')}. "
+                f"This training has the values {identity}.",
                 train_anew(storage),
             )
         self.contrast = tuple(ContrastFigures(**figures) for figures in checkpoint.facts.get("contrast", []))
@@ -204,7 +208,7 @@ class _Progress:
         self.write(weights, optimizer)
 
     def write(self, weights: Arrays, optimizer: keras.Optimizer) -> None:
-        """Writes the checkpoint. `weights` are the weights of the network at the end of the last epoch."""
+        """Writes the checkpoint. `weights` are the weights of the network after the latest epoch."""
         contrast, history = (
             [asdict(figures) for figures in epochs] for epochs in (self.contrast, self.history)
         )
@@ -269,8 +273,8 @@ class _TitleTraining:
     def epoch(self, epochs: int, train: Data, validation: Data) -> EpochFigures:
         """Runs the next epoch: training and validation. Returns the figures of the epoch.
 
-        `epochs` is the number of epochs in all, on which the learning rate depends. Raises TitlerError if the
-        training loss is not a finite number.
+        `epochs` is the maximum number of epochs of the whole training. In some variants, the learning rate
+        and the length of bodies depend on it. Raises TitlerError if the training loss is not a finite number.
         """
         history = self._progress.history
         epoch = len(history) + 1
@@ -327,7 +331,7 @@ class _TitleTraining:
 
 
 def _cut(batches: Iterator[tuple[Ids, Ids]], length: int) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the batches with padding in place of the ids of a body that come after the first `length`."""
+    """Yields the batches with cut bodies: padding replaces all ids after the first `length` of a body."""
     for bodies, titles in batches:
         yield np.where(np.arange(bodies.shape[1]) < length, bodies, PAD).astype(bodies.dtype), titles
 

@@ -125,7 +125,7 @@ class _Best:
 
 @dataclass
 class _EveryTitle(_Best):
-    """The best title so far of one issue. Also collects each title that was finished, with its score."""
+    """The best title so far of one issue, and all its finished titles with their scores."""
 
     finished: list[tuple[Ids, float]] = field(default_factory=list)
 
@@ -179,8 +179,11 @@ def _search(
     block_repeats: bool,
     best: _Best,
 ) -> tuple[Ids, Floats]:
-    """Searches the titles of B bodies, and gives them to `best`. Returns the tokens that are considered for
-    each title, and the initial states, both as `Decoder.begin` does."""
+    """Searches for titles of B bodies, and passes each title that it finds to `best`.
+
+    Returns the tokens that are considered for each title, and the initial states. Both are results of
+    `Decoder.begin`.
+    """
     memory, initial_state, tokens = network.begin(body)
     issues = len(body)
     start, end = (int(np.flatnonzero(tokens[0] == token)[0]) for token in start_end)
@@ -214,11 +217,12 @@ def _search(
 def _extended(
     beams: _Beams, scores: Floats, offsets: Floats, best: _Best, step: int, end: int, width: int
 ) -> _Beams:
-    """Extends the hypotheses (partial titles) by one token. Returns the `width` best results of each issue.
+    """Extends the hypotheses (partial titles) by one token. Returns the `width` best that have not ended.
 
-    A hypothesis that ends with this token is a finished title. It replaces the issue's title in `best` if it
-    has a higher score. `beams.state`, `scores` and `offsets` are what `Decoder.step` returned. `width` is the
-    beam width.
+    The best ones are chosen for each issue. A hypothesis ends if its new token is _end_. If it is then among
+    the `width` best of its issue, it is a finished title. This title replaces the issue's title in `best` if
+    it has a higher score. `beams.state`, `scores` and `offsets` are what `Decoder.step` returned. `end` is
+    the column of _end_. `width` is the beam width.
     """
     rows = np.arange(len(beams.issues))[:, None]
     # 2 x width, because `width` of them may end, and `width` others must go on
@@ -280,9 +284,9 @@ def _best_extensions(base: Floats, scores: Floats, count: int) -> tuple[Floats, 
     Returns three arrays (n, count): the values in descending order, the indices of the hypotheses, and the
     tokens. If there are fewer than `count` results, all of them are returned.
 
-    For speed, the V tokens are divided into blocks of equal size. The best results must be in the `count`
-    blocks with the highest maxima, or among the tokens that are left over after the last block. Only these
-    are searched.
+    For speed, the V results of each hypothesis are divided into blocks of BLOCK_SIZE. The maximum of each
+    block is computed. The best results of an issue must be in its `count` blocks with the highest maxima, or
+    among the results that are left over after the last block. Only these results are searched.
     """
     issues, hypotheses, vocabulary = scores.shape
     blocks = vocabulary // BLOCK_SIZE
@@ -305,9 +309,10 @@ def _best_extensions(base: Floats, scores: Floats, count: int) -> tuple[Floats, 
 
 
 def _indices_of_highest(values: Floats, count: int) -> Indices:
-    """Returns the indices of the `count` highest values of each row, in ascending order, (n, count).
+    """Returns the indices (n, count) of the `count` highest values of each row.
 
-    If a row has at most `count` values, all indices are returned.
+    The indices of a row are in ascending order. If a row has at most `count` values, all its indices are
+    returned.
     """
     if values.shape[1] <= count:
         return np.broadcast_to(np.arange(values.shape[1]), values.shape)

@@ -5,8 +5,10 @@ in Keras, unless the model multiplies rounded numbers of 8 bits (`pipeline.netwo
 Three products are computed in a cheaper way:
 
 - The product of a GRU's kernel and the vector of a unit (subword) is computed only once (`_UnitInputs`).
-- h . (W encoded) is computed as (W transposed h) . encoded. So the keys W encoded are not computed.
-- The last Dense layer is multiplied by the table of the units' vectors in advance. The product is one matrix.
+- The score of the attention is h . (W encoded), where h is a state of the decoder, and `encoded` is an output
+  of the encoder. It is computed as (W transposed h) . encoded. So the keys, W encoded, are never computed.
+- The last Dense layer and the table of the units' vectors are multiplied in advance. The result is one
+  matrix, with a row for each unit.
 
 A model may have a shortlist: the most frequent units of titles (`pipeline.networks.shortlist`). Then only two
 kinds of rows of this matrix are used: the rows of the shortlist's units, and for each issue the rows of the
@@ -72,7 +74,7 @@ class Memory(NamedTuple):
 class Copy:
     """A network of the variant `copy` in NumPy. Implements `beam_search.Decoder`.
 
-    Raises ValueError if the weights do not fit the shape in the description.
+    Raises ValueError if the weights do not fit the shape in `description`.
     """
 
     def __init__(self, description: Description, weights: Weights) -> None:
@@ -189,11 +191,12 @@ class Copy:
         return np.array(shares, np.float32)
 
     def _step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats, Floats]:
-        """Computes a step of n hypotheses of B issues, whose states and last tokens are as in `step`.
+        """Computes a step of the n hypotheses (partial titles) of B issues.
 
-        Returns the logits (n, C) of writing each considered unit, their offsets (n,), the probabilities (n,
-        S) of copying each distinct unit of the body, and the next states (n, H). The log probability of
-        writing a unit is its logit plus the offset.
+        The arguments are those of `step`. Returns the logits (n, C) of generating each considered unit
+        from the vocabulary, their offsets (n,), the probabilities (n, S) of copying each distinct unit of the
+        body, and the next states (n, H). The log probability of generating a unit is its logit plus the
+        offset of its hypothesis.
         """
         size = state.shape[2]
         tokens = token.reshape(-1)
@@ -234,8 +237,10 @@ class Copy:
 
     @cached_property
     def _shortlist_output(self) -> tuple[Product, Floats]:
-        """The product with a kernel (H, K) and the bias (K,) that turn attentional states into the logits of
-        the shortlist."""
+        """A function that multiplies attentional states by a kernel (H, K), and a bias (K,).
+
+        The products plus the bias are the logits of the shortlist's units.
+        """
         vectors, bias = self._output
         kernel = np.ascontiguousarray(vectors[self._shortlist].T)
         return product(kernel, self._state_limit), bias[self._shortlist]
@@ -278,9 +283,9 @@ class Copy:
 class _UnitInputs:
     """The results of `GruCell.project` for units (subwords).
 
-    The results of all units of the vocabulary are computed at the first call. With only the requested units,
-    the last bits of a result would depend on how many units are requested together, and titles of the same
-    issues could differ between two processes.
+    The first call computes the results of all units of the vocabulary. If each call computed only the
+    requested units, the last bits of a result would depend on how many units are requested together. Then
+    the titles of the same issues could differ between two processes.
     """
 
     def __init__(self, cell: CudnnGruCell, units: Floats) -> None:
@@ -314,9 +319,9 @@ def _bidirectional(
     """Runs a forward and a backward GRU over bodies that are ordered by length, the longest first.
 
     `cells` and `inputs` have two elements: one for the forward and one for the backward direction. `counts`
-    (S,) says for each of the S positions how many bodies are long enough to have it. Returns the states of
-    both GRUs at each position (S, bodies, H), and the last states of both GRUs (bodies, H). The states at
-    padding are zeros.
+    (S,) has one number per position: how many bodies do not have padding there. Returns the states of both
+    GRUs at each position (S, bodies, H), and the last states of both GRUs (bodies, H). The states at padding
+    are zeros.
     """
     half = cells[0].size
     states, last_states = np.zeros((len(counts), bodies, 2 * half), np.float32), []
@@ -346,10 +351,10 @@ def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
 
 
 def _add_probabilities(logits: Floats, offsets: Floats, columns: Indices, probabilities: Floats) -> None:
-    """Adds `probabilities` (n, S) to the probabilities of the units (subwords) in `columns` (n, S) of
-    `logits`.
+    """Increases the probabilities of some units (subwords). Changes their `logits` (n, C) in place.
 
-    Changes `logits` (n, C) in place. The probability of a unit is exp(logit + offset); `offsets` are (n,).
+    `columns` (n, S) are the columns of these units in `logits`. `probabilities` (n, S) are the numbers that
+    are added. The probability of a unit is exp(logit + offset), with one offset per row in `offsets` (n,).
     Afterwards the logit in column 0, that of PAD, is undefined.
     """
     index = (np.arange(len(logits)) * logits.shape[1])[:, None] + columns

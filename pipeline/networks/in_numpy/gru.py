@@ -22,7 +22,7 @@ EPSILON = 1e-3
 class Gru:
     """A network of the variant `gru` or `gru_cudnn` in NumPy. Implements `beam_search.Decoder`.
 
-    These variants have no shortlist, so the shortlist in the description is ignored. Raises ValueError if the
+    These variants have no shortlist, so the shortlist in `description` is ignored. Raises ValueError if the
     weights do not fit the shape.
     """
 
@@ -51,7 +51,8 @@ class Gru:
     def begin(self, body: Ids) -> tuple[None, Floats, Ids]:
         """Encodes bodies (B, body_length).
 
-        Returns None (no memory), the initial states (B, hidden_size), and all tokens for each title.
+        Returns None (no memory), the initial states (B, hidden_size), and the tokens that are considered for
+        each title (B, C). These are all tokens of the vocabulary of titles.
         """
         tokens = np.arange(len(self._words_bias), dtype=np.int32)
         return None, self._encoded(body), np.broadcast_to(tokens, (len(body), len(tokens)))

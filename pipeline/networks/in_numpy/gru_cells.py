@@ -1,15 +1,17 @@
 """Computes one step of a GRU (Cho et al. 2014). There are two kinds of GRU.
 
 x is the vector of a word. h is the state before the word, and h' is the state after it. W is the kernel, U
-the recurrent kernel and b the bias. Their columns are in the order z, r, g:
+the recurrent kernel and b the bias. Their columns are in the order z, r, g. The function s depends on the
+kind of GRU:
 
     z, r = s(x W + h U + b)                 update gate and reset gate
     g    = tanh(x W + (r h) U + b)          gru: the reset gate is applied before the product
     g    = tanh(x W + b0 + r (h U + b1))    cuDNN: the reset gate is applied after the product
     h'   = z h + (1 - z) g
 
-The variant `gru` has GRUs of the kind `gru`, in which s(a) is clip(0.2 a + 0.5, 0, 1). The kind `cuDNN` is
-the GRU that cuDNN computes. Its s is the logistic function.
+The variant `gru` has GRUs of the kind `gru`. Their s(a) is clip(0.2 a + 0.5, 0, 1). The kind cuDNN is the
+GRU that cuDNN computes. Its s is the logistic function. This kind has two biases, b0 and b1; b is their
+sum.
 
 A step has two parts. `project` computes what depends on the word alone, for many words at once. `advance`
 computes the rest of the step.
@@ -94,15 +96,17 @@ class ArticleGruCell:
 class CudnnGruCell:
     """The GRU that cuDNN computes. Implements `GruCell`.
 
-    The logistic function is s(a) = (tanh(a / 2) + 1) / 2. Weights that the formulas divide by 2 are divided
-    once, when the object is created. This causes no rounding, and a step is then one product and few passes
-    over the result. x is the vector of a word, h the state before it, and h' the state after it. W is the
-    kernel, U the recurrent kernel, and b, b0 and b1 are biases:
+    The logistic function is s(a) = (tanh(a / 2) + 1) / 2. So the gates of the module's docstring are
+    z = (tz + 1) / 2 and r = (tr + 1) / 2. The formulas below use tz and tr in place of z and r. The other
+    letters have the same meaning as in the module's docstring:
 
         tz, tr = tanh((x W + h U + b) / 2)
         c      = (h U + b1) / 2
         g      = tanh(x W + b0 + tr c + c)
         h'     = (h + g + tz (h - g)) / 2
+
+    The weights that the formulas divide by 2 are divided once, when the object is created. This causes no
+    rounding. A step is then one product and a few passes over its result.
     """
 
     def __init__(
@@ -113,8 +117,11 @@ class CudnnGruCell:
         word_limit: float | None = None,
         state_limit: float | None = None,
     ) -> None:
-        """If a limit is given, the products with words or states are computed with 8 bits per number. The
-        limit is their largest absolute number."""
+        """If `word_limit` is given, the products with words are computed with 8 bits per number.
+
+        `word_limit` is then the largest absolute number that the vector of a word can have. `state_limit`
+        does the same for states.
+        """
         self.size = len(recurrent)
         gates = 2 * self.size
         scale = np.repeat(np.array([0.5, 1], np.float32), [gates, self.size])

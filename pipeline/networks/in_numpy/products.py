@@ -2,9 +2,10 @@
 
 With 8 bits, weights and states are rounded. The weights of a column become multiples of 1/127 of the largest
 number in the column. The numbers of a state become multiples of 1/127 of the largest number that a state can
-have. This largest number is known, because the states of one GRU are between -1 and 1. The rounding changes a
-product by about 1% of its usual size. This is the scheme of Jacob et al. 2018, "Quantization and Training of
-Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2.1, with the zero point 0.
+have. This largest number is known: the states of a GRU are between -1 and 1, so the sum of the states of n
+GRUs is between -n and n. The rounding changes a product by about 1% of its usual size. This is the scheme of
+Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", 2.1, with the zero point 0.
 """
 
 from __future__ import annotations

@@ -23,10 +23,10 @@ WeightShapes = dict[str, list[tuple[int, ...]]]
 def read_weights(path: Path) -> Weights:
     """Reads the weights of each layer from a `.keras` file, which is a zip with an HDF5 file.
 
-    In the HDF5 file, each layer has a group, which contains a group `vars` with the layer's name and arrays.
-    The path of a layer's group is not fixed. It depends on whether the layer belongs to the model directly,
-    to another layer, or to an attribute. So this function searches for groups `vars`. The arrays of a
-    recurrent layer are one level lower, in the group of the layer's cell.
+    In the HDF5 file, each layer has a group, which contains a group `vars`. The group `vars` has the layer's
+    arrays, and the attribute `name` with the layer's name. The path of a layer's group is not fixed. It
+    depends on whether the layer belongs to the model directly, to another layer, or to an attribute. So this
+    function searches for groups `vars`. The arrays of a recurrent layer are in the group `cell/vars` instead.
     """
     with zipfile.ZipFile(path) as archive:
         content = archive.read("model.weights.h5")

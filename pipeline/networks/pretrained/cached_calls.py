@@ -13,7 +13,7 @@ from keras import KerasTensor, ops
 
 Memory = tuple[KerasTensor, KerasTensor, KerasTensor]
 """What the decoder needs to know of the bodies: the encoder's outputs (B, S, size), the mask of the bodies
-(B, S), and the keys and values of the attention to the bodies (B, ...)."""
+(B, S), and the keys and values of the cross-attention to the bodies (B, ...)."""
 
 
 class CachedCalls(Protocol):
@@ -23,8 +23,8 @@ class CachedCalls(Protocol):
     """of the cache of one row: layers, 2, tokens, heads, size of a head"""
 
     def begin(self, body: KerasTensor, mask: KerasTensor, prompt: KerasTensor) -> tuple[Memory, KerasTensor]:
-        """Encodes bodies (B, S) with their mask, and reads the prompt (B, n). Returns a memory and the cache
-        (B, *shape) after the prompt."""
+        """Encodes bodies (B, S) with their mask, and reads the prompt (B, n). Returns what `step` needs to
+        know of the bodies (see `Memory`), and the cache (B, *self.shape) after the prompt."""
 
     def step(
         self, memory: Memory, cache: KerasTensor, position: KerasTensor, token: KerasTensor
@@ -104,7 +104,7 @@ class T5GemmaCalls:
     def _call(
         self, memory: tuple[Any, Any, Any], cache: KerasTensor, position: Any, token: KerasTensor
     ) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
-        """Returns the logits, the cache, and the keys and values of the attention to the bodies."""
+        """Returns the logits, the cache, and the keys and values of the cross-attention to the bodies."""
         encoded, mask, body_cache = memory
         logits, _, (cache, body_cache) = self._task.call_decoder_with_cache(
             decoder_token_ids=token,

@@ -85,7 +85,8 @@ class PretrainedNetwork:
 
     def __init__(self, task: Any, origin: Origin, shape: Shape, fitting: Fitting) -> None:
         """`task` is a network of KerasHub with a tokenizer. `shape` has the sizes of the embedding, and the
-        lengths of bodies and titles. The lengths are the same in units and in tokens."""
+        lengths of bodies and titles. Each length applies to units (subwords) for the embedding, and to tokens
+        for the title network."""
         self.variant = VARIANT
         self.shape = shape
         self.shortlist: Ids | None = None

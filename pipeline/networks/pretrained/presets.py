@@ -1,8 +1,9 @@
 """Opens presets. A preset is a network that others have trained, with its tokenizer.
 
 A preset is given as a folder, as `hf://OWNER/NAME` (Hugging Face) or as `kaggle://OWNER/MODEL/keras/NAME`
-(Kaggle). It has the format of KerasHub or that of Hugging Face. Only a training opens a preset. The trained
-model has a copy of the preset's configuration and tokenizer, so nothing is downloaded later.
+(Kaggle). The preset's files have the format of KerasHub or that of Hugging Face. A preset is opened only to
+train a model. The trained model has a copy of the preset's configuration and tokenizer, so nothing is
+downloaded later.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ def open_preset(name: str, dtype: str) -> tuple[Any, Origin]:
 
 
 def _folder(name: str) -> Path | None:
-    """Returns the folder of a preset, after downloading it from Hugging Face. None for a preset of Kaggle."""
+    """Returns the folder of a preset. A preset of Hugging Face is downloaded first.
+
+    Returns None for a preset of Kaggle, because KerasHub downloads it.
+    """
     if name.startswith(KAGGLE):
         return None
     if name.startswith(HUGGING_FACE):
@@ -91,7 +95,10 @@ def _cannot_open(name: str, error: Exception) -> UsageError:
 
 
 def _revision(name: str, folder: Path | None) -> str:
-    """Returns the commit of a preset from Hugging Face, whose snapshot folder has the commit as its name."""
+    """Returns the commit of a preset from Hugging Face, and an empty string for any other preset.
+
+    `folder` is the folder of the preset. Hugging Face's library names it after the commit.
+    """
     return folder.name if folder is not None and name.startswith(HUGGING_FACE) else ""
 
 

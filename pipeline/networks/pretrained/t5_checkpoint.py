@@ -1,7 +1,8 @@
-"""Reads T5 checkpoints in the format of Hugging Face, which KerasHub does not convert.
+"""Reads T5 checkpoints in the format of Hugging Face. KerasHub does not convert such checkpoints.
 
-This includes T5 1.1 and FLAN-T5. A checkpoint is a folder with `config.json`, `spiece.model` (the tokenizer)
-and `model.safetensors`, which may be split into several files. The class of the network is `T5Seq2SeqLM`.
+The checkpoints of T5 1.1 and FLAN-T5 are also read. A checkpoint is a folder with `config.json`,
+`spiece.model` (the tokenizer) and `model.safetensors`, which may be split into several files. The class of
+the network is `T5Seq2SeqLM`.
 """
 
 from __future__ import annotations
@@ -122,7 +123,11 @@ def _open_tensors(folder: Path) -> Iterator[Tensors]:
 
 
 def _assign_weights(backbone: Any, tensor: Tensors) -> None:
-    """Gives the network the weights of the checkpoint. Hugging Face stores matrices as (out, in)."""
+    """Gives the network the weights of the checkpoint.
+
+    Hugging Face stores the matrix of a dense layer as (out, in), and KerasHub as (in, out). So this function
+    transposes such matrices.
+    """
     backbone.token_embedding.embeddings.assign(tensor("shared.weight"))
     if not backbone.tie_embedding_weights:
         backbone.token_embedding.reverse_embeddings.assign(tensor("lm_head.weight").T)

@@ -106,8 +106,9 @@ class CachedDecoder:
         self._blocked = blocked
 
     def begin(self, body: KerasTensor, shortlist: Ids | None = None) -> tuple[Memory, KerasTensor]:
-        """Encodes bodies (B, S), and reads the prompt. Returns the memory of all hypotheses, and the initial
-        state of each issue. `shortlist` is not used: all tokens are considered."""
+        """Encodes bodies (B, S), and reads the prompt. Returns what `step` needs to know of the bodies, with
+        one row per hypothesis, and the initial state of each issue. `shortlist` is not used: all tokens are
+        considered."""
         model = self._model
         memory, cache = self._cached.begin(model.tokenizer_ids(body), _mask(body), model.prompt(body))
         memory = tuple(ops.repeat(array, self._width, axis=0) for array in memory)
@@ -145,7 +146,8 @@ class TitleSearch(BeamSearch):
     (B, T), their lengths (B,) and the mean log probabilities of their tokens (B,)."""
 
     def __init__(self, model: TitleModel, shape: Shape, width: int) -> None:
-        """`shape` has the sizes of the title network: the number of its tokens, and the lengths in tokens."""
+        """`shape` has the sizes of the title network: the size of its vocabulary in Titler's ids, and the
+        lengths of bodies and titles in tokens."""
         decoder = CachedDecoder(model, width, shape.decoder_steps)
         super().__init__(decoder, shape, START, END, width, block_repeats=width > 1)
 

@@ -65,7 +65,7 @@ def make_app(lake: Lake, settings: Settings) -> FastAPI:
 
 
 def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
-    """Adds the paths with answers of the release."""
+    """Adds the paths that answer from the release: /title, /similar and /issues."""
     title_answers = {**ANSWERS, 200: {"model": TitleAnswer | list[TitleAnswer]}}
     similar_answers = {**ANSWERS, 200: {"model": list[SimilarAnswer]}}
     issue_answers = {**ANSWERS, 200: {"model": IssueAnswer}}
@@ -78,7 +78,7 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
             return JSONResponse((await pool.compute(TitleTask((forms.body,))))[0])
         if len(forms) > max_batch:
             raise RefusalError(
-                413, f"The batch has {len(forms)} issues.", f"at most {max_batch} (setting serve.max_batch)"
+                413, f"The list has {len(forms)} issues.", f"at most {max_batch} (setting serve.max_batch)"
             )
         return JSONResponse(await pool.compute(TitleTask(tuple(form.body for form in forms))))
 
@@ -103,7 +103,7 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
 
 
 def _add_state(app: FastAPI, pool: WorkerPool, metrics: RequestMetrics) -> None:
-    """Adds the paths that say how the server is."""
+    """Adds the paths that report the state of the server: /health, /ready and /metrics."""
 
     @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Whether the server runs")
@@ -118,8 +118,9 @@ def _add_state(app: FastAPI, pool: WorkerPool, metrics: RequestMetrics) -> None:
         summary="Whether requests can be answered",
     )
     async def ready() -> JSONResponse:
-        """Answers with the status 200 if a worker has a release open, and otherwise with 503. `problem` is
-        the reason for 503. It also says why an older release is served, or why workers are missing."""
+        """Answers with the status 200 if a worker has a release open, and otherwise with 503. With
+        503, `problem` says why. With 200, `problem` may say why an older release is served, or why workers
+        are missing."""
         release = pool.release
         is_ready = release is not None and pool.usable > 0
         lost = "" if is_ready else "All workers have ended, and are being replaced."
@@ -156,7 +157,7 @@ def _gauges(pool: WorkerPool) -> Iterable[Gauge]:
 
 
 def _add_pages(app: FastAPI) -> None:
-    """Adds the pages for people."""
+    """Adds the pages for web browsers: / to try the server, and /docs with the list of paths."""
     try_page = read_page("try.html")
 
     @app.get("/", include_in_schema=False)

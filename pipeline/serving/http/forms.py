@@ -30,7 +30,8 @@ Text = Annotated[str, AfterValidator(replace_surrogates)]
 
 
 def _require_text(value: Any) -> Any:
-    """Raises PydanticCustomError for a number, which pydantic would take for seconds since 1970."""
+    """Raises PydanticCustomError if the value is neither a text nor None. Pydantic would read a number as
+    seconds since 1970."""
     if value is not None and not isinstance(value, str):
         raise PydanticCustomError("date_type", "a day")
     return value
@@ -74,14 +75,15 @@ class SimilarForm(Form):
         Text | None, Field(description="Body of a draft, which is an issue that is not opened yet.")
     ] = None
     repo: Annotated[
-        str | None, Field(description="Search only this repository (OWNER/REPO), however old its issues are.")
+        str | None,
+        Field(description="Search only this repository (OWNER/REPO): all its issues, unless since is given."),
     ] = None
     k: Annotated[int, Field(ge=1, le=MAX_NEIGHBOURS, description="Largest number of issues per list.")] = 10
     everywhere: Annotated[
         bool,
         Field(
-            description="Return only the list of similar issues from all repositories. By default, the "
-            "answer for an issue also has a list from the issue's own repository."
+            description="By default, the answer for an issue has two lists: similar issues from its own "
+            "repository, and similar issues from all repositories. If true, it has only the second list."
         ),
     ] = False
     since: Annotated[
@@ -92,8 +94,8 @@ class SimilarForm(Form):
 
     @model_validator(mode="after")
     def _check_query(self) -> Self:
-        """Raises PydanticCustomError unless exactly one of a text, an address and a draft is given, and if a
-        value is wrong."""
+        """Raises PydanticCustomError if the form does not have exactly one of a text, an address and a draft,
+        or if values are wrong or contradict each other."""
         draft = self.title is not None or self.body is not None
         chosen = {"text": self.text is not None, "address": self.address is not None, "title or body": draft}
         names = [name for name, is_chosen in chosen.items() if is_chosen]
@@ -135,7 +137,8 @@ WRONG_VALUE = "wrong_value"
 
 
 def _wrong(error: str, expected: str) -> PydanticCustomError:
-    """Returns the error of a form: what was found, and what was expected."""
+    """Returns the error for a wrong form. `error` says what was found, and `expected` says what was
+    expected instead."""
     return PydanticCustomError(WRONG_VALUE, "{error}", {"error": error, "expected": expected})
 
 
@@ -147,7 +150,10 @@ class TitleAnswer(BaseModel):
     abstained: Annotated[bool, Field(description="True if the model gives no title.")]
     withheld: Annotated[
         str | None,
-        Field(description="Reason why the release shows no titles of its model. Null if it shows them."),
+        Field(
+            description="Reason why the titles of the release's model are withheld: stored, but not shown. "
+            "Null if they are shown."
+        ),
     ]
     probability: Annotated[
         float | None, Field(description="Probability that the title is like the author's title, 0 to 1.")
@@ -163,7 +169,11 @@ class SimilarAnswer(BaseModel):
     near_duplicate: bool
     list: Literal["repository", "everywhere"]
     probability: Annotated[
-        float | None, Field(description="Probability that a maintainer would call the two issues duplicates.")
+        float | None,
+        Field(
+            description="Probability that a maintainer would call this issue and the given issue (or text) "
+            "duplicates."
+        ),
     ]
     suggested: bool | None
     words_in_common: str | None
@@ -217,8 +227,8 @@ class ReadyAnswer(BaseModel):
 class ErrorAnswer(BaseModel):
     """Why a request was not answered."""
 
-    error: Annotated[str, Field(description="What was found.")]
-    expected: Annotated[str, Field(description="What was expected.")]
+    error: Annotated[str, Field(description="What the server found wrong, or why it cannot answer.")]
+    expected: Annotated[str, Field(description="What the server expected instead.")]
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {

@@ -104,8 +104,9 @@ class Gate:
             # Otherwise a web page could read the answers, through a name of its own that leads to 127.0.0.1.
             raise RefusalError(
                 421,
-                f"The request is for the host {host or 'without a name'}.",
-                f"one of {', '.join(LOOPBACK_NAMES)}, because the server has no token (setting serve.token)",
+                f"The host in the header Host is {host or 'missing'}.",
+                f"one of {', '.join(LOOPBACK_NAMES)}. The server accepts other hosts only if it has a token "
+                "(setting serve.token)",
             )
         if self._requests > MAX_REQUESTS:
             raise overloaded(f"The server is answering {MAX_REQUESTS} requests already, and accepts no more.")
@@ -176,7 +177,8 @@ def too_large(limit: int) -> RefusalError:
 
 def _check_token(header: str, token: str) -> None:
     """Raises RefusalError unless the header Authorization has the token, as a bearer token or as the password
-    of HTTP Basic, which a browser asks for. The comparison takes the same time for every wrong token."""
+    of HTTP Basic. Browsers use HTTP Basic, and ask the user for the password. The comparison takes the same
+    time for every wrong token."""
     scheme, _, value = header.partition(" ")
     received_token = value.strip().encode("latin-1")
     if scheme.lower() == "basic":
@@ -209,7 +211,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _path(scope: Mapping[str, Any]) -> str:
-    """Returns the path of a request, with the names of parameters and not their values."""
+    """Returns the path of a request. It has the names of its parameters instead of their values, such as
+    /issues/{owner}/{repo}/{number}."""
     if route := scope.get("route"):
         return str(route.path)
     # A request that was refused at once has no route yet.

@@ -1,4 +1,4 @@
-"""Counts requests, in the text format that Prometheus reads (version 0.0.4)."""
+"""Counts requests, and returns the metrics in the text format that Prometheus reads (version 0.0.4)."""
 
 from __future__ import annotations
 

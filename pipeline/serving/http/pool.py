@@ -39,19 +39,21 @@ class ServedRelease:
 
 @dataclass(eq=False)
 class _Request:
-    """A task that waits for a worker, or is being computed, and the response that its client waits for."""
+    """A task, and the response that its client waits for. The task waits for a worker, or is being
+    computed."""
 
     task: Task
     response: asyncio.Future[Any]
 
 
 class WorkerPool:
-    """A fixed number of workers, which have the same release open. For a new release, new workers are
-    started. An old worker that is answering a request finishes its answer before it is ended.
+    """A fixed number of workers, which have the same release open. When another release becomes current, new
+    workers are started for it. An old worker that is answering a request finishes its answer before it is
+    ended.
 
-    Waiting requests for titles are computed together, and so are waiting searches. This needs much less
-    processor time per request. `problem` says why the current release of the lake is not served, or why
-    workers are missing. Otherwise it is empty.
+    Requests for titles that wait at the same time are computed together, and so are searches that wait at the
+    same time (see `can_be_joined`). This needs much less processor time per request. If the current release
+    of the lake is not served, or if workers are missing, `problem` says why. Otherwise `problem` is empty.
     """
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
@@ -119,7 +121,8 @@ class WorkerPool:
             computing.add_done_callback(self._computing.discard)
 
     def _take(self) -> list[_Request]:
-        """Removes the next request from the queue and returns it, with those that can be joined with it."""
+        """Removes the next request from the queue, and the waiting requests that can be computed together
+        with it. Returns all of them."""
         together = [self._queue.popleft()]
         for request in list(self._queue):
             if can_be_joined([each.task for each in (*together, request)]):
@@ -128,7 +131,7 @@ class WorkerPool:
         return together
 
     async def _run(self, worker: Worker, requests: list[_Request]) -> None:
-        """Lets a worker answer one request, or several that can be joined."""
+        """Lets a worker answer one request, or several requests that can be computed together."""
         tasks, timeout = [request.task for request in requests], self._settings.serve.timeout_seconds
         outcomes: Sequence[Reply | RefusalError]
         is_usable = False
@@ -139,7 +142,7 @@ class WorkerPool:
         except TimeoutError:
             message = f"The answer was not computed within {timeout:g} s."
             outcomes = len(tasks) * [
-                RefusalError(504, message, "a request with a smaller batch or a shorter text")
+                RefusalError(504, message, "a request with fewer issues or a shorter text")
             ]
         except WorkerLostError:
             message = "The process that computed the answer has ended."
@@ -203,21 +206,23 @@ class WorkerPool:
         self._report(" ".join(problem for problem in (current, lost) if problem))
 
     async def _replace_lost(self) -> None:
-        """Starts as many workers of the served release as were lost. Raises TitlerError if it cannot be
-        opened any more."""
+        """Starts a new worker of the served release for each worker that was lost. Raises TitlerError if the
+        release cannot be opened any more."""
         missing = self.size - self.usable
         if self.release is not None and missing:
             self._serve(self.release, await asyncio.to_thread(self._open, self.release.id, missing))
 
     async def _open_current(self) -> None:
-        """Opens the current release of the lake if it is not the served one, or if issues of it were
-        forgotten. Raises TitlerError if it cannot be opened, or if no release is published."""
+        """Opens the current release of the lake if it is not the served one, or if `titler forget` has
+        removed issues since it was opened. Raises TitlerError if the release cannot be opened, or if no
+        release is published."""
         current = await asyncio.to_thread(self._current)
         if current != self.release:
             self._serve(current, await asyncio.to_thread(self._open, current.id, self.size))
 
     def _open(self, release_id: str, count: int) -> list[Worker]:
-        """Returns `count` new workers that have the release open. Raises TitlerError if they cannot."""
+        """Returns `count` new workers that have the release open. Raises TitlerError if they cannot open
+        it."""
         workers: list[Worker] = []
         try:
             # The first one finds out whether the release can be opened, before the others are started.
@@ -237,7 +242,7 @@ class WorkerPool:
         workers.append(worker)
         self._processes.add(worker)
         if self._is_closing:  # `close` may not have seen this worker
-            raise LakeError("The server ends.")
+            raise LakeError("The server is stopping.")
         return worker
 
     def _current(self) -> ServedRelease:

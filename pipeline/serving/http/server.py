@@ -19,11 +19,12 @@ BACKLOG = 256
 
 
 def serve(lake: Lake, settings: Settings, host: str, port: int, report: Callable[[str], None]) -> None:
-    """Answers requests at `host` and `port` until the process gets SIGTERM or SIGINT. Then answers the
-    requests that have begun, and returns. As soon as the server accepts requests, `report` is called with its
-    address.
+    """Answers requests at `host` and `port` until the process gets SIGTERM or SIGINT. Then finishes the
+    requests that have already begun, and returns. Calls `report` with the server's address as soon as the
+    server accepts requests.
 
-    The port 0 stands for any free port. Raises UsageError if the server must not or cannot listen there.
+    The port 0 stands for any free port. Raises UsageError if the server must not listen at this address (see
+    `check_host`), or cannot listen there.
     """
     check_host(host, bool(settings.serve.token.get_secret_value()))
     listener = listen(host, port)
@@ -61,14 +62,14 @@ class _Server(uvicorn.Server):
 
 
 def check_host(host: str, has_token: bool) -> None:
-    """Raises UsageError if everybody who can reach this machine could use the server: without a token, `host`
-    must be a loopback address."""
+    """Raises UsageError if the server has no token and `host` is not a loopback address. Otherwise everybody
+    who can reach this machine could use the server."""
     if not has_token and not is_loopback(host):
         raise UsageError(
             f"--host {host} is not a loopback address, and the setting serve.token is empty. Everybody "
             "who can reach this machine could use the server.",
             'Set a token: export TITLER_SERVE__TOKEN="$(openssl rand -hex 32)"\n'
-            "Or serve only this machine: titler serve",
+            "Or answer only requests from this machine: titler serve",
         )
 
 

@@ -105,7 +105,8 @@ def replies_to(opened: OpenRelease, tasks: Sequence[Task]) -> list[Reply]:
 
 
 def _failed(task: Task, error: Exception) -> Reply:
-    """Returns the answer to a task that could not be computed. Logs it if this is a fault of the server."""
+    """Returns the answer to a task that could not be computed. Logs the error if it is a fault of the
+    server."""
     if isinstance(error, RefusalError):
         return _refused(error)
     if isinstance(error, TitlerError):

@@ -66,7 +66,9 @@ class Worker:
                 raise LakeError(f"Release {self.release_id} was not open after {OPENING_TIMEOUT} s.")
             opened = self._connection.recv()
         except (EOFError, OSError):
-            raise LakeError(f"The process that opened release {self.release_id} has ended.") from None
+            raise LakeError(
+                f"The process that opens release {self.release_id} ended before the release was open."
+            ) from None
         if isinstance(opened, _Failure):
             raise LakeError(opened.message)
 
@@ -86,7 +88,7 @@ class Worker:
         return replies
 
     def is_alive(self) -> bool:
-        """Returns whether the process runs."""
+        """Returns whether the process is running."""
         return self._process.is_alive()
 
     def kill(self) -> None:
@@ -120,8 +122,8 @@ def serve_release(connection: Connection, lake: Lake, settings: Settings, releas
 
 
 def open_completely(release: Pinned, settings: Settings) -> OpenRelease:
-    """Opens a release, and checks every file of its index now, so that the first query need not wait for it.
-    Returns the open release. Raises TitlerError if the release does not exist, or if a file is missing or
+    """Opens a release and returns it. Checks every file of its index now, so that the first query need not
+    wait for these checks. Raises TitlerError if the release does not exist, or if a file is missing or
     damaged."""
     release.require_open()
     opened = OpenRelease(release, settings)

@@ -31,8 +31,8 @@ def verb_usages(release: Pinned) -> tuple[VerbUsage, ...]:
 
 
 def extraction_cost(release: Pinned, previous: Pinned | None) -> ExtractionCost | None:
-    """Returns what BigQuery billed for the new days of a release: those that the release `previous` does not
-    have, and those that were extracted again after it. If `previous` is None, all days are new.
+    """Returns what BigQuery billed for the new days of a release. A day is new if the release `previous` does
+    not have it, or has another extraction of it. If `previous` is None, all days are new.
 
     Returns None if no such day was extracted with BigQuery, or if `previous` is no longer stored.
     """

@@ -1,6 +1,7 @@
 """Makes the texts of strangers safe to show on a page.
 
-Every text is escaped, isolated from the direction of the text around it (<bdi>), and cut to a length.
+Every text is escaped and cut to a maximum length. The element <bdi> isolates it from the direction of
+the text around it.
 Characters that are invisible, or that change the order of the characters after them, are replaced by their
 code, such as U+202E. An address becomes a link only if it is an address at https://github.com.
 """
@@ -22,8 +23,8 @@ _HAS_REPLACED = re.compile(r"[^\x20-\x7e]")
 
 
 def shown_text(text: str, characters: int) -> Markup:
-    """Returns the first `characters` characters of a text as HTML. If the text is longer, the number of all
-    its characters follows.
+    """Returns the first `characters` characters of a text as HTML. If the text is longer, the HTML ends
+    with the number of characters of the whole text.
 
     White space, line breaks included, becomes one space. The HTML has the elements <bdi> and <span> only.
     """
@@ -48,5 +49,5 @@ def _with_codes(text: str) -> Markup:
 
 
 def is_github_address(url: str) -> bool:
-    """Returns whether an address is one of https://github.com. Only such an address becomes a link."""
+    """Returns whether `url` is an address at https://github.com. Only such an address becomes a link."""
     return GITHUB_ADDRESS.fullmatch(url) is not None

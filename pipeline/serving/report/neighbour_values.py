@@ -106,7 +106,7 @@ def _neighbourhoods(
 
 
 def _of_issues(rows: pa.Table, issue_ids: list[int]) -> list[dict[str, Any]]:
-    """Returns the rows of some issues."""
+    """Returns the rows of the issues `issue_ids`."""
     chosen = pc.is_in(rows.column("issue_id"), pa.array(issue_ids, pa.int64()))
     of_issues: list[dict[str, Any]] = rows.filter(chosen).to_pylist()
     return of_issues
@@ -117,7 +117,8 @@ def choose_issues(similar: pa.Table, min_probability: float, seed: str) -> list[
     issues: rows of the table similar_issues_v2.
 
     The issues are drawn at random from those that have a similar issue with a probability of at least
-    `min_probability`. If these are too few, the other issues with the most probable similar issues follow."""
+    `min_probability`. If there are fewer than NEIGHBOURHOODS of them, other issues are added, beginning
+    with the issue whose similar issue has the highest probability."""
     highest = similar.group_by("issue_id").aggregate([("probability", "max")])
     in_order = highest.sort_by([("probability_max", "descending"), ("issue_id", "ascending")])
     ids = in_order.column("issue_id").to_pylist()
@@ -129,8 +130,8 @@ def choose_issues(similar: pa.Table, min_probability: float, seed: str) -> list[
 def suggestions_of(
     rows: Sequence[Mapping[str, Any]], issue_id: int, min_probability: float
 ) -> tuple[Suggestion, ...]:
-    """Returns the first similar issues of an issue: up to LISTED of its repository, then up to LISTED others
-    of all repositories. `rows` are rows of the table similar_issues_v2."""
+    """Returns the first similar issues of an issue: up to LISTED from the list of its repository, then
+    up to LISTED others from the list of all repositories. `rows` are rows of the table similar_issues_v2."""
     of_issue = sorted((row for row in rows if row["issue_id"] == issue_id), key=lambda row: row["rank"])
     chosen: dict[int, Mapping[str, Any]] = {}
     for name in (REPOSITORY_LIST, EVERYWHERE_LIST):

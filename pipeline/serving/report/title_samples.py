@@ -28,9 +28,11 @@ def choose_samples(titles: pa.Table, seed: str) -> dict[str, Choice]:
     """Chooses up to SAMPLES rows of `titles` for each of four groups. `titles` are the rows of one day in the
     table title_predictions_v1.
 
-    The groups are `best` (highest ROUGE-L), `typical` (ROUGE-L nearest to the median, without the best),
-    `abstained` and `random`. The first two are chosen from up to SCORED rows, drawn at random. The
-    same rows and the same `seed` give the same choice, whatever the order of the rows.
+    To choose the groups `best` and `typical`, up to SCORED rows with a title are drawn at random and scored.
+    `best` has the rows with the highest ROUGE-L. `typical` has those of the other rows whose ROUGE-L is
+    nearest to the median of all scored rows. The groups `abstained` (rows without a title) and `random` (any
+    rows) are drawn at random. The same rows and the same `seed` give the same choice, whatever the order of
+    the rows.
     """
     generator = random.Random(seed)
     in_order = titles.take(pc.sort_indices(titles, sort_keys=[("issue_id", "ascending")]))
@@ -55,7 +57,7 @@ def _drawn(generator: random.Random, rows: Sequence[int], count: int) -> list[in
 
 
 def _scored(titles: pa.Table, numbers: list[int]) -> Choice:
-    """Returns some rows with their ROUGE-L."""
+    """Returns the rows at the positions `numbers`, each with its ROUGE-L, or None if it has no title."""
     rows = titles.take(pa.array(numbers, pa.int64())).to_pylist()
     rouge = rouge_l([row["predicted_title"] for row in rows], [row["title"] for row in rows]).tolist()
     return [(row, None if row["abstained"] else score) for row, score in zip(rows, rouge, strict=True)]

@@ -1,6 +1,6 @@
 """The values of a report about a release. They are plain numbers and texts; `page` decides how they look.
 
-A value is None, and a tuple is empty, if the release does not have it. The page then leaves it out. Shares
+If the release lacks a value, the value is None, or an empty tuple. The page then leaves the value out. Shares
 and probabilities are 0 to 1.
 """
 
@@ -29,7 +29,8 @@ class Comparison:
 
     @property
     def change(self) -> float | None:
-        """The difference of the two values. None if one of them is a text, or if there is no earlier one."""
+        """The difference between the two values. It is None if one of them is a text, or if there is no
+        previous value."""
         if isinstance(self.value, str) or isinstance(self.previous, str | None):
             return None
         return self.value - self.previous
@@ -82,7 +83,7 @@ class SourceDay:
 @dataclass(frozen=True)
 class SourceHealth:
     """The source days of a release. `days` are the latest days. `earlier_incomplete_days` is the number of
-    incomplete days before them. `earlier_incomplete` are the latest of these incomplete days."""
+    incomplete days before `days`. `earlier_incomplete` has only the latest of these incomplete days."""
 
     verdicts: tuple[tuple[str, int], ...]
     """number of days of the release per verdict"""
@@ -199,8 +200,9 @@ class Neighbourhood:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The similar issues of a release. `cluster_count` is the number of clusters that at least one issue
-    joined from `first_day` to `last_day` (both included). `clusters` are the largest of these clusters."""
+    """The similar issues of a release. `cluster_count` is the number of clusters to which at least one
+    issue was added in the days from `first_day` to `last_day` (both included). `clusters` are the largest of
+    these clusters."""
 
     first_day: str
     last_day: str
@@ -214,8 +216,9 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Drift:
-    """A figure of the last days. `new` is the median of the days that are new in this release. `earlier` is
-    the median of the last days of the previous release. `is_new` says for each day whether it is new."""
+    """The values of a figure, such as the mean confidence, for each of the last days of a release. `is_new`
+    says for each day whether it is new in this release. `new` is the median of the new days. `earlier` is the
+    median of the last days of the previous release."""
 
     name: str
     explanation: str
@@ -238,7 +241,7 @@ class VerbUsage:
 @dataclass(frozen=True)
 class ExtractionCost:
     """What BigQuery billed for the days of a release that are new or were extracted again: the number of
-    these days, the bytes, and their price at that time."""
+    these days, the bytes, and the price when the days were extracted."""
 
     days: int
     bytes: int

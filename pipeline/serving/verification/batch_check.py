@@ -20,9 +20,9 @@ from pipeline.serving.verification.needed_batches import NeededBatch
 
 @dataclass(frozen=True)
 class BatchCheck:
-    """The result of reading a batch: the number of files and bytes, and the errors that were found. Beside
-    each error is the file that it is about, or None if it is about the manifest, or about the pointer by
-    which stages find the batch."""
+    """The result of reading a batch: the number of files and bytes, and the errors that were found. Each
+    error comes with the file that is damaged or missing. The file is None if the error is about the manifest,
+    or about the pointer by which stages find the batch."""
 
     batch: NeededBatch
     files: int
@@ -68,14 +68,15 @@ def _check_batch(lake: Lake, batch: NeededBatch, *, is_marked: bool) -> BatchChe
 
 
 def _check_key(lake: Lake, manifest: Manifest) -> None:
-    """Reads the pointer by which stages find the batch. Raises LakeError if it is damaged. It may be missing,
-    or name another batch that was made from the same inputs."""
+    """Reads the pointer by which stages find the batch. Raises LakeError if the pointer is damaged. It
+    is no error if the pointer is missing, or names another batch that was made from the same inputs."""
     folder = partition_folder(manifest.table, manifest.partition)
     lake.get_json(f"{folder}/keys/{manifest.key}.json", KEY_POINTER)
 
 
 def _check_manifest(lake: Lake, batch: NeededBatch, manifest: Manifest) -> None:
-    """Raises LakeError if a manifest contradicts itself, or the list or the plan that names it."""
+    """Raises LakeError if the values in a manifest contradict each other, or if the manifest differs from
+    what a list of batches or a plan has recorded about the batch."""
     digests = {file.name: file.content_sha256 for file in manifest.files}
     fault = ""
     if manifest.digest != content_digest(manifest.table, manifest.partition, digests):

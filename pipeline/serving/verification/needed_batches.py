@@ -81,9 +81,9 @@ class NeededBatches:
         self._add_subject(model)
 
     def add_days(self) -> None:
-        """Adds the current batches of all source days, and the batches in the catalogue of days, from which
-        the next release is made. Also checks the ordering of similar issues that the next release will
-        use."""
+        """Adds the current batches of all source days, and the batches in the catalogue of days. The next
+        release is made from this catalogue. Also checks that the ordering of similar issues that the next
+        release will use (a stored file) is intact."""
         lake, attempt = self._lake, self._findings.attempt
         for table in DAY_TABLES:
             for day in attempt(partial(lake.days, table), "all days") or ():
@@ -145,8 +145,8 @@ class NeededBatches:
 
 
 def _members(subject: Pinned, table: str) -> Sequence[Manifest]:
-    """Returns the batches of a table. A table that no stage has recorded yet has none. A model that was
-    trained has a predictor."""
+    """Returns the batches of a table. Returns none if no stage has recorded the table yet. But a model
+    that has an evaluation must have a predictor. If it has none, raises UsageError."""
     is_trained = table == PREDICTOR and subject.notes[EVALUATION] is not None
     # without a list, the second condition leads to the error that names the command
     return subject.members[table] if table in subject.members or is_trained else ()

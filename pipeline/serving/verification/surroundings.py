@@ -29,9 +29,11 @@ def check_tracking(lake: Lake, settings: Settings) -> None:
 
 
 def check_warehouse(lake: Lake, settings: Settings, releases: Collection[str]) -> None:
-    """Raises TitlerError if the warehouse cannot be read, or if it differs from the lake. Compares the
-    current release, the record and the batches of each of the `releases`, and the folder that the
-    warehouse's views read."""
+    """Raises TitlerError if the warehouse cannot be read, or if it differs from the lake.
+
+    Compares which release is current, and the record and the batches of each of the `releases` that the
+    warehouse has. Also checks that the views of DuckDB's file read the folder of this lake.
+    """
     connection = warehouse.connect(settings, "status")
     shown, current = connection.current_release(), current_release_id(lake)
     if shown is None and current is None:

@@ -97,8 +97,9 @@ def _add_damages(
 def _check_surroundings(
     lake: Lake, settings: Settings, findings: Findings, releases: Sequence[str]
 ) -> list[str]:
-    """Adds what is wrong with the warehouse and MLflow. An error that is known already is added once. Returns
-    what could not be checked, because the setting with its address is empty."""
+    """Adds to `findings` what is wrong with the warehouse and MLflow. A problem that is already in `findings`
+    is not listed again. Returns a message for each of the two that could not be checked, because the setting
+    with its address is empty."""
     unchecked: list[str] = []
     if _has_address(lambda: settings.warehouse_name, "The warehouse", unchecked):
         findings.attempt(lambda: check_warehouse(lake, settings, releases), "the warehouse")
@@ -108,7 +109,8 @@ def _check_surroundings(
 
 
 def _has_address(address: Callable[[], str], place: str, unchecked: list[str]) -> bool:
-    """Returns whether the settings have the address of a place. Otherwise adds to `unchecked` why not."""
+    """Returns whether the settings have the address of `place` (the warehouse or MLflow). If they do not,
+    adds to `unchecked` a message that says why `place` was not checked."""
     try:
         address()
     except UsageError as error:

@@ -31,8 +31,8 @@ class Reservation:
     """Bytes that are reserved for a BigQuery job.
 
     `bytes` is the number of reserved bytes. `limit` is the largest number of bytes that may be billed for the
-    job: the reserved bytes, plus the bytes that remain of the budget. There are two budgets, one per command
-    and one per day. The one with fewer remaining bytes is used.
+    job. There are two budgets, one per command and one per day. `limit` is the sum of the reserved bytes and
+    the bytes that remain of the budget with fewer remaining bytes.
     """
 
     job_id: str
@@ -46,8 +46,11 @@ class Reservation:
 
 @dataclass(frozen=True)
 class _Budget:
-    """A budget: its setting, its size in bytes, the bytes that are billed or reserved, and what they count
-    for."""
+    """A budget for a command or for a day.
+
+    `setting` is the name of its setting, and `bytes` is its size. `total` is the number of bytes that are
+    billed or reserved so far. `scope` names the command or the day in messages.
+    """
 
     setting: str
     bytes: int
@@ -87,9 +90,10 @@ class SpendLedger:
         """Reserves `count` bytes for the job `job_id`. `billed_before` is the number of bytes that BigQuery
         has already billed for other jobs of the same source day.
 
-        If a budget would be exceeded, reserves nothing and raises BudgetError. The message has the budget's
-        setting and its value. The error is a DailyBudgetError if the budget of the next UTC day will suffice,
-        and an OversizedDayError if the source day alone needs more than a whole budget.
+        If a budget would be exceeded, reserves nothing and raises BudgetError. The message has the name and
+        the value of the budget's setting. The error is an OversizedDayError if the jobs of the source day
+        alone need more than a whole budget. It is a DailyBudgetError if the job must only wait for the budget
+        of the next UTC day.
         """
         today = datetime.now(UTC).date()
         reservation = Reservation(job_id, count, 0, self.verb, source_day, release_id, today)

@@ -68,7 +68,7 @@ def translated_errors(settings: Settings, action: str) -> Iterator[None]:
         # A metadata server, which issues the credentials of a pod, may answer late.
         if error.retryable or isinstance(error.__cause__, TransportError):
             raise UnansweredError(
-                f"Google sent no credentials while {action}: {_first_line(error)}", RERUN
+                f"Google did not issue credentials while {action}: {_first_line(error)}", RERUN
             ) from None
         raise UsageError(
             f"BigQuery did not accept the credentials while {action}: {_first_line(error)}", DOCTOR

@@ -79,9 +79,9 @@ def day_query(query: Query) -> str:
     """Returns one SELECT that reads a day of GH Archive. Its result has the malformed events first, then the
     comments that may mark duplicates, then the issues.
 
-    `query` is the SELECT of sql/extract_issues.sql, which returns only the issues. The SELECTs of
-    sql/extract_malformed.sql and sql/extract_duplicate_marks.sql are added. Each of the three parts of the
-    result is sorted by time and id.
+    `query` is the SELECT of sql/extract_issues.sql, which returns only the issues. This function combines it
+    with the SELECTs of sql/extract_malformed.sql and sql/extract_duplicate_marks.sql. Each of the three parts
+    of the result is sorted by time and id.
     """
     return _DAY.format(
         issues=query.sql,
@@ -96,8 +96,8 @@ def day_query(query: Query) -> str:
 
 
 def refuse_timeline(day: date) -> None:
-    """Raises SourceError for a day before 2015, because its events have no titles and bodies. Only the date
-    is checked: BigQuery would bill for reading the events."""
+    """Raises SourceError for a day before 2015. The events of such a day have the format of the Timeline API,
+    without titles and bodies. Checks only the date, because BigQuery would bill for reading the events."""
     if day < FIRST_DAY:
         raise timeline_error(f"The events of {day} in {SOURCE_TABLES}{table_suffix(day)}")
 
@@ -125,7 +125,8 @@ def refuse_missing_columns(table: SourceTable) -> None:
 
 
 def _columns(part: int, available: Sequence[str]) -> str:
-    """Returns the columns that one part of the result selects. Those that it lacks are NULL."""
+    """Returns the list of columns for the SELECT of one part of the result. All parts have the same columns.
+    A column that is not in `available` is NULL."""
     kinds = (
         {field.name: in_bigquery(field.type) for field in contracts.EXTRACTED_ISSUES.schema}
         | _FAULT

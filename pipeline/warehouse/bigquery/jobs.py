@@ -116,7 +116,7 @@ class Jobs:
         return f"{self.settings.project}.{self.settings.views_dataset or self.settings.dataset}"
 
     def estimate(self, statement: Statement) -> int:
-        """Returns how many bytes BigQuery would bill for a query, including its minimum per table.
+        """Returns how many bytes BigQuery would bill for a query, including BigQuery's minimum per table.
 
         Uses a dry run, which is free.
         """
@@ -194,7 +194,7 @@ class Jobs:
         """Loads rows with a job whose id contains `key`. The function `start` starts a job with a given id.
 
         If an earlier call has started such a job and the job is still running, waits for it. If it has
-        finished, starts another job: the caller has already checked that the rows are missing.
+        finished, starts another job, because the caller has already checked that the table lacks the rows.
         """
         self._run_once(self._job_id(key), action, start, lambda job, was_finished: not was_finished)
 
@@ -268,8 +268,8 @@ class Jobs:
     def _start_reserved(
         self, job_id: str, statement: Statement, source_day: date | None, reservation: Reservation
     ) -> QueryJob:
-        """Starts a query. `reservation` are the bytes of the budget that are reserved for it. If BigQuery
-        refuses the query, 0 bytes are recorded in place of the reservation."""
+        """Starts a query. `reservation` says how many bytes of the budget are reserved for it. If BigQuery
+        refuses the query, records 0 billed bytes, which replace the reserved bytes."""
         try:
             return self._start(job_id, statement, source_day, reservation.limit)
         except UnansweredError:
@@ -305,8 +305,8 @@ class Jobs:
         whether the job had finished before this call. If the job failed or is not usable, the ids `job_id`_1,
         `job_id`_2 and so on are tried in the same way.
 
-        If a job that this call started fails, raises its error, unless the error is transient and the call
-        has started fewer than ATTEMPTS jobs.
+        Never raises the error of a job that an earlier call started. Raises the error of a job that this call
+        started if the error is not transient, or if this call has already started ATTEMPTS jobs.
         """
         started = 0
         for number in itertools.count():
@@ -373,7 +373,8 @@ class Jobs:
 
 
 def billable_bytes(processed: int, tables: int) -> int:
-    """Returns the number of bytes that BigQuery bills for a query: whole MiB, and at least 10 MiB per table.
+    """Returns the number of bytes that BigQuery bills for a query: the bytes that the query reads, rounded up
+    to whole MiB, and at least 10 MiB per table.
 
     `processed` is the number of bytes that the query reads; 0 gives 0. Source: BigQuery's on-demand pricing.
     """

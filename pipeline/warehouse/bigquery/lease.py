@@ -50,9 +50,9 @@ def hold_lease(jobs: Jobs, purpose: Purpose) -> Iterator[None]:
         acquire(_acquire, jobs, address, token)
     except RetryError:
         raise WarehouseError(
-            f"The lock to {purpose} a release did not become free within {TIMEOUT} seconds. "
-            f"The lease {address} is held by {_holder(jobs, address)}.",
-            f"If that process no longer runs, delete the lease: bq rm -f -t {address.replace('.', ':', 1)}; "
+            f"Cannot {purpose} a release: after {TIMEOUT} seconds, the lock {address} is still held by "
+            f"{_holder(jobs, address)}.",
+            f"If that process no longer runs, delete the lock: bq rm -f -t {address.replace('.', ':', 1)}; "
             "then run the same command again.",
         ) from None
     released = threading.Event()

@@ -17,14 +17,17 @@ UPLOADS = 100  # a publication uploads a table in at most about as many jobs; th
 
 
 def groups_of_uploads(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Divides the batches into groups. One job uploads the rows of a group. The order stays the same."""
+    """Divides the batches into groups, and keeps their order. One job per group uploads the group's rows.
+
+    A group has about ROWS_PER_UPLOAD rows. If that would make more than UPLOADS groups, it has more rows.
+    """
     rows_per_upload = max(ROWS_PER_UPLOAD, -(-sum(batch.rows for batch in batches) // UPLOADS))
     return _groups(batches, lambda batch: batch.rows, rows_per_upload)
 
 
 def groups_of_files(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Divides the batches into groups. In one job, BigQuery reads the files of a group. The order stays the
-    same."""
+    """Divides the batches into groups, and keeps their order. One job per group loads the group's files,
+    which BigQuery itself reads. A group has at most FILES_PER_JOB files."""
     return _groups(batches, lambda batch: len(batch.files), FILES_PER_JOB)
 
 

@@ -18,8 +18,8 @@ _TYPES = (
 
 
 def query_parameter(name: str, value: Any) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
-    """Returns the query parameter `name`. A list or a set becomes a sorted array; an empty one is an array of
-    strings."""
+    """Returns the query parameter `name`. A list or a set becomes a sorted array. If it is empty, the array
+    has the type STRING."""
     if isinstance(value, (list, tuple, set, frozenset)):
         return bigquery.ArrayQueryParameter(name, _type_of(next(iter(value), "")), sorted(value))
     return bigquery.ScalarQueryParameter(name, _type_of(value), value)

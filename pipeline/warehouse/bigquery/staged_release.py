@@ -75,9 +75,11 @@ class StagedTables:
         """Does nothing: no reader sees the staging tables, and the next publication overwrites them."""
 
     def _superseded_of_others(self, tables: ReleaseTables) -> pa.Table:
-        """Returns the rows of `superseded_openings_v1` of releases that readers see until `make_current`, but
-        that are not among `tables`: their files in the lake cannot be read. The next publication deletes
-        these rows."""
+        """Returns the rows of `superseded_openings_v1` that belong to releases which `tables` does not list.
+
+        Readers see these releases until `make_current`. `tables` does not list them because their files in
+        the lake cannot be read. The next publication deletes these rows.
+        """
         published = {row["release_id"] for row in self.warehouse.records(contracts.RELEASES)}
         unlisted_releases = published - set(tables.releases.column("release_id").to_pylist())
         stored = self.warehouse.records(contracts.SUPERSEDED_OPENINGS) if unlisted_releases else []
@@ -89,7 +91,8 @@ class StagedTables:
         """Maps the names of tables and views to the text that replaces them in a query.
 
         With these replacements, the query reads the staging tables, as if this release were current. A view
-        becomes a subquery. There BigQuery refuses WITH RECURSIVE, so no check may read `duplicate_clusters`.
+        becomes a subquery. BigQuery refuses WITH RECURSIVE in a subquery, so no check may read the view
+        `duplicate_clusters`, which contains it.
         """
         addresses = {
             **self.warehouse.addresses,

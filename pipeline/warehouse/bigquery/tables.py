@@ -102,9 +102,10 @@ class Tables:
     def _missing_batches(
         self, table: contracts.Table, batches: Sequence[Batch], published_rows: Mapping[str, int]
     ) -> list[Batch]:
-        """Returns the batches that have no rows in the table yet, but should have.
+        """Returns the batches whose rows are missing from the table. Batches without rows are left out.
 
-        The table's number of rows, which is free of charge, shows whether the published batches are there.
+        The table's number of rows shows whether the published batches are there. The request for this number
+        is free of charge.
         """
         surplus = self.row_count(table) - sum(published_rows.values())
         unpublished = [batch for batch in batches if batch.batch_id not in published_rows]
@@ -248,8 +249,8 @@ class Tables:
         columns: Sequence[bigquery.SchemaField],
         disposition: str = bigquery.WriteDisposition.WRITE_APPEND,
     ) -> LoadJob:
-        """Starts a job that loads a Parquet file, or the Parquet files at addresses in Google Cloud
-        Storage."""
+        """Starts a job that loads Parquet files into the table `name`. `source` is one open file, or the
+        addresses of files in Google Cloud Storage."""
         options = bigquery.ParquetOptions()
         options.enable_list_inference = True  # a Parquet list becomes an array, not a record
         config = bigquery.LoadJobConfig(
@@ -289,16 +290,16 @@ def quote(text: str) -> str:
 
 def _changed_table(name: str, address: str, problem: str) -> WarehouseError:
     return WarehouseError(
-        f"{address} does not have the columns that Titler created: {problem}.",
+        f"The columns of the table {address} are not those that Titler expects: {problem}.",
         f"Someone changed the table. Rename it (ALTER TABLE {address} RENAME TO {name}_aside), "
-        "then publish again: the lake has all of its rows.",
+        "then publish again: the lake has all rows of the table.",
         final=True,
     )
 
 
 def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
-    """Returns a column's type and mode under their names in GoogleSQL. (BigQuery's client uses the names of
-    legacy SQL.)"""
+    """Returns a column's type and mode. Returns the type's name in GoogleSQL, although BigQuery's client may
+    use the name in legacy SQL."""
     standard_names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
     return standard_names.get(field.field_type, field.field_type), field.mode or "NULLABLE"
 

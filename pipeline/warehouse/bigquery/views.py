@@ -1,9 +1,9 @@
 """Creates the analysts' views and table functions in BigQuery. Replaces those whose SQL has changed.
 
-A view or a function that is replaced may lose its authorisation to read the tables. (It does not lose an
-authorisation of its whole data set.) So a view is not replaced if only its comments, layout or descriptions
-changed. Changed descriptions, of the view and of its columns, are updated separately, by a request that is
-free of charge.
+A view or a function that is replaced may lose its authorisation to read the tables. (This does not
+happen if the whole data set of the view is authorised.) So a view is not replaced if only its comments,
+layout or descriptions changed. Changed descriptions, of the view and of its columns, are updated separately,
+by a request that is free of charge.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def create_views(jobs: Jobs, addresses: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class _ExistingView:
-    """A view in BigQuery. `sql` has neither comments nor layout."""
+    """A view in BigQuery. `sql` is its SELECT without comments, with one space between its tokens."""
 
     table: bigquery.Table
     sql: str

@@ -236,7 +236,7 @@ class BigQueryWarehouse:
         return timedelta(hours=data_set.max_time_travel_hours or TIME_TRAVEL_HOURS) + FAIL_SAFE
 
     def _delete_batches(self, table: contracts.Table, batches: Mapping[str, tuple[date, int]]) -> None:
-        """Deletes batches from a table, and from the lists of the releases that had them."""
+        """Deletes the rows of batches from a table, and the rows for these batches in release_members_v1."""
         parameters = {"batches": sorted(batches), "days": sorted({day for day, _ in batches.values()})}
         targets = [(table.name, table.day_column)]
         if batches.keys() & self._published_batches(table).keys():
@@ -250,8 +250,8 @@ class BigQueryWarehouse:
         self.forget_published()
 
     def _published_members(self) -> list[dict[str, Any]]:
-        """Returns the rows of the table release_members_v1, as readers see them. They are read only once
-        until they change."""
+        """Returns the rows of the table release_members_v1, as readers see them. Keeps the rows in memory
+        until `forget_published` is called."""
         if self._members is None:
             self._members = self.records(contracts.RELEASE_MEMBERS)
         return self._members
@@ -273,8 +273,9 @@ class BigQueryWarehouse:
     def _stored_batches(self, table: contracts.Table) -> dict[str, tuple[date, int]]:
         """Maps the id of each batch in a table to its source day and its number of rows.
 
-        These are the published batches, unless the table has another number of rows: a publication has loaded
-        batches and then failed, or someone has changed the table. Then the whole table is listed.
+        If the table has as many rows as its published batches, returns these batches. The numbers differ if a
+        publication loaded batches and then failed, or if someone changed the table. Then a query lists the
+        batches in the whole table.
         """
         published = self._published_batches(table)
         row_count = self.tables.row_count(table)

@@ -65,9 +65,9 @@ class HourReader:
     `condition` (SQL in DuckDB's dialect). `parameters` has the values of the condition's `$` parameters.
 
     Attributes: `events_per_file` maps the label of a file to its number of well-formed events, stored or not.
-    `crawled_per_hour` is about files of which only some hours are read. It maps a base (address or folder of
-    files) to its number of well-formed events in each of these hours. An event in several files of a base
-    counts once. `omitted_malformed` counts the malformed lines that `malformed()` does not list.
+    `crawled_per_hour` maps a base (an address or a folder of files) to the number of its well-formed events
+    in each hour that is read. Files whose `hours` are None do not count. An event that is in several files of
+    a base counts once. `omitted_malformed` counts the malformed lines that `malformed()` does not list.
     `malformed_issues` counts all malformed lines that open an issue.
     """
 
@@ -374,8 +374,8 @@ def _repair_lines(file: _Lines, lines: npt.NDArray[np.int64]) -> Iterator[tuple[
 
 
 def _groups(files: Sequence[SourceFile]) -> Iterator[tuple[_Group, list[SourceFile]]]:
-    """Yields the files in order, in groups of at most GROUP_BYTES that are read alike. A larger file forms
-    its own group."""
+    """Yields the files in order, in groups that can be read together (see `_Group`). A group has at most
+    GROUP_BYTES. A file with more than GROUP_BYTES is a group of its own."""
     for common, files_read_alike in itertools.groupby(files, key=_group_of):
         group: list[SourceFile] = []
         total = 0

@@ -167,8 +167,9 @@ def _malformed_reason(event: Any) -> str:
 
 
 def _excess(event: Any, line_length: int) -> str:
-    """Returns how much too long the payload of an event is, or an empty string. `line_length` is the number
-    of bytes of the whole event."""
+    """Returns why an event is malformed if it has one of the LIMITED_TYPES and its payload has more than
+    LONGEST_PAYLOAD bytes. Otherwise returns an empty string. `line_length` is the number of bytes of the
+    whole event."""
     if line_length <= LONGEST_PAYLOAD or event["type"] not in LIMITED_TYPES:
         return ""
     size = len(json.dumps(event["payload"], ensure_ascii=False, separators=(",", ":")).encode())
@@ -180,8 +181,8 @@ def _excess(event: Any, line_length: int) -> str:
 def _is_timeline(event: dict[str, Any]) -> bool:
     """Returns whether an event has the format from before 2015.
 
-    In 2011 and early 2012, `actor` could be an object, and an issue was a number. Events with an id and an
-    object as `actor` are recognised only by this number.
+    In 2011 and early 2012, `actor` could be an object, and `payload.issue` was a number. An event that has an
+    id is recognised only by this number.
     """
     payload = event.get("payload")
     if isinstance(payload, dict) and type(payload.get("issue")) is int:

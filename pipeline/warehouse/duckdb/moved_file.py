@@ -78,8 +78,8 @@ def move_views(path: Path, folder: Path) -> bool:
 
 
 def _folder_of(view: str, sql: str) -> str | None:
-    """Returns the lake's folder, with a slash at its end, whose files a view reads. Returns None if the view
-    reads no files."""
+    """Finds the lake whose files a view reads. Returns the lake's folder, with a slash at its end, or None if
+    the view reads no files."""
     path = _PATH.search(sql)
     if view not in contracts.TABLES or path is None:
         return None

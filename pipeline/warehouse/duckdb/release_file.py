@@ -109,8 +109,11 @@ class StagedFile:
 
 
 def _for_many_days(check: Query) -> Query:
-    """Returns a check that is as fast for thousands of new days, as in a first publication. DuckDB looks for
-    the day of each file in the array of the days, which is slow if both are long."""
+    """Changes a check so that it is fast even for thousands of new days, as in a first publication.
+
+    DuckDB searches the array of the days for the day of each file. This is slow if there are many files and
+    many days. So if there are more than FEW_DAYS days, the check compares with the first day instead.
+    """
     sql = check.sql.replace("IN UNNEST(@batches)", "IN (SELECT batch FROM UNNEST(@batches) AS batch)")
     if len(check.parameters.get("days", ())) > FEW_DAYS:
         sql = sql.replace("IN UNNEST(@days)", ">= @first_day")
@@ -180,8 +183,8 @@ def _write(
 
 
 def _is_shadowed(table: contracts.Table) -> bool:
-    """Returns whether the path of a file of the table replaces one of the file's own columns, besides the
-    day."""
+    """Returns whether the files of a table have a column, other than the day, that is also a partition in
+    their path, such as `model=NAME`. The views of a release read such a column from the path."""
     return any(name in table.schema.names for name in table.partition if name != "day")
 
 
@@ -190,13 +193,13 @@ def _view_of_files(
 ) -> str:
     """Returns the CREATE VIEW statement for a table that is stored in the Parquet files of `batches`.
 
-    If `own_columns` is true, the view is a temporary one for checks: its columns are those of the files, even
-    if a column has the name of a partition in their path. DuckDB skips fewer files then, because a join with
-    a table of days does not tell it which files it needs.
-
     The view takes the batch id and the source day of a row from the path of its file,
-    .../day=2015-01-01/BATCH/FILE. So if a query selects days, DuckDB opens the files of these days only, and
-    the first file of the list. If files may lack columns, DuckDB opens all of them, to look at their columns.
+    .../day=2015-01-01/BATCH/FILE. So if a query selects days, DuckDB opens only the first file of the list
+    and the files of these days. If files may lack columns, DuckDB opens all files, to find out their columns.
+
+    If `own_columns` is true, the view is a temporary one for checks. It reads all other columns from the
+    content of the files, even if the path also has a value for a column, such as `model=NAME`. DuckDB then
+    skips fewer files, because a join with a table of days does not tell it which files it needs.
     """
     options, day, kind = _READ_OPTIONS, "day", "VIEW"
     if own_columns:
@@ -222,8 +225,8 @@ def _view_of_files(
 
 
 def _read_files(table: contracts.Table, files: Sequence[str], options: str, has_all_columns: bool) -> str:
-    """Returns the relation with the rows of Parquet files, and with their nullable columns even if all files
-    lack them."""
+    """Returns the relation with the rows of Parquet files. It has all nullable columns of the table. If a
+    file lacks one of them, its rows have NULL there."""
     nullable = [field for field in table.schema if field.nullable]
     if has_all_columns or not nullable:
         return f"READ_PARQUET([{', '.join(files)}], {options})"

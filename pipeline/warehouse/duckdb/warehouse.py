@@ -181,8 +181,11 @@ class DuckDBWarehouse:
 
         A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Other
         files are deleted when they are ABANDONED_AFTER seconds old, because a reader who opened an older
-        warehouse file may still read them. If `at_once` is true, they are deleted at once. A copy at a path
-        of an earlier version of Titler is not needed if the batch also has a copy at the present path.
+        warehouse file may still read them. If `at_once` is true, these files are deleted at once.
+
+        Earlier versions of Titler copied a batch to a path without the day (see `copies_folder`). Such a copy
+        is not needed if the batch also has a copy at a path with the day.
+
         Temporary files of killed publications are also deleted when they are ABANDONED_AFTER seconds old.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):

@@ -115,7 +115,8 @@ def test_every_device_gets_a_quarter_of_a_batch_or_all_of_a_batch_that_cannot_be
 def test_a_batch_size_that_is_not_divisible_is_refused_with_one_that_is(output: Any) -> None:
     assert output["devices"] == ["cpu:0", "cpu:1", "cpu:2", "cpu:3"]
     assert (
-        "batch_size = 18 is not divisible by the 4 devices (cpu:0, cpu:1, cpu:2, cpu:3)" in output["refused"]
+        "batch_size = 18 is not divisible by 4, the number of devices (cpu:0, cpu:1, cpu:2, cpu:3)"
+        in output["refused"]
     )
     assert "TITLER_MODEL__BATCH_SIZE=20" in output["refused"]
 

@@ -194,7 +194,7 @@ def test_an_issue_has_its_stored_title_and_neighbours(server: Server) -> None:
         ("/similar", {"text": BODY, "repo": "a/b"}, 404, "has no issue of the repository a/b."),
         ("/similar", {"address": "a/b#7"}, 404, "has no issue https://github.com/a/b/issues/7."),
         ("/title", {"body": 5}, 422, "body: a number was found."),
-        ("/title", [{"body": "x"}] * 3, 413, "The batch has 3 issues."),
+        ("/title", [{"body": "x"}] * 3, 413, "The list has 3 issues."),
         ("/title", {"body": "x" * 2000}, 413, "The body of the request has more than 2,000 bytes."),
         ("/title", None, 405, "The method GET is not possible for this path."),
         ("/nosuch", None, 404, "The server has no such path."),

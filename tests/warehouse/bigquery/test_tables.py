@@ -286,7 +286,7 @@ def test_the_lease_excludes_a_second_publication(
     with bigquery_warehouse.exclusive_lock("publish"):
         second_warehouse = BigQueryWarehouse(bigquery_warehouse.settings, "plan")
         with (
-            pytest.raises(WarehouseError, match=r"titler_alone is held by .*titler test\.") as raised,
+            pytest.raises(WarehouseError, match=r"titler_alone is still held by .*titler test\.") as raised,
             second_warehouse.exclusive_lock("publish"),
         ):
             pass
