@@ -20,7 +20,7 @@ from pipeline.predictor.explanation import (
 from pipeline.predictor.loading import load_light_predictor
 from pipeline.predictor.predictor import Model
 from pipeline.releases.withheld_titles import WITHHELD
-from pipeline.serving.stored_issue import issue_rows
+from pipeline.serving.stored_issue import issue_rows, open_files
 
 CONFIDENCE_TOLERANCE = 1e-3
 """Two computations of a confidence may differ by this much, because Keras and NumPy round differently."""
@@ -31,7 +31,7 @@ def published_row(release: Pinned, day: str, issue_id: int) -> dict[str, Any] | 
     if TITLE_PREDICTIONS.name not in release.members:
         return None
     batch = next(each for each in release.members[TITLE_PREDICTIONS.name] if each.day == day)
-    (row,) = issue_rows(release.lake, batch, issue_id)
+    (row,) = issue_rows(open_files(release.lake, batch), issue_id)
     return dict.fromkeys(TITLE_PREDICTIONS.schema.names) | row  # earlier versions have fewer columns
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pipeline.contracts import SEGMENTS
@@ -21,9 +21,12 @@ from pipeline.predictor.predictor import Model
 from pipeline.releases.current import require_current
 from pipeline.releases.withheld_titles import WITHHELD
 from pipeline.serving.addresses import issue_url, repository_name
-from pipeline.serving.stored_issue import issue_rows
+from pipeline.serving.stored_issue import OpenFile, issue_rows, open_files
 from pipeline.settings import Settings
 from pipeline.text.issue_terms import issue_terms, term_words
+
+DAYS_REMEMBERED = 64
+"""Number of source days whose files of issues stay open."""
 
 
 def title(lake: Lake, body: str) -> dict[str, Any]:
@@ -73,6 +76,7 @@ class OpenRelease:
     def __init__(self, release: Pinned, settings: Settings) -> None:
         self.release = release
         self.settings = settings
+        self._files_of_issues = lru_cache(DAYS_REMEMBERED)(self._open_files_of_issues)
 
     @cached_property
     def predictor(self) -> Model:
@@ -85,6 +89,17 @@ class OpenRelease:
         if SEGMENTS.name in self.release.members:
             return open_segments(self.release, self.settings)
         return open_earlier_index(self.release, self.settings)
+
+    def title_and_body(self, day: str, issue_id: int) -> tuple[str, str | None]:
+        """Returns the title and the body of an issue of the release, which has the source day `day`. Raises
+        LakeError if a file is missing or damaged."""
+        (row,) = issue_rows(self._files_of_issues(day), issue_id, ["title", "body"])
+        return row["title"], row["body"]
+
+    def _open_files_of_issues(self, day: str) -> list[OpenFile]:
+        days = self.release.plan.days
+        pinned = days[bisect_left(days, day, key=lambda each: each.day)]
+        return open_files(self.release.lake, self.release.issues(pinned))
 
 
 @dataclass(frozen=True)
@@ -217,7 +232,7 @@ def similar_to(
         neighbours,
         query.since,
     )
-    words = _words(release, query_issue)
+    words = _words(opened, query_issue)
     limit = settings.index.near_duplicate_distance or release.facts["near_duplicate_distance"]
     return [
         _result_row(row, limit, settings.similar.min_probability, words)
@@ -245,14 +260,11 @@ def _result_row(
     }
 
 
-def _words(release: Pinned, query_issue: QueryIssue) -> Mapping[int, str]:
+def _words(opened: OpenRelease, query_issue: QueryIssue) -> Mapping[int, str]:
     """Returns a dict that maps each term of the query to the word that it was made from."""
     if query_issue.day is None:
         return query_issue.words
-    days = release.plan.days
-    day = days[bisect_left(days, query_issue.day, key=lambda each: each.day)]
-    (row,) = issue_rows(release.lake, release.issues(day), query_issue.issue_id, ["title", "body"])
-    return term_words(row["title"], row["body"])
+    return term_words(*opened.title_and_body(query_issue.day, query_issue.issue_id))
 
 
 def text_query(opened: OpenRelease, query: SimilarQuery) -> QueryIssue:

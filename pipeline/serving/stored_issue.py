@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,7 +57,7 @@ def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict
             "Publish a new release with one more day: titler run --day DAY",
         )
     batch = _of_day(release, TITLE_PREDICTIONS.name, issue.day)
-    rows = issue_rows(release.lake, batch, issue.issue_id)
+    rows = issue_rows(open_files(release.lake, batch), issue.issue_id)
     if not rows:
         raise LakeError(
             f"The batch {release.lake.path(batch.folder)} has no row of the issue {issue.issue_id}."
@@ -83,7 +83,7 @@ def stored_issue(release: Pinned, settings: Settings, issue: QueryIssue) -> dict
 
 def _similar(release: Pinned, settings: Settings, issue: QueryIssue) -> list[dict[str, Any]]:
     batch = _of_day(release, SIMILAR_ISSUES.name, str(issue.day))
-    rows = issue_rows(release.lake, batch, issue.issue_id)
+    rows = issue_rows(open_files(release.lake, batch), issue.issue_id)
     limit = release.facts.get(MIN_PROBABILITY, settings.similar.min_probability)
     return [
         {
@@ -96,35 +96,53 @@ def _similar(release: Pinned, settings: Settings, issue: QueryIssue) -> list[dic
     ]
 
 
+class OpenFile(NamedTuple):
+    """A Parquet file that is open for reading. `names` are the names of its columns."""
+
+    path: Path
+    parquet: pq.ParquetFile
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> OpenFile:
+        """Opens the file at `path`."""
+        parquet = pq.ParquetFile(path, memory_map=True)
+        return cls(path, parquet, tuple(parquet.schema_arrow.names))
+
+
+def open_files(lake: Lake, batch: Manifest) -> list[OpenFile]:
+    """Opens the files of a batch, which must be a table. Raises LakeError if a file is missing or damaged."""
+    paths = (lake.local_file(batch, file.name) for file in batch.files)
+    return [OpenFile.of(path) for path in paths]
+
+
 def issue_rows(
-    lake: Lake, batch: Manifest, issue_id: int, columns: Sequence[str] | None = None
+    files: Sequence[OpenFile], issue_id: int, columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Returns the rows of a batch that belong to an issue. `columns` are the columns to return; None means
-    all columns. Reads only the row groups that may have the issue. Raises LakeError if a file is missing or
-    damaged."""
+    """Returns the rows of a table that belong to an issue. `files` are the files of the table. `columns` are
+    the columns to return; None means all columns. Reads only the row groups that may have the issue."""
     rows: list[dict[str, Any]] = []
-    for file in batch.files:
-        path = lake.local_file(batch, file.name)
-        stored = pq.ParquetFile(path, memory_map=True)
-        names = stored.schema_arrow.names if columns is None else columns
-        for group in range(stored.num_row_groups):
-            limits = stored.metadata.row_group(group).column(stored.schema_arrow.names.index("issue_id"))
+    for file in files:
+        metadata, id_column = file.parquet.metadata, file.names.index("issue_id")
+        for group in range(metadata.num_row_groups):
+            limits = metadata.row_group(group).column(id_column)
             if limits.is_stats_set and not limits.statistics.min <= issue_id <= limits.statistics.max:
                 continue
-            ids = _row_group(stored, path, group, ("issue_id",)).column(0)
+            ids = _row_group(file, group, ("issue_id",)).column(0)
             places = pc.indices_nonzero(pc.equal(ids, issue_id))
             if len(places):
-                rows += _row_group(stored, path, group, tuple(names)).take(places).to_pylist()
+                names = file.names if columns is None else tuple(columns)
+                rows += _row_group(file, group, names).take(places).to_pylist()
     return rows
 
 
-def _row_group(stored: pq.ParquetFile, path: Path, group: int, columns: tuple[str, ...]) -> pa.Table:
-    """Returns some columns of a row group of the file `stored` at `path`. Remembers them if they are small: a
-    file of a batch never changes."""
-    key = (path, group, columns)
+def _row_group(file: OpenFile, group: int, columns: tuple[str, ...]) -> pa.Table:
+    """Returns some columns of a row group. Remembers them if they are small: a file of a batch never
+    changes."""
+    key = (file.path, group, columns)
     table = _remembered.pop(key, None)
     if table is None:
-        table = stored.read_row_group(group, list(columns), use_threads=False)
+        table = file.parquet.read_row_group(group, list(columns), use_threads=False)
     if table.nbytes <= LARGEST_REMEMBERED:
         if len(_remembered) >= TABLES_REMEMBERED:
             del _remembered[next(iter(_remembered))]

@@ -52,7 +52,7 @@ class Serve(Section):
         description="number of seconds between two checks whether another release has become current",
     )
     compared_issues: int = Field(
-        default=1_000_000,
+        default=1_500_000,
         ge=0,
         description="for searches in all repositories: largest number of issues that each process compares "
         "with a query (an issue or a draft) one by one. The most recent issues are compared in this way. "

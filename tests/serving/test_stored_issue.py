@@ -30,7 +30,7 @@ def committed(lake: Lake, day: str, *bodies: str) -> Manifest:
 
 
 def read(lake: Lake, batch: Manifest, issue_id: int) -> list[dict[str, str]]:
-    return stored_issue.issue_rows(lake, batch, issue_id, ["title", "body"])
+    return stored_issue.issue_rows(stored_issue.open_files(lake, batch), issue_id, ["title", "body"])
 
 
 def test_an_issue_is_read_again_from_memory(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,24 +158,26 @@ def test_searches_that_wait_at_the_same_time_have_the_answers_that_each_has_alon
 
 
 def test_a_damaged_file_that_one_of_several_searches_needs_does_not_reach_the_others(
-    open_pool: tuple[asyncio.Runner, WorkerPool], copied_lake: Settings
+    copied_lake: Settings,
 ) -> None:
-    runner, pool = open_pool
     lake = Lake(copied_lake.lake.root)
     issues = require_current(lake).members[ISSUES.name][0]
     url = lake.read(issues, ISSUES, ["issue_url"])["issue_url"][0].as_py()
     file, away = (Path(lake.root, issues.folder, name) for name in (issues.files[0].name, "away"))
-    file.rename(away)  # an answer about an issue needs its words, and a text has its own
 
     async def run() -> list[Any]:
+        # A worker of its own: another one may have the file open, and then answers from it.
+        pool = await opened(copied_lake.model_copy(update={"serve": Serve(workers=1)}))
+        file.rename(away)  # an answer about an issue needs its words, and a text has its own
         asked = [SimilarQuery(BODY), SimilarQuery(BODY), SimilarQuery(url), SimilarQuery(BODY)]
         waiting = [asyncio.create_task(pool.compute(SimilarTask(query, 3))) for query in asked]
-        return await asyncio.gather(*waiting, return_exceptions=True)
+        try:
+            return await asyncio.gather(*waiting, return_exceptions=True)
+        finally:
+            away.rename(file)
+            await pool.close()
 
-    try:
-        first, second, damaged, last = runner.run(run())
-    finally:
-        away.rename(file)
+    first, second, damaged, last = asyncio.run(run())
     assert (damaged.status, damaged.error) == (500, "A file of the release is missing or damaged.")
     assert first == second == last == queries.similar(lake, copied_lake, SimilarQuery(BODY), 3)
 
