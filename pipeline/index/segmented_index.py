@@ -169,14 +169,14 @@ class SegmentedIndex:
     def _stored_probabilities(
         self, query_issue: QueryIssue, repository: RepositoryItems, prepared: PreparedRepository
     ) -> dict[int, float]:
-        """Maps the ids of an issue's older candidates to their probabilities in the list that the release
-        stores. Returns an empty dict if the probabilities that a search computes are the same.
+        """Maps the ids of an issue's older candidates to their probabilities. If `query_issue` is a text,
+        returns an empty dict.
 
-        For the stored list, words are counted only in the issues up to the issue's source day. So there is a
-        difference only if the repository has issues of a later day. A text has no stored list. `repository`
-        has all issues of the issue's repository, and `prepared` was computed for all of them.
+        The probabilities are the same as in the stored lists. For them, words are counted only in the issues
+        up to the issue's source day, and only older issues are candidates. `repository` has all issues of the
+        issue's repository, and `prepared` was computed for all of them.
         """
-        if query_issue.day is None or repository.last_source_day <= _days_since_1970(query_issue.day):
+        if query_issue.day is None:
             return {}
         comparison = _compare_older(query_issue, repository, prepared)
         probabilities = probabilities_of(self._ordering, comparison.features())
@@ -361,7 +361,7 @@ def _compare_older(
     `prepared` was computed for all issues of the repository."""
     assert query_issue.terms is not None
     assert query_issue.day is not None
-    day = _days_since_1970(query_issue.day)
+    day = int(np.datetime64(query_issue.day, "D").astype(np.int64))
     opened_at, issue_id = np.array([query_issue.opened_at]), np.array([query_issue.issue_id])
     ages = Ages(opened_at, issue_id, np.array([day]))
     queries = Queries(query_issue.vector[None, :], None, ages)
@@ -371,10 +371,6 @@ def _compare_older(
         prepared = PreparedRepository.of(older, query_issue.terms, prepared.cosines)
     (comparison,) = compare_in_repository(older, query_batch, prepared=prepared)
     return comparison
-
-
-def _days_since_1970(day: str) -> int:
-    return int(np.datetime64(day, "D").astype(np.int64))
 
 
 def open_segments(release: Pinned, settings: Settings) -> SegmentedIndex:
