@@ -2,7 +2,7 @@
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `wait` | waits until the source has the last hour of the day: an hour file with events or, with BigQuery, rows in the day's table. It waits until noon UTC of the next day at the latest, and not at all for older days | no task slot while it waits | run `titler doctor`, correct the setting that it names, then clear the task. If the source cannot be reached, the task does not fail, but tries again every 5 minutes until noon |
+| `wait` | waits until the source has the last hour of the day: an hour file with events or, with BigQuery, rows in the day's table. It waits until noon UTC of the next day at the latest. If this time has passed, it does not wait | no task slot while it waits | run `titler doctor`, correct the setting that it names, then clear the task. If the source cannot be reached, the task does not fail, but tries again every 5 minutes until noon |
 | `extract` | reads the day's hours; writes the tables `issues_v1` and `duplicate_marks_v1` and, in the table `source_health_v1`, whether the day is complete. If the source has no readable data for the day, the task fails | about a minute; with BigQuery also one query, whose price `titler cost --day DAY` prints. The query is not billed again if the task is rerun | run `titler doctor`, correct the problem that it names, then clear the task. If the byte budget of the day is spent, the task does not fail: it is deferred, and continues after midnight UTC (in a backfill, at noon). If the end of the log names another budget, raise it. If the source has no readable data for the day, there is no retry, because `wait` has waited for it: clear `extract` when the source has the day. To publish the day as `missing`, run `titler clean --day DAY` |
 | `clean` | writes the table `tokens_v1`; its success starts `titler_refresh` | seconds | clear the task; `extract` does not run again |
 
@@ -10,7 +10,9 @@ A run ingests one UTC day, its logical date. But Airflow shows the run at the ti
 run shown at 2015-01-02 ingests the day 2015-01-01. A manual run without a date ingests yesterday.
 
 **Backfill:** ingests a range of UTC days, both ends included. `T00Z` means midnight UTC: Airflow reads a date
-without `T00Z` in the time zone of its configuration. If you use Airflow's form, first choose UTC as the time zone, with the clock in Airflow's menu: dates in another time zone are refused. With BigQuery, look up the price first. This is free:
+without `T00Z` in the time zone of its configuration. If you use Airflow's form, first choose UTC as the time
+zone. To do so, use the clock in Airflow's menu. Dates in another time zone are refused. With BigQuery, look up
+the price first. This is free:
 
     titler cost --from 2015-01-01 --to 2015-01-31
     airflow backfill create --dag-id titler_ingest --from-date 2015-01-01T00Z --to-date 2015-01-31T00Z --max-active-runs 2

@@ -68,9 +68,9 @@ def time_text() -> str:
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
     """Sends a message unless an alert about the same event was sent before. `event` is the event's name.
 
-    Returns True if the message is sent now or was sent before. The alert is also recorded under the id of the
-    Airflow task's attempt that runs this command (`alerts.task`). So Airflow sends no second alert if the
-    task fails.
+    Returns True if the message is sent now or was sent before. In both cases, the alert is recorded under two
+    names: the event's name and `alerts.task`, which is the id of the attempt if an Airflow task runs this
+    command. If this attempt fails, `titler alert` finds its id in the record and sends no second alert.
 
     Returns False if sending fails. The next call with the same event then tries again.
     """
@@ -85,8 +85,9 @@ def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
     """Sends an alert about an error, unless an alert about the event `error.event` was sent before. If
     `error.event` is empty, no alert is sent.
 
-    If the error makes Airflow defer the task (pause it), the task continues later in the same attempt. If it
-    then fails, Airflow must still send an alert. So the alert is not recorded under the attempt's id.
+    If the error makes Airflow defer the task (pause it), the task continues later in the same attempt. If the
+    task then fails, `titler alert` must still send an alert about the failure. So this function does not
+    record the alert about the deferral under the attempt's id.
     """
     if error.event:
         if error.exit_code == ExitCode.DEFERRED:
@@ -239,8 +240,8 @@ def _sent_events(lake: Lake) -> dict[str, str]:
 
 
 def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> None:
-    """Stores the record of sent alerts, `sent`, after adding `events`: the names of events about which an
-    alert was sent now. Empty names are skipped."""
+    """Adds `events` to `sent`, the record of sent alerts, and stores the record. Skips names that are empty
+    or already in the record."""
     sent_at = datetime.now(UTC).isoformat(timespec="seconds")
     new = {event: sent_at for event in events if event and event not in sent}
     if not new:

@@ -56,8 +56,7 @@ def compression_of(start: bytes) -> Compression:
 
 
 def decompressed_chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yields the content of a stream in chunks of at most 1 MiB. Nothing may have been read from the stream
-    yet.
+    """Yields the content of a stream in chunks of at most 1 MiB. The stream must be at its start.
 
     Raises DamagedError if the stream is cut off or broken, after it has yielded the content before the
     damage. If the stream is in Zstandard format, up to 16 KiB before the damage are lost.

@@ -2,7 +2,7 @@
 
 Modern processors have instructions that multiply such numbers several times as fast as numbers in single
 precision. NumKong uses these instructions; NumPy does not. The products are sums of whole numbers. So
-a product is the same on all processors. It does not depend on the other vectors of the same call.
+a product is the same on all processors, and does not depend on the other products that are computed with it.
 """
 
 from __future__ import annotations

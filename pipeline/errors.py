@@ -48,9 +48,9 @@ class TitlerError(Exception):
     The command prints the error without a traceback and exits with `exit_code`. `message` says what was found
     and what was expected. `hint` says what to do next, with a command where possible. The hint may be empty.
 
-    If `event` is not empty, the command also sends an alert. `event` is the name of the problem. If an alert
-    with the same name was sent before, no second one is sent. If `final` is true, running the command again
-    cannot help, and the exit code is DECISION_NEEDED. Credentials in the message and in the hint are masked.
+    `event` names the problem. If it is not empty, the command also sends an alert, unless an alert with the
+    same `event` was sent before. If `final` is true, running the command again cannot help, and the exit code
+    is DECISION_NEEDED. Credentials in the message and in the hint are masked.
     """
 
     exit_code = ExitCode.RETRYABLE
@@ -105,8 +105,8 @@ class DailyBudgetError(BudgetError):
 
 
 class OversizedDayError(BudgetError):
-    """Raised instead of starting a BigQuery job for a source day that alone costs more than a whole budget.
-    Other days may cost less."""
+    """Raised instead of starting a BigQuery job if the jobs of its source day alone cost more than the whole
+    budget of a command or of a UTC day. Other source days may cost less."""
 
 
 class StoppedError(TitlerError):

@@ -2,8 +2,8 @@
 masked. Every text that is printed or logged passes through this module.
 
 Some characters control a terminal: an escape sequence moves the cursor or changes the window's title, and a
-bidirectional override changes the order of the characters after it. In their place, their codes are printed,
-such as `\\u001b`. JSON writes these characters in the same way, so a printed JSON value does not change.
+bidirectional override changes the order of the characters after it. Such a character is printed as its code,
+for example `\\u001b`. JSON has the same codes, so a printed JSON value does not change.
 
 The settings register their secrets, such as the password in an address, so that they are masked. In errors
 and logs, the credentials in all other addresses are masked, too: user, password, and parameters such as
@@ -46,7 +46,7 @@ _secrets: set[str] = set()
 
 def with_codes(text: str) -> str:
     """Returns a text in which codes replace the characters that control a terminal, except line breaks and
-    tabs. If the text is JSON, it still has the same value, because JSON has the same codes."""
+    tabs. JSON has the same codes, so if the text is JSON, its value does not change."""
     return _OBEYED.sub(_code, text)
 
 
@@ -73,8 +73,8 @@ def without_secrets(text: str) -> str:
 
 
 def register_secret(secret: str) -> None:
-    """Masks a secret from now on in everything that this process prints or logs. Does nothing if the secret
-    is shorter than MIN_PASSWORD characters."""
+    """Registers a secret, so that this process masks it in all texts that it prints or logs, except in JSON.
+    Does nothing if the secret is shorter than MIN_PASSWORD characters."""
     _secrets.update(
         each for each in (secret, quote(secret, safe=""), unquote(secret)) if len(each) >= MIN_PASSWORD
     )
@@ -83,9 +83,13 @@ def register_secret(secret: str) -> None:
 def register_addresses(text: str) -> None:
     """Registers the credentials in all addresses of a text, so that they are masked.
 
-    Credentials are passwords that differ from the user name, long user names without a password, and long
-    values of parameters. If a parameter has a name that stands for a secret, such as `token`, its value need
-    not be long. Long means at least MIN_TOKEN characters."""
+    These are the credentials in an address:
+
+    - The password, if it differs from the user name.
+    - The user name, if it has at least MIN_TOKEN characters and there is no password.
+    - The value of a parameter, if it has at least MIN_TOKEN characters, or if the parameter's name stands for
+      a secret, such as `token`.
+    """
     for address in _ADDRESS.findall(text):
         try:
             parts = urlsplit(f"x{address}")

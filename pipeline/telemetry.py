@@ -10,7 +10,7 @@ children of the verb's span. The attributes of a verb's span are what the verb m
 rows.
 
 Everything is sent once, when the verb ends. A verb waits at most DEADLINE_SECONDS for a collector that does
-not answer. Neither this nor an error in the measurements makes a verb fail.
+not answer. Neither a failure to send nor an error in the measurements makes a verb fail.
 """
 
 from __future__ import annotations
@@ -115,9 +115,9 @@ _RECORDING: ContextVar[Recording | None] = ContextVar("recording", default=None)
 def sending(
     endpoint: str, recording: Recording, measure: Callable[[Recording], None] = lambda recording: None
 ) -> Iterator[None]:
-    """Context manager around a verb. When the verb ends or fails, first calls `measure`, which adds
-    measurements to the recording. Then sends the recording to the collector at the address `endpoint`. If
-    `endpoint` is empty, does nothing."""
+    """Context manager around a verb. If `endpoint` is empty, does nothing. Otherwise, when the verb ends or
+    fails, calls `measure`, which adds measurements to the recording. Then sends the recording to the
+    collector at the address `endpoint`."""
     if not endpoint:
         yield
         return
@@ -154,8 +154,8 @@ def step(label: str) -> Iterator[None]:
 
 def _measure_and_send(endpoint: str, recording: Recording, measure: Callable[[Recording], None]) -> None:
     """Adds the measurements to the recording, and sends the recording in a thread. Waits at most
-    DEADLINE_SECONDS for the thread. Prints one line if anything was not sent. Raises no error: the verb has
-    ended, or raises its own error."""
+    DEADLINE_SECONDS for the thread. Prints one line if anything was not sent. Raises no error, so a verb that
+    succeeded does not fail, and a verb that failed raises its own error."""
     try:
         measure(recording)
     except Exception as error:  # of any kind, see above
@@ -278,9 +278,9 @@ def _measured(recording: Recording) -> dict[str, float]:
     """Returns the values of the metrics as attributes of the verb's span, such as `titler.rows`. The duration
     and the failure are left out, because every span has them anyway.
 
-    The attribute of the metric `titler.verb.rows` is called `titler.rows`, without `verb.`. This is because
-    `titler.verb` is an attribute too, and the name of an attribute must not be the beginning of another name.
-    For the same reason, `release.` is left out.
+    The name of an attribute must not be the beginning of another attribute's name. The span has the attribute
+    `titler.verb`, and may have `titler.release`. So `verb.` and `release.` are removed from the names of the
+    metrics: `titler.verb.rows` becomes `titler.rows`.
     """
     attributes = {}
     for metric, value, labels in recording.values:
@@ -291,8 +291,9 @@ def _measured(recording: Recording) -> dict[str, float]:
 
 
 def first_span(name: str) -> SpanContext:
-    """Returns the id of the trace about `name`, and the id of its first span. The trace id is the first 16
-    bytes of the name's SHA-256, and the span id is the 8 bytes after them."""
+    """Returns the id of a trace and the id of its first span. Both are derived from `name`, which is the
+    `trace` of a recording. The trace id is the first 16 bytes of the name's SHA-256. The span id is the 8
+    bytes after them."""
     from opentelemetry.trace import SpanContext, TraceFlags
 
     digest = hashlib.sha256(name.encode()).digest()
@@ -305,7 +306,9 @@ def first_span(name: str) -> SpanContext:
 
 
 def _id_generator(first: SpanContext | None) -> IdGenerator:
-    """Returns a generator of random ids. If `first` is given, the first ids are those of `first`.
+    """Returns a generator of ids for a trace and its spans. The ids are random.
+
+    If `first` is given, the trace and its first span get the ids of `first` instead.
 
     OpenTelemetry's own generator uses the module `random`. A training sets the seed of this module, so each
     training would get the same ids.

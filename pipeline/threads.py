@@ -1,4 +1,4 @@
-"""Decides how many threads compute: one per core, or one per process."""
+"""Decides how many threads compute: one per core, or only one (`use_one_thread`)."""
 
 from __future__ import annotations
 

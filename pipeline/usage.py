@@ -63,8 +63,8 @@ def reset_peak() -> None:
 
 
 def peak_mib() -> float:
-    """Returns the highest resident memory of this process in MiB, since the last call of `reset_peak` or
-    since the start of the process."""
+    """Returns the highest resident memory of this process, in MiB, since the last call of `reset_peak`. If
+    there was no call, returns the highest since the start of the process."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -1,8 +1,9 @@
 """A plugin for Airflow that refuses a backfill of titler_ingest whose days do not begin at midnight UTC.
 
-Airflow's form takes dates in the time zone that its menu shows. In the time zone of New York, Airflow would
-leave out the first of the days that a user typed. In the time zone of Shanghai, it would leave out the last.
-The plugin answers such a request with an error that says what to do.
+Airflow's form reads dates in the time zone that is chosen in Airflow's menu. If this is the time zone of New
+York, Airflow would leave out the first of the days that a user typed. If it is the time zone of Shanghai,
+Airflow would leave out the last. If a user requests such a backfill, the plugin answers with an error that
+says what to do.
 
 Set Airflow's `[core] plugins_folder` to this folder, or copy this file into the existing plugins folder.
 """

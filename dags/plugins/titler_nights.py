@@ -20,9 +20,10 @@ class NightsFirst(PriorityWeightStrategy):
     """A strategy for the priorities of Airflow's tasks. The tasks of a backfill get the lowest priority.
     Without this strategy, Airflow runs the oldest day first.
 
-    There is one exception: a backfill may repeat an earlier nightly run, for example a failed one. The tasks
-    of such a run keep the priority of a nightly run. The strategy cannot recognize them: the run keeps its
-    run_id, and Airflow asks for the priority before it marks the run as part of the backfill.
+    There is one exception: if a backfill repeats an earlier nightly run, for example a failed one, the tasks
+    of this run keep the priority of a nightly run. The strategy cannot recognize that they belong to a
+    backfill: the run still has the run_id of a nightly run, and Airflow asks for the priority before it marks
+    the run as part of the backfill.
     """
 
     def get_weight(self, ti: TaskInstance) -> int:

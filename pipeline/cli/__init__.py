@@ -162,11 +162,13 @@ def command() -> None:
 
 def _exit_process(exit_code: list[int]) -> None:
     """Flushes standard output and error, then ends the process without running C++ destructors.
+    Destructors of Arrow sometimes abort while one of Arrow's threads is still working (apache/arrow#34314).
 
-    `exit_code` is a list with one item, the exit code. A list is used because `main` determines the code
-    after this function has been registered with atexit. It is registered before `main` runs, because
-    atexit calls functions in reverse order: this one runs after all that are registered later. Destructors of
-    Arrow sometimes abort while one of Arrow's threads is still working (apache/arrow#34314).
+    This function is registered with atexit before `main` runs. atexit calls functions in reverse order, so
+    this function runs after all functions that are registered later.
+
+    `exit_code` is a list with one item, the exit code. A list is used because `main` determines the exit code
+    after this function has been registered.
     """
     for stream in (sys.stdout, sys.stderr):
         # `main` has already reported this error, if standard error can still be written.

@@ -21,8 +21,8 @@ def extracted(settings: Settings, outcome: Outcome) -> None:
     """Prints what was unusual about the hour files of the extracted days:
 
     - days that were extracted again, because the source may have more of their data now
-    - hours that were not taken from the preferred base (the first of the places with hour files that the
-      setting source.bases lists)
+    - hours that were not taken from the preferred base (a base is a place with hour files; the first one in
+      the setting source.bases is preferred)
     - files that were not read because of their names
     - bases and files that could not be reached
     - incomplete days that could not be checked again

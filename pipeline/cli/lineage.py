@@ -81,8 +81,8 @@ class StageRecord:
     """Values that the caller knows about a stage (a step of the pipeline, such as `extract`). They are needed
     for the stage's line in the lineage file.
 
-    `result` is the stage's return value. `teacher` is the model or the file of titles from which the user
-    wants a training to learn, or None.
+    `result` is the stage's return value. `teacher` is the teacher that the user requested for a training (a
+    model or a file of titles), or None.
     `health` has one row of the table `source_health_v1` for each day that was extracted.
     """
 
@@ -189,7 +189,7 @@ def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result:
     """Returns the datasets that a stage wrote, or that it reused because they existed already.
 
     Returns an empty list if the stage failed, or if `plan` created no release. If a stage wrote some batches
-    before it failed, the next attempt reuses these batches, and they are among its outputs.
+    before it failed, the next attempt reuses them. They are then among the outputs of that attempt.
     """
     if result is None or (verb == "plan" and result.plan is None):
         return []
@@ -235,11 +235,11 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
 
 
 def _predictors_read_for_teaching(lake: Lake, teacher: TeacherRequest, result: Manifest | None) -> list[str]:
-    """Returns the folders of the predictors that a training with a teacher read: the teacher's predictor, if
-    the teacher is a model, and the champion's, which the teacher must beat.
+    """Returns the folders of the predictors that a training with a teacher read. If the teacher is a model,
+    this is the teacher's predictor. If the teacher was compared with the champion, it is also the champion's.
 
-    `result` is the trained predictor, or None if the training failed. If it failed, the champion's folder is
-    left out, because it is unknown whether the champion was read.
+    `result` is the trained predictor, or None if the training failed. If the training failed, the champion's
+    folder is left out, because it is unknown whether the champion was read.
     """
     models = [] if teacher.file else [teacher.source]
     if result and (champion := result.figures.get("teacher", {}).get("champion")):

@@ -189,10 +189,10 @@ def source_days(
 ) -> list[Dataset]:
     """Returns the datasets from which one day of GH Archive is read: BigQuery's table, or the hour files.
 
-    The hour files form one dataset per base (place with hour files) and day. There may also be a dataset for
-    the next day, because late events may be in its files. `hours_read` are the hour files that were read, as
-    `files_read` returns them, or None if they are unknown. The datasets list the hour files under the names
-    that GH Archive gives them.
+    All hour files of a day at one base (place with hour files) form one dataset. Late events of `day` may be
+    in the next day's hour files, which form datasets of their own. `hours_read` are the hour files that were
+    read, as `files_read` returns them, or None if they are unknown. The datasets list the hour files under
+    the names that GH Archive gives them.
     """
     if settings.warehouse.kind == "bigquery":
         return [Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")]

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 def extracted(settings: Settings, issues: Sequence[Manifest]) -> None:
-    """Prints how many duplicate marks `extract` found. If an earlier version of Titler extracted some of the
-    days without marks, also prints how to add the marks. `issues` are the manifests of the days' issues."""
+    """Prints how many duplicate marks `extract` found. If some days have no marks, because an earlier version
+    of Titler extracted them, also prints how to add the marks. `issues` has one manifest for each day: that
+    of the day's issues."""
     figures = [manifest.figures.get(DUPLICATE_MARKS.name) for manifest in issues]
     marks, incomplete = (sum(day[name] for day in figures if day) for name in ("marks", "incomplete"))
     if any(figures):
@@ -92,7 +93,7 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
             "    the new ordering equals the ordering in use, which was learned before. It stays in use, "
             f"although this time it is not good enough: {outcome.reason}"
         )
-        say("    To use the default weights instead: titler learn-ordering --default")
+        say("    To use the default ordering instead: titler learn-ordering --default")
     elif outcome.reason:
         say(f"    the new ordering is not used: {outcome.reason}")
     else:
@@ -106,7 +107,7 @@ def no_release_to_learn_from() -> None:
 
 def default_ordering_used() -> None:
     """Prints that new releases use the default ordering."""
-    say("learn-ordering: releases that are planned from now on use the default weights")
+    say("learn-ordering: releases that are planned from now on use the default ordering")
 
 
 def _without_marks(days: Sequence[str]) -> str:

@@ -70,8 +70,8 @@ Embedding = Annotated[
         metavar="champion|new",
         help="Where the model's embedding network comes from. "
         'With "new", a new network is trained. With "champion", the new model takes the network of the '
-        "champion (the model in use). If there is no champion, or if the champion has a different "
-        "embedding size or hidden size, or different text settings, a new network is trained instead. "
+        "champion (the model in use). If there is no champion, or if the champion's embedding size, hidden "
+        "size or text settings differ from those of the new model, a new network is trained instead. "
         "The default is the setting model.embedding.",
     ),
 ]
@@ -97,7 +97,19 @@ TeacherWeight = Annotated[
 Accept = Annotated[
     bool,
     typer.Option(
-        "--accept", help="Show the model's titles even if they score no better than the body's first words."
+        "--accept",
+        help="Show the model's titles in views and commands even if they score no better than the body's "
+        "first words.",
+    ),
+]
+AcceptFaults = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="DATE|abstained|recall",
+        help="Publish although the release has this fault. DATE: this day has lost nearly all of its "
+        "data. abstained: more issues than before have no title. recall: the lists of similar issues "
+        "have fewer marked duplicates than before. The option may be repeated.",
     ),
 ]
 Because = Annotated[
@@ -123,7 +135,7 @@ class Context:
 
     @classmethod
     def of(cls, values: settings.Settings) -> Context:
-        """Returns a context with the given settings. It reads no settings file."""
+        """Returns a context with the given settings. The context reads no settings file."""
         context = cls(None)
         context.settings = values
         return context
@@ -136,8 +148,8 @@ class Context:
     @cached_property
     def lake(self) -> Lake:
         """The lake at the address of the setting `lake.root`. If the lake is a folder that was moved or
-        copied, the warehouse and MLflow's database in this folder are changed first. They then point to the
-        files at the new place."""
+        copied, the first use of this property changes the warehouse and MLflow's database in this folder, so
+        that they refer to the files in the new place."""
         section = self.settings.lake
         lake = Lake(section.root, LocalCache(section.cache, int(section.cache_gib * 2**30)))
         if note := adopt_moved_lake(lake, self.settings):
@@ -150,11 +162,13 @@ class Context:
         return LineageFile(self.lake, self.settings)
 
     def model(self, name: str) -> Pinned:
-        """Returns an object for the model of this name in the lake. The model need not exist yet."""
+        """Returns the lake's model of this name, with its plan, its members (batches) and its notes. The
+        model need not exist yet."""
         return Pinned(self.lake, "models", name)
 
     def release(self, name: str) -> Pinned:
-        """Returns an object for the release of this name in the lake. The release need not exist yet."""
+        """Returns the lake's release of this name, with its plan, its members (batches) and its notes. The
+        release need not exist yet."""
         return Pinned(self.lake, "releases", name)
 
 

@@ -113,7 +113,8 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
 
 
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
-    """Returns the first and the last day to show, as YYYY-MM-DD. None means that this side has no limit.
+    """Returns the first and the last day to show, as YYYY-MM-DD. If the user gives no first or no
+    last day, returns None in its place.
 
     Raises UsageError in these cases:
 
@@ -130,8 +131,8 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 @app.command()
 def ready(day: Day = None, as_json: Json = False) -> None:
     """Check whether the source (GH Archive) already has the last hour of a day. If the warehouse is BigQuery,
-    the hour must be in the day's table there. Otherwise, there must be an hour file with events. Exit with
-    code 75 if the hour is missing.
+    look for the hour in the day's table in BigQuery. Otherwise, look for an hour file with events. If the
+    hour is missing, exit with code 75.
 
     Example: titler ready --day 2015-01-01
     """
@@ -209,7 +210,7 @@ def similar(
     current, first_day = context(), parse_day(since, "--since") if since else None
     if (query is None) == (from_file is None) or (from_file and draft_title is not None):
         raise UsageError(
-            "Give an issue, a text, or a file with --from-file. --title can only be used with a text.",
+            "Give exactly one of these: an issue, a text, or --from-file FILE. Use --title only with a text.",
             "For one issue or text: titler similar URL|TEXT|-\n"
             "For each row of a file with titles and bodies: titler similar --from-file FILE",
         )

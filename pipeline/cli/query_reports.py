@@ -202,9 +202,9 @@ def _budgets(value: Mapping[str, Any]) -> None:
 
 def title(value: dict[str, Any], as_json: bool) -> None:
     """Prints a predicted title and, in parentheses, its confidence. If the title is withheld, prints the
-    reason. If the model abstains (gives no title), prints the confidence that its title would have and, if
-    known, the probability that this title is like the author's. Both are printed, because the model
-    abstains if either value is too low."""
+    reason. If the model abstains (gives no title), prints two values of the title that it would give: the
+    confidence and, if known, the probability that the title is like the author's. The model abstains if one
+    of these values is too low."""
     if as_json:
         print_json(value)
     elif value.get("withheld"):
@@ -228,9 +228,9 @@ def similar(rows: list[dict[str, Any]], as_json: bool, *, show_all: bool = False
     """Prints lists of similar issues, with the most probable duplicates first. Each issue has its probability
     (0 to 1), URL, title, and the reasons for the probability. If there are two lists, each has a heading.
 
-    Issues whose probability is too low are left out, unless `show_all` is true. If no issue remains, prints
-    the highest probability instead. A release made by an earlier version of Titler has no probabilities. For
-    such a release, prints the angular distance (0 to 2), and leaves out nothing.
+    Issues whose probability is too low are left out, unless `show_all` is true. If all issues are left out,
+    prints the highest of their probabilities instead. A release made by an earlier version of Titler has no
+    probabilities. For such a release, prints the angular distance (0 to 2), and leaves out no issue.
     """
     shown = _shown(rows, show_all)
     if as_json:

@@ -12,8 +12,8 @@ from pipeline.cli.options import Json, app, context
 
 @app.command()
 def releases(as_json: Json = False) -> None:
-    """List the releases of the lake, the newest first. Shows the figures of each release and what changed in
-    it. If a release was not published, shows the reason.
+    """List the releases of the lake, the newest first. Shows the figures of each release and how it differs
+    from the previous release. If a release was not published, shows the reason.
 
     Example: titler releases
     """
@@ -42,9 +42,9 @@ def explain(
     ] = 3,
     as_json: Json = False,
 ) -> None:
-    """Explain the title and the similar issues that a release has for one issue. Shows the source and the
-    batches that have the issue, the model, the text that the model reads, the titles that the model
-    considers, and how each probability was computed.
+    """Explain how one issue got its title and its similar issues in a release. Shows where the issue was read
+    from, the batches of the lake that contain its rows, the model, the text that the model reads, the
+    candidate titles, and how the probability of each similar issue was computed.
 
     Example: titler explain OWNER/REPO#123
     """

@@ -36,7 +36,7 @@ STATUS = {
 
 def releases(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """Prints a table of the releases that `serving.releases.releases` returned. Each row is followed by lines
-    about the state, the model and the changes of the release."""
+    about the state and the model of the release, and how it differs from the previous release."""
     if as_json:
         print_json(list(rows))
         return
@@ -107,5 +107,6 @@ def _changes(changes: Mapping[str, Any]) -> str:
 
 
 def _minute(time: str) -> str:
-    """Returns `2015-01-04 03:12 UTC` if `time` is `2015-01-04T03:12:00+00:00`."""
+    """Returns a time without its seconds. For example, turns `2015-01-04T03:12:00+00:00` into
+    `2015-01-04 03:12 UTC`."""
     return f"{time[:16].replace('T', ' ')} UTC"

@@ -69,7 +69,8 @@ def report(
 
 
 def _write(current: Context, release: Pinned, out: Path | None) -> str:
-    """Writes the report to a file, or into the lake and to MLflow. Prints and returns its path."""
+    """Writes the report to the file `out`. If `out` is None, writes the report into the lake and logs it to
+    MLflow. Prints and returns the path of the report."""
     from pipeline.serving.report import stored_report
 
     if out is None:
@@ -133,8 +134,12 @@ def _log_to_mlflow(current: Context, release: Pinned, report: Report) -> str:
 
 @dataclass(frozen=True)
 class _Step:
-    """A step after a publication: its name in events, the message if it fails, and the command that repeats
-    it."""
+    """A step that follows the publication of a release.
+
+    - `name`: the last part of the key of the alert that is sent if the step fails
+    - `failure`: the message that is printed if the step fails
+    - `command`: the command that repeats the step
+    """
 
     name: str
     failure: str

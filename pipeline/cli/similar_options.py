@@ -30,7 +30,8 @@ DraftTitle = Annotated[
     typer.Option(
         "--title",
         metavar="TITLE",
-        help="Title of an issue that you have not opened yet. The given text is then the body of this issue.",
+        help="Title of an issue that you have not opened yet. The argument TEXT is then the body of this "
+        "issue.",
     ),
 ]
 OfRepository = Annotated[

@@ -10,6 +10,7 @@ import typer
 from pipeline.cli import query_reports, stage_reports, stage_runs
 from pipeline.cli.options import (
     Accept,
+    AcceptFaults,
     Again,
     Because,
     Day,
@@ -42,8 +43,8 @@ def extract(
     day: Day = None, first: First = None, last: Last = None, again: Again = False, fail: FailIfMissing = False
 ) -> None:
     """Extract the opened issues of source days from GH Archive, and judge whether each day is complete. If
-    the days shortly before them were incomplete, also check those days again (see the setting
-    source.recheck_days).
+    a day shortly before the first of these days is incomplete, also check that day again: extract it
+    again if the source now has new or changed hour files for it (see the setting source.recheck_days).
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
@@ -75,7 +76,7 @@ def vocab(
         int,
         typer.Option(
             help="Exit code if no day is cleaned yet. A scheduler, such as Airflow, can then skip the task. "
-            "If it is 0, the command fails with an error in this case."
+            "With 0, the command fails with an error instead."
         ),
     ] = 0,
 ) -> None:
@@ -275,9 +276,10 @@ def learn_ordering(
         ),
     ] = 0,
 ) -> None:
-    """Learn two things from duplicate marks: the order in which similar issues are listed, and the
-    probability that an issue is a duplicate. The marks are taken from the current release. New releases use
-    the learned ordering if it beats the default weights on held-out repositories.
+    """Learn an ordering from the duplicate marks of the current release. An ordering has the weights with
+    which Titler computes the probability that two issues are duplicates. Similar issues are listed in the
+    order of this probability. New releases use the learned ordering if, on held-out repositories, it beats
+    the default weights and is not worse than the ordering in use.
 
     Example: titler learn-ordering
     """
@@ -345,16 +347,7 @@ def index(release: ReleaseId) -> None:
 @app.command()
 def publish(
     release: ReleaseId,
-    accept: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--accept",
-            metavar="DATE|abstained|recall",
-            help="Publish although the release has this fault. DATE: this day has lost nearly all of its "
-            "data. abstained: more issues than before have no title. recall: fewer marked duplicates than "
-            "before are listed. The option may be repeated.",
-        ),
-    ] = None,
+    accept: AcceptFaults = None,
     because: Because = "",
 ) -> None:
     """Check a release. If it has no faults, make it the current release in one step.
@@ -364,7 +357,7 @@ def publish(
     if bool(accept) != bool(because.strip()):
         raise UsageError(
             "--accept and --because must be given together.",
-            f'Give both: titler publish --release {release} --accept DAY --because "..."',
+            f'Give both: titler publish --release {release} --accept DATE --because "..."',
         )
     accepted = {
         what if what in ACCEPTED_WORDS else parse_day(what, "--accept").isoformat(): because
@@ -381,7 +374,8 @@ def rollback(
 ) -> None:
     """Make an earlier release current again in one step.
 
-    That release stays current until a release with newer data or another model is published.
+    That release stays current until a new release is published. `titler plan` creates no release with the
+    same data, model and settings as a release that was rolled back.
 
     Example: titler rollback 20150103T031200Z
     """
@@ -396,9 +390,9 @@ def rollback(
 
 @app.command()
 def collect() -> None:
-    """Remove old releases and models, and stored data that nothing uses any more. Keep whatever is less than
-    two days old, except published releases beyond the number release.keep. If commands are running, also keep
-    whatever was written since the first of them began.
+    """Remove old releases and models, and stored data that nothing uses any more. Keep as many published
+    releases as the setting release.keep says, whatever their age. Keep everything else that is less than two
+    days old. If commands are running, also keep whatever was written since the first of them began.
 
     Example: titler collect
     """

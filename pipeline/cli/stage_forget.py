@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 _LOGIN = re.compile(r"[\w-]+(?:\[bot\])?", re.ASCII)
 EXAMPLE = 'titler forget --author LOGIN --because "a request of 2015-01-04"'
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be removed, and change nothing.")]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Search all files and tables for the issue, repository or author. Print what was searched "
+        "and found, and change nothing. Exit with code 3 if anything was found.",
+    ),
+]
+
 
 @app.command()
 def forget(
@@ -41,7 +51,11 @@ def forget(
     ] = None,
     author: Annotated[
         str | None,
-        typer.Option("--author", metavar="LOGIN", help="Remove the account's issues and duplicate marks."),
+        typer.Option(
+            "--author",
+            metavar="LOGIN",
+            help="Remove all present and later issues and duplicate marks of this account.",
+        ),
     ] = None,
     because: Annotated[
         str,
@@ -51,21 +65,12 @@ def forget(
             help="Reason for the removal. It is recorded, so it must not name anybody.",
         ),
     ] = "",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be removed, and change nothing.")
-    ] = False,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify",
-            help="Search all files and tables for the issue, repository or author. Print what was searched "
-            "and found, and change nothing. Exit with code 3 if anything was found.",
-        ),
-    ] = False,
+    dry_run: DryRun = False,
+    verify: Verify = False,
 ) -> None:
     """Remove an issue, a repository or an author from all tables and releases, and from the sample titles of
-    models. Later releases do not have it either. Print what was removed and what cannot be removed, like
-    trained weights.
+    models. Later releases will not contain the removed data. Print what was removed, and what cannot be
+    removed, such as trained weights.
 
     This command changes published releases. It does not start while another command writes to the lake, and
     no other command can write to the lake until it has finished. If it is interrupted, run it again: it
@@ -155,8 +160,8 @@ def _print_counted(counted: Counted) -> None:
     ]
     print_table([("place", "left"), ("rows", "right"), ("batches written again", "right")], rows, 4)
     say(
-        "    The batches written again would replace the old batches in all releases and models. Nothing was "
-        "changed"
+        "    New batches without these rows would replace the old batches in all releases and models. "
+        "Nothing was changed"
     )
 
 

@@ -45,11 +45,9 @@ def timing(verb: str, usage: Usage) -> None:
 
 
 def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:
-    """Prints how many rows the result of a stage has, how many days the stage wrote, and how many days
-    existed already.
+    """Prints how many rows a stage returned, how many days it wrote, and how many days existed already.
 
-    `verb` is the stage's command, such as `clean`. `partition` is "day", or "file" if the data comes from a
-    user's file.
+    `verb` is the stage's command. `partition` is "day", or "file" if the data comes from a user's file.
     """
     reused = len(outcome.manifests) - outcome.made
     place = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
@@ -81,11 +79,11 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
         if manifest.figures["malformed"]:
             lines = count(manifest.figures["malformed"], "malformed line")
             quarantine = lake.path(manifest.figures["quarantine"])
-            say(f"    {manifest.day}: the source has {lines}, which were stored apart -> {quarantine}")
+            say(f"    {manifest.day}: the source has {lines}, moved to quarantine -> {quarantine}")
     for day, available in list(outcome.unchanged_days.items())[:DAYS_LISTED]:
         say(
-            f"    {day}: the existing data of this day was kept, because the source now has less data than "
-            f"at the extraction: only {available}."
+            f"    {day}: the stored data of this day was kept, because the source has lost data since the "
+            f"extraction. The source now has only {available}."
         )
         say(f"    To extract the day anyway: titler extract --day {day} --again")
     for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
@@ -143,8 +141,8 @@ def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
     """
     figures, facts = manifest.figures, model.facts
     say(
-        f"vocab: model {model.name} has {count(figures['train'], 'issue')} for training, and the vocabulary "
-        f"{figures['id']} with {figures['body_size']:,} ids for bodies and {figures['title_size']:,} ids for "
+        f"vocab: model {model.name} has {count(figures['train'], 'issue')} for training. Its vocabulary "
+        f"{figures['id']} has {figures['body_size']:,} ids for bodies and {figures['title_size']:,} ids for "
         f"titles -> {lake.path(manifest.folder)}"
     )
     say(
@@ -189,9 +187,9 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
-            "    the model will never give a title, because its titles do not reach the precision "
-            "model.abstain_precision at any minimum confidence. To get titles, train another model with a "
-            "lower value of this setting"
+            "    the model will never give a title: at every minimum confidence, the share of good titles is "
+            "below the setting model.abstain_precision. To get titles, train another model with a lower "
+            "value of this setting"
         )
     elif threshold > 0:
         say(f"    the model gives no title if its confidence is below {threshold:.2f}")
@@ -243,8 +241,8 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
     if probability := figures.get("probability"):
         say(
-            "    the model's estimates of the probability that a title has a ROUGE-L over 0.3 "
-            f"({probability['method']}): Brier score {probability['brier']:.3f}, calibration error "
+            "    the model estimates the probability that a title has a ROUGE-L over 0.3: method "
+            f"{probability['method']}, Brier score {probability['brier']:.3f}, calibration error "
             f"{probability['calibration_error']:.3f}; {probability['abstained']:.1%} of the issues get no "
             f"title ({_abstention_thresholds(figures)})"
         )
@@ -307,8 +305,8 @@ def planned(release: str, outcome: PlanOutcome) -> None:
             )
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
-            text = "issues that were opened again on a later day"
-            say(f"    {text}: {superseded:,}; only the earliest opening of an issue is used")
+            text = "if several days have an event that opens the same issue, only the earliest event is used"
+            say(f"    duplicate openings: {superseded:,}; {text}")
     if outcome.days_as_before:
         say(
             "    the data of the current release is used for days that are being ingested again: "
@@ -341,8 +339,8 @@ def indexed(lake: Lake, outcome: IndexOutcome) -> None:
     )
     if other := figures["days_with_other_history"]:
         say(
-            f"    the similar issues of {count(other, 'day')} may be incomplete or outdated, because "
-            "issues of much earlier days were added or changed later"
+            f"    the similar issues of {count(other, 'day')} may be incomplete or outdated, because much "
+            "older issues were added or changed after these similar issues were computed"
         )
     if marked := figures.get(MARKED):
         mark_reports.measured(marked)
@@ -357,8 +355,8 @@ def published(
     """Prints which release is current now.
 
     `verb` is the command that made it current: `publish` or `rollback`. `accepted` maps each fault that the
-    user accepts to the user's reason. If a fault did not have to be accepted, its reason is not in the record
-    of the release. The function then prints that the reason was not stored.
+    user accepts to the user's reason. The record of the release contains a reason only if the fault had to be
+    accepted. For each other fault, also prints that the reason was not stored.
     """
     say(
         f"{verb}: release {record['release_id']} is current: {count(record['issues'], 'issue')} of "

@@ -49,10 +49,9 @@ def map_shards(
     result. Shards are started in their order, but they may be done in another order.
 
     Uses the scheduler at the address in the setting `compute.scheduler_address`. If the setting is empty,
-    starts a local cluster. But if there is only one shard, no cluster is started, and the calls run in this
-    process. The same applies if `worth_a_cluster` is false: starting a cluster would take longer than the
-    work. If a worker dies, Dask gives its shards to other workers. NumPy's own threads are off while `work`
-    runs.
+    starts a local cluster, with two exceptions: if there is only one shard, or if `worth_a_cluster` is false
+    (starting a cluster would take longer than the work), the calls run in this process. If a worker dies,
+    Dask gives its shards to other workers. NumPy's own threads are off while `work` runs.
 
     Every task carries `work` and one shard, so both must be small. `arguments` are copied to every worker
     once. If all workers die, these copies are lost, and the command fails. It also fails if there is no

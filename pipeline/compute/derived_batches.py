@@ -30,18 +30,22 @@ class Outcome:
     `sources` has the manifest of the batch from which it was made. If a stage makes each batch from several
     batches or from none, `sources` is empty.
 
-    Only the stage `extract` sets the other fields. If the source has lost some data of a day, `extract` keeps
-    the earlier batch of the day. `unchanged_days` has these days, each with the data that the source still
-    has, such as "23 of the 24 hours". If the user requested the day, the earlier batch is in `manifests`. If
-    `extract` only checked the day again, the earlier batch is not in `manifests`.
+    Only the stage `extract` sets the other fields. It extracts the days that the user requested. It also
+    checks again earlier days that are not complete, and extracts such a day again if the source may have more
+    of its data now.
+
+    If the source has lost some data of a day, `extract` keeps the earlier batch of the day. `unchanged_days`
+    has these days, each with the data that the source still has, such as "23 of the 24 hours". If the user
+    requested the day, the earlier batch is in `manifests`. If `extract` only checked the day again, the
+    earlier batch is not in `manifests`.
 
     `unchecked_days` has the days that `extract` could not check again, each with the reason. `rechecked_days`
     are the days that it has checked and extracted again. `unreachable_bases` maps every extracted day to
     error messages, one for each base (folder or address of hour files) that could not be reached or did not
     deliver all files.
 
-    If the budget for BigQuery did not suffice for all days of `extract`, `refusal` is the error to raise
-    after the result was reported. Otherwise it is None.
+    If the budget for BigQuery was not enough for all days of `extract`, `refusal` is an error. The caller
+    must report the result and then raise this error. Otherwise `refusal` is None.
     """
 
     manifests: tuple[Manifest, ...]
@@ -91,8 +95,8 @@ def derive_batches(
 
     A new batch has one file for each file of its source batch. Each file is made by one Dask task, which
     calls `work(rows, *arguments)` with the rows of the source file and writes the table that `work` returns.
-    Every task carries `arguments`, so they must be small. `make_batches` says what is lost if a process is
-    killed.
+    Every task carries `arguments`, so they must be small. The docstring of `make_batches` says what is lost
+    if a process is killed.
     """
     manifests = [
         lake.reuse(contract.name, derivation.partition, derivation.inputs, derivation.parameters)

@@ -23,7 +23,7 @@ from pipeline.settings import Compute
 class Part:
     """A file that is to be made: its name, and the source that its rows are computed from.
 
-    A Dask task carries the source. So the source is small: it says what to read, and has no rows itself.
+    The source must be small, because a Dask task carries it. It says what to read, and has no rows itself.
     """
 
     name: str
@@ -115,8 +115,11 @@ def make_batches(
 
 @dataclass(frozen=True)
 class _Task:
-    """A part to make, and the folder of its batch. `finished` has the records of the batch's finished parts.
-    If the batch has only one part, `finished` is None: the batch is committed as soon as the part is made."""
+    """A part to make, and the folder of its batch.
+
+    `finished` has the records of the batch's finished parts. A batch with only one part needs no records,
+    because it is committed as soon as the part is made. For such a batch, `finished` is None.
+    """
 
     part: Part
     folder: str

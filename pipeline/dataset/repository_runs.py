@@ -13,11 +13,12 @@ issues apart, and issues of one repository are the hard cases, because they rese
 def order_in_runs(
     groups: npt.NDArray[np.int64], length: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Returns the row numbers 0 to n - 1 in random order, but rows of the same group are next to each other
-    in short runs.
+    """Divides the rows of each group into short runs, and returns all row numbers with the runs in random
+    order.
 
     `groups` (n,) has one number per row: rows with equal numbers are in the same group, such as a repository.
-    A run has `length` rows of one group, drawn at random. One run of each group may be shorter.
+    The rows of each group are shuffled and then cut into runs of `length` rows. The last run of a group may
+    be shorter. The row numbers are 0 to n - 1.
     """
     order = random.permutation(len(groups))
     order = order[np.argsort(groups[order], kind="stable")]

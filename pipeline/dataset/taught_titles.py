@@ -51,8 +51,8 @@ class TaughtTitles:
         return cls(keys, np.concatenate([titles for _, titles in parts])[first])
 
     def mixed(self, batches: Data, weight: float, seed: int) -> Data:
-        """Returns a function that yields an epoch's training batches, as the function `batches` does. But
-        some of the authors' titles are replaced by titles of the teacher.
+        """Returns a function that yields the same training batches of an epoch as the function `batches`,
+        except that some of the authors' titles are replaced by titles of the teacher.
 
         Each title is replaced with probability `weight`. A body without a teacher's title keeps the author's
         title. The random choice differs from epoch to epoch, but is always the same for the same seed and

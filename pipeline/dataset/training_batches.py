@@ -33,8 +33,8 @@ def read_rows(
     """Yields the issues of a subset (`train`, `validation` or `test`): three arrays per Parquet file.
 
     The arrays are the ids of the bodies, the ids of the titles, and a number for each issue's repository.
-    Issues that are too short or too long for training are left out. If the data of several days in `plan` has
-    the same issue, it is read from the earliest of these days. The issues are read from the table vectors_v1:
+    Issues that are too short or too long for training are left out. If an issue occurs in several days of
+    `plan`, it is read from the earliest of these days. The issues are read from the table vectors_v1:
     `manifests` describe the batches to read, and each batch has one or more Parquet files. `lengths` are the
     numbers of ids per body and per title. Raises LakeError if a file is missing or damaged.
     """
@@ -58,14 +58,14 @@ class TrainingBatches:
 
     A training batch is a pair (bodies, titles) of arrays of ids, with one row per issue. It has `batch_size`
     issues; the last training batch may have fewer. Without a seed, the issues keep their order. With a seed,
-    each epoch reads the files of the days in a different order. It shuffles at least SHUFFLE_BUFFER issues at
-    a time (at the end, there may be fewer). The same seed and epoch give the same training batches. If
+    each epoch reads the days in a different order. At least SHUFFLE_BUFFER issues are shuffled together; the
+    last group of an epoch may be smaller. The same seed and epoch give the same training batches. If
     `run_length` is over 1, the shuffled issues come in runs: up to `run_length` issues of the same repository
     in a row.
 
     The optional function `targets` takes bodies and their authors' titles. It returns the titles to learn,
-    and one boolean per issue: whether the body is enough to learn the title from. If the subset is `train`,
-    the issues with the value false are left out.
+    and one boolean per issue, which is true if the title can be learned from the body alone. If the subset is
+    `train`, the issues whose boolean is false are left out.
     """
 
     def __init__(

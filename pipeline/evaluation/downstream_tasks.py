@@ -153,8 +153,8 @@ def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
 def _bag_of_words() -> Any:
     """Returns a scikit-learn pipeline that converts lists of tokens to TF-IDF vectors.
 
-    Tokens that occur in only one list are left out. If no tokens remain, all vectors are equal and have one
-    column.
+    Tokens that occur in only one list are left out. An empty token is added to each list, because
+    scikit-learn refuses texts without words. If no other tokens remain, all vectors are equal.
     """
     with_empty_token = FunctionTransformer(  # scikit-learn refuses texts without words
         lambda texts: [["", *tokens] for tokens in texts]

@@ -63,7 +63,8 @@ def choose_curve(
 
     - `log_odds`: the log odds that the pair is a pair of duplicates.
     - `marked`: whether somebody marked the pair as duplicates.
-    - `weights`: how many pairs this pair represents, because unmarked issues are only sampled.
+    - `weights`: how many pairs the pair represents. Of the issues that nobody marked as duplicates, only a
+      sample is used. So a pair of such an issue can represent more than one pair.
     - `folds`: the number of the pair's fold. Pairs of one repository must be in one fold.
     - `judged`: whether the pair counts for the Brier scores.
 
@@ -93,8 +94,9 @@ def brier_score(probabilities: Floats, marked: Bools, weights: Floats) -> float:
 def reliability(probabilities: Floats, marked: Bools, weights: Floats) -> list[dict[str, Any]]:
     """Sorts pairs of issues into bins by their probability. Returns one row per bin that is not empty.
 
-    A row has the limits of the bin (`low` and `high`), the number of its `pairs` (the rounded sum of their
-    weights), their mean `probability`, and the share of them that are `marked` as duplicates.
+    A row has the limits of the bin (`low` and `high`), the number of `pairs` that the bin represents (the
+    rounded sum of the weights), and two weighted means: the mean `probability` of the pairs, and the share of
+    them that are `marked` as duplicates.
     """
     rows = []
     bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)

@@ -1,11 +1,12 @@
 """Calibrates the confidence: converts it to the probability that a title is good.
 
-A title is good (`alike`) if its ROUGE-L against the author's title is over
-`title_confidence.ROUGE_THRESHOLD`. Two methods fit a curve to held-out titles. Platt's method (Platt 1999)
-gives a logistic curve with two parameters. Isotonic regression (Zadrozny and Elkan 2002) gives a piecewise
-linear curve. With both, a higher confidence never gets a lower probability. Each method is tested on titles
-that its curve was not fitted to, and the one with the lower Brier score is chosen. A curve is stored as
-numbers in JSON.
+A title is good if its ROUGE-L against the author's title is over `title_confidence.ROUGE_THRESHOLD`. The
+figure `alike` is the share of good titles.
+
+Two methods fit a curve to held-out titles. Platt's method (Platt 1999) gives a logistic curve with two
+parameters. Isotonic regression (Zadrozny and Elkan 2002) gives a piecewise linear curve. With both, a higher
+confidence never gets a lower probability. Each method is tested on titles that its curve was not fitted to,
+and the one with the lower Brier score is chosen. A curve is stored as numbers in JSON.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Calibration:
 def has_latin_letters(title: str) -> bool:
     """Returns whether an author's title contains a letter from a to z, in upper or lower case.
 
-    ROUGE reads only these letters and digits. So if an author's title has none of these letters, ROUGE says
+    ROUGE reads only digits and these letters. So if an author's title has none of these letters, ROUGE says
     little about the predicted title.
     """
     return re.search("[a-z]", title.lower()) is not None

@@ -36,7 +36,7 @@ def build(vectors: Iterable[Vectors], size: int, path: Path, *, trees: int, seed
 class Index:
     """An index file that is open for searches. The file is memory-mapped, so opening it takes little memory.
 
-    Raises LakeError if the file is not an index of vectors of `size` numbers.
+    Raises LakeError if the file is not an index of vectors with `size` numbers each.
     """
 
     def __init__(self, path: Path, size: int) -> None:

@@ -41,7 +41,7 @@ class CoarseVectors:
 
     @classmethod
     def of(cls, matrices: Iterable[EmbeddingMatrix]) -> CoarseVectors:
-        """Rounds the unit vectors of all rows of several matrices (items, size), in order."""
+        """Scales each row of several matrices (items, size) to length 1, and rounds it. Keeps the order."""
         blocks, error = [], 0.0
         for units in _in_blocks(_unit_vectors_of(matrices)):
             rounded = Rounded.of(units)
@@ -70,8 +70,8 @@ class CoarseVectors:
     def _pairs(
         self, unit_queries: Vectors, allowed: npt.NDArray[np.bool_], count: int, first: int
     ) -> tuple[Numbers, Numbers]:
-        """Returns what `possibly_nearest` returns, for a few of its queries. `first` is the position of the
-        first one."""
+        """Returns what `possibly_nearest` returns, but only for the few queries in `unit_queries`. `first` is
+        the position of the first of them among all queries."""
         queries = Rounded.of(unit_queries)
         # A query q and an item b are rounded to q' and b'. Then |q b - q' b'| <= |b - b'| + |q - q'| |b'|.
         errors = (

@@ -53,7 +53,8 @@ class Listed:
 
     - `segments` and `items`: where the issue is stored.
     - `ages_in_days`: how many days the issue was opened before its query.
-    - `texts`: OWN_TEXT, SAME_TEXT, NO_TEXT or AUTOMATED. These numbers say what the issue's body contains.
+    - `texts`: what the issue's body contains: OWN_TEXT, SAME_TEXT (the text of the query's body), NO_TEXT or
+      AUTOMATED (a program's report).
     - `group_sizes`: how many candidates have the same or nearly the same text as the issue, including itself.
     - `terms` (n, WORDS_SHOWN): terms that the issue and its query have in common, the rarest first. Unused
       places are 0.
@@ -151,11 +152,11 @@ class Comparison:
         )
 
     def _originals(self, candidates: Numbers) -> Numbers:
-        """Finds near copies among some candidates. Returns one place (position in `candidates`) for each.
+        """Finds near copies among `candidates`. Returns a place (position in `candidates`) for each of them.
 
-        It is the place of the first earlier candidate that has nearly the same text and is not itself a copy.
-        If there is none, it is the candidate's own place. If the body of an issue is only a template, just
-        the terms of its title are compared.
+        A candidate gets the place of the first candidate before it that has nearly the same text and is not
+        itself a copy. If there is no such candidate, it gets its own place. If a candidate's body is only a
+        template, just the terms of the candidate's title are compared.
         """
         terms = take_terms(self.candidates, candidates)
         rows = np.repeat(np.arange(len(candidates)), np.diff(terms.offsets))

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.index.list_rows import hit_rows
 from pipeline.index.queries import Hits
 from pipeline.index.repository_items import RepositoryItems
 from pipeline.index.segment import Numbers, Segment
-from pipeline.index.segment_search import hit_rows
 
 PAIR_PROBABILITY: Final = 0.1
 """Smallest probability of a pair that is stored. It is half of the smallest value of the setting

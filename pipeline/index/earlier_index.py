@@ -28,7 +28,7 @@ ITEMS_FILE = "ids.parquet"
 
 
 class EarlierIndex:
-    """The index of a release of Titler 0.1. `items` has one row per item of `index`."""
+    """The index of a release that Titler 0.1 made. `items` has one row per item of `index`."""
 
     def __init__(self, release: Pinned, items: pa.Table, index: Index, search_k: int) -> None:
         self._release = release
@@ -86,7 +86,7 @@ class EarlierIndex:
 
 
 def open_earlier_index(release: Pinned, settings: Settings) -> EarlierIndex:
-    """Opens the index of a release of Titler 0.1. Raises LakeError if a file is missing or damaged."""
+    """Opens the index of a release that Titler 0.1 made. Raises LakeError if a file is missing or damaged."""
     manifest = release.members[INDEX][0]
     items_file = next(file for file in manifest.files if file.name == ITEMS_FILE)
     index = Index(release.lake.local_file(manifest, INDEX_FILE), manifest.figures["size"])

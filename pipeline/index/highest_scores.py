@@ -26,7 +26,7 @@ def highest_scores(
 
     Returns three arrays. The first two have the row and the column of each score that was found, sorted by
     row and then column. The third (rows,) has the `count`-th highest score of each row. It is -inf if fewer
-    than `count` scores of the row were not left out.
+    than `count` scores of the row remain.
     """
     height, width = scores.shape
     if bounds is None or not np.isfinite(bounds).all():
@@ -65,7 +65,7 @@ def _lower_bounds(scores: Scores, count: int) -> Scores:
 
 
 def _lowest(scores: Scores, tie: float | Scores) -> Scores:
-    """Returns `scores` minus `tie`: the lowest scores that are kept. They are finite, so scores of -inf are
-    never kept."""
+    """Returns `scores` minus `tie`: the lowest scores that are kept. The lowest finite number replaces
+    results of -inf, so scores of -inf are never kept."""
     lowest: Scores = np.maximum(scores - np.asarray(tie, np.float32), np.finfo(np.float32).min)
     return lowest

@@ -10,8 +10,8 @@ from pipeline.lake.pinned import Pinned
 
 
 def repository_of(url: str) -> str:
-    """Returns the repository (OWNER/NAME) in the URL of an issue. Returns the URL itself if it has another
-    form."""
+    """Returns the repository (OWNER/NAME) in the URL of an issue. Returns the URL itself if it has no
+    repository before `/issues/`."""
     path = url.split("/", 3)[-1].rpartition("/issues/")[0]
     return path or url
 

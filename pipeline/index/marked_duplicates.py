@@ -131,8 +131,11 @@ def find_pairs(segments: Sequence[Segment], pairs: Iterable[MarkedPair], first_d
 
 
 def _stored_issues(segment: Segment, numbers: Set[_Number]) -> dict[_Number, tuple[str, int]]:
-    """Finds issues in a segment. Returns the address and the source day of each issue of `numbers` that the
-    segment has. The issues of all these repositories are read together, not one repository after another."""
+    """Returns the address and the source day of each issue of `numbers` that the segment has.
+
+    `numbers` has the repository and the number of each issue. The issues of all repositories in `numbers` are
+    read together, not one repository after another.
+    """
     repos = sorted({repo for repo, _ in numbers})
     slices = sorted(segment.of_repositories(pa.array(repos, pa.string())).items())
     if not slices:
@@ -160,9 +163,9 @@ def measure_release(
     `months` months before that month. `segments` are all segments of the release, and `neighbours` are its
     batches of similar_issues_v2.
 
-    If any of these lists is ordered by weights that were learned from marks, only the repositories for which
-    `is_held_out` is true are measured, because nothing was learned from them. The figure `repositories` says
-    which repositories were measured: `held out` or `all`.
+    If any list of these months is ordered by weights that were learned from marks, only the repositories for
+    which `is_held_out` is true are measured, because nothing was learned from them. The figure `repositories`
+    says which repositories were measured: `held out` or `all`.
     """
     lake, days = release.lake, release.plan.days
     if DUPLICATE_MARKS.name not in release.members or not days:

@@ -17,12 +17,13 @@ import pyarrow.compute as pc
 from pipeline.contracts import EVERYWHERE_LIST, REPOSITORY_LIST
 from pipeline.index.comparison import TEXTS, Listed
 from pipeline.index.duplicate_pairs import Pairs, probable_pairs
+from pipeline.index.list_rows import hit_rows
 from pipeline.index.ordering import DEFAULT_ORDERING, Ordering
 from pipeline.index.queries import Ages, Hits, Queries
 from pipeline.index.release_days import EmbeddingMatrix
 from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
 from pipeline.index.segment import Numbers, Segment, days_since_1970, microseconds, unmap_all
-from pipeline.index.segment_search import hit_rows, search
+from pipeline.index.segment_search import search
 from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
     EVERYWHERE_CANDIDATES,
@@ -46,9 +47,9 @@ class Lists:
     """The lists of similar issues, and the probable duplicates, of the issues given to `find_lists`.
 
     `listed` has the similar issues of all lists. Three arrays say where each similar issue is listed:
-    `queries` has the position of the issue whose list it is, `names` has the name of the list ("repository"
-    or "everywhere"), and `ranks` has the rank in the list, from 1. `pairs` are the probable duplicates. Some
-    of them may not be in the lists.
+    `queries` has the position of the issue to which the list belongs, among the given issues. `names` has the
+    name of the list ("repository" or "everywhere"). `ranks` has the rank in the list, from 1. `pairs` are the
+    probable duplicates. Some of them may not be in the lists.
     """
 
     queries: Numbers
@@ -158,7 +159,8 @@ def _blocks(source_days: Numbers) -> Iterator[tuple[int, int]]:
     """Yields blocks of consecutive issues of one source day. A block is a pair: the position of its first
     issue, and the position after its last issue.
 
-    Words are counted per block, so the blocks of a day must not depend on other days.
+    Words are counted per block. If a block had issues of several days, the lists of a day would depend on
+    which other days are searched together with it.
     """
     starts = np.flatnonzero(np.diff(source_days, prepend=-1)).tolist()
     for start, end in pairwise([*starts, len(source_days)]):
@@ -192,7 +194,8 @@ def _of_one_day(
 
 
 def _joined(lists: Sequence[Sequence[Listed]], pairs: Pairs) -> Lists:
-    """Joins the two lists of each issue."""
+    """Concatenates the lists of all issues, and adds the probable duplicates `pairs`. `lists` has two lists
+    per issue: the one from its repository, then the one from all repositories."""
     lengths = np.array([[len(listed) for listed in of_issue] for of_issue in lists], np.int64).reshape(-1, 2)
     flat = lengths.ravel()
     ranks = np.arange(flat.sum()) - np.repeat(np.cumsum(flat) - flat, flat) + 1

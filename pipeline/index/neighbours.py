@@ -4,7 +4,7 @@ The neighbours are stored in a batch of similar_issues_v2 per day. The key of th
 that the neighbours depend on:
 
 - the issues, the embeddings and the duplicate openings (issues that an earlier day already has) of the day
-- the same data of each of the `similar.recompute_days` days before the day, if the release has that day
+- the same data of each day of the release that is at most `similar.recompute_days` days earlier
 - the number of neighbours per list, the distance below which an issue is a near-duplicate, and the number of
   months that the search of all repositories goes back
 - the version of the ordering (the weights that give a pair of issues its probability), and the version of the

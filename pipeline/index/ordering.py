@@ -6,7 +6,7 @@ The candidates are then ordered by their probabilities.
 
 Every feature has a limited range, and most features are quotients. For example, a BM25 score is divided by
 the BM25 score of the issue with itself. So the same weights work for different repositories and networks.
-docs/quality.md has the scores, and the command that fits the weights.
+docs/quality.md has measurements of the order and of the probabilities, and the command that fits the weights.
 """
 
 from __future__ import annotations
@@ -283,8 +283,8 @@ class Ordering:
         weights = values["weights"]
         if set(weights) != set(FEATURES):
             raise TitlerError(
-                f"An ordering has weights for the features {', '.join(sorted(weights))}; expected "
-                f"{', '.join(FEATURES)}.",
+                f"An ordering has weights for the features {', '.join(sorted(weights))}, but this version of "
+                f"Titler uses the features {', '.join(FEATURES)}.",
                 "Learn the ordering again with this version of Titler: titler learn-ordering",
             )
         return cls(

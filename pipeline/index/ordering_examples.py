@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.dataset.split import subset_of
+from pipeline.index.list_rows import hit_rows
 from pipeline.index.marked_duplicates import MarkedPair, issue_number
 from pipeline.index.ordering import DEFAULT_ORDERING, FEATURES
 from pipeline.index.queries import Ages, Hits, Queries
 from pipeline.index.repository_items import RepositoryItems, find_repositories, read_repository
 from pipeline.index.segment import Numbers, Segment
-from pipeline.index.segment_search import hit_rows
 from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import QueryBatch, compare_in_repository
 
@@ -132,7 +132,7 @@ def collect_examples(
 def _older_of(
     segments: Sequence[Segment], repository: RepositoryItems, pairs: Sequence[MarkedPair]
 ) -> dict[int, set[int]]:
-    """Maps the position of each marked newer issue to the ids of its older issues."""
+    """Maps the position of each marked newer issue to the ids of older issues marked as its duplicates."""
     own = Hits(repository.items, repository.segments, repository.items, np.zeros(len(repository)))
     urls = hit_rows(segments, own, ["issue_url"]).column("issue_url").to_pylist()
     position_of = {issue_number(url): position for position, url in enumerate(urls)}
@@ -147,8 +147,7 @@ def _older_of(
 def _of_repository(
     repo: str, repository: RepositoryItems, older: Mapping[int, set[int]], first_source_day: int
 ) -> Examples:
-    """Returns the examples of one repository. `older` maps the position of each marked newer issue to the ids
-    of its older issues."""
+    """Returns the examples of one repository. `older` is the result of `_older_of`."""
     marked = np.array(sorted(older), np.int64)
     unmarked = np.flatnonzero(repository.source_days >= first_source_day)
     unmarked = np.setdiff1d(unmarked[unmarked > 0], marked)

@@ -29,9 +29,10 @@ RESAMPLES = 2000
 class OrderingScores:
     """Scores of an ordering, which gives a pair of issues its probability of being duplicates.
 
-    `recall_at_1`, `recall_at_5`, `recall_at_10` and `mrr` (mean reciprocal rank) are computed from the ranks
-    of the older issues of the marked pairs. The other scores are computed from all pairs, with and without a
-    mark. A pair without a mark counts as not a duplicate.
+    `recall_at_1`, `recall_at_5`, `recall_at_10` and `mrr` (mean reciprocal rank) say how high the marked
+    pairs rank. The rank of a pair is the rank of its older issue among the candidates of its newer issue. The
+    other scores are computed from all pairs, marked or not. A pair that is not marked counts as not a
+    duplicate.
     """
 
     recall_at_1: float
@@ -107,7 +108,7 @@ def _ranks(probabilities: Floats, examples: Examples) -> Numbers:
     """Returns, for each marked pair, the rank of the older issue among the candidates of the newer issue.
 
     Ranks start at 1. Issues with equal probabilities all get the worst of their ranks. An older issue that is
-    not among the candidates has the rank NOT_LISTED. The ranks are returned in the order of the newer issues.
+    not among the candidates has the rank NOT_LISTED. The newer issues have the same order as in `examples`.
     """
     bounds = np.searchsorted(examples.issues, np.arange(len(examples.repos) + 1)).tolist()
     ranks: list[int] = []

@@ -40,8 +40,8 @@ class RecentVectors:
 
         First, all vectors of the segments without an Annoy index are copied. Then the segments with an Annoy
         index follow, from the last to the first. Only their items that were opened at `opened_since` or later
-        are copied. If there would then be more than `most_items` copies in total, the segment is left out.
-        Raises LakeError if a file is damaged.
+        are copied. A segment with an Annoy index is left out if its items would bring the total to more than
+        `most_items` copies. Raises LakeError if a file is damaged.
         """
         parts = {
             position: np.arange(segment.items)
@@ -72,7 +72,7 @@ class RecentVectors:
         """Returns the positions of the segments that `candidates` searches if the queries have
         this `opened_since`.
 
-        In these segments, the vectors of all issues that such queries allow are copied.
+        In these segments, every issue that such a query allows has a copy of its vector.
         """
         is_later = opened_since is not None and opened_since >= self.opened_since
         return list(self.parts)[: None if is_later else self.complete]
@@ -80,8 +80,8 @@ class RecentVectors:
     def candidates(
         self, queries: Queries, unit_queries: Vectors, neighbours: int
     ) -> list[tuple[int, Numbers, Numbers]]:
-        """Searches the segments that `segments_for` returns. Returns a tuple per segment with candidates: the
-        position of the segment, and two arrays with the query and the item of each candidate.
+        """Searches the segments that `segments_for` returns. Returns a tuple for each segment that has
+        candidates: the position of the segment, and two arrays with the query and the item of each candidate.
 
         The candidates of a query include its `neighbours` nearest allowed items in all these segments
         together. `queries.ages` must be None. `unit_queries` are the vectors of the queries, scaled to

@@ -26,7 +26,8 @@ class IndexedDay:
     """A source day of a release, with the batches that the index is made from.
 
     `issues` is the day's batch of issues_v1, and `embeddings` is its batch of embeddings_v1. `superseded` are
-    the ids of issues that an earlier day already has (duplicate openings). They are left out.
+    the ids of the day's duplicate openings: issues that an earlier day already has. The rows that this day
+    has for them are left out of the index.
     """
 
     day: str

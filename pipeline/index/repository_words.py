@@ -47,7 +47,8 @@ class RepositoryWords:
 
     `issues` are the issues of the repository, sorted by age. `background` has other issues, which are not
     searched. The frequencies of terms are counted in both. The constructor makes one pass over the terms of
-    the issues. The rest of its time is proportional to the number of occurrences of the queries' terms.
+    the issues. Apart from this pass, the time that the constructor needs is proportional to the number of
+    occurrences of the queries' terms.
     """
 
     def __init__(
@@ -69,7 +70,10 @@ class RepositoryWords:
         self._weights = np.where(is_common, 0.0, self._rarity(frequency))
 
     def _bucket_sizes(self, terms: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Returns how many issues have a term of the same bucket as each of the terms."""
+        """Returns, for each of `terms`, about how many issues have it, including those of the background.
+
+        All terms in the same bucket are counted together, see `term_frequencies`.
+        """
         return self._buckets.of(terms) + self._background.buckets.of(terms)
 
     def weights(self, query: int) -> NDArray[np.float64]:
@@ -144,9 +148,9 @@ class RepositoryWords:
         its word in the vocabulary. `is_common` says which words are too common. Their occurrences are left
         out.
 
-        Most terms of a repository are in no query, or too common. A table of the last bits of the hashes
-        finds nearly all of these in one pass. If a rare word has the same bucket as a common word, it is
-        mistaken for a common word. This happens to about one word in 10,000.
+        Most terms of a repository are in no query, or too common. Nearly all of these terms are skipped in
+        one pass, with a table of the last bits of the hashes. A rare word is mistaken for a common word if
+        both are in the same bucket, see `term_frequencies`. This happens to about one word in 10,000.
         """
         vocabulary, rare = self._vocabulary, np.flatnonzero(~is_common)
         if not len(rare):
@@ -191,8 +195,8 @@ def saturation(
     """Returns the factors by which BM25 multiplies the weights of terms, from 0 to K1 + 1.
 
     Each factor is for one term in one issue. It rises with the number of occurrences of the term in the
-    issue, but less and less. `lengths` has the number of distinct terms of this issue, divided by the mean
-    over all issues.
+    issue, but less and less. For each factor, `lengths` has the length of the issue: the number of its
+    distinct terms, divided by the mean over all issues.
     """
     occurrences = counts + np.float32(OCCURRENCES_OF_TITLE) * (kinds & IN_TITLE)
     return (occurrences * (K1 + 1) / (occurrences + K1 * (1 - B + B * lengths))).astype(np.float32)

@@ -307,5 +307,5 @@ def _damaged(path: Path, problem: str) -> LakeError:
     folder = path if path.is_dir() else path.parent
     return LakeError(
         f"{path} is damaged: {problem}.",
-        f"To see which releases use the segment {folder}, and what to type for each: titler verify",
+        f"To see which releases use the segment {folder}, and what to do about each of them: titler verify",
     )

@@ -70,7 +70,10 @@ def store_segment(
 
 
 def _items(segment: SegmentToBuild, lake: Lake, size: int) -> tuple[pa.Table, EmbeddingMatrix, IssueTerms]:
-    """Returns the items of a segment and their vectors, like `read_items`, and their terms, in any order."""
+    """Returns the items of a segment, in any order, with their vectors (items, size) and their terms.
+
+    The same issues are left out as by `read_items`.
+    """
     plan, earlier = segment.plan, segment.earlier
     reused = _days_in(earlier, plan.days) if earlier else []
     read = [day for day in plan.days if day not in reused]
@@ -95,9 +98,9 @@ def _items(segment: SegmentToBuild, lake: Lake, size: int) -> tuple[pa.Table, Em
 def _days_in(earlier: Manifest, days: Sequence[IndexedDay]) -> list[IndexedDay]:
     """Returns the days whose items can be copied from an earlier segment.
 
-    The earlier segment must have been built from the same batches of such a day, without the same duplicate
-    openings. If its terms were made by a version of Titler that splits issues differently, no day can be
-    copied.
+    A day can be copied if the earlier segment was built from the same batches of the day and left out the
+    same duplicate openings. If the terms of the earlier segment were made by a version of Titler that splits
+    issues differently, no day can be copied.
     """
     if earlier.parameters.get("terms") != TERMS_VERSION:
         return []

@@ -2,8 +2,8 @@
 
 First, every segment is searched for candidates. In a small segment, all vectors are compared with all queries
 in matrix products. In a large segment, the Annoy index is searched. Then the distances of all candidates are
-computed again in double precision, one pair at a time. So a distance does not depend on the segment or on the
-block that the pair was in. The candidates of all segments are merged by this distance. Of equally distant
+computed again in double precision, one pair at a time. So the distance of a pair does not depend on its
+segment, or on the other pairs. The candidates of all segments are merged by this distance. Of equally distant
 issues, the oldest comes first.
 """
 
@@ -15,9 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from pipeline.contracts import SEGMENTS
 from pipeline.index.highest_scores import highest_scores
 from pipeline.index.queries import Ages, Hits, Items, Queries, Vectors
 from pipeline.index.recent_vectors import RecentVectors
@@ -90,10 +88,10 @@ def search(
 def _recent_candidates(
     recent: RecentVectors, segments: Sequence[Segment], queries: Queries, neighbours: int, bounds: Vectors
 ) -> list[tuple[int, Numbers, Numbers]]:
-    """Searches the segments that `recent.segments_for` returns for candidates.
+    """Finds candidates in the segments that `recent.segments_for` returns.
 
-    Returns a tuple per segment with candidates, like `RecentVectors.candidates`. The candidates of a query
-    include its `neighbours` nearest allowed items in all these segments together.
+    Returns tuples like those of `RecentVectors.candidates`. The candidates of a query include its
+    `neighbours` nearest allowed items in all these segments together.
     """
     candidates = recent.candidates(queries, _unit(queries.vectors), neighbours)
     if sum(len(rows) for _, rows, _ in candidates) <= MANY_CANDIDATES * len(queries):
@@ -174,7 +172,8 @@ def _all_allowed(segment: Items, queries: Queries) -> bool:
 
 
 def _none_allowed(segment: Items, queries: Queries) -> bool:
-    """Returns whether certainly no issue of the segment is allowed for any query. Opens no file of it."""
+    """Returns true only if it is certain that no issue of the segment is allowed for any query. Opens no file
+    of the segment."""
     since, ages = queries.opened_since, queries.ages
     return (since is not None and segment.last_created_at < since) or (
         ages is not None and segment.first_created_at > ages.created_at.max()
@@ -182,8 +181,8 @@ def _none_allowed(segment: Items, queries: Queries) -> bool:
 
 
 def _allowed(segment: Items, queries: Queries, items: range) -> Numbers:
-    """Returns the items that are allowed for at least one query. If all items of a segment are allowed, or
-    none, opens no file of it."""
+    """Returns those of `items` that may be allowed for at least one query. Opens no file of the segment if
+    `_all_allowed` or `_none_allowed` returns true."""
     since, ages = queries.opened_since, queries.ages
     numbers = np.arange(items.start, items.stop)
     if _all_allowed(segment, queries):
@@ -224,8 +223,8 @@ def _exact(
 
     `cosines` has the cosines of the queries and all items of the segment, if the caller already has them.
     `bounds` has a cosine per query: earlier comparisons have found at least `neighbours` items with this
-    cosine or a higher one. It is -inf if they have not. Items that are farther away than the bound are left
-    out. If this search finds nearer items, it increases the values of `bounds`.
+    cosine or a higher one. The bound is -inf if no such cosine is known. Items whose cosine is lower than the
+    bound need not be returned. If this search finds nearer items, it increases the values of `bounds`.
     """
     unit_queries = _unit(queries.vectors)
     ages = None if _all_allowed(segment, queries) else queries.ages
@@ -282,9 +281,11 @@ def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Number
 def _highest(
     scores: Vectors, neighbours: int, segment: Items, items: Numbers, bounds: Vectors
 ) -> tuple[Numbers, Numbers]:
-    """Returns the rows and the columns of the `neighbours` highest scores of each row, and of scores that are
-    nearly as high as the last of these. Scores of -inf are left out. Increases the values of `bounds`, see
-    `_exact`."""
+    """Returns the rows and the columns of the `neighbours` highest scores of each row.
+
+    Scores that are nearly as high are also returned, see TIE and TIES_KEPT. Scores of -inf are left out.
+    Increases the values of `bounds`, see `_exact`.
+    """
     if scores.shape[1] <= neighbours:
         rows, columns = np.nonzero(scores > -np.inf)
         return rows, columns
@@ -388,18 +389,3 @@ def _joined(pairs: Sequence[tuple[Numbers, Numbers]]) -> tuple[Numbers, Numbers]
     if not pairs:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     return np.concatenate([rows for rows, _ in pairs]), np.concatenate([items for _, items in pairs])
-
-
-def hit_rows(segments: Sequence[Segment], hits: Hits, columns: list[str]) -> pa.Table:
-    """Returns one row of segments_v1 per entry of `hits`, in the same order. Each row is read only once."""
-    tables, places = [], np.empty(len(hits), dtype=np.int64)
-    read = 0
-    for position in np.unique(hits.segments).tolist():
-        own = np.flatnonzero(hits.segments == position)
-        items, inverse = np.unique(hits.items[own], return_inverse=True)
-        tables.append(segments[position].rows(items, columns))
-        places[own] = inverse + read
-        read += len(items)
-    if not tables:
-        return SEGMENTS.empty().select(columns)
-    return pa.concat_tables(tables).combine_chunks().take(pa.array(places))

@@ -1,7 +1,8 @@
 """Stores and reads the terms of a segment's issues.
 
 There are only two files, so that few requests are needed to read the terms from a bucket. One file has a
-record for each term of each item (issue). The other file has a record per item, and one more at the end. The
+record for each term of each item (issue). The other file has a record for each item, which says where the
+terms of the item begin. One more record at the end of this file says where the last item's terms end. The
 items are sorted by repository, so the terms of a repository are consecutive.
 """
 

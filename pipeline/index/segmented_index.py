@@ -91,9 +91,9 @@ class Search:
 class SegmentedIndex:
     """The index of a release, which consists of segments. Segments are opened when a query needs them.
 
-    A segment may have the issues of only one group of repositories. `groups` has a pair per segment: which
-    group it has (from 0), and how many groups there are. `ordering` computes the probability that two issues
-    are duplicates.
+    A segment has the issues of all repositories, or of only one group of repositories. `groups` has a pair
+    per segment: the number of its group (from 0), and the number of groups. `ordering` computes the
+    probability that two issues are duplicates.
     """
 
     def __init__(
@@ -115,8 +115,9 @@ class SegmentedIndex:
     def prepare_for_many_queries(self, most_items: int) -> None:
         """Copies vectors into memory, so that searches in all repositories are faster.
 
-        The copy of a vector has one byte per number. If there would be more than `most_items` copies, earlier
-        segments with an Annoy index are searched with Annoy instead. Raises LakeError if a file is damaged.
+        The copy of a vector has one byte per number. Segments with an Annoy index are copied last, from the
+        latest to the earliest. If such a segment would bring the total to more than `most_items` copies, it
+        is not copied, and is searched with Annoy. Raises LakeError if a file is damaged.
         """
         self._recent = RecentVectors.of(self._segments, self._months_before(), most_items)
 
@@ -313,7 +314,8 @@ class SegmentedIndex:
 
     @cached_property
     def _sample(self) -> Background:
-        """Some issues of the latest segment. The frequencies of words are counted over them."""
+        """Up to SAMPLE_SIZE issues of the latest segment. A search in all repositories counts the frequencies
+        of words in these issues and in its candidates."""
         if not self._segments:
             return NO_BACKGROUND
         latest = self._segments[-1]
@@ -330,8 +332,8 @@ class SegmentedIndex:
         return search(self._segments, queries, count, self._settings.index, self._recent)
 
     def _months_before(self) -> int:
-        """Returns the start of the months that the list of all repositories covers if a search has no
-        `since`. The unit is microseconds since 1970."""
+        """Returns a time in microseconds since 1970. If a search has no `since`, its list of all repositories
+        has only issues that were opened at this time or later."""
         return months_before(self._release.plan.days[-1].day, self._settings.similar.months)
 
     def _segments_of(self, repo: str) -> list[Segment]:

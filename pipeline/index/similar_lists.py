@@ -3,8 +3,8 @@ repositories.
 
 The issue or text is called the query. The first list has two kinds of candidates: the issues of the
 repository whose vectors are nearest to the query's, and those whose words match its words best. The
-candidates of the second list are the issues of the last months whose vectors are nearest to the query's. The
-class `Comparison` chooses the issues of a list from its candidates.
+candidates of the second list are recent issues (see the setting `similar.months`) whose vectors are nearest
+to the query's. The class `Comparison` chooses the issues of a list from its candidates.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def lists_in_repository(
 
     The list has up to `count` issues. The probabilities are a dict from the issue id to the probability of
     each candidate. If `stored` has the id of a candidate, the probability in `stored` is used instead of the
-    computed one. As `stored` is used for every query, there must be only one query if it is given. `prepared`
-    is computed if it is None. The repository must have terms.
+    computed one. If `stored` is given, there must be only one query, because `stored` is used for every
+    query. `prepared` is computed if it is None. The repository must have terms.
     """
     for comparison in compare_in_repository(repository, query_batch, max(CANDIDATES, count), prepared):
         features = comparison.features()
@@ -155,7 +155,8 @@ def compare_in_repository(
 def _first_of_groups(issues: IssueTerms, has_template_body: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Returns, for each issue of a repository, whether it may be a candidate.
 
-    If more than GROUP_CANDIDATES issues have the same text, only the oldest GROUP_CANDIDATES of them may.
+    If more than GROUP_CANDIDATES issues have the same text, only the oldest GROUP_CANDIDATES of them may be
+    candidates.
     """
     groups = text_groups(issues, has_template_body)
     order = np.argsort(groups, kind="stable")
@@ -175,8 +176,8 @@ def _candidates(
     own: slice,
 ) -> tuple[Numbers, Floats]:
     """Returns the positions of the candidates in the repository, and their cosines. The candidates are the
-    nearest issues by vector (the slice `own` of `hits`), and the issues in `by_words` that meet the query's
-    conditions. The query itself is left out."""
+    nearest issues by vector (the slice `own` of `hits`), and the issues in `by_words` that the conditions
+    in `query_batch.queries` allow for the query. The query itself is left out."""
     rows = np.full(len(by_words), query)
     by_words = by_words[query_batch.queries.allowed(rows, repository, by_words)]
     only_by_words = np.setdiff1d(by_words, hits.items[own])

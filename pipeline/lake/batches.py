@@ -4,9 +4,8 @@ A batch is a folder of files with its own id. Its `manifest.json` is written las
 is not a batch. A finished batch never changes. Small JSON files, called pointers, contain the id of a batch.
 There are two kinds of pointers:
 
-- `current.json` points to the current batch of a source day or of a user's file. A partition has this pointer
-  only if it is a day or a file and nothing else, because commands ask only such a partition for its current
-  batch.
+- `current.json` points to the current batch of a source day or of a user's file. Any other partition,
+  such as a model and a day, has no such pointer, because no command asks for its current batch.
 - `keys/KEY.json` points to the batch that was made from certain inputs with certain parameters. KEY is the
   fingerprint of these inputs and parameters.
 
@@ -293,7 +292,7 @@ def rewrite_hint(folder: str) -> str:
     return _NEXT
 
 
-_NEXT = "To see which releases and models use this batch, and what to type for each: titler verify"
+_NEXT = "To see which releases and models use this batch, and what to do about each of them: titler verify"
 
 
 def _manifest_hint(root: str, folder: str) -> str:

@@ -126,8 +126,8 @@ class BucketStore:
         if isinstance(error, PermissionError) or "Forbidden" in reason:
             return LakeError(
                 f"{failure}: the object store refuses access: {reason}.",
-                f"Permit these credentials to list the bucket {bucket} and to read, write and delete its "
-                "objects. Then check: titler doctor",
+                f"Give Titler's credentials permission to list the bucket {bucket} and to read, write and "
+                "delete its objects. Then check: titler doctor",
             )
         if isinstance(error, ConnectionError) or any(
             word in kind for word in ("Connect", "Timeout", "Endpoint")
@@ -140,9 +140,10 @@ class BucketStore:
 
 
 def _written_at(info: Mapping[str, Any]) -> datetime:
-    """Returns the time at which an object was written. `info` is fsspec's description of the object. The key
-    of the time in this dict is different for S3, Google Cloud Storage and fsspec's memory file system. If the
-    time is unknown, returns the latest possible time, so that the object is never removed as old."""
+    """Returns the time at which an object was written. `info` is the dict in which fsspec
+    describes the object. S3, Google Cloud Storage and fsspec's memory file system use different keys for the
+    time. If the time is unknown, returns the latest possible time, so that the object is never removed as
+    old."""
     value = info.get("LastModified") or info.get("updated") or info.get("created")
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(time, datetime):

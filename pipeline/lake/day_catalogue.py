@@ -122,9 +122,9 @@ def update_catalogue(
 ) -> CatalogueUpdate:
     """Brings the catalogue up to date with the current batches of all days, and returns it.
 
-    `changes` are the marks of changed days. A verdict says how complete a day is. The caller must list the
-    marks before it computes the verdicts again. Marks that are written after that are left for the next plan.
-    `judged_again` are the days whose verdicts have changed.
+    `changes` are the marks of changed days. `judged_again` are the days whose verdicts changed when the
+    caller computed them again. (A verdict says how complete a day is.) The caller must list the marks before
+    it computes the verdicts. Marks that are written after the listing are left for the next plan.
 
     `days_before` returns the days of the current release. It is called only if there is no catalogue yet.
     If one of these days is being ingested again, the new catalogue gets the batches that the current release
@@ -231,7 +231,7 @@ def _changed_catalogue(
 def _changed_manifests(
     lake: Lake, pages: PageNames, days: Sequence[str], changed: Mapping[str, Manifest | None]
 ) -> dict[str, str]:
-    """Adds the manifests in `changed` to a table's pages of manifests. Writes the pages that are new, and
+    """Updates a table's pages of manifests for the days in `changed`. Writes the pages that are new, and
     returns the names of all pages.
 
     `changed` maps each changed day to the manifest of its batch, or to None if it has no batch in the table.

@@ -1,13 +1,13 @@
-"""Records of batches that no model or release uses: new batches (drafts), and batches that are to be removed.
+"""Records of batches that may be unused: new batches (drafts), and batches whose last model or release is
+being removed.
 
 `titler collect` removes the batches that nothing uses. To find them, it does not search the whole lake, but
 reads two kinds of records:
 
-- A draft record is written before the first file of a batch. It is deleted when the batch is removed, or when
-  `titler collect` finds that a kept model or release refers to the batch.
-- Before `titler collect` removes a model or a release, it writes an unused record for each batch that no kept
-  model or release refers to. If this `titler collect` is killed, the next one uses the records to remove the
-  batches.
+- A draft record is written before the first file of a batch. It is deleted when `titler collect` removes the
+  batch, or keeps a model or a release that refers to the batch.
+- An unused record is written before `titler collect` removes the last model or release that refers to a
+  batch. If `titler collect` is then killed, its next run reads the records and removes the batches.
 
     ROOT/drafts/TABLE,day=2015-01-01,BATCH
     ROOT/unused/TABLE,day=2015-01-01,BATCH

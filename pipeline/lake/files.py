@@ -62,7 +62,7 @@ def read_checked(path: str, digest: str) -> bytes:
     if digest and not _has_digest(data, digest):
         raise LakeError(
             f"The file {path} is damaged: its SHA-256 is not the one in the batch's manifest.",
-            "To see which releases use this batch, and what to type for each: titler verify",
+            "To see which releases use this batch, and what to do about each of them: titler verify",
         )
     return data
 
@@ -145,8 +145,8 @@ class LakeFiles:
             self.cache.store(self._name_of_copy(relative), data)
 
     def delete_local_copies(self) -> None:
-        """Deletes the copies of files of this lake on this machine. If the lake is a folder, there are
-        none."""
+        """Deletes the copies of the lake's files that are on this machine. If the lake is a folder, there are
+        no copies."""
         if self._store.folder is None:
             shutil.rmtree(self.cache.path / self._name_of_copy(""), ignore_errors=True)
 

@@ -29,7 +29,8 @@ from pipeline.lake.manifest import PARTS, File, partition_folder
 
 @dataclass(frozen=True)
 class FinishedPart:
-    """A finished file of a batch that is not complete: its entry for the manifest, and its counts."""
+    """A finished file of a batch that is not complete: its entry for the manifest, and its counts. The
+    manifest of the batch has the sums of the counts of all files."""
 
     file: File
     counts: dict[str, int]
@@ -72,12 +73,12 @@ class FinishedParts:
         self.lake.put_json(self._path(part.file.name), asdict(_Record(self.folder, part.file, part.counts)))
 
     def take(self, name: str) -> FinishedPart | None:
-        """Takes over the file `name` from an earlier, interrupted command that has finished this file: copies
-        it into the folder of the new batch. Returns the entry and the counts of the file.
+        """Takes over the file `name` from an earlier command that finished this file, but not the batch:
+        copies the file into the folder of the new batch. Returns the entry and the counts of the file.
 
-        Returns None if there is no record of the file, or if the file is missing or damaged. The file also
-        stays in the folder of the earlier command, because two processes may make the same batch at the same
-        time, each in a folder of its own.
+        Returns None if there is no record of the file, or if the file is missing or damaged. The original
+        file is not deleted, because the earlier command may still be running: two processes may make the same
+        batch at the same time, each in a folder of its own.
         """
         record = self.lake.get_json(self._path(name), RECORD)
         if record is None:

@@ -1,8 +1,9 @@
-"""What has been forgotten: which issues, repositories and authors must not come back into the lake.
+"""The list of the forgotten: issues, repositories and authors that must not come back into the lake.
 
-`titler forget` adds an entry to the list. The list does not say what was forgotten. It has salted hashes,
-which a later extraction compares with the hashes of what it reads. The salt is in the same file: somebody who
-can read the lake and suspects a name can check this name, but cannot list the names.
+`titler forget` adds an entry to this list. The list does not name what was forgotten, but has salted hashes
+of it. A later extraction hashes the issues, repositories and authors that it reads, and compares the hashes.
+The salt is in the same file: somebody who can read the lake and suspects a name can check this name, but
+cannot list the names.
 
     ROOT/forgotten.json
 
@@ -60,11 +61,12 @@ class Forgetting:
     remains: list[str] = field(default_factory=list)
 
     def is_about(self, other: Forgetting) -> bool:
-        """Returns whether this entry and another one are about the same issue, repository or author: whether
-        both have the same kind, and this entry has all hashes of the other one.
+        """Returns whether this entry and the entry `other` are about the same issue, repository or author:
+        whether both have the same kind, and this entry has all hashes of `other`.
 
-        This entry may have more hashes, because `titler forget` adds those of the issues that it finds. So
-        a user may name an issue by its id first, and by its address when the command is repeated.
+        This entry may have more hashes than `other`, because `titler forget` adds hashes of the id and the
+        address of each issue that it finds. So a user may name an issue by its id first, and by its address
+        when the command is repeated.
         """
         return self.kind == other.kind and all(
             set(values) <= set(self.hashes.get(kind, ())) for kind, values in other.hashes.items()
@@ -139,9 +141,10 @@ def refuse_while_forgetting(lake: LakeFiles) -> None:
     if (unfinished := ForgottenList.read(lake).unfinished) is not None:
         raise TitlerError(
             f"The command titler forget --{unfinished.kind}, begun by {unfinished.by} at "
-            f"{unfinished.begun_at[:16]} UTC, has not finished. Until it has, no command may write to the "
-            "lake.",
-            "Wait until the command ends. If it was interrupted, run the same command again: it continues.",
+            f"{unfinished.begun_at[:16]} UTC, has not finished. Until it has finished, no other command may "
+            "write to the lake.",
+            "Wait until titler forget ends. If it was interrupted, run it again with the same "
+            f"{unfinished.kind}: it continues.",
         )
 
 

@@ -48,8 +48,8 @@ class ChangedIds:
 def update_ids(
     lake: Lake, pages: Mapping[str, IdPage], days: Sequence[str], changed: Mapping[str, Manifest]
 ) -> ChangedIds:
-    """Updates the pages of ids after the issues of some days have changed. Writes the pages that differ.
-    Returns all pages, and the ids of the issues that the change affects.
+    """Updates the pages of ids after the issues of some days have changed. Writes a page for each period that
+    is new or has a changed day. Returns all pages, and the ids of the issues that the change affects.
 
     `pages` are the pages before the change, by period. `days` are all days after the change, sorted.
     `changed` maps each new or changed day to its batch of issues_v1.

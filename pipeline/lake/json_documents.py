@@ -126,8 +126,8 @@ def delete_and_run(command: str) -> Remedy:
 
 
 def delete_and_repeat(root: str, relative: str) -> str:
-    """Returns the remedy for a document that any command writes again when it needs the document: delete the
-    damaged document, then run the same command again."""
+    """Returns the remedy for a document that Titler can replace: if it is missing, a command that needs it
+    writes it again. The remedy is to delete the damaged document, then run the same command again."""
     return "Delete this file, then run the same command again."
 
 

@@ -10,8 +10,9 @@ renewed when `titler collect` runs again, at least ten minutes later, the lease 
     ROOT/leases/BEGIN,VERB,SUBJECT,ID
     ROOT/suspected_leases/BEGIN,VERB,SUBJECT,ID,RENEWED
 
-BEGIN is the UTC time at which the command began. SUBJECT is the model or the release that the command works
-on, or empty. A lease has no content: it is renewed by writing it again.
+BEGIN is the UTC time at which the command began. VERB is the command's verb, such as `embed`. SUBJECT is the
+model or the release that the command works on, or empty. ID is random. RENEWED is the time of the lease's
+last renewal, in seconds since 1970. A lease has no content: it is renewed by writing it again.
 """
 
 from __future__ import annotations
@@ -84,9 +85,12 @@ def valid_leases(lake: LakeFiles, current_time: datetime) -> list[Lease]:
 
 
 def _unrenewed(lake: LakeFiles, silent: Mapping[str, datetime], current_time: datetime) -> set[str]:
-    """Returns the names of those leases of `silent` that were suspected at least SUSPECTED_FOR ago and have
-    not been renewed since. Records that the other leases are suspected. `silent` maps each lease whose last
-    renewal seems to be more than an hour ago to the time of this renewal."""
+    """Returns the names of the invalid leases: those that were suspected at least SUSPECTED_FOR ago and have
+    not been renewed since. Records that the other leases in `silent` are suspected.
+
+    `silent` has the leases whose last renewal seems to be more than an hour ago: a dict from the name of each
+    lease to the time of its last renewal.
+    """
     marks = {f"{name},{renewed.timestamp():.6f}": name for name, renewed in silent.items()}
     suspected = lake.written(SUSPECTED)
     unrenewed = {

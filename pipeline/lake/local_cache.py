@@ -1,9 +1,9 @@
 """Keeps local copies of immutable files of a bucket, and records which local files were checked.
 
 A batch never changes, so its files are downloaded and checked against their digests only once. The copies are
-in a folder of a limited size: the files that were not used for the longest time are removed first. A database
-in the same folder has the path, the size, the time of the last change and the inode of each file that was
-checked. If one of these values has changed, the file is checked again.
+in a folder of a limited size: the least recently used copies are removed first. A database in the same folder
+has the path, the size, the time of the last change and the inode of each file that was checked. If one of
+these values has changed, the file is checked again.
 """
 
 from __future__ import annotations

@@ -93,8 +93,8 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Pointer:
-    """The content of a pointer, a small JSON file that names a batch: the id of this batch. The pointer and
-    the batch belong to the same partition."""
+    """The content of a pointer: the id of a batch. A pointer is a small JSON file of a partition. It names
+    a batch of the same partition."""
 
     batch_id: Name
 
@@ -113,6 +113,6 @@ def origin_of_folder(folder: str) -> tuple[date, str]:
 
 
 def has_current_batch(partition: Mapping[str, str]) -> bool:
-    """Returns whether a partition can have a current batch. This is so only if the partition is a source day
-    or a user's file, without another value such as a model."""
+    """Returns whether a partition can have a current batch. Only a partition with a single value can: a
+    source day or a user's file. A partition that also has a second value, such as a model, cannot."""
     return len(partition) == 1 and next(iter(partition)) in ("day", "file")

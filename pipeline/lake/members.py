@@ -121,9 +121,11 @@ class Members(Mapping[str, Sequence[Manifest]]):
     """The batches that belong to a model or a release. Maps the name of each table to the manifests of the
     table's batches. The manifests of a table are read from the lake only once.
 
-    `path` takes the name of a file in the folder of the model or release, and returns the file's path.
-    `missing` takes the name of a table without batches, and returns the error for it. `base` returns the
-    members of the previous release, or None. Pages that the previous release has are not written again.
+    `path`, `missing` and `base` are functions. `path` takes the name of a file in the folder of the model or
+    release, and returns the file's path. `missing` takes the name of a table without batches, and returns the
+    error for it. `base` returns the members of the previous release, or None. Pages that the previous release
+    has are not written again.
+
     `shared_pages` holds the pages that were already read. If several releases use the same dict, a page that
     they share is read only once. If a `stopwatch` is set, its measurements are recorded with the batches.
     """
@@ -220,8 +222,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     def _pages_of_base(self, table: str, grouped: Mapping[str, Sequence[Manifest]]) -> dict[str, str]:
         """Returns the names of the previous release's pages that can be used again, by period. `grouped` maps
-        each period to its manifests. A page can be used again if it has exactly the manifests of its
-        period."""
+        each period to its manifests. A page can be used again if `grouped` has exactly the same batches for
+        the period of the page."""
         base = self._base()
         names = {} if base is None else base.pages(table)
         candidates = {period: name for period, name in names.items() if period in grouped}

@@ -55,7 +55,7 @@ class BatchKey:
 
     @property
     def fingerprint(self) -> str:
-        """The key of the batch, as in its manifest."""
+        """The fingerprint of the four fields. The manifest of the batch has it as `key`."""
         return fingerprint(self.table, self.partition, self.inputs, self.parameters)
 
 
@@ -82,7 +82,8 @@ class Note:
 
 
 class Notes:
-    """The notes of a model or a release, by their kind (`Note`). A note that was not stored is None."""
+    """The notes of a model or a release. `notes[kind]` is the stored note of the kind `kind` (a `Note`), or
+    None if there is no such note."""
 
     def __init__(self, pinned: Pinned) -> None:
         self._pinned = pinned

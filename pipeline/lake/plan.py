@@ -65,8 +65,8 @@ class PinnedDay:
 
     def to_json(self) -> dict[str, str]:
         """Returns the fields as a dict. If the day has no batch of duplicate marks, leaves out the two fields
-        about it. Earlier versions of Titler did not write these fields, so a page of the same days still has
-        the same digest."""
+        about it. Earlier versions of Titler did not write these fields. Without them, a page that such a
+        version wrote has the same content and digest if it is written again."""
         values = asdict(self)
         if not self.duplicate_marks:
             del values["duplicate_marks"], values["duplicate_marks_digest"]
@@ -155,8 +155,8 @@ class _EmbeddingFact(KnownKeys):
 
 
 class _ModelFacts(KnownKeys):
-    """The facts of a model. A plan may lack any of them. The error comes only when code reads a missing
-    fact."""
+    """The facts of a model. A plan may lack any of them. If code reads a fact that the plan lacks,
+    LakeError is raised."""
 
     asked: dict[str, Any] = ABSENT
     text: dict[str, Any] = ABSENT
@@ -166,8 +166,8 @@ class _ModelFacts(KnownKeys):
 
 
 class _ReleaseFacts(KnownKeys):
-    """The facts of a release. A plan may lack any of them. The error comes only when code reads a missing
-    fact."""
+    """The facts of a release. A plan may lack any of them. If code reads a fact that the plan lacks,
+    LakeError is raised."""
 
     model: Name = ABSENT
     model_version: str = ABSENT

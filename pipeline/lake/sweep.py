@@ -38,8 +38,8 @@ def sweep_batches(
     - batches whose newest file was written at the time `sparing` or later, because a stage may still use them
     - the current batch of each day, for the tables in `keep_current_of`
 
-    Also removes all records of finished files (`pipeline.lake.finished_parts`) in a partition, if the newest
-    of these records was written before `sparing`.
+    An interrupted command leaves records of the files that it finished (`pipeline.lake.finished_parts`). If
+    all such records in a partition were written before `sparing`, this function also removes them.
 
     Raises LakeError if the storage fails.
     """
@@ -61,8 +61,9 @@ def is_current(lake: Lake, folder: str) -> bool:
 
 
 def remove_batch(lake: Lake, folder: str) -> bool:
-    """Removes a batch and the pointers to it. If the batch was never finished, also removes all records of
-    finished files in its partition. Returns whether the batch had any files."""
+    """Removes a batch and the pointers to it. If the batch is not complete (it has no manifest),
+    also removes all records of finished files (`pipeline.lake.finished_parts`) in its partition. Returns
+    whether the batch had any files."""
     partition, _, batch_id = folder.rpartition("/")
     names = lake.names(folder)
     if MANIFEST in names:

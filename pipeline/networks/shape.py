@@ -60,7 +60,7 @@ class Shape:
 
     @property
     def decoder_steps(self) -> int:
-        """The maximum number of tokens that the decoder writes: the length of a title without its _start_."""
+        """The maximum number of tokens that the decoder writes: `title_length` without _start_."""
         return self.title_length - 1
 
     def checked_bodies(self, body_ids: npt.ArrayLike) -> Ids:

@@ -120,7 +120,7 @@ class _Slice:
 
 
 def _parts(day: InferenceDay, rows_per_part: int) -> tuple[Part, ...]:
-    """Returns the parts of a day. The names of the parts sort in the order of the day's rows."""
+    """Returns the parts of a day. If they are sorted by name, they are in the order of the day's rows."""
     parts = []
     for file in day.vectors.files:
         if file.rows <= rows_per_part:

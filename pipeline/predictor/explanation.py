@@ -134,8 +134,9 @@ def abstention_reasons(
 ) -> dict[str, str]:
     """Returns why a model abstains (gives no title) for a body: a dict from each reason to an explanation.
 
-    Returns an empty dict if the model gives a title. `confidence` and `probability` belong to the title that
-    the network wrote, even if the model does not give this title.
+    Returns an empty dict if the model gives a title. `confidence` is the confidence in the title that the
+    network wrote. `probability` is the probability that this title is like the author's title, or None if the
+    model has no calibration.
     """
     limits = (model.abstain_below, model.abstain_probability)
     vocabulary = model.vocabularies.body

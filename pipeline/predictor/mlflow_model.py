@@ -55,10 +55,10 @@ class TitlerModel(PythonModel):
 def bodies_of(model_input: pd.DataFrame) -> list[str | None]:
     """Returns the bodies in a request, which MLflow has converted to a table. None stands for a missing body.
 
-    A request has a list of bodies or a table. The model's signature has only one column, which has no name.
-    So MLflow passes on only the first column of a table, whatever its name is. Raises MlflowException if the
-    name is not `body`, or if a value is neither text nor null. MLflow's server then responds with the status
-    400.
+    A request has a list of bodies or a table. The model's signature has only one column, without a name. So
+    MLflow passes on only the first column of a table, and does not check the column's name. Raises
+    MlflowException if a table's column is not named `body`, or if a value is neither text nor null. MLflow's
+    server then responds with the status 400.
     """
     columns = [name for name in model_input.columns if name in (COLUMN, NO_NAME)]
     if not columns:

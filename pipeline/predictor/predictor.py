@@ -194,8 +194,9 @@ class Model:
         """Returns the titles that the network writes for n bodies, the mean log probabilities of the titles'
         tokens (n,), and the embeddings of the bodies (n, hidden_size).
 
-        `body_ids` (n, body_length) are the ids of the bodies. If the network that writes titles reads texts
-        instead of ids, it gets the texts that the ids spell: the prepared bodies, cut to `body_length` units.
+        `body_ids` (n, body_length) are the ids of the bodies. A pre-trained network writes titles from
+        texts, not from ids. It gets the texts that the ids spell: the prepared bodies, cut to `body_length`
+        units.
         """
         if variant_of(self.network.variant).reads_texts:
             network = cast("PretrainedNetwork", self.network)

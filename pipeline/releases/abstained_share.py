@@ -41,9 +41,8 @@ def check_abstention(
     previous release.
 
     `share` is the share in this release. `published` are the records of all published releases, in order of
-    publication. The previous release is the last of them, apart from this release and from releases that were
-    rolled back.
-    `because` is a user's reason for accepting a larger rise, or an empty string.
+    publication. Releases that were rolled back and this release itself are ignored. The last of the others is
+    the previous release. `because` is a user's reason for accepting a larger rise, or an empty string.
 
     If the rise is too large and `because` is empty, raises StoppedError. If the rise is too large and
     `because` gives a reason, returns a dict that says who accepted the rise, when and why. Returns None if

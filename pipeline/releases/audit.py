@@ -173,8 +173,8 @@ def collect_acceptances(
 
     Only days that collapsed (lost nearly all of their data) need to be accepted. `accepted` maps the days
     that the user accepts now to the user's reasons. `published` are the records of earlier releases. A day
-    that was accepted for an earlier release counts as accepted, as long as its verdict and its counts are the
-    same. Raises UsageError if a day in `accepted` is not in the release.
+    that was accepted for an earlier release need not be accepted again if its verdict, and the counts that
+    the verdict is based on, are the same. Raises UsageError if a day in `accepted` is not in the release.
     """
     digests = {day.day: day.health_digest for day in release.plan.days}
     acceptances = {

@@ -117,7 +117,7 @@ def _check_tables(release: Pinned, tables: Iterable[str]) -> None:
 
 def _tables_shown(release: Pinned) -> Iterable[str]:
     """Returns the tables that the warehouse shows and that have one batch per day of a release. A release of
-    Titler 0.1 has an earlier table of similar issues, and no table of probable duplicates."""
+    Titler 0.1 has the table similar_issues_v1 in place of similar_issues_v2 and duplicate_pairs_v1."""
     tables = [ISSUES.name, SOURCE_HEALTH.name, TITLE_PREDICTIONS.name]
     if SIMILAR_ISSUES.name not in release.members and SIMILAR_ISSUES_V1.name in release.members:
         return [*tables, SIMILAR_ISSUES_V1.name]

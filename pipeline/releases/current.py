@@ -73,7 +73,8 @@ def point_to(lake: Lake, release_id: str) -> None:
 
 
 def _points_to(lake: Lake, release_id: str) -> bool:
-    """Returns whether the pointer names this release. Returns False if it is missing or damaged."""
+    """Returns whether the pointer names this release. Returns False if the pointer is missing or
+    damaged."""
     try:
         return lake.get_json(POINTER, POINTER_DOCUMENT) == ReleasePointer(release_id)
     except LakeError:
@@ -84,10 +85,10 @@ def reconcile_current(lake: Lake, settings: Settings) -> str | None:
     """Returns the id of the release that is current in the warehouse, or None if no release was published
     yet.
 
-    If a command crashed just after it had updated the warehouse, the release's record and the pointer to the
-    current release are missing or outdated. They may also be damaged. In these cases, this function writes
-    them again from the warehouse. Raises LakeError if the warehouse belongs to another lake. The caller must
-    hold the publish lock.
+    If the record of this release or the lake's pointer is missing, outdated or damaged, this function writes
+    it again from the warehouse. For example, a command may have crashed just after it had updated the
+    warehouse. Raises LakeError if the warehouse belongs to another lake. The caller must hold the publish
+    lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()
@@ -113,8 +114,9 @@ def _stored_record(release: Pinned) -> dict[str, Any] | None:
 
 def _require_own(release: Pinned, settings: Settings) -> None:
     """Raises LakeError if the lake does not know `release`, which the warehouse shows as current. The lake
-    knows a release if it has the release's plan or a pointer to the release. A pointer is enough, because the
-    release's folder may have been deleted after its plan was damaged."""
+    knows a release if it has the release's plan or a pointer to the release. A pointer is enough, because
+    the folder of the release may be gone: if a plan is damaged and there is no backup, the error tells the
+    user to delete the folder."""
     lake = release.lake
     if lake.get(release.file("plan.json")) is not None or _points_to(lake, release.name):
         return

@@ -2,7 +2,8 @@
 
 A marked duplicate is a pair of issues that somebody called duplicates in a comment. Recall@10 is the share of
 these pairs whose older issue is among the ten similar issues that are published for the newer one. It is
-measured for each release, on the marks of the last months (`pipeline.index.marked_duplicates`).
+measured for each release, on the pairs whose newer issue was opened in the last months of the release (see
+`pipeline.index.marked_duplicates`).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def check_marked_recall(
     """Checks that the recall@10 of marked duplicates has not fallen significantly since the previous release.
 
     `marked` are the figures of this release, or None if no pair could be measured. `published` are the
-    records of all published releases, in order of publication. The previous release is the last of them,
-    apart from this release and from releases that were rolled back. `because` is a user's reason for
+    records of all published releases, in order of publication. The previous release is the last
+    release in `published` that is not this release and was not rolled back. `because` is a user's reason for
     accepting a fall, or an empty string.
 
     Two releases are compared only if both were measured on all repositories, or both on the held-out ones. A

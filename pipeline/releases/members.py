@@ -75,9 +75,9 @@ def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
     """Returns what the warehouse has to know about a release: its batches of issues and of `tables`.
 
-    If the stage of a table has not run yet, the release has no batches of this table. Then the content has
-    none either, with one exception: if `complete` is true and the table is not in TABLES_OF_LATER_VERSIONS,
-    raises UsageError. The error names the command to run.
+    If the stage of a table has not run yet, the release has no batches of this table. In this case, raises
+    UsageError if `complete` is true and the table is not in TABLES_OF_LATER_VERSIONS. The error names the
+    command to run. Otherwise the content has no batches of this table either.
 
     A release that an earlier version of Titler made may have an earlier table in place of one of `tables`.
     Then the batches of this earlier table are returned. If the folder of a published release was deleted and
@@ -160,7 +160,7 @@ def _require_intact(release: Pinned, tables: Sequence[str], damaged: Collection[
     if folder is not None:
         raise LakeError(
             f"The batch {release.lake.path(folder)} of release {release.name} is damaged.",
-            "To see which releases use this batch, and what to type for each: titler verify",
+            "To see which releases use this batch, and what to do about each of them: titler verify",
         )
 
 

@@ -74,7 +74,8 @@ def make_current(
 def _release_tables(
     records: Sequence[Mapping[str, Any]], contents: Sequence[ReleaseContent]
 ) -> ReleaseTables:
-    """Returns the tables about all published releases. The last release is to become the current release."""
+    """Returns the tables that describe the releases: releases_v1, release_members_v1 and
+    superseded_openings_v1. The last of `records` belongs to the release that is to become the current one."""
     members = [row for content in contents for row in content.members]
     superseded = [row for content in contents for row in content.superseded]
     return ReleaseTables(

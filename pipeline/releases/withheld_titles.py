@@ -4,9 +4,9 @@ The floor is the score (ROUGE-L) of titles that need no model: the first words o
 beat the floor by a margin are withheld: stored, but not shown. Their model can still be champion, because its
 embeddings do not depend on its titles.
 
-The stage `promote` stores the decision with the model. The stage `plan` copies it to each release of the
-model, and the views for readers use this copy. So if a person accepts the titles later, nothing needs to be
-predicted again.
+The stage `promote` stores the decision with the model. The stage `plan` copies it to each new release of the
+model, and the views for readers use this copy. If a person accepts withheld titles later, the next release of
+the model shows them. They need not be predicted again, because they are stored.
 """
 
 from __future__ import annotations

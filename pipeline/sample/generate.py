@@ -83,7 +83,8 @@ def write(
     and `planted.json` describes only the last call.
 
     Raises UsageError if `days` is less than 1, or if `issues_per_day` is not between 60 and 10,000. Also
-    raises UsageError if `directory` is a file, or already contains a file of the hour that is left out.
+    raises UsageError if `directory` is a file, or if it already contains a file for the hour that the sample
+    leaves out. This hour would then not be missing.
     """
     _check_size(days, issues_per_day)
     random = Random(f"{seed}/{first_day}")

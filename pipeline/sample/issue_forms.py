@@ -186,7 +186,7 @@ def nul(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
 
 
 def bot(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue like those that bots open: one of three fixed texts, in which a few words vary."""
+    """Generates an issue like those that bots open. There are three such texts, in which a few words vary."""
     package, old = (
         random.choice(("left-lantern", "kettle-core", "anvil", "pepper-http", "thimble")),
         problem.slots["old"],

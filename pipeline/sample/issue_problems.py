@@ -63,7 +63,8 @@ def zipf_choice(random: Random, options: Sequence[Option]) -> Option:
 
 
 def invent_problem(random: Random, repo: Repository) -> Problem:
-    """Invents a problem about a component of the repository, whose kind decides which components it has."""
+    """Invents a problem about one of the repository's components. The kind of the repository decides which
+    components it has."""
     component, names = zipf_choice(random, tuple(COMPONENTS[repo.kind].items()))
     major, minor, patch = random.randint(0, 6), random.randint(1, 19), random.randint(0, 9)
     slots = {

@@ -21,8 +21,8 @@ REPORT_SHARE = 0.8
 class RecurringReports:
     """Rewrites some issues of a sample, so that they report a problem that several people have.
 
-    No other class may use `random`. Because its values affect only this class, the issues that are not
-    rewritten are the same as in a sample without recurring reports.
+    No other class may use the random generator `random`. Otherwise the issues that are not rewritten would
+    differ from those of a sample without recurring reports.
     """
 
     random: Random

@@ -96,13 +96,18 @@ def _release(release: Pinned, current: str | None) -> dict[str, Any]:
 
 
 def _source(lake: Lake, opening: Opening) -> dict[str, Any]:
-    """Returns where an issue was read from: the `day`, its `verdict` with the `reason` and the number of
-    `hours_found`, the `base`, and the `hour` (UTC) in which the issue was opened.
+    """Returns where the event that opened an issue was read from. The result has these keys:
 
-    A base is the address or folder of hour files, or a table in BigQuery. The event was read from `base`. The
-    file of `hour` was read from `hour_base`, and has the digest `sha256`. If the two bases differ, the event
-    was in the file of another hour. `base`, `hour_base` and `sha256` are None if an earlier version of Titler
-    extracted the day.
+    - `day`: the source day
+    - `verdict` and `reason`: whether the day is complete, and if not, why not
+    - `hours_found`: the number of the day's hours from which an event was read
+    - `base`: where the event was read from: the address or folder of hour files, or a table in BigQuery
+    - `hour`: the hour (UTC) in which the issue was opened
+    - `hour_base`: the base from which the file of `hour` was read. If it differs from `base`, the event was
+      in the file of another hour
+    - `sha256`: the digest of the file of `hour`
+
+    `base`, `hour_base` and `sha256` are None if an earlier version of Titler extracted the day.
     """
     health = lake.read(lake.manifest(opening.day.health), SOURCE_HEALTH)
     (verdict,) = SOURCE_HEALTH.add_missing_columns(health).to_pylist()
@@ -122,8 +127,8 @@ def _of_hour(values: Sequence[str] | None, hour: int) -> str | None:
 
 
 def _batches(release: Pinned, opening: Opening) -> Iterator[Manifest]:
-    """Yields the batch of each table to which an issue belongs. The segment of its period and repository is
-    among them, even if it has no row of the issue because the issue has no vector."""
+    """Yields, for each table, the batch to which an issue belongs. The segment of the issue's
+    period and repository is yielded even if the issue has no vector, and so no row in the segment."""
     day, repo = opening.day.day, opening.row["repo"]
     yield release.lake.manifest(opening.day.issues)
     yield release.lake.manifest(opening.day.health)

@@ -248,8 +248,9 @@ class Openings:
         )
 
     def _malformed(self) -> str:
-        """Returns a sentence about the malformed lines of the lake that open an issue, or an empty text. Only
-        the beginning of a malformed line is stored, so it is not known which issue the line opens."""
+        """Returns a text that lists the days with malformed lines whose event opens an issue. The text is
+        empty if there are no such lines. Only the beginning of a malformed line is stored, so it is not known
+        which issue its event opens."""
         counts = {
             batch.day: batch.figures["malformed_issues"]
             for batch in self._current_batches

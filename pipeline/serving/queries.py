@@ -91,8 +91,8 @@ class OpenRelease:
         return open_earlier_index(self.release, self.settings)
 
     def title_and_body(self, day: str, issue_id: int) -> tuple[str, str | None]:
-        """Returns the title and the body of an issue of the release, which has the source day `day`. Raises
-        LakeError if a file is missing or damaged."""
+        """Returns the title and the body of an issue of the release. `day` is the source day of the issue.
+        Raises LakeError if a file is missing or damaged."""
         (row,) = issue_rows(self._files_of_issues(day), issue_id, ["title", "body"])
         return row["title"], row["body"]
 

@@ -67,15 +67,15 @@ def releases(lake: Lake) -> list[dict[str, Any]]:
     - `opened_at`: when it was planned
     - `published_at`, `published_by`: when it last became current, and who published it
     - `model`: its `name` and `version`
-    - `issues`, `days`: how many it has
+    - `issues`, `days`: how many issues and days it has
     - `recall_at_10`: recall@10 of its index, 0 to 1
     - `duplicates`: `pairs` is the number of marked duplicates, and `recall_at_10` is the share of them that
       the release's lists of similar issues contain
-    - `titles`: `rougeL` and `floor_rougeL` are ROUGE-L, 0 to 100, of the model's titles and of the floor (the
-      body's first words), and `withheld` is the reason why the titles are withheld
+    - `titles`: `rougeL` is the ROUGE-L (0 to 100) of the model's titles. `floor_rougeL` is the ROUGE-L of the
+      floor (the body's first words). `withheld` is the reason why the titles are withheld
     - `changes`: the differences from the release that was current when this one was planned. `since` is the
       id of that release. `days_added`, `days_replaced` and `days_removed` list the days that differ. `model`
-      is the model of that release if the two models differ
+      is the model of that release if this release has another one
     - `bytes`: size of all its batches; releases share most of their batches
     - `stopped`: `reason` is the reason why a check stopped it, and `at` is when
     - `next`: the command that continues an unpublished release
@@ -147,8 +147,8 @@ def _of_plan(release: Pinned) -> dict[str, Any]:
 
 
 def _has_lists(release: Pinned) -> dict[str, Any]:
-    """Raises LakeError if a published release lacks the list of batches of one of its tables. Returns an
-    empty dict, because it adds no figures."""
+    """Raises LakeError if a published release lacks the list of batches of one of its tables. Otherwise
+    returns an empty dict, because this check adds nothing to the dict that describes the release."""
     check_lists_exist(release)
     return {}
 
@@ -186,9 +186,9 @@ def _unpublished(release: Pinned) -> dict[str, Any]:
 
 
 def _missing_table(release: Pinned, has_figures: bool) -> str | None:
-    """Returns the first table of a release that its stage has not recorded yet, or None. `has_figures` says
-    whether the figures of the index are recorded. The stage `index` records them after the segments, so
-    segments without figures count as not recorded."""
+    """Returns the first table, in the order of the stages, that is not yet recorded for a release. Returns
+    None if all tables are recorded. `has_figures` says whether the figures of the index are recorded. The
+    stage `index` records them after the segments, so segments without figures count as not recorded."""
     index = INDEX if INDEX in release.members else SEGMENTS.name
     for table in (
         ISSUES.name,
@@ -224,8 +224,8 @@ def _titles(release: Pinned) -> dict[str, Any]:
 
 def _changes(release: Pinned) -> dict[str, Any]:
     """Returns what differs from the previous release. Days are compared by their content, so a day that was
-    ingested again with the same result is not listed. Does not read pages that the plans of both
-    releases have."""
+    ingested again with the same result is not listed. The days of a plan are in pages (files).
+    Does not read pages that the plans of both releases have, because their days do not differ."""
     base = release.base
     if base is None or not base.is_open():
         return {}
@@ -247,8 +247,8 @@ def _changes(release: Pinned) -> dict[str, Any]:
 
 
 def _content_by_day(release: Pinned, compared: Pinned) -> dict[str, tuple[str, ...]]:
-    """Returns the content of each day of a release, by day. Leaves out days whose page the plan of
-    `compared` has, too."""
+    """Returns the content of each day of a release, by day. Leaves out the days of pages that
+    the plan of `compared` also has."""
     common = set(compared.day_pages.values())
     if not release.day_pages or not common:  # Titler 0.1 wrote no pages
         return {day.day: day.content for day in release.plan.days}

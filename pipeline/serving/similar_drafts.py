@@ -91,8 +91,9 @@ def _similar(
 def _id_in_release(opened: OpenRelease, address: str) -> int:
     """Returns the id of the issue with this address, or 0 if the release does not have the issue.
 
-    The search skips the issue with this id. Of several issues with the same or nearly the same text, it lists
-    only one. If the search did not skip the row's own issue, it could list that one instead of a duplicate.
+    The search skips the issue with this id, which is the row's own issue. The reason is that the search lists
+    only one of several issues with the same or nearly the same text. If the search listed the row's own
+    issue, it would list no other issue with such a text.
     """
     try:
         url = issue_url(address)

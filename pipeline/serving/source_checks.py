@@ -28,8 +28,10 @@ DAYS_PER_YEAR = 365
 def ready(settings: Settings, day: date) -> dict[str, Any]:
     """Checks whether the source (GH Archive) already has the last hour of a day. The other hours arrive
     earlier. If there are several bases (folders of hour files), it is enough that one of them has the hour.
-    In a base of the kind crawl-time, the `source.late_hours` hour files after the day may have late events of
-    the day. In such a base, the check looks for the last of these files, not for the last hour of the day.
+
+    In a base of the kind crawl-time, each event is in the file of the hour in which it was crawled. So the
+    first hour files of the next day may have late events of the day. `source.late_hours` is the number of
+    these files. In such a base, the check looks for the last of them, not for the last hour of the day.
 
     Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says which hour
     was looked for and where, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
@@ -83,8 +85,8 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date], again: bool = Fal
     `lacks_marks` is true if an earlier version of Titler extracted the day, without duplicate marks. Do not
     rename the keys of the result: the command `titler cost --json` prints them.
 
-    Raises WarehouseError if BigQuery cannot be reached, and SourceError if Titler cannot read the form of a
-    table in BigQuery.
+    Raises WarehouseError if BigQuery cannot be reached. Raises SourceError if a day in BigQuery is before
+    2015, or if its table lacks a column that the extraction reads.
     """
     connection = warehouse.connect(settings, "cost")
     query = extraction_query(settings)

@@ -118,7 +118,7 @@ class Index(Section):
         default=10_000,
         ge=-1,
         description="number of tree nodes that a query inspects per segment. More nodes improve the recall "
-        "but take longer. Set to -1 for the number of trees times the number of neighbours",
+        "but take longer. Set to -1 for the number of trees times the number of issues to find",
     )
     neighbours: int = Field(
         default=10, ge=1, description="number of similar issues that are stored for each issue"
@@ -141,7 +141,7 @@ class Index(Section):
 
 class Similar(Section):
     """Similar issues: which are suggested, which form clusters of duplicates, how many months a search looks
-    back, when a stored list is made again, and which lists are compared with marked duplicates."""
+    back, when a day's similar issues are searched again, and which are compared with marked duplicates."""
 
     min_probability: float = Field(
         default=0.35,
@@ -155,9 +155,9 @@ class Similar(Section):
         default=0.2,
         ge=0.2,
         le=1,
-        description="an issue can join a cluster of duplicates, in the view duplicate_clusters, if it "
-        "duplicates an issue of the cluster with at least this probability. The value must be at least 0.2. "
-        "A new value applies to the next release. Similar issues are not searched again because of it",
+        description="an issue can join a cluster of duplicates, in the view duplicate_clusters, if "
+        "the probability that it duplicates an issue of the cluster is at least this value. The value must "
+        "be at least 0.2. A new value applies to the next release, without a new search for similar issues",
     )
     months: int = Field(
         default=24,
@@ -174,10 +174,10 @@ class Similar(Section):
     marked_months: int = Field(
         default=3,
         ge=0,
-        description="number of months, before the month of the release's last day, whose similar issues are "
-        "compared with the duplicates that people marked. The last day's own month is always compared, too. "
-        "The release records how many of the marked duplicates are listed as similar issues, and how many "
-        "are suggested",
+        description="the similar issues of recent issues are compared with the duplicates that people "
+        "marked. Recent issues are those of the month of the release's last day, and of this number of "
+        "months before it. The release records how many of the marked duplicates are listed as similar "
+        "issues, and how many are suggested",
     )
     min_marks: int = Field(
         default=1000,
@@ -214,9 +214,9 @@ class Release(Section):
     min_marks: int = Field(
         default=200,
         ge=1,
-        description="minimum number of pairs of marked duplicates on which recall@10 must be measured, in "
-        "this release and in the previous one, before the two releases are compared. If recall@10 falls "
-        "significantly, the release is not published until a person accepts the fall",
+        description="recall@10 of marked duplicates is compared with the previous release only if each of "
+        "the two releases measured it on at least this number of pairs. If recall@10 falls significantly, "
+        "the release is not published until a person accepts the fall",
     )
 
 
@@ -310,12 +310,9 @@ class Settings(BaseSettings):
         }
 
     def _lake_folder(self, setting: str, example: str) -> str:
-        """Returns the absolute path of the lake's folder. The default of the setting that `setting` names is
-        a file in this folder.
-
-        If the lake is a bucket, the setting has no default. Then raises UsageError, whose hint suggests the
-        value `example`.
-        """
+        """Returns the absolute path of the lake's folder. `setting` is the name of a setting whose default is
+        a file in this folder. Raises UsageError if the lake is a bucket, because the setting then has no
+        default. The hint of the error suggests the value `example`."""
         root = self.lake.root.removeprefix("file://")
         if "://" in root:
             raise UsageError(
@@ -347,9 +344,8 @@ def load(path: Path | None = None) -> Settings:
     """Reads all settings from environment variables and from the TOML file `path`, and returns them.
 
     If both have a setting, the value of the environment variable is used. If neither has it, the default is
-    used.
-    Raises UsageError if a key of the file or a `TITLER_` variable is unknown or has a wrong value. The error
-    names the key or the variable.
+    used. Raises UsageError if a key of the file or a `TITLER_` variable is unknown or has a wrong value. The
+    error names the key or the variable.
     """
     if path is not None and not path.is_file():
         raise UsageError(
@@ -391,10 +387,8 @@ def _register_secrets(settings: Settings) -> None:
 
 
 def _check_variables() -> None:
-    """Raises UsageError for an environment variable that starts with `TITLER_` but is not a setting.
-
-    Without this check, pydantic-settings would ignore such a variable.
-    """
+    """Raises UsageError for an environment variable that starts with `TITLER_` but is not a setting. Without
+    this check, pydantic-settings would ignore such a variable."""
     sections = {name: type(field.default) for name, field in Settings.model_fields.items()}
     variables = [
         f"{PREFIX}{name}__{key}".upper() for name, section in sections.items() for key in section.model_fields

@@ -130,8 +130,8 @@ class Model(Section):
         default=0.3,
         ge=0,
         le=1,
-        description="minimum probability (0 to 1) that a predicted title is like the author's title, with a "
-        "ROUGE-L over 0.3. Below this probability, the model gives no title",
+        description="minimum probability (0 to 1) that a predicted title is like the author's title (its "
+        "ROUGE-L is over 0.3). Below this probability, the model gives no title",
     )
     seed: int = Field(
         default=42, ge=0, description="random seed of the initial weights and of the order of the issues"

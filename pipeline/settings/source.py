@@ -45,17 +45,17 @@ class Source(Section):
     recheck_days: int = Field(
         default=7,
         ge=0,
-        description="number of days, before the requested days, that `titler extract` checks again unless "
-        "they are complete. It extracts a day again if the source now has new or changed hour files for it. "
-        "On a web server, a check sends 24 to 76 requests per day and base. This setting does not apply to "
-        "BigQuery, which would bill each check",
+        description="number of days before the requested days. If one of these days is incomplete, `titler "
+        "extract` checks it again. If the source now has new or changed hour files for it, the day is "
+        "extracted again. On a web server, a check sends 24 to 76 requests per day and base. This setting "
+        "does not apply to BigQuery, which would bill each check",
     )
 
     @field_validator("hours", mode="before")
     @classmethod
     def _read_bases(cls, value: Any) -> Any:
-        """Returns the value of `hours`: a text, or the bases of a list, which may be written as JSON. Raises
-        ValueError if the value is invalid."""
+        """Returns the setting `hours`: a folder or an address as text, or a tuple of bases. `value` may be a
+        list of bases written as JSON. Raises ValueError if it is invalid."""
         if isinstance(value, str) and value.lstrip().startswith("["):
             try:
                 value = json.loads(value)

@@ -43,7 +43,8 @@ def name_bases(files: Sequence[Sequence[Any]]) -> list[list[Any]]:
     """Returns `files` with the base of each file replaced by the base's name.
 
     `files` are the identities of hour files (`ChosenFile.identity`). A base is the folder or address that has
-    the file. Earlier versions of Titler stored the whole path of a local folder as the base.
+    the file. The function is needed for batches of earlier versions of Titler, which stored the whole path of
+    a local folder as the base.
     """
     return [[*file[:3], *map(base_name, file[3:])] for file in files]
 

@@ -174,10 +174,10 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
     search ends at 8 complete days, or after MAX_MISSING_WEEKS weeks in a row without a day in `history`. If
     at least 3 complete days are found, their medians are returned.
 
-    Otherwise 28 days before `day` are searched, and the medians of the complete ones are returned if at least
-    7 of them are complete. A day that is partial, collapsed or missing is not one of the 28: for each such
-    day, the search goes back one more day. So low counts do not become usual, even if the days collapse for
-    weeks.
+    Otherwise 28 days before `day` are searched. Each one is complete or absent from `history`. If at least
+    7 are complete, their medians are returned. A day that is partial, collapsed or missing is not one of the
+    28: for each such day, the search goes back one more day. So low counts do not become usual, even if the
+    days collapse for weeks.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:

@@ -165,10 +165,10 @@ def _delimited_rows(
     """Yields the rows of CSV or TSV as RFC 4180 describes it. Empty lines are not rows.
 
     A file whose quotes are escaped by a backslash is refused, because programs that write such files disagree
-    about what a backslash means elsewhere. Python's reader refuses most of these files, because text follows
-    what it reads as the closing quote.
+    about what a backslash means before other characters. Python's reader refuses most of these files: it
+    takes the escaped quote as the closing quote, and then finds text instead of a delimiter.
 
-    The others are detected here. In the first row that has a backslash before a quote, and in all later
+    The other files are detected here. In the first row that has a backslash before a quote, and in all later
     rows, a quote inside an unquoted field is an error. In earlier rows, such a quote is part of the text.
     """
     csv.field_size_limit(MAX_FIELD_BYTES)
@@ -217,8 +217,8 @@ def _quoting_error(place: str, reason: str) -> UsageError:
 
 
 def _refuse_other_delimiter(place: str, header: list[str], delimiter: str) -> None:
-    """Raises UsageError if the first line is one column whose name has the delimiter of another format. Excel
-    writes semicolons where a comma is the decimal sign."""
+    """Raises UsageError if the first line has only one column, and this column's name has another delimiter.
+    For example, Excel separates columns with semicolons in countries where the decimal sign is a comma."""
     other_delimiters = [each for each in _DELIMITER_NAMES if each != delimiter and each in header[0]]
     if len(header) == 1 and other_delimiters:
         raise UsageError(

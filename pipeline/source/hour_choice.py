@@ -140,7 +140,8 @@ class HourChoice:
         ]
 
     def add(self, hours: Iterable[int]) -> bool:
-        """Adds, for each of these hours, the next base (folder or address) that has a file of the hour.
+        """For each of these hours, finds the next base (folder or address) that has a file of the hour. Adds
+        it to the bases from which the hour is read.
 
         Returns whether a base was added for at least one of the hours.
         """
@@ -155,8 +156,7 @@ class HourChoice:
         return added
 
     def add_all(self, hours: Iterable[int]) -> None:
-        """Adds, for each of these hours, all bases (folders and addresses) that have a file of the
-        hour."""
+        """Like `add`, but adds all bases (folders and addresses) that have a file of the hour."""
         hours = list(hours)
         while self.add(hours):
             pass
@@ -193,8 +193,8 @@ class HourChoice:
 
         `events` maps the label of each file to the number of events in the file. In a base of the kind
         `gharchive`, this is the number of events of the file's hour. In a base of the kind `crawl-time`, a
-        file also has events of other hours. For these bases, `crawled` has the numbers: it maps the base's
-        name to a dict from the hour to the number of its events.
+        file also has events of other hours. For such a base, `crawled` is used instead: it maps the base's
+        name to a dict from each hour to the number of the base's events that are of this hour.
         """
         by_hour = {(file.rank, file.number): file for file in self.files}
         hours = []

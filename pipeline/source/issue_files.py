@@ -108,8 +108,8 @@ class FileIssue:
             labels = _parse_list(labels)
         if labels is not None and not isinstance(labels, (list, tuple)):
             raise UsageError(
-                f"{self.place}: labels is {reprlib.repr(labels)}; expected a list of names, or a text with "
-                "names separated by commas.",
+                f"{self.place}: the labels are {reprlib.repr(labels)}, but must be a list of names, or a "
+                "text with names separated by commas.",
                 _CORRECT_FILE,
             )
         names = (label.get("name") if isinstance(label, dict) else label for label in labels or ())
@@ -143,8 +143,8 @@ def parse_time(value: Any) -> datetime | None:
     - a datetime or a date
     - a text in ISO 8601. There may be a blank before the time zone, as in `2021-03-01 10:00:00 UTC`, the form
       in which BigQuery exports times
-    - seconds or milliseconds since 1970, as a number or a text. Numbers below 10^8 are not accepted.
-      Otherwise, a date such as 20210301 would be taken for seconds
+    - seconds or milliseconds since 1970, as a number or a text. Numbers below 10^8 are not accepted,
+      because a date such as 20210301 must not be taken for seconds
 
     A time without a time zone counts as UTC. A time must be at or after EARLIEST, and before LATEST.
     """
@@ -172,7 +172,8 @@ def _parse_time_text(text: str) -> datetime:
 
 
 def _from_epoch(value: Any) -> datetime:
-    """Raises ValueError or TypeError if `value` is not a number of seconds or milliseconds since 1970."""
+    """Returns the time that a number of seconds or milliseconds since 1970 stands for. Raises ValueError or
+    TypeError if `value` is not such a number."""
     if isinstance(value, bool) or not value >= _EPOCH_SECONDS:
         raise ValueError
     return EARLIEST + timedelta(seconds=float(value) / (1000 if value >= _EPOCH_MILLISECONDS else 1))

@@ -5,5 +5,5 @@ from __future__ import annotations
 
 def replace_surrogates(text: str) -> str:
     """Replaces each unpaired surrogate (half of a UTF-16 character) by U+FFFD. JSON may contain unpaired
-    surrogates, Parquet and UTF-8 may not."""
+    surrogates, but Parquet and UTF-8 may not."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

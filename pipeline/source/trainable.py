@@ -39,8 +39,8 @@ def word_pattern(characters_per_word: int) -> str:
 
     A word is a run of characters without white space. In scripts without blanks between words, a word ends
     after `characters_per_word` characters of Chinese or Japanese, or after twice as many characters of Thai,
-    Lao, Burmese or Khmer. Other characters directly before or after these, such as punctuation, belong to the
-    same word, but are not counted.
+    Lao, Burmese or Khmer. Such a word may also contain other characters, such as punctuation, but these are
+    not counted.
     """
     spaced = f"[^{_WHITE_SPACE}{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]"
     unit = f"(?:[{_EAST_ASIAN}]|[{_SOUTH_EAST_ASIAN}]{{1,2}})"

@@ -1,7 +1,7 @@
 """Judges how complete source days are, and stores the verdicts in the lake.
 
-The verdict on a day depends on the days before it. So if an earlier day is extracted later, the day must be
-judged again.
+The verdict on a day depends on the days before it. If one of these is extracted after the verdict, the day
+must be judged again.
 """
 
 from __future__ import annotations
@@ -97,12 +97,11 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
 
 
 def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
-    """Makes the verdicts independent of the order in which days were extracted. To do so, finds the earliest
-    day with changed batches, and judges this day and all later days again. Returns the days whose row in the
-    table source_health_v1 changed.
+    """Finds the earliest day with changed batches, and judges this day and all later days again. Returns the
+    days whose row in the table source_health_v1 changed.
 
     A verdict depends on the earlier days that are in the lake when the day is judged. But a backfill may
-    extract days in any order.
+    extract days in any order. Judging days again makes the verdicts independent of this order.
 
     `changes` lists the batches that have become current since a release was planned the last time. If the
     lake has no catalogue of days yet, all days are judged again.

@@ -53,8 +53,8 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 
 def rechecked_batches(lake: Lake, settings: Settings, days: Sequence[str]) -> list[Manifest]:
-    """Looks at the `source.recheck_days` days before the first of `days`. Returns the batches of issues of
-    those that `extract` has checked and extracted again since a release was last planned."""
+    """Looks at the `source.recheck_days` days before the first of `days`. If `extract` has checked and
+    extracted some of them again since a release was last planned, returns their batches of issues."""
     if not days:
         return []
     first = date.fromisoformat(min(days))

@@ -210,8 +210,8 @@ class RetainedBatches:
 
 
 def _remove_subjects(lake: Lake, removed: Iterable[Pinned], retained: RetainedBatches) -> None:
-    """Removes releases and models. First writes an unused record (`pipeline.lake.draft_records`) for each of
-    their batches that no kept release or model refers to."""
+    """Removes releases and models. First writes a record of the kind UNUSED (`pipeline.lake.draft_records`)
+    for each of their batches that no kept release or model refers to."""
     no_longer_used: set[str] = set()
     removed = list(removed)
     for subject in removed:
@@ -362,8 +362,8 @@ def _references(pinned: Pinned) -> tuple[set[str], set[str]]:
 
 
 def _catalogued_folders(lake: Lake, catalogue: Catalogue) -> set[str]:
-    """Returns the folders of all batches in the catalogue of days, which the next release may use, and of
-    these days' malformed lines."""
+    """Returns the folders of all batches in the catalogue of days, and the folders with the malformed lines
+    of these days. The next release may use the batches."""
     folders = {folder for day in catalogue.plan(lake).days for folder in day.folders}
     for page in read_pages(lake, catalogue.manifests.get(ISSUES.name, {}).values(), MANIFEST_PAGE):
         folders.update(filter(None, (manifest.figures.get(QUARANTINE) for manifest in page)))

@@ -39,6 +39,7 @@ from pipeline.source.trainable import REASONS, count_untrainable, thresholds
 from pipeline.source.verdict_history import VerdictHistory, judge_day
 from pipeline.stages.extract_hours import HoursRead, read_hours, read_table
 from pipeline.stages.extract_marks import make_marks_current, write_marks
+from pipeline.stages.extract_refusals import RefusedDay, refusal_of
 from pipeline.stages.lost_data import fewer_events, lost_data, lost_events
 from pipeline.stages.rechecked_days import (
     DayRequest,
@@ -56,18 +57,9 @@ DAYS_WORTH_A_CLUSTER = 29
 """Minimum number of days for which a local Dask cluster is started. For fewer days, starting the cluster
 takes more time than the cluster saves."""
 
-
-OVERSIZED_DAYS_LISTED = 5
 _REFUSALS: dict[str, BudgetError] = {}
 """If the budget of a run of a command did not suffice for a day, maps the id of the run to the error. The
 run's other days would be refused, too, so no request is sent to BigQuery for them."""
-
-
-class RefusedDay(NamedTuple):
-    """A day that was not extracted because the BigQuery budget is too small, and the error that says so."""
-
-    day: date
-    error: BudgetError
 
 
 class UncheckedDay(NamedTuple):
@@ -121,8 +113,8 @@ def extract_day(
     """Extracts the issues of a day. Keeps an existing batch if it was made from the data that the source has
     now, or if the source has lost data since.
 
-    If `again` is true, the day is always extracted. `run_id` identifies the run of the command: the bytes
-    that BigQuery bills count against the budget of this run.
+    If `again` is true, the day is always extracted. `run_id` identifies the run of the command. The bytes
+    billed by BigQuery are counted against the budget of this run.
     """
     connection = warehouse.connect(settings, "extract", run_id)
     source = connection.source_day(request.day) or HourChoice(settings.source, request.day)
@@ -175,8 +167,8 @@ def _read_day(
 ) -> ExtractedDay:
     """Reads a day from its source, and writes a batch of its issues.
 
-    Unless `again` is true, the current batch is kept if it may have more data than a new batch, because files
-    could not be downloaded or because the source has lost data.
+    The current batch is kept if a new batch may have less data, because files could not be downloaded or
+    because the source has lost data. If `again` is true, the current batch is never kept.
     """
     request, source, parameters, current = day
     query, partition = extraction_query(settings), {"day": str(request.day)}
@@ -221,8 +213,8 @@ def _read_day(
 
 
 def _of_files_read(parameters: Mapping[str, Any], choice: HourChoice) -> dict[str, Any]:
-    """Returns the parameters of a batch without the files that could not be downloaded. When these files
-    can be downloaded, the parameters differ, so the day is extracted again."""
+    """Returns the parameters of a batch without the files that could not be downloaded. A later run that can
+    download these files has other parameters than the batch, so it extracts the day again."""
     files = [file.identity for file in choice.files]
     return {**parameters, "hours": [file for file in parameters["hours"] if file in files]}
 
@@ -230,8 +222,8 @@ def _of_files_read(parameters: Mapping[str, Any], choice: HourChoice) -> dict[st
 def _keeps_current(choice: HourChoice, parameters: Mapping[str, Any], current: Manifest) -> bool:
     """Returns whether `current` is kept because some files could not be downloaded.
 
-    This is so if the preferred base did not deliver a file, or if `current` was already made from all files
-    that could be downloaded, with the same other parameters.
+    This is so if the preferred base did not deliver a file. It is also so if `current` was already made from
+    all files that could be downloaded, and its other parameters are those in `parameters`.
     """
     return 0 in choice.unreachable or (bool(choice.unreachable) and is_made_of(current, choice, parameters))
 
@@ -305,11 +297,9 @@ def run(
     existing batch of a day is kept if it was made from the data that the source has now, or if the source has
     lost data since. If `again` is true, all `days` are extracted.
 
-    The incomplete days that `recheck_requests` chooses are checked again:
-
-    - If such a day is extracted again, the result has its new batch and row.
-    - If such a day cannot be checked, it is one of the `unchecked_days` of the result.
-    - If neither is the case, only the verdict on the day is computed again.
+    The incomplete days that `recheck_requests` chooses are checked again. If such a day is extracted again,
+    the result has its new batch and row. If it cannot be checked, it is one of the `unchecked_days` of the
+    result. Otherwise, only the verdict on the day is computed again.
 
     If the budget for BigQuery is enough for only some of the days, the result has the batches and rows of
     these days, and a `refusal`: an error about the days that were not extracted. The caller must report the
@@ -323,7 +313,7 @@ def run(
     results = _extract_days(requests, lake, settings, again)
     extracted = {result.manifest.day: result for result in results if isinstance(result, ExtractedDay)}
     refused = [result for result in results if isinstance(result, RefusedDay)]
-    refusal = _refusal(refused, len(days), again) if refused else None
+    refusal = refusal_of(refused, len(days), again) if refused else None
     if refusal and not extracted:
         raise refusal
     unchanged = {day: result.still_available for day, result in extracted.items() if result.still_available}
@@ -375,35 +365,3 @@ def _extract_days(
         worth_a_cluster=len(requests) >= DAYS_WORTH_A_CLUSTER,
         partitions=[{"day": request.day.isoformat()} for request in requests],
     )
-
-
-def _refusal(refused: Sequence[RefusedDay], days: int, again: bool) -> BudgetError:
-    """Returns the error about the days that were not extracted because the budget is too small.
-
-    The error contains the command that extracts the remaining days. If `again` is true, the user must not
-    repeat the original command, because it would extract the finished days once more. Days that each cost
-    more than a whole budget are named one by one, up to OVERSIZED_DAYS_LISTED of them. `days` is the number
-    of all requested days.
-    """
-    if days == 1:
-        return refused[0].error
-    oversized = [day for day in refused if isinstance(day.error, OversizedDayError)]
-    waiting = [day for day in refused if not isinstance(day.error, OversizedDayError)]
-    messages, hints = [], []
-    if waiting:
-        error, first, last = waiting[0].error, waiting[0].day, waiting[-1].day
-        command = f"titler extract --from {first} --to {last}{' --again' if again else ''}"
-        which = "To continue with the days that are left"
-        left = f"{len(waiting)} days are left." if len(waiting) > 1 else "1 day is left."
-        messages.append(f"{error.message} {left}")
-        if again:
-            hints.append(f"{which}, type this command, after midnight UTC or with a larger budget: {command}")
-        else:
-            hints.append(f"{error.hint}\n{which}: {command}")
-    else:
-        error = oversized[0].error
-    messages += [day.error.message for day in oversized[:OVERSIZED_DAYS_LISTED]]
-    hints += [day.error.hint for day in oversized[:OVERSIZED_DAYS_LISTED]]
-    if unlisted := oversized[OVERSIZED_DAYS_LISTED:]:
-        messages.append(f"{len(unlisted)} more days, up to {unlisted[-1].day}, are also too large.")
-    return type(error)("\n".join(messages), "\n".join(hints), event=error.event)

@@ -80,12 +80,12 @@ def read_hours(
     """Extracts a day from its hour files, which are downloaded to `folder`. `choice` says which files.
 
     If an hour has no event, or at most a tenth of its usual events, the file of the next base that has this
-    hour is added to `choice`. Then the day is extracted again, from all files. This is repeated until every
-    hour has enough events or no other base has a file of it. `usual_per_hour` has the usual numbers of events
-    of the hours 0 to 23. It is empty if these are not known.
+    hour is added to `choice`. Then the day is extracted again, from all files. This is repeated until no hour
+    has too few events, or no other base has a file of such an hour. `usual_per_hour` has the usual numbers of
+    events of the hours 0 to 23. It is empty if these are not known.
 
-    A file that cannot be downloaded is left out. Raises SourceError if a file of the preferred base was left
-    out, and no other base has events of this hour.
+    A file that cannot be downloaded is left out. Raises SourceError if the preferred base's file of an hour
+    was left out, and no other base has events of this hour.
     """
     paths: dict[str, Path] = {}
     while True:

@@ -155,8 +155,8 @@ def _remove(
     all_batches: StoredBatches,
     affected: Mapping[str, int],
 ) -> Forgetting:
-    """Removes the data that an entry of the list stands for. Returns the finished entry. `affected` maps the
-    folder of each batch that has forgotten rows to their number."""
+    """Removes all data about the subject of the entry `forgetting`. Returns the finished entry. `affected`
+    maps the folder of each batch with forgotten rows to the number of these rows."""
     matcher, batches = forgotten.matcher_of([forgetting]), all_batches.readable
     forgetting = _with_removed(forgetting, _by_table(affected))
     forgotten = forgotten.store(lake, forgetting)
@@ -204,8 +204,9 @@ def require_lake(lake: Lake) -> None:
 def _begin(lake: Lake, subject: Subject, because: str) -> tuple[ForgottenList, Forgetting]:
     """Adds an entry to the list of the forgotten, or returns the entry of an interrupted command.
 
-    Other commands take their lease first and then read the list. This function writes the entry first and
-    then reads the leases. So if both run at the same time, at least one of them notices the other.
+    Every other command first takes a lease, then reads the list. This function first writes the entry, then
+    reads the leases. So if it runs at the same time as another command, at least one of the two notices the
+    other.
     """
     stored = ForgottenList.read(lake)
     new, interrupted = subject.begin(stored, because), stored.unfinished
@@ -318,8 +319,8 @@ def _remaining(batches: Iterable[Manifest], rewriting: Rewriting) -> dict[str, s
 
 
 def _delete_unfinished(lake: Lake, folders: Sequence[str]) -> int:
-    """Deletes the folders of unfinished batches, which interrupted commands left behind, or of damaged
-    batches. Returns the number of folders."""
+    """Deletes folders of batches that are damaged, or unfinished because a command was interrupted. Returns
+    the number of folders."""
     for folder in folders:
         lake.delete_folder(folder)
     forget_batches(lake, DRAFTS, folders)
@@ -328,8 +329,8 @@ def _delete_unfinished(lake: Lake, folders: Sequence[str]) -> int:
 
 
 def _delete_replaced(lake: Lake, replaced: Sequence[Manifest], old_pages: Iterable[str]) -> None:
-    """Deletes the old batches and pages. A batch is deleted before the batches that it was made from. If the
-    deletion is interrupted, the next run finds the remaining batches through those they were made from."""
+    """Deletes the old batches and pages. A batch is deleted before the batches that it was made from, for
+    example titles before issues. Otherwise, after an interruption, the next run may not find the titles."""
     folders = [batch.folder for batch in reversed(replaced)]
     for folder in folders:
         remove_batch(lake, folder)

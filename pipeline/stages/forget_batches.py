@@ -215,8 +215,8 @@ class Rewriting:
     def renamed(self, value: Any) -> Any:
         """Returns a copy of a JSON value in which references to replaced batches refer to the new batches.
 
-        Forgotten issues are also removed from the lists of duplicate openings (the ids under the key
-        `superseded`).
+        Forgotten issues are also removed from the lists of ids under the key `superseded` (duplicate
+        openings: issues whose earliest event is in another day).
         """
         if isinstance(value, str):
             return self.names.get(value, value)
@@ -250,8 +250,8 @@ class Rewriting:
 
     def _with_smaller_history(self, batch: Manifest, figures: dict[str, Any]) -> dict[str, Any]:
         """Returns the figures of a batch. If it is a batch of neighbours, the removed issues are subtracted
-        from the numbers of issues that were searched. Without this, a release would count the day as one
-        whose neighbours were searched before an earlier day changed."""
+        from the numbers of issues that were searched. Otherwise these numbers would differ from the
+        release's own, and the day would seem to have been searched before an earlier day changed."""
         if batch.table not in (SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name):
             return figures
         first = {ALL_ISSUES: "", HISTORY_ISSUES: _first_day(batch.day, batch.parameters.get("months", 0))}

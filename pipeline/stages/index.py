@@ -175,11 +175,11 @@ def _measured(
 ) -> dict[str, Any]:
     """Returns the figures of the index, such as its recall.
 
-    To measure the recall, only the issues of the last `similar.months` months are searched. Only an Annoy
-    index misses neighbours. So a recall that was measured earlier, for this release or for the previous one,
-    is used again if the settings and the segments with an Annoy index have not changed since. The segments of
-    the last period (month or year) are not compared, because every nightly run builds them again and measures
-    their own recall.
+    To measure the recall, only the issues of the last `similar.months` months are searched. A recall that was
+    measured earlier, for this release or for the previous one, is used again if the settings and the segments
+    with an Annoy index have not changed since. Other segments are searched exactly, so they do not lower the
+    recall. The segments of the last period (month or year) may have changed: every nightly run builds them
+    again, and measures the recall of each.
     """
     index, months = settings.index, settings.similar.months
     last_period = segments[-1].partition["period"] if segments else ""
@@ -286,8 +286,8 @@ def _neighbours(
 def _stored_neighbours(
     release: Pinned, owner: str, days: Sequence[NeighbourDay]
 ) -> list[tuple[Manifest, Manifest] | None]:
-    """Returns the existing batches of similar_issues_v2 and duplicate_pairs_v1 of each day, or None if one of
-    them does not exist."""
+    """Returns, for each day, its existing batches of similar_issues_v2 and duplicate_pairs_v1, or None if one
+    of the two does not exist."""
     similar = release.find_all(
         [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
     )

@@ -110,7 +110,8 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> OrderingOutcome:
 
 
 def _marked_pairs(release: Pinned) -> tuple[list[MarkedPair], int]:
-    """Returns all marked pairs of a release, and its first day with a batch of marks (days since 1970)."""
+    """Returns all marked pairs of a release, and the first day that has a batch of marks. The day is a number
+    of days since 1 January 1970."""
     has_marks = DUPLICATE_MARKS.name in release.members  # `get` would raise UsageError
     batches = release.members[DUPLICATE_MARKS.name] if has_marks else []
     tables = read_columns(release.lake, batches, MARK_COLUMNS)
@@ -119,7 +120,8 @@ def _marked_pairs(release: Pinned) -> tuple[list[MarkedPair], int]:
 
 
 def _sizes(examples: Examples) -> dict[str, int]:
-    """Returns how many marked pairs and repositories there are, and how many newer issues the pairs have."""
+    """Returns the number of marked pairs, the number of repositories, and the number of issues (with or
+    without marks) that were compared with older issues."""
     repositories = len(set(examples.repos.tolist()))
     return {"pairs": examples.pairs, "repositories": repositories, "issues": len(examples.repos)}
 

@@ -84,7 +84,7 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
 
 
 def _report_empty_warehouse(lake: Lake, settings: Settings) -> None:
-    """The warehouse shows no release. Prints a message if the lake has a current release nevertheless."""
+    """Is called if the warehouse shows no release. Prints a message if the lake has a current release."""
     with suppress(LakeError):  # there is no pointer to a current release
         if (current := current_release_id(lake)) is not None:
             say(
@@ -123,8 +123,8 @@ def _days_of(release: Pinned | None) -> Sequence[PinnedDay]:
 
 
 def _complete_day_members(release: Pinned) -> None:
-    """Records the members of a release (the batches that belong to it) if they are not recorded yet. This is
-    so if the stage was interrupted after it had written the plan."""
+    """Records the members of a release (the batches that belong to it) that are not recorded yet. Some are
+    missing if the stage was interrupted after it had written the plan."""
     lake, days = release.lake, release.plan.days
     for table, folders in (
         (ISSUES.name, [day.issues for day in days]),

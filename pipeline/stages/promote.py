@@ -31,8 +31,8 @@ def run(
     former champion.
 
     Returns the model's name and version, and whether the alias was moved. If the titles do not beat the floor
-    (the body's first words), the result also says whether they are withheld or were accepted, with the
-    entries of `TitleGate.facts`.
+    (the body's first words), the result also has the entries of `TitleGate.facts`. They say whether the
+    titles are withheld or were accepted.
 
     - `accept_because`: a reason to show the titles although they do not beat the floor by
       `model.floor_margin`. Without a reason, releases withhold such titles, unless they were accepted before.
@@ -40,7 +40,7 @@ def run(
       with it.
 
     If the model is already the champion, the alias is not moved. Then the function only decides whether the
-    model's titles are shown. Raises UsageError if the model was not trained and evaluated. Without
+    model's titles are shown. Raises UsageError if the model was not trained or not evaluated. Without
     `force_because`, raises UsageError if the model was not compared with the current champion, and WorseError
     if it is worse than the champion on the same held-out issues. A model is worse in any of these cases:
 
@@ -98,7 +98,8 @@ def _check_not_worse(
     model: str, figures: dict[str, Any], champion: str, allowed: Model, gate: TitleGate, former: TitleGate
 ) -> None:
     """Raises WorseError if the model is worse than the champion. `figures` are the figures of the model's
-    evaluation. `gate` and `former` are the decisions about the titles of the model and of the champion."""
+    evaluation. `gate` is the decision whether the model's titles are shown or withheld. `former` is this
+    decision for the champion's titles."""
     failures = _failed_margins(figures, allowed)
     if gate.withheld and not former.shortfall:
         failures.append(
@@ -122,9 +123,11 @@ def _champion_shortfall(figures: dict[str, Any], margin: float) -> str:
 
 
 def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier: TitleGate | None) -> None:
-    """Tags the model version in MLflow to show whether its titles are withheld or were accepted. Does nothing
-    if the titles beat the floor (the body's first words) now, unless `earlier` (the decision that was stored
-    before) says that they did not."""
+    """Tags the model version in MLflow to show whether its titles are withheld or were accepted.
+
+    The tags change only if the titles do not beat the floor (the body's first words), or did not beat it
+    according to `earlier`, the decision that was stored before.
+    """
     if gate.facts or (earlier and earlier.facts):
         because = gate.accepted["because"] if gate.facts and gate.accepted else ""
         tracking.tag_titles(version, run_id, gate.withheld, because)

@@ -56,7 +56,7 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
     - a date: this day has collapsed, which means that nearly all of its data is missing
     - `abstained`: more issues than before have no title
-    - `recall`: fewer marked duplicates than before are listed
+    - `recall`: the lists of similar issues have fewer marked duplicates than before
 
     Raises UsageError if the release was published before and is no longer current; use `rollback` for such a
     release. Raises StoppedError if the audit or a check fails.

@@ -119,8 +119,8 @@ def has_other_files(
     """Returns whether a day has an hour file that an earlier extraction did not read.
 
     `files` are the identities of the hour files that the earlier extraction read, and `figures` are its
-    figures. For the hours in which it found too few events, the function adds the files of all bases (folders
-    or addresses) to `choice` before it compares the files.
+    figures. For each hour in which that extraction found too few events, the function first adds the files
+    of all bases (folders or addresses) to `choice`. Then it compares the files.
     """
     choice.add_all(needs_another_base(figures.get("events_per_hour") or (), request.usual_per_hour))
     return _has_others(choice, files)
@@ -143,7 +143,7 @@ def may_be_better(
 ) -> bool:
     """Returns whether a new extraction may have more events than the batch `existing`.
 
-    This is so if the source has hour files from which `existing` was not made.
+    This is so if the source has hour files that were not read for `existing`.
     """
     if isinstance(day_source, warehouse.SourceTable):
         return False
@@ -179,8 +179,8 @@ def store_unused(
 def unused_before(
     lake: Lake, current: Manifest, choice: HourChoice, parameters: Mapping[str, Any], request: DayRequest
 ) -> str:
-    """Looks for the record of an earlier extraction whose result was not used, and which read all files that
-    the source has now. Returns how much data the source had then, for example "23 of the 24 hours".
+    """Looks for the record of an unused extraction that read all files that the source has now. Returns how
+    much data the source had then, for example "23 of the 24 hours".
 
     Returns an empty string if there is no record, or if it does not apply. It does not apply in these cases:
 

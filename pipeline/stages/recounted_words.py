@@ -39,10 +39,10 @@ class ReusedBatch(NamedTuple):
 def find_extracted(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any]
 ) -> Manifest | None:
-    """Returns the batch of issues that has `parameters`, or None if there is none.
+    """Returns the batch of issues that has exactly these `parameters`.
 
-    If no batch has exactly these parameters, a batch from the same data with another definition of a word is
-    returned.
+    If there is none, returns a batch from the same data with another definition of a word. If there is none
+    of these either, returns None.
     """
     existing = lake.find(ISSUES.name, partition, (), parameters)
     if existing is not None:

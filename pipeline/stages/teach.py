@@ -329,7 +329,7 @@ def _training_bodies(model: Pinned) -> Iterator[str]:
 def _chunk_of_titles(
     vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
 ) -> bytes:
-    """Returns the content of a file with the teacher's titles. For each body with such a title, the
+    """Returns the content of a file with the teacher's titles for `bodies`. For each body with a title, the
     file has the key (hash) of the body and the ids of the title.
 
     The rules for the authors' titles also apply to the teacher's titles: prefixes are removed, and a title

@@ -65,8 +65,9 @@ def run(
     than the champion's titles, the model also learns from them. An interrupted training resumes from its last
     checkpoint. `on_epoch` is called with the figures of each epoch.
 
-    Raises UsageError if the stage `vectorize` has not run for the model. If a `teacher` is given, also raises
-    it if the model was already trained without a teacher, or with another teacher or weight.
+    Raises UsageError if the stage `vectorize` has not run for the model. Also raises UsageError if a
+    `teacher` is given, but the model was already trained without a teacher, or with another teacher or
+    weight.
     """
     inputs = TrainingInputs(
         lake, model, model.plan, model.members[VOCABULARY][0], model.members[VECTORS.name]

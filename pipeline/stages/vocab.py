@@ -107,8 +107,8 @@ def run(
 def open_model(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Plan:
-    """Returns the plan of a model: the batches of its days and the settings of text and network. If the model
-    takes the embedding network of the champion, the plan also says which network that is.
+    """Returns the plan of a model: the batches of its days, and the settings `text.*` and `model.*`. If the
+    model takes the embedding network of the champion, the plan also says which network that is.
 
     If the model does not exist yet, the plan is made from `request` and written. Raises UsageError if the
     model exists and was created with other options.
@@ -146,7 +146,7 @@ def _check_preset(network: Mapping[str, Any]) -> None:
 
 
 def count_words(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, SubsetSizes]:
-    """Counts the words of the issues for training in one file of tokens. Returns the counts of words in
+    """Counts the words of the training issues in one file of tokens. Returns the counts of words in
     bodies, the counts of words in titles, and the number of trainable issues in each subset of the split."""
     training, sizes = _training_rows(shard, lake, plan, ["body", "title"])
     body, title = (Counts.of(training.column(name).to_pylist()) for name in ("body", "title"))

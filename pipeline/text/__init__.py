@@ -1,7 +1,7 @@
 """Converts text to ids and ids to text.
 
 - The networks `gru` and `gru_cudnn` read words. The module `ktext` splits text into the same words as the
-  package ktext. `engine` chooses between this module and the package.
+  package ktext. `engine` chooses between our module and the package.
 - The network `copy` reads subwords. So does the part of the network `pretrained` that computes embeddings.
   First, `markup` removes markup, and `code_lines` removes machine output. `problem_first` moves the problem
   to the front and removes the lines of an issue template, which `template_headings` and `template_lines`

@@ -9,9 +9,9 @@ marks:
 - text that is quoted, struck out, or written as code or in an HTML comment
 - negations, questions and mere possibilities: "isn't a dup of #12", "Duplicate of #12?", "might be a
   duplicate"
-- a statement about another issue than the commented one: "#12 is a duplicate of this", "#11 duplicates #12"
-- a statement that refers to the commented issue itself, or to the address of a pull request or of a
-  discussion
+- a statement about an issue other than the commented one: "#12 is a duplicate of this", "#11 duplicates #12"
+- a statement that calls the commented issue a duplicate of itself, or of a pull request or a discussion that
+  is given by its address
 
 "Probably a duplicate" and "looks like a duplicate" are marks. In "duplicate of #1 and #2", only #1 counts.
 The issue that a mark refers to may be newer than the commented issue. Many English wordings are recognised.
@@ -108,8 +108,8 @@ def _link_target(link: re.Match[str]) -> str:
     """Returns the text that replaces a Markdown link. If the link leads to an issue, a pull request or a
     discussion, this is the link's target. Otherwise it is the link's label.
 
-    A label with a word such as "duplicate" is kept, before the target. If such a label refers to an issue
-    itself, the target is left out.
+    If the label contains a word such as "duplicate", the label is kept, before the target. If it also
+    contains a reference to an issue, the target is left out.
     """
     label, target = link[1], link[2]
     if not _REFERENCE.fullmatch(target):

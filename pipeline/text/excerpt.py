@@ -1,4 +1,6 @@
-"""Makes an excerpt of an issue's body, in which whatever might identify a person or a machine is replaced."""
+"""Makes an excerpt of an issue's body. Replaces addresses and numbers, because they might identify a person
+or a machine.
+"""
 
 from __future__ import annotations
 

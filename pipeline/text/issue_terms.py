@@ -144,8 +144,8 @@ def _terms_of_block(titles: Sequence[str | None], bodies: Sequence[str | None]) 
 
 
 class _NumberedWords(dict[str, int]):
-    """The words of the titles, or of the bodies, of some issues. A word is numbered when it first occurs, so
-    the terms of a word are looked up once, however often it occurs."""
+    """The words of some issues: either those of their titles, or those of their bodies. Each distinct word
+    gets a number, so that its terms are looked up only once, however often it occurs."""
 
     def __init__(self, in_title: bool) -> None:
         super().__init__()

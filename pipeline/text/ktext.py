@@ -145,8 +145,8 @@ _TOP_LEVEL: Final = re.compile(rf"[{_LETTER}]{{2,}}{_AFTER_HOST}", re.IGNORECASE
 class _Hosts:
     """Finds where the URLs in a text end.
 
-    Caches the host name that was scanned last, because a host name may contain another scheme. For example,
-    `www.a-www.b` has the host names `a-www.b` and `b`, which end at the same position.
+    A host name may contain another scheme. For example, `www.a-www.b` has the host names `a-www.b` and `b`,
+    which end at the same position. The last host name is cached, so that its end is not searched for again.
     """
 
     def __init__(self, text: str) -> None:

@@ -3,9 +3,9 @@
 A model has two vocabularies, one for bodies and one for titles. Either both consist of words, or both consist
 of subwords (`pipeline.text.subwords`).
 
-Words have the same ids as in the package ktext 0.40. Id 0 is padding, and id 1 stands for every word outside
-the vocabulary. The words of the vocabulary have the ids from 2 on, most frequent first. Equally frequent
-words are in the order of their first appearance. Titles begin with `_start_` and end with `_end_`, which are
+Id 0 is padding, and id 1 stands for every word outside the vocabulary. The words of the vocabulary have the
+ids 2, 3 and so on, most frequent first. Equally frequent words are in the order of their first appearance.
+The package ktext 0.40 gives words the same ids. Titles begin with `_start_` and end with `_end_`, which are
 counted as words.
 """
 
@@ -49,7 +49,7 @@ class Counts:
 
     `words[i]` occurs `counts[i]` times. Words are in the order of their first appearance. `documents` is the
     number of documents. `first_document_words` is the number of distinct words in the first document. The
-    method `framed` needs this number to find the place of `_end_`, which first appears after these words.
+    method `framed` inserts `_end_` into `words` after this number of words.
     """
 
     words: tuple[str, ...]
@@ -66,10 +66,10 @@ class Counts:
 
     @classmethod
     def merge(cls, parts: Iterable[Counts]) -> Counts:
-        """Adds up the counts of the parts of a sequence of documents. Returns those of the whole sequence.
+        """Adds up the counts of the parts of a sequence of documents. Returns the sum.
 
-        The parts must be in order, and each must have the counts of consecutive documents. The operation is
-        associative.
+        Each part must have the counts of consecutive documents. The parts must be in the order of the
+        documents. The operation is associative.
         """
         counter: Counter[str] = Counter()
         documents = first = 0
@@ -121,8 +121,9 @@ class Vocabulary:
         words = tuple(counts.words[position] for position in order[:max_words])
         if not words:
             raise UsageError(
-                f"The vocabulary is empty: there are {counts.documents} documents with {len(counts.words)} "
-                f"distinct words, and at most {max_words} words may be in the vocabulary.",
+                "The vocabulary is empty, but it must have at least one word. The "
+                f"{counts.documents} documents have {len(counts.words)} distinct words, and the limit is "
+                f"{max_words} words.",
                 "See which days have trainable issues:  titler status",
             )
         if start_end and not {START, END} <= set(words):
@@ -160,9 +161,9 @@ class Vocabulary:
         return pad(ids, len(token_lists), self.length, self.padding)
 
     def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Returns whether each of n documents contains at least one word of the vocabulary, as booleans (n,).
+        """Returns one boolean per document (n,): whether it contains at least one word of the vocabulary.
 
-        `ids` (n, length) are the ids of the documents. `_start_` and `_end_` count as words. Padding, and
+        `ids` (n, length) are the ids of n documents. `_start_` and `_end_` count as words. Padding, and
         words outside the vocabulary, do not count.
         """
         return np.asarray((ids > UNKNOWN).any(axis=1), dtype=np.bool_)
@@ -221,7 +222,7 @@ class Vocabulary:
                 else f"the type {type(fields).__name__}"
             )
             raise LakeError(
-                f"The vocabulary file has {names}; expected the fields {', '.join(sorted(_FIELDS))}.",
+                f"The vocabulary file must have the fields {', '.join(sorted(_FIELDS))}, but it has {names}.",
                 _MAKE_AGAIN,
             )
         words, start_end = fields["words"], fields["start_end"]
@@ -270,7 +271,7 @@ class Vocabularies:
         """An id of this pair of vocabularies: the first 12 hexadecimal digits of a SHA-256.
 
         The hashed text is the JSON of the vocabulary of bodies, a line break and the JSON of the vocabulary
-        of titles. The id is computed only once per object, because a release needs it for each of its days.
+        of titles. The id is computed only once per object, because each day of a release needs it.
         """
         return hashlib.sha256(f"{self.body.to_json()}\n{self.title.to_json()}".encode()).hexdigest()[:12]
 
@@ -287,8 +288,8 @@ class Vocabularies:
     def load(cls, directory: Path) -> Vocabularies:
         """Reads the vocabularies that `save` wrote into `directory`.
 
-        Raises LakeError if a file is missing or damaged, or if the two vocabularies do not consist of the
-        same subwords.
+        Raises LakeError if a file is missing or damaged. Also raises it if only one vocabulary consists of
+        subwords, or if the two consist of different subwords.
         """
         body, title = _read(directory / "body_vocabulary.json"), _read(directory / "title_vocabulary.json")
         if (
@@ -299,7 +300,8 @@ class Vocabularies:
             return cls(body, replace(title, encoding=body.encoding))  # one object, so that both use one cache
         if isinstance(body, SubwordVocabulary) or isinstance(title, SubwordVocabulary):
             raise LakeError(
-                f"{directory}: the vocabularies of bodies and titles do not consist of the same subwords.",
+                f"{directory}: the vocabularies of bodies and titles must both consist of words, or both of "
+                "the same subwords.",
                 _MAKE_AGAIN,
             )
         return cls(body, title)

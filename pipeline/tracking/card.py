@@ -149,8 +149,8 @@ def _embedding(parameters: Mapping[str, str]) -> str:
 
 
 def _teacher(parameters: Mapping[str, str]) -> str:
-    """Returns a sentence that names the teacher, a model or file from whose titles the model also learned.
-    Returns an empty string if the model learned only from the authors' titles."""
+    """Returns a sentence that names the model's teacher. A teacher is another model, or a file, from whose
+    titles the model also learned. Returns an empty string if it learned only from the authors' titles."""
     if parameters.get("teacher_used") != "True":
         return ""
     name, weight = parameters["teacher"], parameters["teacher_weight"]

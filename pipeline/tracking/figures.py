@@ -78,7 +78,7 @@ def duplicates(bins: Sequence[Row]) -> Figure:
 
     Each row of `bins` describes the pairs whose probability is between `low` and `high`: the share that is
     `marked`, and the number of `pairs`. The bars and lines are drawn as in `confidence`. The axis of the
-    lower bars is logarithmic, because most issues have no duplicate.
+    lower bars is logarithmic: most issues have no duplicate, so low probabilities are far more frequent.
     """
     rows = [(row["low"], row["high"], row["marked"], row["pairs"]) for row in bins]
     legend = "pairs of held-out repositories"

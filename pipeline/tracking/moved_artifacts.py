@@ -27,8 +27,8 @@ def move_artifacts(database: Path, experiment: str, folder: Path) -> bool:
     to `folder`.
 
     `database` is MLflow's SQLite file. All addresses below the experiment's former folder are changed, in one
-    transaction. The registered model's description contains the address of the SQLite file, which is changed
-    in the same transaction. Returns False, and changes nothing, in these cases:
+    transaction. The registered model's description contains the address of the SQLite file. This address is
+    changed in the same transaction. Returns False, and changes nothing, in these cases:
 
     - The addresses are already below `folder`.
     - The file `database` does not exist, or has no such experiment.

@@ -135,7 +135,7 @@ class Tracking:
         """Finds an earlier run of the model `name`, and sets its status to RUNNING. Returns the run's id, or
         None if no run fits.
 
-        A run fits if it is of the same training: see `_is_same_training`.
+        A run fits if it belongs to a training with these `parameters`: see `_is_same_training`.
         """
         for run in self._client.search_runs([self._experiment_id()], f"tags.`{MODEL_TAG}` = '{name}'"):
             if _is_same_training(run.data.params, parameters):
@@ -373,11 +373,11 @@ def _is_same_training(logged: Mapping[str, str], parameters: Mapping[str, str]) 
     """Returns whether a run belongs to a training with these `parameters`.
 
     `logged` are the parameters that the run has logged. Each must be in `parameters`, with the same value.
-    Some may be missing: all, if the training was killed before it logged them, or those that an earlier
-    version of Titler did not log.
+    `logged` may lack some of the `parameters`: a training that was killed early may have logged none, and an
+    earlier version of Titler logged fewer.
 
-    There is one exception. If the training learns from a teacher, a run that has other parameters but not
-    `teacher_used` does not belong to it, because that run's training had no teacher.
+    There is one exception. A run that has logged other parameters but not `teacher_used` had no teacher. If
+    the training learns from a teacher, such a run does not belong to it.
     """
     is_taught = parameters.get(TEACHER_USED) == "True"
     if is_taught and logged and TEACHER_USED not in logged:

@@ -54,8 +54,8 @@ class SourceTable:
 
     `rows` is the table's number of rows, or None if the table does not exist. `changed` is the time at which
     GH Archive last added rows. GH Archive adds the hours of a day one by one. `bytes` is the size of the
-    whole table. A query is billed for less: for the columns that it reads. `missing_columns` are columns that
-    the extraction needs, but that the table lacks.
+    whole table. A query is billed only for the columns that it reads. `missing_columns` are columns that the
+    extraction needs, but that the table lacks.
     """
 
     name: str
@@ -75,8 +75,8 @@ class SourceFile:
     - `base`: the address or the folder that the file is from.
     - `hours`: the hours of the day (UTC, 0 to 23) whose events are read from the file. An event belongs to
       the hour in which it was created. None means that all events of the file are read.
-    - `is_following`: whether the file belongs to an hour after `hours`. Such a file is read because it may
-      have late events of `hours`, and its malformed lines are not counted.
+    - `is_following`: whether the file is read only because it follows one of `hours`. It may have events of
+      these hours that were crawled later. Its malformed lines are not counted.
     """
 
     path: Path
@@ -113,9 +113,9 @@ class Extraction:
     - `labels`: maps the event ids of issues and comments to the label of the hour file that they are from.
       Empty if all files are from the same base.
     - `comments`: a table with COMMENT_SCHEMA. It has the comments that may call an issue a duplicate of
-      another one.
-    - `cost`: the values of `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction
-      was free.
+      another issue.
+    - `cost`: maps `job_id`, `bytes_estimated`, `bytes_billed` and `usd` to their values. Empty if the
+      extraction was free.
     """
 
     issues: pa.RecordBatchReader
@@ -158,8 +158,8 @@ class ReleaseTables:
 
     - `releases`: the table releases_v1. The release to publish has the status `current`.
     - `members`: the table release_members_v1, with the batches of these releases.
-    - `superseded`: the table superseded_openings_v1. It has the duplicate openings (issues that an earlier
-      day already has), which these releases leave out.
+    - `superseded`: the table superseded_openings_v1, with the duplicate openings that these releases skip.
+      An opening is a duplicate if an earlier day already has the issue.
     - `current`: the id of the release to publish.
 
     Raises ContractError if a table does not have the columns of its contract. Raises UsageError unless
@@ -183,12 +183,12 @@ class ReleaseTables:
         self.current = current[0]
 
     def checks(self, published: Sequence[Mapping[str, Any]]) -> list[Query]:
-        """Returns the checks in `sql/checks` with their parameters: the release to publish, its new batches,
+        """Returns the checks in `sql/checks`. Their parameters are the release to publish, its new batches,
         and the source days of these batches.
 
-        `published` are the rows of the table release_members_v1 that readers see. A batch is new if it is not
-        among them. The other batches have passed the checks before, and a batch never changes. If no batch is
-        new, the checks of batches are left out.
+        `published` are the rows of the table release_members_v1 that readers see. A batch is new if none of
+        these rows lists it. The other batches have passed the checks before, and a batch never changes. If no
+        batch is new, the checks of batches are left out.
         """
         checked = {(row["table_name"], row["batch_id"]) for row in published}
         new = [
@@ -275,7 +275,8 @@ class Warehouse(Protocol):
         of the file are read.
 
         The BigQuery warehouse reads GH Archive's table of the day. If an earlier call had the same query,
-        day, table and `attempt`, the BigQuery job of that call is reused. So no query is paid for twice.
+        day and `attempt`, and the table still has the same number of rows, the BigQuery job of that call is
+        reused. So no query is paid for twice.
 
         Raises SourceError if the day's events have the format from before 2015, and BudgetError if the query
         would exceed a budget.
@@ -293,8 +294,8 @@ class Warehouse(Protocol):
         """Prepares a new release, which can then be checked and made current. Readers do not see the release
         yet.
 
-        `batches` maps table names to the batches that `tables.members` lists. If a table has no batches
-        there, it is empty in the new release.
+        `batches` maps table names to the batches that `tables.members` lists. If `batches` has no batches
+        of a table, the table is empty in the new release.
         """
         ...
 
@@ -302,8 +303,8 @@ class Warehouse(Protocol):
         """Returns a lock for a `with` block. There is one lock per purpose, and only one process at a time
         can hold it.
 
-        `purpose` is `plan` to plan a release or to remove unused batches. It is `publish` to change which
-        release is current.
+        Use the purpose `plan` to plan a release or to remove unused batches. Use `publish` to change which
+        release is current, or to remove releases or rows.
 
         The lock is released at the end of the block, or when the process dies. Raises TitlerError if another
         process holds the lock for several minutes.
@@ -348,11 +349,11 @@ class Warehouse(Protocol):
 
 def timeline_error(events: str) -> SourceError:
     """Returns the error for events from before 2015. The message begins with `events`, for example "Most
-    opened issues of 2014-12-31"."""
+    events of 2014-12-31-0.json.gz"."""
     return SourceError(
         f"{events} have the format of the Timeline API, which GH Archive used before {FIRST_DAY}. Such "
         "events have no titles and bodies, so Titler cannot read them.",
-        f"Extract days from {FIRST_DAY} on: "
+        f"Extract only {FIRST_DAY} and later days, for example: "
         f"titler extract --from {FIRST_DAY} --to {FIRST_DAY + timedelta(days=6)}",
         final=True,
     )

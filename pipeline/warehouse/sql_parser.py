@@ -30,8 +30,8 @@ def parse(sql: str) -> exp.Expr:
         raise UsageError(f"The statement is not SQL in BigQuery's dialect: {error}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise UsageError(
-            f"Expected exactly one statement, a SELECT. Number of statements found: {len(statements)}. The "
-            f"SQL:\n{sql}"
+            "The SQL must be exactly one statement, and this statement must be a SELECT. Number of "
+            f"statements: {len(statements)}. The SQL:\n{sql}"
         )
     return statements[0]
 
@@ -44,8 +44,9 @@ def parameters_of(sql: str) -> frozenset[str]:
 def replace_tables(sql: str, replacements: Mapping[str, str]) -> str:
     """Returns a SELECT in which the names of tables, views and table functions are replaced.
 
-    `replacements` maps each name to an address, or to a SELECT in parentheses. Names that the statement
-    defines itself with WITH are not replaced. The rest of the text does not change, not even the comments.
+    `replacements` maps each name to an address in BigQuery, or to a SELECT in parentheses. Names that the
+    statement defines itself with WITH are not replaced. The rest of the text does not change, not even the
+    comments.
     """
     edits = []
     tree = parse(sql)

@@ -5,8 +5,8 @@ other column has a line in the comment at the top of its statement:
 
     -- Column suggested: whether the probability is at least the release's min_probability
 
-The description ends at an empty comment line, or where the next column begins. If it is only `see VIEW`, the
-column has the description of the column of the same name in the view VIEW.
+The description ends at an empty comment line, or where the next column begins. If the description is
+only `see VIEW`, it is copied from the column with the same name in the view VIEW.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _OF_VIEW = re.compile(r"see (\w+)")
 class ViewColumn:
     """A column of a view or a table function.
 
-    `prose` is the column's description. If the view takes the column from a table, `kind` is its type there.
-    `kind` is None for a computed column.
+    `prose` is the column's description. If the view takes the column from a table, `kind` is the column's
+    type in that table. `kind` is None for a computed or renamed column.
     """
 
     prose: str
@@ -91,9 +91,9 @@ def _own_prose(sql: str) -> dict[str, str]:
 
 
 def _source(query: exp.Expr, name: str) -> pa.Field | None:
-    """Finds the table from which a SELECT takes its column `name`, unchanged and under the same name. Returns
-    the table's column, or None if the SELECT computes or renames it. If the query is a UNION, only its first
-    SELECT is examined."""
+    """Returns the column of a table that a SELECT takes unchanged, under the same name, as its column
+    `name`. Returns None if the SELECT computes or renames the column. If the query is a UNION, examines only
+    its first SELECT."""
     select = query
     while isinstance(select, exp.SetOperation):
         select = select.this

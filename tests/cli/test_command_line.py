@@ -94,7 +94,7 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
         (["similar", "--from-file", "drafts.csv"], "No release is published"),
         (
             ["similar", "x", "--from-file", "drafts.csv"],
-            "Give an issue, a text, or a file with --from-file",
+            "Give exactly one of these: an issue, a text, or --from-file FILE",
         ),
         (["title", "x"], "No release is published"),
         (["title", " "], "The body is empty"),

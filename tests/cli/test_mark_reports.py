@@ -57,7 +57,7 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
             [
                 "    the new ordering equals the ordering in use, which was learned before. It stays in use, "
                 "although this time it is not good enough: it is worse",
-                "    To use the default weights instead: titler learn-ordering --default",
+                "    To use the default ordering instead: titler learn-ordering --default",
             ],
         ),
     ],
@@ -88,5 +88,5 @@ def test_the_command_learns_nothing_without_a_release_and_can_return_to_the_defa
     done = titler("learn-ordering", "--default", environment=lake)
     assert (done.returncode, done.stdout) == (
         0,
-        "learn-ordering: releases that are planned from now on use the default weights\n",
+        "learn-ordering: releases that are planned from now on use the default ordering\n",
     )

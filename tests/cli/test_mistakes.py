@@ -347,7 +347,7 @@ def test_a_truncated_segment_of_the_index_is_named(copied: Path, name: str) -> N
         f"/{name} is damaged: it has ",
         " bytes instead of the ",
         " in the batch's manifest",
-        "and what to type for each: titler verify",
+        "and what to do about each of them: titler verify",
     )
 
 

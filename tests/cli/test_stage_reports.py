@@ -78,9 +78,9 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
         (
             1.1,
             [
-                "    the model will never give a title, because its titles do not reach the precision "
-                "model.abstain_precision at any minimum confidence. To get titles, train another model with "
-                "a lower value of this setting"
+                "    the model will never give a title: at every minimum confidence, the share of good "
+                "titles is below the setting model.abstain_precision. To get titles, train another model "
+                "with a lower value of this setting"
             ],
         ),
     ],
@@ -138,7 +138,7 @@ def test_a_vocabulary_and_the_embedding_network(
     }
     stage_reports.vocabulary(LAKE, model, manifest("vocabulary", **figures))
     assert printed(capsys) == [
-        "vocab: model m has 1,000 issues for training, and the vocabulary v with 600 ids for bodies and 600 "
+        "vocab: model m has 1,000 issues for training. Its vocabulary v has 600 ids for bodies and 600 "
         "ids for titles -> /lake/vocabulary/day=2015-01-01/b",
         "    9 other issues are held out for validation, and 8 for testing",
         *line,
@@ -180,7 +180,8 @@ def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> Non
     stage_reports.planned("r", outcome)
     assert printed(capsys) == [
         "plan: release r uses model m and 2 days from 2015-01-01 to 2015-01-03",
-        "    issues that were opened again on a later day: 2; only the earliest opening of an issue is used",
+        "    duplicate openings: 2; if several days have an event that opens the same issue, only the "
+        "earliest event is used",
         "    the data of the current release is used for days that are being ingested again: 2015-01-01",
         "    new days that are left out, because they are not cleaned yet: 2015-01-04",
         "    days whose completeness was judged again, because earlier days were added: 2015-01-03",

@@ -212,7 +212,7 @@ def test_a_feature_whose_default_weight_is_negative_may_only_speak_against_a_pai
 def test_an_ordering_of_other_features_is_an_error():
     values = DEFAULT_ORDERING.to_json()
     values["weights"].pop("cosine")
-    with pytest.raises(TitlerError, match="expected cosine"):
+    with pytest.raises(TitlerError, match="uses the features cosine"):
         Ordering.from_json(values)
     with pytest.raises(TitlerError, match="has 1 weights"):
         Ordering("1", (1.0,), 0.0)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from pipeline.index import segment_search
+from pipeline.index.list_rows import hit_rows
 from pipeline.index.queries import Ages, Queries, months_before
 from pipeline.index.segment import Segment, unmap_all
-from pipeline.index.segment_search import hit_rows, search
+from pipeline.index.segment_search import search
 from pipeline.settings import Index
 from tests.index.literal_segments import ANNOY, mapped_files, random_vectors, row, segment
 

@@ -84,7 +84,7 @@ def test_the_error_about_a_truncated_file_says_both_sizes_and_how_to_write_the_b
     assert str(raised.value) == (
         f"The file {lake.path(part)} is damaged: it has {size - 10:,} bytes instead of the {size:,} in the "
         "batch's manifest.\nRun: titler clean --day 2015-01-01\n"
-        "To see which releases and models use this batch, and what to type for each: titler verify"
+        "To see which releases and models use this batch, and what to do about each of them: titler verify"
     )
 
 
@@ -97,7 +97,7 @@ def test_a_changed_file_of_the_same_size_is_refused(lake):
 
 def test_the_error_about_a_batch_of_a_model_names_the_command_that_finds_the_model(lake):
     draft = lake.draft("vectors_v1", {"vocabulary": "v", **DAY})
-    with pytest.raises(LakeError, match=r"and what to type for each: titler verify$"):
+    with pytest.raises(LakeError, match=r"and what to do about each of them: titler verify$"):
         lake.manifest(draft.folder)
 
 

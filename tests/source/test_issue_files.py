@@ -248,7 +248,7 @@ def test_quotes_escaped_by_a_backslash_are_refused(tmp_path, first, quotes):
 
 
 def test_labels_that_are_no_list_and_no_text_are_refused():
-    with pytest.raises(UsageError, match=r"a\.jsonl, row 1: labels is 7; expected a list of names"):
+    with pytest.raises(UsageError, match=r"a\.jsonl, row 1: the labels are 7, but must be a list of"):
         _ = FileIssue("t", "b", "a.jsonl, row 1", {"labels": 7}).labels
 
 

@@ -90,8 +90,8 @@ def test_a_day_is_extracted_again_when_an_hour_arrives_but_not_when_one_is_lost(
     assert health[0]["verdict"] == "complete"
     stage_reports.extracted(lake, settings, outcome, health)
     assert [line for line in capsys.readouterr().out.splitlines() if "quarantine" not in line][-2:] == [
-        "    2024-01-01: the existing data of this day was kept, because the source now has less data than "
-        "at the extraction: only 23 of the 24 hours.",
+        "    2024-01-01: the stored data of this day was kept, because the source has lost data since the "
+        "extraction. The source now has only 23 of the 24 hours.",
         "    To extract the day anyway: titler extract --day 2024-01-01 --again",
     ]
 

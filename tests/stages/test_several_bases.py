@@ -167,7 +167,7 @@ def test_a_check_that_finds_less_is_reported_and_reads_the_files_once(
         capsys.readouterr()
         assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
         printed = capsys.readouterr().out
-        assert f"the source now has less data than at the extraction: only {still_available}." in printed
+        assert f"The source now has only {still_available}." in printed
     assert days_read.count(DAY) == 1
     write(bases.archive, DAY, 7, watched(7, 61))
     assert [row["day"] for row in bases.extract(NEXT)] == [DAY, NEXT]

@@ -99,9 +99,7 @@ def test_an_id_of_another_vocabulary_is_an_error():
 
 
 def test_documents_without_words_are_an_error():
-    with pytest.raises(
-        UsageError, match="is empty: there are 2 documents with 0 distinct words, and at most 8 words"
-    ):
+    with pytest.raises(UsageError, match="The 2 documents have 0 distinct words, and the limit is 8 words"):
         fit([[], []], max_words=8)
 
 
@@ -134,7 +132,7 @@ def test_a_vocabulary_is_restored_from_json(words, length, padding):
         ({"start_end": True}, "must contain _start_ and _end_"),
         (
             {"engine": "x"},
-            "has the fields engine, length, padding, start_end, words; expected the fields length, padding, ",
+            "must have the fields length, padding, start_end, words, but it has the fields engine",
         ),
     ],
 )
@@ -188,7 +186,7 @@ def test_subword_vocabularies_use_the_same_files_and_are_recognised(tmp_path):
 )
 def test_two_vocabularies_with_different_subwords_are_an_error(tmp_path, title):
     Vocabularies(SUBWORDS.body, title).save(tmp_path)
-    with pytest.raises(LakeError, match="bodies and titles do not consist of the same subwords"):
+    with pytest.raises(LakeError, match="bodies and titles must both consist of words, or both of the same"):
         Vocabularies.load(tmp_path)
 
 

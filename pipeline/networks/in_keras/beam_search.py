@@ -42,8 +42,9 @@ class Decoder(Protocol):
         """Encodes bodies (B, length). Returns a memory and the decoder's initial states (B, size).
 
         The memory has any type. It holds what the method `step` needs to know about the bodies. All
-        hypotheses (partial titles) of an issue share the memory. `shortlist` has the ids of the tokens that
-        `step` considers besides those of the body. None stands for all tokens.
+        hypotheses (partial titles) of an issue share the memory. If `shortlist` is None, `step` considers
+        all tokens. Otherwise it considers only the tokens of the body and the tokens whose ids are in
+        `shortlist`.
         """
 
     def step(self, memory: Any, state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
@@ -102,8 +103,9 @@ class BeamSearch(keras.Model):
     ) -> None:
         """`start` and `end` are the ids of _start_ and _end_, and `width` is the beam width.
 
-        If `block_repeats` is true, a title has no token twice in a row, and no trigram twice. `shortlist` has
-        the ids of the tokens that are considered besides those of the body; None stands for all tokens.
+        If `block_repeats` is true, a title has no token twice in a row, and no trigram twice. If `shortlist`
+        is None, the search considers all tokens. Otherwise it considers only the tokens of the body and the
+        tokens whose ids are in `shortlist`.
         """
         super().__init__(name="search")
         self._decoder = decoder

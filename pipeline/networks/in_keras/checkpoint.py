@@ -49,8 +49,9 @@ class Storage(Protocol):
 class Checkpoint:
     """Everything that is needed to resume a training.
 
-    `facts` is an object that can be written as JSON. The other fields have the values of the variables of
-    the model or the optimizer, in the order in which Keras lists these variables.
+    `facts` is an object that can be written as JSON. `weights` and `best` have the values of the model's
+    variables. `optimizer` has the values of the optimizer's variables. All values are in the order in which
+    Keras lists the variables.
     """
 
     facts: dict[str, Any]
@@ -107,6 +108,10 @@ def values(variables: Sequence[keras.Variable]) -> Arrays:
 
 
 def assign(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
-    """Assigns the arrays to the variables, in order. Raises ValueError if their number or a shape differs."""
+    """Assigns the arrays to the variables, in order.
+
+    Raises ValueError if there are not as many arrays as variables, or if an array does not have the shape of
+    its variable.
+    """
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)

@@ -1,4 +1,4 @@
-"""Contrastive pre-training of the table from which embeddings are computed, on pairs of title and body.
+"""Contrastive pre-training of the embedding table, on pairs of title and body.
 
     bodies (P, .) -> bags -> table -> scaled to length 1 --+
                                                            +--> cosines (P, P) / TEMPERATURE
@@ -130,7 +130,10 @@ class ContrastiveTraining:
     """
 
     def __init__(self, model: Any) -> None:
-        """Prepares the training of the layer `table` of `model`, whose embedding is a bag of units."""
+        """Prepares the training of the layer `table` of `model`.
+
+        The variant of `model` must compute embeddings from bags of units (subwords).
+        """
         self._model = model
         self._vocabulary: int = model.vocabulary
         self._scores = PairScores(model.table)

@@ -20,10 +20,11 @@ bodies and titles. `units` is a table (V, H) with one vector per unit (subword).
 
     p(w) = g softmax(logits)(w) + (1 - g) sum of the attention at the positions whose unit is w
 
-p(w) is the probability that w is the next unit of the title. The GRUs are of the kind that cuDNN computes.
-Padding at the end of a body has no influence on the results. So batches of bodies may be cut to the length of
-their longest body. The model also holds the table of `pipeline.networks.bag_of_units`, from which embeddings
-are computed. The network that writes titles does not use this second table.
+p(w) is the probability that w is the next unit of the title. The gate g is the probability that this unit is
+taken from the vocabulary, not from the body. W is a matrix of weights. The GRUs are of the kind that cuDNN
+computes. Padding at the end of a body has no influence on the results. So batches of bodies may be cut to the
+length of their longest body. The model also holds the table of `pipeline.networks.bag_of_units`, from which
+embeddings are computed. The network that writes titles does not use this second table.
 
 Sources:
 
@@ -115,11 +116,11 @@ class Copy(keras.Model):
         return dict(self.config)
 
     def build(self, input_shape: Any = None) -> None:
-        """Creates the weights.
+        """Creates the weights, in the order in which a call of the model would create them.
 
-        They are created in the same order as by a call of the model. Earlier versions of Titler created them
-        by such a call, so a seed still gives the same initial weights as in these versions. Keras may pass
-        `input_shape`. It is ignored, because no weight depends on it.
+        Earlier versions of Titler created the weights by such a call. Because the order is the same, a seed
+        still gives the same initial weights as in these versions. Keras may pass `input_shape`. It is
+        ignored, because no weight depends on it.
         """
         size = self.config["hidden_size"]
         self.units.build()

@@ -24,7 +24,7 @@ ROWS_MULTIPLE = 8
 
 
 def lengths(ids: Ids) -> Ids:
-    """Returns the length of each of n texts, without the padding at its end, shape (n,).
+    """Returns the lengths (n,) of n texts. Padding at the end of a text does not count.
 
     `ids` (n, length) are the ids of the texts.
     """
@@ -49,9 +49,9 @@ def bucketed(batches: Iterator[tuple[Ids, Ids]], tokens: int | None = None) -> I
     Takes POOLED_BATCHES old batches at a time, sorts their issues by the length of the body, and divides them
     into new batches. If `tokens` is None, a new batch has as many issues as an old one. Otherwise the trimmed
     bodies of a new batch have at most `tokens` ids together (padding included), and the batch has as many
-    issues as this limit allows, but at least one. If more than ROWS_MULTIPLE issues are allowed, their number
-    is rounded down to a multiple of it. Yields the new batches in a random order, which is the same
-    in every call.
+    issues as this limit allows, but at least one. If the limit allows more than ROWS_MULTIPLE issues, the
+    number of issues is rounded down to a multiple of ROWS_MULTIPLE. Yields the new batches in a random order,
+    which is the same in every call.
     """
     random = np.random.default_rng(0)
     pool: list[tuple[Ids, Ids]] = []

@@ -43,8 +43,10 @@ class Network:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The facts, besides shape and variant, that identify the network to which a checkpoint belongs. This
-        network has none."""
+        """The facts that identify this network in a checkpoint, besides the network's shape and variant.
+
+        For this class, there are no such facts.
+        """
         return {}
 
     def teacher_forcing(self) -> TeacherForcing:
@@ -114,7 +116,7 @@ class Network:
     def _embed_bags(self, bodies: Ids, titles: Ids | None) -> Floats:
         """Returns the embeddings (n, hidden_size) of issues, computed from their bags of units (subwords).
 
-        It reads the vectors of the units from the model's layer `table`. Every variant whose embedding
+        The vectors of the units are read from the model's layer `table`. Every variant whose embedding
         depends on titles has this layer.
         """
         return embedding(np.asarray(ops.convert_to_numpy(self.model.table.embeddings)), bodies, titles)

@@ -23,9 +23,9 @@ def prefetch(
 ) -> AbstractContextManager[Iterator[Item]]:
     """Yields `items`. A background thread computes up to `count` of them in advance.
 
-    Use it as `with prefetch(items) as items: ...`. If the computation of an item raises an exception, the
-    block gets the exception when it requests that item. When the block is left, `items` is closed and the
-    thread ends.
+    Use it as `with prefetch(items) as prefetched: ...`. If the computation of an item raises an exception,
+    the block gets the exception when it requests that item. When the block is left, `items` is closed and
+    the thread ends.
     """
     return closing(_prefetched(items, count))
 

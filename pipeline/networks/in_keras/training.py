@@ -45,7 +45,7 @@ class Network(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The facts that identify the network of a checkpoint, in addition to its shape and variant."""
+        """The facts that identify this network in a checkpoint, besides the network's shape and variant."""
 
     def teacher_forcing(self) -> TeacherForcing:
         """Returns the model, the loss, the metrics and the settings with which the network is trained on
@@ -112,15 +112,17 @@ def fit(
 
     If the variant has contrastive pre-training, the pre-training runs first. It takes `contrast_epochs`
     epochs on the batches of `contrast`, or on those of `train` if `contrast` is None. Before the first of
-    these epochs, all batches are read once; this counts as epoch 0. If `table` (V, size) is given, there is
-    no pre-training: the network uses `table` as its table of embeddings.
+    these epochs, all batches of an epoch with the number 0 are read once, to compute the inverse document
+    frequencies of units (subwords). If `table` (V, size) is given, there is no pre-training: the network uses
+    `table` as its table of embeddings.
 
     Then the network is trained on titles, with the optimizer of its variant. To save time, some variants cut
-    bodies in the first SHORT_EPOCHS x `epochs` epochs. Training stops after `epochs` epochs, or
-    after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new lowest
-    loss halves the learning rate. In some variants the learning rate also decays linearly over the second
-    half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
-    Durations", 3). At the end, the network gets the weights of the epoch with the lowest validation loss.
+    bodies in the first epochs; SHORT_EPOCHS is the share of `epochs` in which they do so. Training stops
+    after `epochs` epochs, or after `patience` epochs in a row without a new lowest validation loss. Each
+    epoch without a new lowest loss halves the learning rate. In some variants the learning rate also decays
+    linearly over the second half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training
+    Beyond Fixed Training Durations", 3). At the end, the network gets the weights of the epoch with the
+    lowest validation loss.
 
     After each epoch of pre-training or training, `on_epoch` is called, and then a checkpoint is written to
     the storage `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
@@ -156,7 +158,8 @@ def fit(
 def _identity(network: Network, task: TeacherForcing, learning_rate: float, seed: int) -> dict[str, Any]:
     """Returns facts that identify a training on titles.
 
-    A training can resume from a checkpoint only if both have the same facts.
+    A training can resume from a checkpoint only if the checkpoint was written by a training with the same
+    facts.
     """
     identity = {
         "variant": network.variant,
@@ -307,7 +310,8 @@ class _TitleTraining:
         batches: Iterator[tuple[Ids, Ids]],
         purpose: Literal["train", "validate"],
     ) -> tuple[dict[str, float], int]:
-        """Calls `step` on every batch. Returns the means of the figures by name, and the number of issues.
+        """Calls `step` on every batch. Returns the means of the figures that `step` returns, by their names.
+        Also returns the number of issues.
 
         This method computes the means itself, because Keras would give a smaller last batch the same weight
         as a full batch.
@@ -331,7 +335,8 @@ class _TitleTraining:
 
 
 def _cut(batches: Iterator[tuple[Ids, Ids]], length: int) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the batches with cut bodies: padding replaces all ids after the first `length` of a body."""
+    """Yields the batches with cut bodies. In each body, only the first `length` ids are kept, and padding
+    replaces the others."""
     for bodies, titles in batches:
         yield np.where(np.arange(bodies.shape[1]) < length, bodies, PAD).astype(bodies.dtype), titles
 

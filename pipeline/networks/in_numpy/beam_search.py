@@ -217,12 +217,13 @@ def _search(
 def _extended(
     beams: _Beams, scores: Floats, offsets: Floats, best: _Best, step: int, end: int, width: int
 ) -> _Beams:
-    """Extends the hypotheses (partial titles) by one token. Returns the `width` best that have not ended.
+    """Extends the hypotheses (partial titles) by one token, and keeps the best ones that have not ended.
 
-    The best ones are chosen for each issue. A hypothesis ends if its new token is _end_. If it is then among
-    the `width` best of its issue, it is a finished title. This title replaces the issue's title in `best` if
-    it has a higher score. `beams.state`, `scores` and `offsets` are what `Decoder.step` returned. `end` is
-    the column of _end_. `width` is the beam width.
+    Returns the `width` best hypotheses of each issue that have not ended. A hypothesis ends if its new token
+    is _end_. If an ended hypothesis is among the `width` best of all extended hypotheses of its issue, it is
+    a finished title. A finished title replaces the issue's title in `best` if it has a higher score.
+    `beams.state`, `scores` and `offsets` are what `Decoder.step` returned. `end` is the column of _end_.
+    `width` is the beam width.
     """
     rows = np.arange(len(beams.issues))[:, None]
     # 2 x width, because `width` of them may end, and `width` others must go on

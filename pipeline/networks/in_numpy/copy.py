@@ -118,9 +118,10 @@ class Copy:
         """Encodes bodies, which are ids (B, body_length).
 
         Returns a memory, the decoder's initial states (B, H), and the units (subwords) that are considered
-        for each title (B, C). H is `hidden_size`, the size of a state. The considered units are first those
-        of the shortlist (the most frequent subwords of titles), then the other units of the body.
-        If fewer than C units are considered for a title, PAD fills the last columns of its row.
+        for each title (B, C). H is `hidden_size`, the size of a state. The first columns of a row of units
+        have the units of the shortlist (the most frequent subwords of titles). The next columns have the
+        other units of the body. If fewer than C units are considered for a title, PAD fills the last columns
+        of its row.
         """
         lengths = (body != PAD).sum(axis=1)
         longest_first = np.argsort(-lengths, kind="stable")
@@ -152,7 +153,7 @@ class Copy:
         return encoded, last_states
 
     def select(self, memory: Memory, issues: Indices) -> Memory:
-        """Returns the memory of only those issues that have the indices `issues`."""
+        """Returns the memory of some of the issues. `issues` has the indices of these issues."""
         return Memory(
             memory.is_padding[issues],
             memory.encoded[issues],
@@ -193,10 +194,11 @@ class Copy:
     def _step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats, Floats]:
         """Computes a step of the n hypotheses (partial titles) of B issues.
 
-        The arguments are those of `step`. Returns the logits (n, C) of generating each considered unit
-        from the vocabulary, their offsets (n,), the probabilities (n, S) of copying each distinct unit of the
-        body, and the next states (n, H). The log probability of generating a unit is its logit plus the
-        offset of its hypothesis.
+        The arguments are those of `step`. The network can generate a unit (subword) from the vocabulary, or
+        copy it from the body. The log probability of generating a unit is its logit plus an offset, which is
+        the same for all units of a hypothesis. Returns the logits (n, C) of the considered units, the offsets
+        (n,) of the hypotheses, the probabilities (n, S) of copying each distinct unit of the body, and the
+        next states (n, H).
         """
         size = state.shape[2]
         tokens = token.reshape(-1)
@@ -237,9 +239,9 @@ class Copy:
 
     @cached_property
     def _shortlist_output(self) -> tuple[Product, Floats]:
-        """A function that multiplies attentional states by a kernel (H, K), and a bias (K,).
+        """A pair: a function that multiplies attentional states by a kernel (H, K), and an array of K biases.
 
-        The products plus the bias are the logits of the shortlist's units.
+        The products plus the biases are the logits of the shortlist's units.
         """
         vectors, bias = self._output
         kernel = np.ascontiguousarray(vectors[self._shortlist].T)

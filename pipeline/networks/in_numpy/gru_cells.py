@@ -105,8 +105,9 @@ class CudnnGruCell:
         g      = tanh(x W + b0 + tr c + c)
         h'     = (h + g + tz (h - g)) / 2
 
-    The weights that the formulas divide by 2 are divided once, when the object is created. This causes no
-    rounding. A step is then one product and a few passes over its result.
+    A step does not compute the divisions by 2 in the first two formulas. Instead, the weights are divided by
+    2 once, when the object is created. This causes no rounding. A step is then one product and a few passes
+    over its result.
     """
 
     def __init__(

@@ -1,10 +1,11 @@
 """Runs a trained network without Keras: with NumPy, from the files that Keras wrote.
 
 NumPy is quick for a few issues: TensorFlow takes seconds to import and to compile, but NumPy needs only
-milliseconds for one issue. `pipeline.networks.variants` says for which variants NumPy also needs less
-processor time for many issues. NumPy and Keras predict the same titles. There is one exception: some titles
-differ if NumPy multiplies with 8 bits per number (`pipeline.networks.in_numpy.products`).
-`tests/networks/in_numpy/test_same_results_as_keras.py` checks this.
+milliseconds for one issue. For many issues, it depends on the variant whether NumPy needs less processor time
+than Keras (`faster_in_numpy` in `pipeline.networks.variants`). NumPy and Keras predict the same titles. There
+is one exception: some titles differ if NumPy multiplies with 8 bits per number
+(`pipeline.networks.in_numpy.products`). `tests/networks/in_numpy/test_same_results_as_keras.py` compares the
+results of NumPy and Keras.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class LightNetwork:
     def load(cls, directory: Path) -> LightNetwork:
         """Loads the network that `pipeline.networks.in_keras.saving.save` wrote into a folder.
 
-        Raises LakeError if a file is missing or damaged, if the stored variant does not exist, or if the
-        weights do not fit the shape or are not finite numbers.
+        Raises LakeError if a file is missing or damaged, if Titler has no variant with the stored name, or if
+        the weights do not fit the shape or are not finite numbers.
         """
         description = Description.read(directory)
         try:
@@ -101,7 +102,8 @@ class LightNetwork:
 
         The arguments are those of `pipeline.networks.in_keras.Network.decode`. Keras predicts the same titles
         for the same network, unless NumPy multiplies with 8 bits per number. Batches are decoded in parallel
-        on all cores. A batch has bodies of similar length, and at most MAX_BATCH_SIZE issues.
+        on all cores. The bodies of a batch have similar lengths. A batch has at most `batch_size` issues, and
+        never more than MAX_BATCH_SIZE.
         """
         width, block_repeats = self._beam(beam_width)
         ids = self.shape.checked_bodies(body_ids)

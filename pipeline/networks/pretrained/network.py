@@ -85,8 +85,8 @@ class PretrainedNetwork:
 
     def __init__(self, task: Any, origin: Origin, shape: Shape, fitting: Fitting) -> None:
         """`task` is a network of KerasHub with a tokenizer. `shape` has the sizes of the embedding, and the
-        lengths of bodies and titles. Each length applies to units (subwords) for the embedding, and to tokens
-        for the title network."""
+        lengths of bodies and titles. The embedding measures these lengths in units (subwords), and the title
+        network measures them in tokens."""
         self.variant = VARIANT
         self.shape = shape
         self.shortlist: Ids | None = None
@@ -138,8 +138,8 @@ class PretrainedNetwork:
     def token_ids(
         self, bodies: Sequence[str], titles: Sequence[str], complete: npt.NDArray[np.bool_]
     ) -> tuple[Ids, Ids]:
-        """Converts n prepared texts to a training batch: ids of bodies (n, body_length) and titles (n,
-        title_length).
+        """Converts the prepared bodies and titles of n issues to a training batch: the ids of the bodies
+        (n, body_length) and of the titles (n, title_length).
 
         `complete` (n,) says which titles were not cut. The other titles get no _end_, so that the network
         does not learn to stop in the middle of a word.

@@ -42,8 +42,8 @@ class Origin:
 def open_preset(name: str, dtype: str) -> tuple[Any, Origin]:
     """Returns the network of a preset, with its tokenizer, and the source of the preset.
 
-    The network is a task of KerasHub, of a class in FORMATS. `dtype` is the name of a Keras dtype policy.
-    Raises UsageError if there is no such preset, or if its network cannot write titles.
+    The network is an object of one of KerasHub's classes in FORMATS. `dtype` is the name of a Keras dtype
+    policy. Raises UsageError if there is no such preset, or if its network cannot write titles.
     """
     folder = _folder(name)
     if folder is not None and is_t5_checkpoint(folder):

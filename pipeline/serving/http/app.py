@@ -78,7 +78,9 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
             return JSONResponse((await pool.compute(TitleTask((forms.body,))))[0])
         if len(forms) > max_batch:
             raise RefusalError(
-                413, f"The list has {len(forms)} issues.", f"at most {max_batch} (setting serve.max_batch)"
+                413,
+                f"The list has {len(forms)} issues.",
+                f"at most {max_batch} issues (setting serve.max_batch)",
             )
         return JSONResponse(await pool.compute(TitleTask(tuple(form.body for form in forms))))
 

@@ -30,8 +30,8 @@ Text = Annotated[str, AfterValidator(replace_surrogates)]
 
 
 def _require_text(value: Any) -> Any:
-    """Raises PydanticCustomError if the value is neither a text nor None. Pydantic would read a number as
-    seconds since 1970."""
+    """Raises PydanticCustomError if the value given for a day is neither a text nor None. Without this check,
+    pydantic would accept a number, and read it as seconds since 1970."""
     if value is not None and not isinstance(value, str):
         raise PydanticCustomError("date_type", "a day")
     return value
@@ -47,7 +47,8 @@ class TitleForm(Form):
     """The issue for which a title is wanted."""
 
     body: Annotated[
-        Text | None, Field(description="Body of the issue. If it is null or empty, the model abstains.")
+        Text | None,
+        Field(description="Body of the issue. If it is null or empty, the model abstains (gives no title)."),
     ]
 
 
@@ -76,7 +77,10 @@ class SimilarForm(Form):
     ] = None
     repo: Annotated[
         str | None,
-        Field(description="Search only this repository (OWNER/REPO): all its issues, unless since is given."),
+        Field(
+            description="Search only this repository (OWNER/REPO). If the key since is not given, all issues "
+            "of the repository are searched, whatever their age."
+        ),
     ] = None
     k: Annotated[int, Field(ge=1, le=MAX_NEIGHBOURS, description="Largest number of issues per list.")] = 10
     everywhere: Annotated[
@@ -165,7 +169,13 @@ class SimilarAnswer(BaseModel):
 
     issue_url: str
     title: str
-    distance: Annotated[float, Field(description="Angular distance of the embeddings, 0 to 2.")]
+    distance: Annotated[
+        float,
+        Field(
+            description="Angular distance between the embeddings of this issue and the given issue (or "
+            "text), 0 to 2."
+        ),
+    ]
     near_duplicate: bool
     list: Literal["repository", "everywhere"]
     probability: Annotated[

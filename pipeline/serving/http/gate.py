@@ -151,7 +151,8 @@ class _Limited:
 
 
 def _http_exception(refusal: RefusalError) -> HTTPException:
-    """Returns the refusal as an exception that FastAPI lets pass while it reads the body of a request."""
+    """Returns the refusal as an HTTPException. If a RefusalError is raised while FastAPI reads the body of a
+    request, FastAPI replaces it with an error that has the status 400."""
     return HTTPException(refusal.status, refusal.content, refusal.headers)
 
 

@@ -1,5 +1,5 @@
-"""The pages for people: one to try the server, and one that lists the server's paths. Both work
-without a network."""
+"""The pages for people: one to try the server, and one that lists the server's paths. Neither
+page loads anything from the internet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workers that answer requests, how many requests wait for them, and which release they have open."""
+"""The workers that answer requests, the release that they have open, and the requests that wait for them."""
 
 from __future__ import annotations
 
@@ -286,7 +286,8 @@ class WorkerPool:
 
 
 async def _problem_of(attempt: Coroutine[Any, Any, None]) -> str:
-    """Returns in one line why an attempt to open a release failed, or an empty text if it did not."""
+    """Makes an attempt to open a release. If the attempt fails, returns the reason in one line. Otherwise
+    returns an empty text."""
     try:
         await attempt
     except Exception as error:

@@ -1,5 +1,5 @@
-"""Errors for requests that are refused. The client gets them as JSON: what was found, and what was
-expected."""
+"""Errors for requests that are refused. The client gets them as a JSON object: `error` says what the
+server found, and `expected` says what the server expected."""
 
 from __future__ import annotations
 

@@ -146,7 +146,8 @@ def _stored(opened: OpenRelease, url: str) -> Any:
 
 
 def _similar(opened: OpenRelease, tasks: Sequence[SimilarTask]) -> list[Reply]:
-    """Answers one task, or several whose candidates are searched together."""
+    """Answers one or more tasks. If there are several, one search finds the candidates for all of them (see
+    `candidates_everywhere`)."""
     replies: dict[int, Reply] = {}
     query_issues: dict[int, QueryIssue] = {}
     for number, task in enumerate(tasks):

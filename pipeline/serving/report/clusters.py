@@ -21,11 +21,15 @@ class _Link:
 def find_clusters(pairs: Sequence[Mapping[str, Any]], cluster_probability: float) -> list[Cluster]:
     """Returns the clusters that these pairs form, the largest first.
 
-    `pairs` are rows of the table duplicate_pairs_v1, each with its `source_day`. An issue X may duplicate
-    several older issues with a probability of at least `cluster_probability`. X is linked to the oldest of
-    them, L. X joins the cluster of L if X also duplicates the oldest issue of this cluster, with a
-    probability of at least half of `cluster_probability`. The rule is the same as in
-    sql/views/duplicate_clusters.sql.
+    `pairs` are rows of the table duplicate_pairs_v1, each with its `source_day`. The rule is the same as in
+    sql/views/duplicate_clusters.sql:
+
+    - An issue X is linked to L, the oldest issue that X duplicates with a probability of at least
+      `cluster_probability`
+    - If L is in no cluster, X and L form a new cluster
+    - If L is in a cluster, X joins it only if X also duplicates the oldest issue of this cluster, with a
+      probability of at least half of `cluster_probability`
+    - If X does not join it, X can become the oldest issue of a new cluster
 
     Issues that join a cluster only because of pairs outside `pairs` are missing in the result.
     """

@@ -26,7 +26,8 @@ def shown_text(text: str, characters: int) -> Markup:
     """Returns the first `characters` characters of a text as HTML. If the text is longer, the HTML ends
     with the number of characters of the whole text.
 
-    White space, line breaks included, becomes one space. The HTML has the elements <bdi> and <span> only.
+    Each run of white space, line breaks included, becomes one space. The HTML has the elements <bdi> and
+    <span> only.
     """
     words = " ".join(text[: 4 * characters].split())
     beginning = words[:characters]
@@ -37,7 +38,7 @@ def shown_text(text: str, characters: int) -> Markup:
 
 
 def _with_codes(text: str) -> Markup:
-    """Returns a text as HTML in which the codes of invisible characters stand in place of them."""
+    """Returns a text as HTML in which each invisible character is replaced by its code."""
     if not _HAS_REPLACED.search(text):
         return Markup.escape(text)
     return Markup("").join(

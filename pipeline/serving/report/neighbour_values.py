@@ -45,7 +45,8 @@ def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) ->
     """Returns what a report shows of the similar issues of a release.
 
     Reads the probable duplicates of the last CLUSTER_DAYS days, and the similar issues of the last day that
-    has any. Returns None if an earlier version of Titler made the release and stored no probabilities.
+    has similar issues. Returns None if an earlier version of Titler made the release and stored no
+    probabilities.
     """
     if SIMILAR_ISSUES.name not in release.members:
         return None

@@ -152,7 +152,8 @@ def _comparisons(
 
 
 def _changed_days(release: Pinned, base: Pinned) -> ChangedDays | None:
-    """Returns which days differ from those of the previous release, or None if that is no longer stored."""
+    """Returns how many days were added, changed or removed since the previous release `base`, and the latest
+    of the added or changed days. Returns None if `base` is no longer stored."""
     if not base.is_open():
         return None
     content = {day.day: day.content for day in release.plan.days}

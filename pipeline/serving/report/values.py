@@ -1,7 +1,7 @@
 """The values of a report about a release. They are plain numbers and texts; `page` decides how they look.
 
-If the release lacks a value, the value is None, or an empty tuple. The page then leaves the value out. Shares
-and probabilities are 0 to 1.
+A single value that the release lacks is None. A tuple is empty if the release has no values for it. The page
+leaves out such values. Shares and probabilities are 0 to 1.
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ class Issue:
 
 @dataclass(frozen=True)
 class TitleSample:
-    """A predicted title beside the author's. `rouge` (ROUGE-L, 0 to 100) is None if no title was given."""
+    """A predicted title beside the author's. `rouge` (ROUGE-L, 0 to 100) is None if the model gave no
+    title."""
 
     issue: Issue
     body: str

@@ -42,9 +42,9 @@ DAY_TABLES = (ISSUES.name, SOURCE_HEALTH.name, DUPLICATE_MARKS.name, TOKENS.name
 
 @dataclass
 class NeededBatch:
-    """A batch that must be intact. `used_by` are the releases, models and days that need it. `listed` is its
-    manifest from the list of batches of a release or model, or None. `digests` are the digests of this batch
-    that the plans of releases and models have recorded."""
+    """A batch that must be intact. `used_by` are the releases, models and days that need it. `listed` is the
+    manifest of the batch in a release's or model's list of batches. It is None if no list has the batch.
+    `digests` are the digests of this batch that the plans of releases and models have recorded."""
 
     folder: str
     used_by: set[str] = field(default_factory=set)
@@ -62,7 +62,8 @@ class NeededBatches:
         self.by_folder: dict[str, NeededBatch] = {}
 
     def add_release(self, release: Pinned) -> None:
-        """Adds the batches of a release, and of its model. Checks that a published release is complete."""
+        """Adds the batches of a release, and the predictor of its model. If the release was published, also
+        checks that it is complete (see `check_complete`)."""
         self._add_subject(release)
         name = _name(release)
         record = self._findings.attempt(lambda: release.notes[RECORD], name)
@@ -81,9 +82,9 @@ class NeededBatches:
         self._add_subject(model)
 
     def add_days(self) -> None:
-        """Adds the current batches of all source days, and the batches in the catalogue of days. The next
-        release is made from this catalogue. Also checks that the ordering of similar issues that the next
-        release will use (a stored file) is intact."""
+        """Adds the current batches of all source days. Also adds the batches in the catalogue of days, from
+        which the next release is made. Checks the ordering (the weights that give a pair of issues its
+        probability) that the next release will use."""
         lake, attempt = self._lake, self._findings.attempt
         for table in DAY_TABLES:
             for day in attempt(partial(lake.days, table), "all days") or ():
@@ -145,8 +146,9 @@ class NeededBatches:
 
 
 def _members(subject: Pinned, table: str) -> Sequence[Manifest]:
-    """Returns the batches of a table. Returns none if no stage has recorded the table yet. But a model
-    that has an evaluation must have a predictor. If it has none, raises UsageError."""
+    """Returns the batches of `table` that the model or release `subject` has. There are none if no stage has
+    recorded the table yet. Raises UsageError if the table is PREDICTOR, and the model has an evaluation but
+    no predictor."""
     is_trained = table == PREDICTOR and subject.notes[EVALUATION] is not None
     # without a list, the second condition leads to the error that names the command
     return subject.members[table] if table in subject.members or is_trained else ()

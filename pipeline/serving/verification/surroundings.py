@@ -31,8 +31,9 @@ def check_tracking(lake: Lake, settings: Settings) -> None:
 def check_warehouse(lake: Lake, settings: Settings, releases: Collection[str]) -> None:
     """Raises TitlerError if the warehouse cannot be read, or if it differs from the lake.
 
-    Compares which release is current, and the record and the batches of each of the `releases` that the
-    warehouse has. Also checks that the views of DuckDB's file read the folder of this lake.
+    Checks that the same release is current in both. If the warehouse has a release of `releases`, compares
+    its record and its batches with those in the lake. Also checks that the views of DuckDB's file read the
+    folder of this lake.
     """
     connection = warehouse.connect(settings, "status")
     shown, current = connection.current_release(), current_release_id(lake)
@@ -74,7 +75,7 @@ def _check_rows(
     members: Sequence[Mapping[str, Any]],
     publish: str,
 ) -> None:
-    """Raises LakeError if the rows of a release in the warehouse differ from its record and its lists."""
+    """Raises LakeError if the warehouse's rows of a release differ from its record or batches in the lake."""
     record = release.notes[RECORD]
     if record is None:
         return

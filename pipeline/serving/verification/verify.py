@@ -45,8 +45,9 @@ class Verification:
 
 def verify(lake: Lake, settings: Settings, release: Pinned | None = None) -> Verification:
     """Reads every file that `release` needs, and compares it with the digest in its manifest. Also checks the
-    lists, the record and the figures of the release, and whether the warehouse and MLflow agree with them. If
-    `release` is None, checks all releases and models of the lake, and the current batches of all source days.
+    release's lists of batches, its record and its figures, and whether the warehouse and MLflow agree with
+    the lake. If `release` is None, checks all releases and models of the lake, and the current batches of all
+    source days.
 
     Marks damaged batches, so that their stages make them again. If a marked batch is intact, removes its
     mark. Raises UsageError if the release does not exist.

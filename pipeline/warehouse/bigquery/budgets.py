@@ -31,8 +31,8 @@ class Reservation:
     """Bytes that are reserved for a BigQuery job.
 
     `bytes` is the number of reserved bytes. `limit` is the largest number of bytes that may be billed for the
-    job. There are two budgets, one per command and one per day. `limit` is the sum of the reserved bytes and
-    the bytes that remain of the budget with fewer remaining bytes.
+    job: the reserved bytes, plus the bytes that are left in the budget. There are two budgets, one per
+    command and one per day. The one that has fewer bytes left counts.
     """
 
     job_id: str
@@ -159,7 +159,7 @@ class SpendLedger:
         self._write(reservation, "billed", billed)
 
     def spent(self, day: date) -> dict[str, int]:
-        """Returns two numbers of bytes, billed or reserved so far: `of_day` for all commands on the UTC day
+        """Returns how many bytes are billed or reserved so far: `of_day` for all commands on the UTC day
         `day`, and `of_run` for this run of the command."""
         query = Query.from_file("spent", day=day, run=self.run)
         (row,) = self._execute(replace_tables(query.sql, {SPEND.name: self.address}), query.parameters)

@@ -80,7 +80,7 @@ def translated_errors(settings: Settings, action: str) -> Iterator[None]:
 
 
 def refusal(settings: Settings, action: str, reason: str, message: str) -> TitlerError:
-    """Returns the error to raise after BigQuery refused a request or a job failed.
+    """Returns the error to raise after a job failed, or after BigQuery refused a request.
 
     `reason` is BigQuery's code, such as `accessDenied`, and `message` is BigQuery's message. `action`
     completes the sentence "BigQuery failed while ...".

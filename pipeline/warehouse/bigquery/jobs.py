@@ -116,7 +116,7 @@ class Jobs:
         return f"{self.settings.project}.{self.settings.views_dataset or self.settings.dataset}"
 
     def estimate(self, statement: Statement) -> int:
-        """Returns how many bytes BigQuery would bill for a query, including BigQuery's minimum per table.
+        """Returns how many bytes BigQuery would bill for a query. BigQuery bills at least 10 MiB per table.
 
         Uses a dry run, which is free.
         """
@@ -299,14 +299,14 @@ class Jobs:
     def _run_once(
         self, job_id: str, action: str, start: Callable[[str], Any], is_usable: Callable[[Any, bool], bool]
     ) -> Any:
-        """Finds the job `job_id`, or starts it with `start(id)`. Waits for the job and returns it.
+        """Finds the job `job_id`, or starts it with `start(job_id)`. Waits for the job and returns it.
 
         A job that succeeded is returned if `is_usable(job, was_finished)` is True. `was_finished` says
         whether the job had finished before this call. If the job failed or is not usable, the ids `job_id`_1,
         `job_id`_2 and so on are tried in the same way.
 
-        Never raises the error of a job that an earlier call started. Raises the error of a job that this call
-        started if the error is not transient, or if this call has already started ATTEMPTS jobs.
+        Never raises the error of a job that an earlier call started. If a job that this call started fails,
+        raises its error only if the error is not transient, or if this call has started ATTEMPTS jobs.
         """
         started = 0
         for number in itertools.count():

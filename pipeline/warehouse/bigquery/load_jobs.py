@@ -19,7 +19,7 @@ UPLOADS = 100  # a publication uploads a table in at most about as many jobs; th
 def groups_of_uploads(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
     """Divides the batches into groups, and keeps their order. One job per group uploads the group's rows.
 
-    A group has about ROWS_PER_UPLOAD rows. If that would make more than UPLOADS groups, it has more rows.
+    A group has about ROWS_PER_UPLOAD rows, or more if there would otherwise be more than UPLOADS groups.
     """
     rows_per_upload = max(ROWS_PER_UPLOAD, -(-sum(batch.rows for batch in batches) // UPLOADS))
     return _groups(batches, lambda batch: batch.rows, rows_per_upload)

@@ -44,7 +44,7 @@ class PublishingWarehouse(Protocol):
 class StagedTables:
     """A release that is prepared in two staging tables, before readers see it.
 
-    Until the release is current, its queries read the staging tables instead of the tables `releases_v1` and
+    Until the release is current, `check` and `query` read the staging tables instead of `releases_v1` and
     `release_members_v1`. There is no staging table for `superseded_openings_v1` (duplicate openings): this
     table is changed at once. Readers do not notice, because it keeps the rows of all releases that they see.
 
@@ -78,7 +78,7 @@ class StagedTables:
         """Returns the rows of `superseded_openings_v1` that belong to releases which `tables` does not list.
 
         Readers see these releases until `make_current`. `tables` does not list them because their files in
-        the lake cannot be read. The next publication deletes these rows.
+        the lake cannot be read. The publication after this one deletes the rows.
         """
         published = {row["release_id"] for row in self.warehouse.records(contracts.RELEASES)}
         unlisted_releases = published - set(tables.releases.column("release_id").to_pylist())
@@ -91,8 +91,8 @@ class StagedTables:
         """Maps the names of tables and views to the text that replaces them in a query.
 
         With these replacements, the query reads the staging tables, as if this release were current. A view
-        becomes a subquery. BigQuery refuses WITH RECURSIVE in a subquery, so no check may read the view
-        `duplicate_clusters`, which contains it.
+        becomes a subquery. BigQuery refuses WITH RECURSIVE in a subquery. The view `duplicate_clusters`
+        contains WITH RECURSIVE, so no check may read this view.
         """
         addresses = {
             **self.warehouse.addresses,

@@ -273,9 +273,9 @@ class BigQueryWarehouse:
     def _stored_batches(self, table: contracts.Table) -> dict[str, tuple[date, int]]:
         """Maps the id of each batch in a table to its source day and its number of rows.
 
-        If the table has as many rows as its published batches, returns these batches. The numbers differ if a
-        publication loaded batches and then failed, or if someone changed the table. Then a query lists the
-        batches in the whole table.
+        If the published batches together have as many rows as the table, returns these batches. The numbers
+        differ if a publication loaded batches and then failed, or if someone changed the table. In this case,
+        a query lists the batches in the whole table.
         """
         published = self._published_batches(table)
         row_count = self.tables.row_count(table)

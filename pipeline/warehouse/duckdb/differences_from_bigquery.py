@@ -1,13 +1,13 @@
 """Translates BigQuery's SQL to DuckDB's with sqlglot, and corrects these differences:
 
 - A wildcard table (`githubarchive.day.20*`) becomes the relation `events`, with a column `_TABLE_SUFFIX`.
-- Text may be malformed JSON. BigQuery's JSON functions then return NULL; DuckDB's abort the query.
+- Text may be malformed JSON. For it, BigQuery's JSON functions return NULL; those of DuckDB abort the query.
 - For a JSON null, JSON_QUERY and JSON_EXTRACT return SQL NULL; DuckDB's `->` returns the JSON null.
 - JSON_QUERY and JSON_EXTRACT return text; DuckDB's `->` returns JSON. DuckDB's cast of JSON to a number
   ignores the quotes of a string, so `"1"` would become 1.
 - SAFE_CAST of text to INT64 accepts whole numbers only; DuckDB's cast rounds `7.5`.
 - SAFE.PARSE_JSON returns NULL for text that is not JSON; DuckDB's cast aborts the query.
-- TRIM, LTRIM and RTRIM with one argument remove all Unicode white space; DuckDB's remove spaces only.
+- TRIM, LTRIM and RTRIM with one argument remove all Unicode white space; in DuckDB, they remove spaces only.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Runs the extraction queries on slices of the table `events`, so that the queries use bounded memory.
 
 DuckDB computes up to VECTOR_ROWS rows together. An extraction query has several JSON functions, and each of
-them holds a parsed copy of the payloads of these rows in memory. On an ordinary day, such a copy has some
-megabytes, and the whole table is one slice. If a copy would have more than SLICE_BYTES, a new slice begins.
+them holds a parsed copy of the payloads of these rows in memory. If a copy would have more than SLICE_BYTES,
+a new slice begins. On an ordinary day, a copy has only a few megabytes, so the whole table is one slice.
 """
 
 from __future__ import annotations

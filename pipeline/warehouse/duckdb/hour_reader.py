@@ -66,8 +66,8 @@ class HourReader:
 
     Attributes: `events_per_file` maps the label of a file to its number of well-formed events, stored or not.
     `crawled_per_hour` maps a base (an address or a folder of files) to the number of its well-formed events
-    in each hour that is read. Files whose `hours` are None do not count. An event that is in several files of
-    a base counts once. `omitted_malformed` counts the malformed lines that `malformed()` does not list.
+    in each hour that is read. It omits files whose `hours` are None. An event that is in several files of a
+    base is counted once. `omitted_malformed` counts the malformed lines that `malformed()` does not list.
     `malformed_issues` counts all malformed lines that open an issue.
     """
 
@@ -96,7 +96,7 @@ class HourReader:
         """Reads hour files. If several files have the same event, it is stored once, from the first of these
         files.
 
-        Malformed lines of a file with `is_following` (read only for late events) are not listed.
+        A file with `is_following` is read only for its late events, so its malformed lines are not listed.
         Raises SourceError if one of the files is from before 2015.
         """
         self.connection.execute(statements.EVENTS)
@@ -335,8 +335,8 @@ class _Group(NamedTuple):
 
 
 class _Lines(NamedTuple):
-    """A file of lines. `line_count` is the number of lines that DuckDB read from it. `rewritten` says that
-    `_read_whole_lines` wrote the file."""
+    """An hour file or its rewritten copy. `line_count` is the number of lines that DuckDB read from it.
+    `rewritten` says that the file is the copy that `_read_whole_lines` wrote."""
 
     path: Path
     label: str

@@ -167,9 +167,9 @@ def _malformed_reason(event: Any) -> str:
 
 
 def _excess(event: Any, line_length: int) -> str:
-    """Returns why an event is malformed if it has one of the LIMITED_TYPES and its payload has more than
-    LONGEST_PAYLOAD bytes. Otherwise returns an empty string. `line_length` is the number of bytes of the
-    whole event."""
+    """If an event has one of the LIMITED_TYPES and its payload has more than LONGEST_PAYLOAD bytes, returns
+    why it is malformed. Otherwise returns an empty string. `line_length` is the number of bytes of the whole
+    event."""
     if line_length <= LONGEST_PAYLOAD or event["type"] not in LIMITED_TYPES:
         return ""
     size = len(json.dumps(event["payload"], ensure_ascii=False, separators=(",", ":")).encode())
@@ -181,8 +181,9 @@ def _excess(event: Any, line_length: int) -> str:
 def _is_timeline(event: dict[str, Any]) -> bool:
     """Returns whether an event has the format from before 2015.
 
-    In 2011 and early 2012, `actor` could be an object, and `payload.issue` was a number. An event that has an
-    id is recognised only by this number.
+    An event has this format if `payload.issue` is a number, as in 2011 and early 2012. An event without an
+    id also has this format if `actor` is text or `created_at` is before 2015. In 2011 and early 2012, `actor`
+    could be an object.
     """
     payload = event.get("payload")
     if isinstance(payload, dict) and type(payload.get("issue")) is int:

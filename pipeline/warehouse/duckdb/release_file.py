@@ -112,7 +112,7 @@ def _for_many_days(check: Query) -> Query:
     """Changes a check so that it is fast even for thousands of new days, as in a first publication.
 
     DuckDB searches the array of the days for the day of each file. This is slow if there are many files and
-    many days. So if there are more than FEW_DAYS days, the check compares with the first day instead.
+    many days. So if there are more than FEW_DAYS days, the check reads all days since the first one instead.
     """
     sql = check.sql.replace("IN UNNEST(@batches)", "IN (SELECT batch FROM UNNEST(@batches) AS batch)")
     if len(check.parameters.get("days", ())) > FEW_DAYS:
@@ -194,12 +194,12 @@ def _view_of_files(
     """Returns the CREATE VIEW statement for a table that is stored in the Parquet files of `batches`.
 
     The view takes the batch id and the source day of a row from the path of its file,
-    .../day=2015-01-01/BATCH/FILE. So if a query selects days, DuckDB opens only the first file of the list
-    and the files of these days. If files may lack columns, DuckDB opens all files, to find out their columns.
+    .../day=2015-01-01/BATCH/FILE. So if a query selects days, DuckDB opens only the files of these days, and
+    the first file of the list, to find out the columns. If files may lack columns, DuckDB opens all files.
 
     If `own_columns` is true, the view is a temporary one for checks. It reads all other columns from the
     content of the files, even if the path also has a value for a column, such as `model=NAME`. DuckDB then
-    skips fewer files, because a join with a table of days does not tell it which files it needs.
+    skips fewer files: if a query joins the view with a table of days, DuckDB opens the files of all days.
     """
     options, day, kind = _READ_OPTIONS, "day", "VIEW"
     if own_columns:
@@ -225,8 +225,8 @@ def _view_of_files(
 
 
 def _read_files(table: contracts.Table, files: Sequence[str], options: str, has_all_columns: bool) -> str:
-    """Returns the relation with the rows of Parquet files. It has all nullable columns of the table. If a
-    file lacks one of them, its rows have NULL there."""
+    """Returns the SQL expression that reads Parquet files. Its result has all nullable columns of the table.
+    If a file lacks one of these columns, the column is NULL in the file's rows."""
     nullable = [field for field in table.schema if field.nullable]
     if has_all_columns or not nullable:
         return f"READ_PARQUET([{', '.join(files)}], {options})"
