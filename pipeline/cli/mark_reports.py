@@ -90,8 +90,8 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
         )
     if outcome.reason and outcome.is_used:
         say(
-            "    the new ordering equals the ordering in use, which was learned before. It stays in use, "
-            f"although this time it is not good enough: {outcome.reason}"
+            "    the new ordering is the same as the ordering in use, which stays in use, although now it is "
+            f"not good enough: {outcome.reason}"
         )
         say("    To use the default ordering instead: titler learn-ordering --default")
     elif outcome.reason:

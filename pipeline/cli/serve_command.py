@@ -21,7 +21,7 @@ def serve(
         ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port to listen on. With 0, any free port is used.")
+        int, typer.Option(min=0, max=65_535, help="Port to listen on. 0 stands for any free port.")
     ] = 8000,
 ) -> None:
     """Start an HTTP server that returns titles, similar issues, and what is stored about an issue. It answers

@@ -76,7 +76,7 @@ def vocab(
         int,
         typer.Option(
             help="Exit code if no day is cleaned yet. A scheduler, such as Airflow, can then skip the task. "
-            "With 0, the command fails with an error instead."
+            "By default, a missing cleaned day is an error."
         ),
     ] = 0,
 ) -> None:

@@ -187,9 +187,9 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
-            "    the model will never give a title: at every minimum confidence, the share of good titles is "
-            "below the setting model.abstain_precision. To get titles, train another model with a lower "
-            "value of this setting"
+            "    the model will never give a title: whatever the minimum confidence, the share of good "
+            "titles is below the setting model.abstain_precision. To get titles, train another model with "
+            "a lower value of this setting"
         )
     elif threshold > 0:
         say(f"    the model gives no title if its confidence is below {threshold:.2f}")

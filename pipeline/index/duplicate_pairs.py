@@ -52,11 +52,11 @@ class Pairs:
 
 
 def probable_pairs(repository: RepositoryItems, query: int, probabilities: Mapping[int, float]) -> Pairs:
-    """Returns the pairs of one newer issue and each older issue of its repository that it may duplicate.
+    """Pairs a newer issue with each older issue of the same repository that it probably duplicates.
 
     `query` is the position of the newer issue among the queries. `probabilities` maps the ids of older issues
     to the probabilities of their pairs. Pairs with a probability below PAIR_PROBABILITY are left out. Older
-    issues that programs opened are also left out, because similar reports need not be about the same problem.
+    issues that programs opened are also left out: such reports are alike even if their problems differ.
     The pair with the oldest issue comes first. `repository.terms` must not be None.
     """
     assert repository.terms is not None

@@ -1,8 +1,8 @@
 """Reads the index of a release that Titler 0.1 made, so that such a release can still be searched.
 
-Titler 0.1 stored all issues of a release in one Annoy file, in the table `index`: issues.ann has the vectors,
-and ids.parquet has the issue of each item. This version of Titler does not write such an index. It
-divides the index of a new release into segments.
+Titler 0.1 did not divide an index into segments. For all issues of a release, the table `index` has two
+files: issues.ann, an Annoy index of the vectors, and ids.parquet, which says which issue each vector belongs
+to. This version of Titler does not write such an index.
 """
 
 from __future__ import annotations

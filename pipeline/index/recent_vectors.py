@@ -83,9 +83,9 @@ class RecentVectors:
         """Searches the segments that `segments_for` returns. Returns a tuple for each segment that has
         candidates: the position of the segment, and two arrays with the query and the item of each candidate.
 
-        The candidates of a query include its `neighbours` nearest allowed items in all these segments
-        together. `queries.ages` must be None. `unit_queries` are the vectors of the queries, scaled to
-        length 1.
+        In all these segments together, the candidates of a query include its nearest allowed items, as many
+        as `neighbours` says. `queries.ages` must be None. `unit_queries` are the vectors of the queries,
+        scaled to length 1.
         """
         positions = self.segments_for(queries.opened_since)
         ends = np.cumsum([0, *(len(self.parts[position]) for position in positions)])

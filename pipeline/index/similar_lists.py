@@ -83,8 +83,8 @@ class PreparedRepository:
     def of(
         cls, repository: RepositoryItems, queries: IssueTerms, cosines: Vectors | None = None
     ) -> PreparedRepository:
-        """Prepares a search in `repository` for queries with the terms `queries`. The repository must have
-        terms."""
+        """Prepares a search in `repository`. `queries` has the terms of the issues or texts to search for.
+        `cosines` is the field of the same name. `repository.terms` must not be None."""
         assert repository.terms is not None
         words = RepositoryWords(repository.terms, queries)
         return cls(words, _first_of_groups(repository.terms, words.has_template_body), cosines)

@@ -60,8 +60,8 @@ def check_abstention(
         accepted_at = datetime.now(UTC).isoformat(timespec="seconds")
         return {"titles": rise, "because": because, "by": user_name(), "at": accepted_at}
     raise StoppedError(
-        f"Release {release_id} is stopped: {rise}. This share may rise by at most {max_rise:g} "
-        "(release.max_abstained_rise).",
+        f"Release {release_id} is stopped: {rise}. The share of issues without a title may rise by at most "
+        f"{max_rise:g} (release.max_abstained_rise).",
         "Show the current model:       titler status\n"
         'Go back to an earlier model:  titler promote MODEL --force --because "..."\n'
         f"Accept the higher share:      titler publish --release {release_id} --accept {ABSTAINED} "

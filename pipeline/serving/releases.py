@@ -167,8 +167,8 @@ def _of_record(release: Pinned) -> dict[str, Any]:
 
 
 def _unpublished(release: Pinned) -> dict[str, Any]:
-    """Returns the figures of a release without a record, why it is not published yet, and the command that
-    continues it."""
+    """Returns the figures of a release that has no record, the reason why it is not published yet, and the
+    command that continues its publication."""
     figures, stop, plan = release.notes[INDEX_FIGURES], release.notes[STOPPED], release.plan
     missing = _missing_table(release, has_figures=figures is not None)
     figures = figures or {}

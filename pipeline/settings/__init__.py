@@ -65,8 +65,8 @@ class Tracking(Section):
 
     uri: str = Field(
         default="",
-        description="MLflow's tracking URI. If it is empty, MLflow uses the SQLite file mlflow.db in the "
-        "lake. If the lake is a bucket, the URI must be set",
+        description="MLflow's tracking URI. If this setting is empty, MLflow uses the SQLite file mlflow.db "
+        "in the lake. If the lake is a bucket, the URI must be set",
     )
     experiment: str = Field(
         default="titler", description="name of the MLflow experiment in which training runs are recorded"
@@ -81,8 +81,8 @@ class Compute(Section):
 
     scheduler_address: str = Field(
         default="",
-        description="address of an existing Dask scheduler. If it is empty, the command starts a local Dask "
-        "cluster",
+        description="address of an existing Dask scheduler. If this setting is empty, the command starts a "
+        "local Dask cluster",
     )
     workers: int = Field(
         default=0,
@@ -237,8 +237,8 @@ class Telemetry(Section):
         default="",
         pattern=r"^(https?://.+)?$",
         description="address of an OpenTelemetry collector that accepts OTLP over HTTP, such as "
-        "http://localhost:4318. If it is empty, nothing is sent. Headers with credentials belong in the "
-        "environment variable OTEL_EXPORTER_OTLP_HEADERS",
+        "http://localhost:4318. If this setting is empty, nothing is sent. Headers with credentials belong "
+        "in the environment variable OTEL_EXPORTER_OTLP_HEADERS",
     )
 
 

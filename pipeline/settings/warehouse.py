@@ -18,8 +18,8 @@ class Warehouse(Section):
     )
     path: str = Field(
         default="",
-        description="path of DuckDB's file. If it is empty, the file is warehouse.duckdb in the lake. "
-        "This is possible only if the lake is a folder and not a bucket",
+        description="path of DuckDB's file. If this setting is empty, the file is warehouse.duckdb in the "
+        "lake, which must then be a folder, not a bucket",
     )
     memory_gib: float = Field(
         default=0,
@@ -50,7 +50,7 @@ class Warehouse(Section):
     )
     credentials_file: str = Field(
         default="",
-        description="for BigQuery: path of a service account's key file. If it is empty, Google's "
+        description="for BigQuery: path of a service account's key file. If this setting is empty, Google's "
         "application default credentials are used",
     )
     max_bytes_per_run: int = Field(
@@ -88,8 +88,8 @@ class Warehouse(Section):
     )
     endpoint: str = Field(
         default="",
-        description="for BigQuery: address of an emulator, which needs no credentials. If it is empty, "
-        "Google's service is used",
+        description="for BigQuery: address of an emulator, which needs no credentials. If this setting is "
+        "empty, Google's service is used",
     )
     storage_endpoint: str = Field(
         default="",

@@ -48,7 +48,8 @@ def word_pattern(characters_per_word: int) -> str:
 
 
 def thresholds(text: Text) -> dict[str, Any]:
-    """Returns the limits on the lengths of titles and bodies, and the regular expression of a word.
+    """Returns the limits on the lengths of titles and bodies, and the regular expression that defines what
+    a word is.
 
     Each limit is one of the settings `text.min_*` and `text.max_*`. Its key is the name of the setting
     without `text.`. The key of the regular expression is WORD. The query `sql/extract_issues.sql` has
@@ -64,13 +65,13 @@ def thresholds(text: Text) -> dict[str, Any]:
 
 
 def without_word(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of a batch without the regular expression of a word. The result can be compared
-    with the parameters of earlier versions of Titler, which did not store this expression."""
+    """Returns the parameters of a batch without the regular expression that defines what a word is. Earlier
+    versions of Titler did not store it, so without it, the parameters can be compared with theirs."""
     return {name: value for name, value in parameters.items() if name != WORD}
 
 
 def count_words(text: str, word: str) -> int:
-    """Returns the number of words in a text. `word` is the regular expression of a word."""
+    """Returns the number of words in a text. `word` is a regular expression that matches one word."""
     if text.isascii() and not _OTHER_THAN_WORDS.search(text):
         return len(text.split())  # the same number, six times as fast
     return len(_compiled(word).findall(text))

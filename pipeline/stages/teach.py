@@ -239,8 +239,8 @@ class TeacherRequest:
         return FileTeacher(self.file) if self.file else ModelTeacher(lake, self.source)
 
     def identity(self, lake: Lake) -> dict[str, Any]:
-        """Returns the values that identify this request: the weight, and the digest of the teacher's model or
-        file. Raises UsageError if there is no such model or file."""
+        """Returns the values that identify this request: the weight of the teacher's titles, and the digest
+        of the teacher's model or file. Raises UsageError if there is no such model or file."""
         return _identity(self.open(lake), self.weight)
 
     def lesson(self, tracking: Tracking, model: Pinned) -> Lesson:

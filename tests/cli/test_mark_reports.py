@@ -55,8 +55,8 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
             "it is worse",
             True,
             [
-                "    the new ordering equals the ordering in use, which was learned before. It stays in use, "
-                "although this time it is not good enough: it is worse",
+                "    the new ordering is the same as the ordering in use, which stays in use, although now "
+                "it is not good enough: it is worse",
                 "    To use the default ordering instead: titler learn-ordering --default",
             ],
         ),

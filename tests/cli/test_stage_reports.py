@@ -78,9 +78,9 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
         (
             1.1,
             [
-                "    the model will never give a title: at every minimum confidence, the share of good "
-                "titles is below the setting model.abstain_precision. To get titles, train another model "
-                "with a lower value of this setting"
+                "    the model will never give a title: whatever the minimum confidence, the share of "
+                "good titles is below the setting model.abstain_precision. To get titles, train another "
+                "model with a lower value of this setting"
             ],
         ),
     ],

@@ -155,7 +155,7 @@ class TitleAnswer(BaseModel):
     withheld: Annotated[
         str | None,
         Field(
-            description="Reason why the titles of the release's model are withheld: stored, but not shown. "
+            description="Reason why the titles of the release's model are withheld (stored, but not shown). "
             "Null if they are shown."
         ),
     ]

@@ -121,7 +121,7 @@ class Gate:
             raise RefusalError(
                 415,
                 f"The header Content-Type is {kind[:100] or 'missing'}.",
-                "application/json, and a JSON value as the body of the request",
+                "the header Content-Type: application/json, and a JSON value as the body of the request",
             )
 
 
