@@ -66,8 +66,8 @@ def test_a_rise_stops_the_release_with_the_command_that_accepts_it() -> None:
         check_abstention("t", 0.25, BEFORE, 0.1, "")
     first, *_, last = str(raised.value).splitlines()
     assert first == (
-        "Release t is stopped: 25.0% of the issues have no title, compared with 10.0% in release r. The share "
-        "of issues without a title may rise by at most 0.1 (release.max_abstained_rise)."
+        "Release t is stopped: 25.0% of the issues have no title, compared with 10.0% in release r. The "
+        "share of issues without a title may rise by at most 0.1 (release.max_abstained_rise)."
     )
     assert last.endswith('titler publish --release t --accept abstained --because "..."')
     assert raised.value.event == "release/t/abstained"
