@@ -61,8 +61,8 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
 
 
 def next_budget(now: datetime, is_backfill: bool) -> datetime:
-    """Returns when a deferred task continues. It was deferred because the byte budget of the UTC day is
-    spent, and it continues on the next UTC day, which has a new budget.
+    """Returns the time at which a deferred task continues. The task was deferred because the byte budget of
+    the UTC day is spent. It continues on the next UTC day, which has a new budget.
 
     A task of a nightly run continues a minute after midnight. The minute is added because the clocks of two
     machines may differ. A task of a backfill continues a minute after noon, so that the nightly run can use

@@ -19,7 +19,8 @@ The DAG runs every Sunday at 06:00 UTC. The run's time names the model and its M
 
 **When it fails:** nightly runs continue to use the present champion. Open the failed task's log: its last
 lines say what to type. Then clear the task: in the grid, click the task's square, then *Clear*. To undo a
-promotion, use `titler rollback RELEASE` and `titler promote MODEL --force`.
+promotion, make the earlier release current with `titler rollback RELEASE`. Then make the earlier model the
+champion again: `titler promote MODEL --force --because "REASON"`.
 
 **Who is alerted:** the receiver that `alerts.kind` chooses, for each task that fails after its last retry.
 """

@@ -35,7 +35,7 @@ class Rounded(NamedTuple):
         return cls(np.rint(vectors / scales[:, None]).astype(np.int8), scales)
 
     def errors(self, vectors: Floats) -> Floats:
-        """Returns the distance of each rounded vector from its original in `vectors`, shape (n,)."""
+        """Returns the distances, shape (n,), of the rounded vectors from the original `vectors`."""
         distances: Floats = np.linalg.norm(vectors - self.numbers * self.scales[:, None], axis=1)
         return distances
 

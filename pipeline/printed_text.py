@@ -3,11 +3,11 @@ masked. Every text that is printed or logged passes through this module.
 
 Some characters control a terminal: an escape sequence moves the cursor or changes the window's title, and a
 bidirectional override changes the order of the characters after it. Such a character is printed as its code,
-for example `\\u001b`. JSON has the same codes, so a printed JSON value does not change.
+for example `\\u001b`. In JSON, this code stands for the same character, so a JSON value keeps its content.
 
 The settings register their secrets, such as the password in an address, so that they are masked. In errors
-and logs, the credentials in all other addresses are masked, too: user, password, and parameters such as
-`token=`.
+and logs, credentials in addresses that are not in the settings are masked, too: user, password, and
+parameters such as `token=`.
 JSON values are read by programs, and are not masked: if a mask replaced the digits of a number, the JSON
 would be invalid.
 """
@@ -46,7 +46,7 @@ _secrets: set[str] = set()
 
 def with_codes(text: str) -> str:
     """Returns a text in which codes replace the characters that control a terminal, except line breaks and
-    tabs. JSON has the same codes, so if the text is JSON, its value does not change."""
+    tabs. If the text is JSON, its content does not change: in JSON, a code stands for the same character."""
     return _OBEYED.sub(_code, text)
 
 

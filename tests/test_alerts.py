@@ -305,8 +305,8 @@ def test_a_missing_day_fails_the_command_on_demand_and_is_one_alert(webhook, lak
     assert process.returncode == 3
     assert process.stderr.splitlines() == [
         "titler: The source has no readable data for 2024-01-02.",
-        "Extract the day when the source has it:      titler extract --day 2024-01-02",
-        "Publish it as missing with the next release: titler clean --day 2024-01-02",
+        "When the source has the day, extract it:             titler extract --day 2024-01-02",
+        "To publish the day as missing with the next release: titler clean --day 2024-01-02",
     ]
     process = titler(lake, "alert", "--what=failed", "--dedupe=titler_ingest/run/extract/1", **variables)
     assert process.returncode == 0

@@ -113,7 +113,7 @@ def _title_sections(title: Mapping[str, Any]) -> None:
     _section("text that the model reads", _text_lines(title))
     if not title["candidates"]:
         return
-    say("candidate titles, computed now with the model of the published title")
+    say("candidate titles, computed now with the model named above")
     rows = [
         (f"{each['confidence']:.3f}", each["title"] or "(no text)")
         for each in title["candidates"][:CANDIDATES_LISTED]

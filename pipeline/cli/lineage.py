@@ -236,7 +236,7 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
 
 def _predictors_read_for_teaching(lake: Lake, teacher: TeacherRequest, result: Manifest | None) -> list[str]:
     """Returns the folders of the predictors that a training with a teacher read. If the teacher is a model,
-    this is the teacher's predictor. If the teacher was compared with the champion, it is also the champion's.
+    its predictor is included. If the teacher was compared with the champion, so is the champion's predictor.
 
     `result` is the trained predictor, or None if the training failed. If the training failed, the champion's
     folder is left out, because it is unknown whether the champion was read.

@@ -56,13 +56,13 @@ def measured(marked: Mapping[str, Any]) -> None:
     that `pipeline.index.marked_duplicates` measured."""
     recall = ", ".join(f"recall@{limit} {marked[f'recall_at_{limit}']:.3f}" for limit in (1, 5, 10))
     say(
-        f"    similar issues were compared with {count(marked['pairs'], 'pair')} of issues that somebody "
-        f"marked as duplicates: {recall}"
+        "    share of marked duplicates that are listed as similar issues, measured on "
+        f"{count(marked['pairs'], 'pair')}: {recall}"
     )
     if marked["suggested"]:
         say(
-            f"    suggested similar issues in the repositories of these pairs: {marked['suggested']:,}; "
-            f"marked as duplicates so far: {marked['suggested_marked']:,} "
+            "    similar issues that are suggested in the repositories of these pairs: "
+            f"{marked['suggested']:,}; of these, marked as duplicates so far: {marked['suggested_marked']:,} "
             f"(precision {marked['precision']:.0%})"
         )
 
@@ -90,8 +90,8 @@ def ordering_learned(lake: Lake, settings: Settings, outcome: OrderingOutcome) -
         )
     if outcome.reason and outcome.is_used:
         say(
-            "    the new ordering is the same as the ordering in use, which stays in use, although now it is "
-            f"not good enough: {outcome.reason}"
+            "    the new ordering is the same as the ordering in use. It stays in use, although it is no "
+            f"longer good enough: {outcome.reason}"
         )
         say("    To use the default ordering instead: titler learn-ordering --default")
     elif outcome.reason:

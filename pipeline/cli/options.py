@@ -107,9 +107,9 @@ AcceptFaults = Annotated[
     typer.Option(
         "--accept",
         metavar="DATE|abstained|recall",
-        help="Publish although the release has this fault. DATE: this day has lost nearly all of its "
+        help="Publish although the release has the given fault. DATE: this day has lost nearly all of its "
         "data. abstained: more issues than before have no title. recall: the lists of similar issues "
-        "have fewer marked duplicates than before. The option may be repeated.",
+        "have fewer marked duplicates than before. For several faults, repeat the option.",
     ),
 ]
 Because = Annotated[

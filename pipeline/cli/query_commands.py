@@ -87,7 +87,7 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
     current.
 
     Exits with code 1 if the current release is older than the setting alerts.stale_after_hours, or if
-    something cannot be read.
+    the days, the model or the release cannot be read.
 
     Example: titler status --from 2015-01-01 --to 2015-01-31
     """
@@ -113,8 +113,8 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
 
 
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
-    """Returns the first and the last day to show, as YYYY-MM-DD. If the user gives no first or no
-    last day, returns None in its place.
+    """Returns the first and the last day to show, as YYYY-MM-DD. The first day is None if
+    neither --day nor --from is given. The last day is None if neither --day nor --to is given.
 
     Raises UsageError in these cases:
 

@@ -66,7 +66,7 @@ def status(
         if model.get("titles_withheld"):
             say(f"{' ' * INDENT}titles withheld: {model['titles_withheld']}")
     elif "model" not in unreadable:
-        say("model     no model is in use yet, because there is no champion")
+        say("model     there is no champion (model in use) yet")
     if release:
         say(
             f"release   {release['id']}, published {release['published_at'][:19]} UTC: "

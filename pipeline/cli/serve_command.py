@@ -41,4 +41,4 @@ def serve(
         port,
         lambda address: say(f"Titler answers at {address}. A page to try it: {address}/"),
     )
-    say("The server has stopped, after it answered all requests that had begun.")
+    say("The server has answered all requests that had begun, and has stopped.")

@@ -357,7 +357,7 @@ def publish(
     if bool(accept) != bool(because.strip()):
         raise UsageError(
             "--accept and --because must be given together.",
-            f'Give both: titler publish --release {release} --accept DATE --because "..."',
+            f'Give both: titler publish --release {release} --accept DATE|abstained|recall --because "..."',
         )
     accepted = {
         what if what in ACCEPTED_WORDS else parse_day(what, "--accept").isoformat(): because

@@ -125,7 +125,7 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
     if figures["by_row"]:
         say(
             "    The file has too few repositories, so training and validation may have rows of the same "
-            "repositories. The scores of the evaluation will therefore be too high"
+            "repositories. This makes the scores of the evaluation too high"
         )
 
 
@@ -187,9 +187,9 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
-            "    the model will never give a title: whatever the minimum confidence, the share of good "
-            "titles is below the setting model.abstain_precision. To get titles, train another model with "
-            "a lower value of this setting"
+            "    the model will never give a title, because no minimum confidence raises the share of good "
+            "titles to the setting model.abstain_precision. To get titles, train another model with a "
+            "lower value of this setting"
         )
     elif threshold > 0:
         say(f"    the model gives no title if its confidence is below {threshold:.2f}")
@@ -241,7 +241,7 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
     if probability := figures.get("probability"):
         say(
-            "    the model estimates the probability that a title has a ROUGE-L over 0.3: method "
+            "    the model's estimates of the probability that a title has a ROUGE-L over 0.3: method "
             f"{probability['method']}, Brier score {probability['brier']:.3f}, calibration error "
             f"{probability['calibration_error']:.3f}; {probability['abstained']:.1%} of the issues get no "
             f"title ({_abstention_thresholds(figures)})"
@@ -306,7 +306,7 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
             text = "if several days have an event that opens the same issue, only the earliest event is used"
-            say(f"    duplicate openings: {superseded:,}; {text}")
+            say(f"    left out {count(superseded, 'duplicate opening')}: {text}")
     if outcome.days_as_before:
         say(
             "    the data of the current release is used for days that are being ingested again: "

@@ -90,8 +90,8 @@ def extract(
         if fail_if_missing and missing:
             raise SourceError(
                 f"The source has no readable data for {some_days(missing)}.",
-                f"Extract the day when the source has it:      titler extract --day {missing[0]}\n"
-                f"Publish it as missing with the next release: titler clean --day {missing[0]}",
+                f"When the source has the day, extract it:             titler extract --day {missing[0]}\n"
+                f"To publish the day as missing with the next release: titler clean --day {missing[0]}",
                 event=alerts.day_event(missing[0], "missing"),  # the alert about the day is not sent twice
                 final=True,
             )

@@ -31,8 +31,8 @@ class Outcome:
     batches or from none, `sources` is empty.
 
     Only the stage `extract` sets the other fields. It extracts the days that the user requested. It also
-    checks again earlier days that are not complete, and extracts such a day again if the source may have more
-    of its data now.
+    checks earlier days again if they are not complete. It extracts such a day again if the source may have
+    more of its data now.
 
     If the source has lost some data of a day, `extract` keeps the earlier batch of the day. `unchanged_days`
     has these days, each with the data that the source still has, such as "23 of the 24 hours". If the user

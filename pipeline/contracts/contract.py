@@ -23,9 +23,9 @@ class Table:
     The values of the columns in `key` are unique within a partition. `lives_in` says where the table is
     stored.
 
-    A table in a warehouse has further columns: the batch id, and the source day unless the contract has it.
-    If `with_warehouse_columns` is true, the table's files in the lake have these columns, too, so that
-    BigQuery can load the files as they are.
+    In a warehouse, a partitioned table also has the column `batch_id`. If it is partitioned by day and the
+    contract has no column `day`, it also has `source_day`. If `with_warehouse_columns` is true, the
+    table's files in the lake have these columns, too, so that BigQuery can load the files as they are.
 
     A row group of the table's Parquet files has at most `rows_per_row_group` rows. To read one row, a program
     must read its whole row group.

@@ -1,4 +1,4 @@
-"""The contracts of the tables of similar issues: the current table, and the table of earlier versions."""
+"""The contracts of two tables of similar issues: the current one, and that of earlier versions of Titler."""
 
 from __future__ import annotations
 

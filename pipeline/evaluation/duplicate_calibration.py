@@ -63,8 +63,8 @@ def choose_curve(
 
     - `log_odds`: the log odds that the pair is a pair of duplicates.
     - `marked`: whether somebody marked the pair as duplicates.
-    - `weights`: how many pairs the pair represents. Of the issues that nobody marked as duplicates, only a
-      sample is used. So a pair of such an issue can represent more than one pair.
+    - `weights`: how many pairs the pair represents. This is 1 if somebody marked the newer issue as a
+      duplicate. Of the other newer issues, only a sample is used, so their pairs can represent more.
     - `folds`: the number of the pair's fold. Pairs of one repository must be in one fold.
     - `judged`: whether the pair counts for the Brier scores.
 

@@ -1,7 +1,7 @@
 """Calibrates the confidence: converts it to the probability that a title is good.
 
 A title is good if its ROUGE-L against the author's title is over `title_confidence.ROUGE_THRESHOLD`. The
-figure `alike` is the share of good titles.
+fields named `alike` have the share of good titles.
 
 Two methods fit a curve to held-out titles. Platt's method (Platt 1999) gives a logistic curve with two
 parameters. Isotonic regression (Zadrozny and Elkan 2002) gives a piecewise linear curve. With both, a higher
@@ -196,7 +196,7 @@ def _constant(is_good: npt.NDArray[np.bool_]) -> Curve:
     """Returns a constant curve, for titles whose confidence says nothing about whether they are good.
 
     The constant is the probability that a title is good: near 1 if all are good, and near 0 if all are poor.
-    The fewer titles there are, the nearer it is to one half (the targets of Platt 1999).
+    The fewer titles there are, the nearer it is to one half, like the target probabilities of Platt 1999.
     """
     share = (is_good.sum() + 1) / (len(is_good) + 2)
     return Curve("platt", 0.0, float(np.log(share / (1 - share))))

@@ -2,7 +2,7 @@
 
 Also chooses the threshold for abstaining: a model abstains (gives no title) if its confidence in the title is
 below the threshold. A title is good if its ROUGE-L against the author's title is over ROUGE_THRESHOLD. The
-figure `alike` is the share of good titles.
+fields named `alike` have the share of good titles.
 """
 
 from __future__ import annotations

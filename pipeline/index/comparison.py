@@ -152,7 +152,7 @@ class Comparison:
         )
 
     def _originals(self, candidates: Numbers) -> Numbers:
-        """Finds near copies among `candidates`. Returns a place (position in `candidates`) for each of them.
+        """Finds near copies. Returns a place (position in `candidates`) for each candidate.
 
         A candidate gets the place of the first candidate before it that has nearly the same text and is not
         itself a copy. If there is no such candidate, it gets its own place. If a candidate's body is only a

@@ -28,7 +28,10 @@ ITEMS_FILE = "ids.parquet"
 
 
 class EarlierIndex:
-    """The index of a release that Titler 0.1 made. `items` has one row per item of `index`."""
+    """The index of a release that Titler 0.1 made.
+
+    Row i of `items` describes the issue whose vector is item i of `index`.
+    """
 
     def __init__(self, release: Pinned, items: pa.Table, index: Index, search_k: int) -> None:
         self._release = release

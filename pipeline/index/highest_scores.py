@@ -65,7 +65,7 @@ def _lower_bounds(scores: Scores, count: int) -> Scores:
 
 
 def _lowest(scores: Scores, tie: float | Scores) -> Scores:
-    """Returns `scores` minus `tie`: the lowest scores that are kept. The lowest finite number replaces
-    results of -inf, so scores of -inf are never kept."""
+    """Returns `scores` minus `tie`: the lowest score to keep in each row. A result of -inf is replaced by the
+    lowest finite number, so that scores of -inf are never kept."""
     lowest: Scores = np.maximum(scores - np.asarray(tie, np.float32), np.finfo(np.float32).min)
     return lowest

@@ -1,7 +1,7 @@
 """Makes one batch of similar_issues_v2 and one of duplicate_pairs_v1 for each day of a release.
 
-A day's issues are divided into shards, in order. Most days have only one shard. A Dask task searches the
-neighbours (similar older issues) for one shard of a large day, or for several small days.
+A day's issues are divided into shards, in order. Most days have only one shard. A Dask task finds the
+neighbours (similar older issues) of the issues in one shard of a large day, or in several small days.
 """
 
 from __future__ import annotations

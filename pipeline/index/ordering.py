@@ -5,7 +5,8 @@
 The candidates are then ordered by their probabilities.
 
 Every feature has a limited range, and most features are quotients. For example, a BM25 score is divided by
-the BM25 score of the issue with itself. So the same weights work for different repositories and networks.
+the BM25 score of the issue with itself. So the same weights work for different repositories, and for
+different embedding networks.
 docs/quality.md has measurements of the order and of the probabilities, and the command that fits the weights.
 """
 
@@ -192,9 +193,9 @@ class _Shared:
         }
 
     def _rarest_missing(self, in_title: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Compares, for each item, the terms of the query's title with the item. Returns the weight of the
-        heaviest of these terms that is not in the item, divided by the weight of the heaviest of all these
-        terms. The quotients are from 0 to 1."""
+        """Returns a quotient from 0 to 1 for each item. A term is missing if it is in the query's title, but
+        not in the item. The highest weight of a missing term is divided by the highest weight of any term of
+        the query's title."""
         weights = np.where(in_title, self.weights, 0.0)
         is_missing = np.ones((len(self.items), len(weights)), np.bool_)
         is_missing[self.rows[self.is_shared], self.query_positions] = False
@@ -203,9 +204,9 @@ class _Shared:
         return missing / heaviest
 
     def _rarest_added(self) -> NDArray[np.float64]:
-        """Compares, for each item, the terms of the item's title with the query. Returns the weight of the
-        heaviest of these terms that is not in the query, divided by the weight of the heaviest of all these
-        terms. The quotients are from 0 to 1."""
+        """Returns a quotient from 0 to 1 for each item. A term is added if it is in the item's title, but not
+        in the query. The highest weight of an added term is divided by the highest weight of any term of the
+        item's title."""
         of_titles = np.flatnonzero(self.kinds & IN_TITLE)
         weights = self.words.weights_of_issues(self.places[of_titles])
         rows, is_added = self.rows[of_titles], ~self.is_shared[of_titles]

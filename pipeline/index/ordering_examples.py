@@ -1,10 +1,10 @@
 """Collects the examples with which an ordering is learned and tested: pairs of issues of one repository.
 
 An ordering gives a pair of issues the probability that they are duplicates. A pair consists of a newer issue
-and a candidate. A candidate is an older issue, found in the same way as the candidates for a list of a
-release. A pair is a positive example if somebody marked its issues as duplicates, in a comment. The newer
-issues are of two kinds: all issues that somebody called a duplicate, and a sample of the other issues. The
-sample is needed because the probabilities must be right for all issues.
+and a candidate. A candidate is an older issue. Candidates are found in the same way as for the lists of
+similar issues. A pair is a positive example if somebody wrote in a comment that its issues are duplicates.
+The newer issues are of two kinds: all issues that somebody called a duplicate, and a sample of the other
+issues. The sample is needed because the probabilities must be right for all issues.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _compared(
     repository: RepositoryItems, positions: Numbers, older: Mapping[int, set[int]]
 ) -> Iterator[tuple[npt.NDArray[np.float32], Bools]]:
     """Yields, for each newer issue, the features of the pairs with its candidates, and whether each pair is
-    marked. For an issue without a mark, only the most probable candidates are used."""
+    marked. For an issue without a mark, only the CANDIDATES_OF_UNMARKED most probable pairs are used."""
     assert repository.terms is not None
     ages = Ages(
         repository.created_at[positions], repository.issue_ids[positions], repository.source_days[positions]

@@ -29,9 +29,9 @@ class LearnedOrdering:
 def learn_ordering(examples: Examples) -> LearnedOrdering:
     """Learns an ordering (weights and their calibration) from pairs of at least two repositories.
 
-    The weights are fitted to all pairs. The calibration is fitted by cross-validation: the repositories are
-    divided into FOLDS parts. The log odds of the pairs in a part are computed with other weights, which are
-    fitted to the other parts only.
+    The weights are fitted to all pairs. The calibration is fitted to log odds from a cross-validation: the
+    repositories are divided into FOLDS parts, and the log odds of each part are computed with weights that
+    are fitted to all other parts.
     """
     weights = examples.weights[examples.issues]
     folds = repository_folds(examples)[examples.issues]

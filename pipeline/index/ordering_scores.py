@@ -29,10 +29,10 @@ RESAMPLES = 2000
 class OrderingScores:
     """Scores of an ordering, which gives a pair of issues its probability of being duplicates.
 
-    `recall_at_1`, `recall_at_5`, `recall_at_10` and `mrr` (mean reciprocal rank) say how high the marked
-    pairs rank. The rank of a pair is the rank of its older issue among the candidates of its newer issue. The
-    other scores are computed from all pairs, marked or not. A pair that is not marked counts as not a
-    duplicate.
+    A pair is marked if somebody called its issues duplicates. `recall_at_1`, `recall_at_5`, `recall_at_10`
+    and `mrr` (mean reciprocal rank) say how high the marked pairs rank. The rank of a pair is the rank of its
+    older issue among the candidates of its newer issue. The other scores also use pairs that are not marked.
+    For these scores, only marked pairs count as duplicates.
     """
 
     recall_at_1: float

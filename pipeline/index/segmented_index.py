@@ -92,8 +92,8 @@ class SegmentedIndex:
     """The index of a release, which consists of segments. Segments are opened when a query needs them.
 
     A segment has the issues of all repositories, or of only one group of repositories. `groups` has a pair
-    per segment: the number of its group (from 0), and the number of groups. `ordering` computes the
-    probability that two issues are duplicates.
+    per segment: the position of its group (from 0), and how many groups there are. For a segment with all
+    repositories, this is (0, 1). `ordering` computes the probability that two issues are duplicates.
     """
 
     def __init__(
@@ -173,9 +173,9 @@ class SegmentedIndex:
         """Maps the ids of an issue's older candidates to their probabilities. If `query_issue` is a text,
         returns an empty dict.
 
-        The probabilities are the same as in the stored lists. For them, words are counted only in the issues
-        up to the issue's source day, and only older issues are candidates. `repository` has all issues of the
-        issue's repository, and `prepared` was computed for all of them.
+        The probabilities are the same as in the stored lists: words are counted only in the repository's
+        issues up to the source day of `query_issue`, and only older issues are candidates. `repository` has
+        all issues of the repository, and `prepared` was computed for all of them.
         """
         if query_issue.day is None:
             return {}

@@ -176,8 +176,8 @@ def _candidates(
     own: slice,
 ) -> tuple[Numbers, Floats]:
     """Returns the positions of the candidates in the repository, and their cosines. The candidates are the
-    nearest issues by vector (the slice `own` of `hits`), and the issues in `by_words` that the conditions
-    in `query_batch.queries` allow for the query. The query itself is left out."""
+    nearest issues by vector (the slice `own` of `hits`), and those issues in `by_words` that meet the
+    conditions of the query (see `Queries`). The query itself is left out."""
     rows = np.full(len(by_words), query)
     by_words = by_words[query_batch.queries.allowed(rows, repository, by_words)]
     only_by_words = np.setdiff1d(by_words, hits.items[own])

@@ -2,11 +2,11 @@
 
     ROOT/orderings/VERSION.json    an ordering that was learned from duplicate marks; it never changes
     ROOT/orderings/current.json    the version of the ordering that new releases use. If this file does not
-                                   exist, they use the default ordering
+                                   exist, new releases use the default ordering
 
-The version of a learned ordering begins with the version of the default ordering with which it was compared.
-Then follows the version of the rules by which issues are split into terms (words). A later version of Titler
-may change the default weights, the features of a pair, or these rules. Such a version of Titler does not use
+The version of a learned ordering begins with two other versions: the version of the default ordering with
+which it was compared, and the version of the rules by which issues are split into terms (words). If a later
+version of Titler changes the default weights, the features of a pair or these rules, it does not use
 orderings that were learned before the change.
 """
 

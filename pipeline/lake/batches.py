@@ -5,7 +5,7 @@ is not a batch. A finished batch never changes. Small JSON files, called pointer
 There are two kinds of pointers:
 
 - `current.json` points to the current batch of a source day or of a user's file. Any other partition,
-  such as a model and a day, has no such pointer, because no command asks for its current batch.
+  such as one for a model and a day, has no such pointer, because no command asks for its current batch.
 - `keys/KEY.json` points to the batch that was made from certain inputs with certain parameters. KEY is the
   fingerprint of these inputs and parameters.
 

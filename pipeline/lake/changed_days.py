@@ -7,9 +7,9 @@ in the catalogue. So it need not read the pointers of all days.
 
     ROOT/days/changed/DAY,TABLE,BATCH,ID
 
-A mark has no content. Its id is random, so that deleting a mark never deletes a newer mark. If the stage is
-killed between the two writes, the mark stays for a while, and `plan` looks at the day again, which is
-harmless.
+A mark has no content. Its id is random, so that deleting a mark never deletes a newer mark. If a stage is
+killed after it has written the mark but before it has written the pointer, the mark stays for a while, and
+`plan` looks at the day again, which is harmless.
 """
 
 from __future__ import annotations

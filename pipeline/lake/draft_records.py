@@ -5,7 +5,7 @@ being removed.
 reads two kinds of records:
 
 - A draft record is written before the first file of a batch. It is deleted when `titler collect` removes the
-  batch, or keeps a model or a release that refers to the batch.
+  batch, or finds that a model or a release that it keeps refers to the batch.
 - An unused record is written before `titler collect` removes the last model or release that refers to a
   batch. If `titler collect` is then killed, its next run reads the records and removes the batches.
 

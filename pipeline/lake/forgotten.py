@@ -2,8 +2,8 @@
 
 `titler forget` adds an entry to this list. The list does not name what was forgotten, but has salted hashes
 of it. A later extraction hashes the issues, repositories and authors that it reads, and compares the hashes.
-The salt is in the same file: somebody who can read the lake and suspects a name can check this name, but
-cannot list the names.
+The salt is in the same file: somebody who can read the lake can check whether a certain name was forgotten,
+but cannot list the names.
 
     ROOT/forgotten.json
 

@@ -81,12 +81,13 @@ def update_superseded(
     changed: ChangedIds,
     issues: Mapping[str, str],
 ) -> dict[str, list[int]]:
-    """Updates the issues to skip on each day, after the issues of some days have changed. Returns them in the
-    form of `duplicate_openings`: a dict from the day to the sorted issue ids.
+    """Updates the duplicate openings after the issues of some days have changed. A day skips these issues,
+    because their earliest `opened` event is in another day. Returns a dict from the day to the sorted ids of
+    the issues to skip, as `duplicate_openings` does.
 
-    `superseded` has the issues that were to be skipped on each day before the change. `changed` is the return
-    value of `update_ids`. `issues` maps each day to the folder of its batch of issues_v1. Reads only days
-    that have an affected issue with more than one `opened` event.
+    `superseded` is this dict as it was before the change. `changed` is the return value of `update_ids`.
+    `issues` maps each day to the folder of its batch of issues_v1. Reads only days that have an affected
+    issue with more than one `opened` event.
     """
     repeated = _repeated_ids(lake, changed)
     later: Mapping[str, Sequence[int]] = {}
@@ -117,7 +118,7 @@ def days_of_issue(lake: Lake, pages: Iterable[IdPage], issue_id: int) -> list[st
 
 
 def _repeated_ids(lake: Lake, changed: ChangedIds) -> pa.Table:
-    """Returns the affected ids that are in more than one day, with these days."""
+    """Returns the affected ids of issues that were opened on more than one day, with these days."""
     affected, of_pages = changed.affected, [_EMPTY]
     for page in changed.pages.values():
         inside = affected[(affected >= page.first) & (affected <= page.last)]

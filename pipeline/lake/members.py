@@ -123,8 +123,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     `path`, `missing` and `base` are functions. `path` takes the name of a file in the folder of the model or
     release, and returns the file's path. `missing` takes the name of a table without batches, and returns the
-    error for it. `base` returns the members of the previous release, or None. Pages that the previous release
-    has are not written again.
+    error for it. `base` returns the members of the previous release, or None if there is no such release. If
+    the previous release already has a page, the page is not written again.
 
     `shared_pages` holds the pages that were already read. If several releases use the same dict, a page that
     they share is read only once. If a `stopwatch` is set, its measurements are recorded with the batches.

@@ -100,8 +100,8 @@ class Pinned:
     files). The model or release need not exist yet.
 
     `plan` and `members` are read from the lake once, when they are first used. `notes` are read at every use.
-    `shared_pages` holds the pages of manifests that were already read. If several releases use the same dict,
-    a page that they share is read only once. The constructor raises UsageError if the name is not valid.
+    The dict `shared_pages` holds the pages of `members` that were already read. If several releases use this
+    dict, a page that they share is read only once. The constructor raises UsageError if `name` is invalid.
     """
 
     def __init__(self, lake: Lake, kind: Kind, name: str, shared_pages: SharedPages | None = None) -> None:
@@ -141,7 +141,7 @@ class Pinned:
         days. `facts` are further entries of the plan.
 
         If this is a release, `base` is the name of the release that is current while this one is planned. It
-        is None for a model, or if no release with a plan is current.
+        is None for a model, if no release is current, or if the plan of the current release is missing.
         """
         opened_at = datetime.now(UTC).isoformat(timespec="seconds")
         plan = {"facts": facts, "opened_at": opened_at, "base": base, "day_pages": dict(pages)}
@@ -223,8 +223,9 @@ class Pinned:
 
     @cached_property
     def base(self) -> Pinned | None:
-        """The release that was current when this release was planned. None if no release with a plan was
-        current, if this release does not exist yet, or if this is a model."""
+        """The release that was current when this release was planned. None for a model, and for a
+        release that does not exist yet. Also None if no release was current, or if the plan of the current
+        release was missing."""
         name = self._stored_plan.base if self.is_open() else None
         return Pinned(self.lake, "releases", name, self._shared_pages) if name else None
 
@@ -232,9 +233,9 @@ class Pinned:
         """Returns one item per key: the manifest of the existing batch with this key, or None if there is no
         such batch. All keys must be of the same table.
 
-        First searches the members of the previous release, which are read only once. If a key is not found
-        there, looks it up in the lake, which costs further requests. Raises LakeError if a file that is read
-        for this is damaged.
+        First searches the members of `base`, the previous release. These members are read only once. If a
+        key is not found there, looks it up in the lake, which costs further requests. Raises LakeError if a
+        file that is read for this is damaged.
         """
         of_base: dict[str, Manifest] = {}
         if keys and self.base and keys[0].table in self.base.members:

@@ -23,9 +23,8 @@ from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pa
 @dataclass(frozen=True)
 class PinnedDay:
     """One day in the plan of a model or a release: the folders and the content digests of the day's batches
-    in the lake. The day has one batch of each of the tables issues_v1, tokens_v1, source_health_v1 and
-    duplicate_marks_v1. If an earlier version of Titler extracted the day, it has no batch of
-    duplicate_marks_v1.
+    in the lake. The day has one batch of each of the tables issues_v1, tokens_v1 and source_health_v1. It
+    also has a batch of duplicate_marks_v1, unless an earlier version of Titler extracted the day.
 
     The plan of a model that learns from a user's file has one `PinnedDay` for the file. Its `day` is the
     file's identifier, and its fields about source health and duplicate marks are empty.
@@ -65,8 +64,8 @@ class PinnedDay:
 
     def to_json(self) -> dict[str, str]:
         """Returns the fields as a dict. If the day has no batch of duplicate marks, leaves out the two fields
-        about it. Earlier versions of Titler did not write these fields. Without them, a page that such a
-        version wrote has the same content and digest if it is written again."""
+        about it. Earlier versions of Titler did not write these fields. So if a page of such a version is
+        written again, its content and its digest stay the same."""
         values = asdict(self)
         if not self.duplicate_marks:
             del values["duplicate_marks"], values["duplicate_marks_digest"]

@@ -120,7 +120,7 @@ class _Slice:
 
 
 def _parts(day: InferenceDay, rows_per_part: int) -> tuple[Part, ...]:
-    """Returns the parts of a day. If they are sorted by name, they are in the order of the day's rows."""
+    """Returns the parts of a day, in the order of the day's rows. This is also the order of their names."""
     parts = []
     for file in day.vectors.files:
         if file.rows <= rows_per_part:

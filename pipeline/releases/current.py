@@ -86,9 +86,9 @@ def reconcile_current(lake: Lake, settings: Settings) -> str | None:
     yet.
 
     If the record of this release or the lake's pointer is missing, outdated or damaged, this function writes
-    it again from the warehouse. For example, a command may have crashed just after it had updated the
-    warehouse. Raises LakeError if the warehouse belongs to another lake. The caller must hold the publish
-    lock.
+    it again from the warehouse. The pointer is outdated, for example, if a command crashed just after it had
+    updated the warehouse. Raises LakeError if the warehouse belongs to another lake. The caller must hold the
+    publish lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()
@@ -115,8 +115,8 @@ def _stored_record(release: Pinned) -> dict[str, Any] | None:
 def _require_own(release: Pinned, settings: Settings) -> None:
     """Raises LakeError if the lake does not know `release`, which the warehouse shows as current. The lake
     knows a release if it has the release's plan or a pointer to the release. A pointer is enough, because
-    the folder of the release may be gone: if a plan is damaged and there is no backup, the error tells the
-    user to delete the folder."""
+    a user may have deleted the folder of the release. The error about a damaged plan says to do so if there
+    is no backup."""
     lake = release.lake
     if lake.get(release.file("plan.json")) is not None or _points_to(lake, release.name):
         return

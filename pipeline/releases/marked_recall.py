@@ -1,4 +1,4 @@
-"""Stops a release that lists fewer marked duplicates than the previous release.
+"""Stops a release whose recall@10 of marked duplicates is significantly lower than the previous release's.
 
 A marked duplicate is a pair of issues that somebody called duplicates in a comment. Recall@10 is the share of
 these pairs whose older issue is among the ten similar issues that are published for the newer one. It is

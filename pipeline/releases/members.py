@@ -75,9 +75,9 @@ def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
     """Returns what the warehouse has to know about a release: its batches of issues and of `tables`.
 
-    If the stage of a table has not run yet, the release has no batches of this table. In this case, raises
-    UsageError if `complete` is true and the table is not in TABLES_OF_LATER_VERSIONS. The error names the
-    command to run. Otherwise the content has no batches of this table either.
+    If the stage of a table has not run yet, the release has no batches of this table, and the content has
+    none. But if `complete` is true and the table is not in TABLES_OF_LATER_VERSIONS, raises UsageError
+    instead. The error names the command to run.
 
     A release that an earlier version of Titler made may have an earlier table in place of one of `tables`.
     Then the batches of this earlier table are returned. If the folder of a published release was deleted and
@@ -153,8 +153,8 @@ def contents_of_releases(
 
 
 def _require_intact(release: Pinned, tables: Sequence[str], damaged: Collection[str]) -> None:
-    """Raises LakeError if one of a release's batches of `tables` was found damaged. Views that read it would
-    fail."""
+    """Raises LakeError if one of a release's batches of `tables` is in `damaged`, which are the folders of
+    the damaged batches. Views that read such a batch would fail."""
     batches = (batch for name in tables if name in release.members for batch in release.members[name])
     folder = next((batch.folder for batch in batches if batch.folder in damaged), None)
     if folder is not None:

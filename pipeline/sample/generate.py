@@ -164,7 +164,7 @@ def _prepare(directory: Path, missing: Path) -> None:
         )
     if missing.exists():
         raise UsageError(
-            f"The file {missing} exists, but the sample leaves out the hour of this file on purpose.",
+            f"The file {missing} exists, but its hour must be missing in the sample.",
             "Give an empty folder, or remove the file.",
         )
     directory.mkdir(parents=True, exist_ok=True)

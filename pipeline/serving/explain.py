@@ -127,8 +127,8 @@ def _of_hour(values: Sequence[str] | None, hour: int) -> str | None:
 
 
 def _batches(release: Pinned, opening: Opening) -> Iterator[Manifest]:
-    """Yields, for each table, the batch to which an issue belongs. The segment of the issue's
-    period and repository is yielded even if the issue has no vector, and so no row in the segment."""
+    """Yields, for each table, the batch to which an issue belongs. In segments_v1, this is the segment of
+    the issue's period and repository, even if the issue has no vector and therefore no row in it."""
     day, repo = opening.day.day, opening.row["repo"]
     yield release.lake.manifest(opening.day.issues)
     yield release.lake.manifest(opening.day.health)

@@ -82,8 +82,8 @@ def _why_none(release: Pinned, settings: Settings, issue: Mapping[str, Any]) -> 
 def _parts(
     release: Pinned, settings: Settings, issue: Mapping[str, Any], ordering: Ordering
 ) -> dict[int, dict[str, Any]]:
-    """Returns a dict from the id of each older candidate of an issue to the `parts` of the candidate's
-    probability: see `explain_neighbours`."""
+    """Returns the `parts` (see `explain_neighbours`) of each older issue that the index compares with
+    `issue`: a dict from the id of the older issue to its parts."""
     index = open_segments(release, settings)
     query_issue = index.find_in_repository(issue["issue_id"], issue["repo"])
     comparison = None if query_issue is None else index.older_in_repository(query_issue)

@@ -136,9 +136,9 @@ class Openings:
                 yield Pinned(self._lake, "releases", name)
 
     def _days(self, issue_id: int) -> set[str] | None:
-        """Returns the days on which an issue was opened, or None if the lake has no list of ids. The list
-        describes only the current batches, and a release may have an earlier batch of a day. So the days on
-        which `_located` or `_scan` found the issue are added."""
+        """Returns the days on which an issue was opened, or None if the lake has no list of ids. Adds the
+        days on which `_located` or `_scan` found the issue. They may be missing from the list, because it
+        describes only current batches, and a release may have an earlier batch of a day."""
         if self._catalogue is None:
             return None
         return {*days_of_issue(self._lake, self._catalogue.ids.values(), issue_id), *self._seen_days}
@@ -248,9 +248,9 @@ class Openings:
         )
 
     def _malformed(self) -> str:
-        """Returns a text that lists the days with malformed lines whose event opens an issue. The text is
-        empty if there are no such lines. Only the beginning of a malformed line is stored, so it is not known
-        which issue its event opens."""
+        """Returns a text that lists the days with malformed lines that open an issue. The text is empty if
+        there are no such lines. Only the beginning of a malformed line is stored, so it is not known which
+        issue the line opens."""
         counts = {
             batch.day: batch.figures["malformed_issues"]
             for batch in self._current_batches

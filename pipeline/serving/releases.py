@@ -188,7 +188,7 @@ def _unpublished(release: Pinned) -> dict[str, Any]:
 def _missing_table(release: Pinned, has_figures: bool) -> str | None:
     """Returns the first table, in the order of the stages, that is not yet recorded for a release. Returns
     None if all tables are recorded. `has_figures` says whether the figures of the index are recorded. The
-    stage `index` records them after the segments, so segments without figures count as not recorded."""
+    stage `index` records them last, so without them the table of segments counts as not recorded."""
     index = INDEX if INDEX in release.members else SEGMENTS.name
     for table in (
         ISSUES.name,
@@ -225,7 +225,7 @@ def _titles(release: Pinned) -> dict[str, Any]:
 def _changes(release: Pinned) -> dict[str, Any]:
     """Returns what differs from the previous release. Days are compared by their content, so a day that was
     ingested again with the same result is not listed. The days of a plan are in pages (files).
-    Does not read pages that the plans of both releases have, because their days do not differ."""
+    A page that belongs to the plans of both releases is not read, because its days are the same in both."""
     base = release.base
     if base is None or not base.is_open():
         return {}

@@ -137,8 +137,8 @@ def issue_rows(
 
 
 def _row_group(file: OpenFile, group: int, columns: tuple[str, ...]) -> pa.Table:
-    """Returns some columns of a row group. Remembers them if they are small: a file of a batch never
-    changes."""
+    """Returns some columns of a row group. Keeps them in memory if they are small. They cannot become
+    outdated, because a file of a batch never changes."""
     key = (file.path, group, columns)
     table = _remembered.pop(key, None)
     if table is None:

@@ -174,10 +174,9 @@ class Similar(Section):
     marked_months: int = Field(
         default=3,
         ge=0,
-        description="the similar issues of recent issues are compared with the duplicates that people "
-        "marked. Recent issues are those of the month of the release's last day, and of this number of "
-        "months before it. The release records how many of the marked duplicates are listed as similar "
-        "issues, and how many are suggested",
+        description="a release records how many pairs of issues that people marked as duplicates are listed "
+        "as similar issues, and how many are suggested. A pair is measured only if its newer issue was "
+        "opened in the month of the release's last day, or in this number of months before that month",
     )
     min_marks: int = Field(
         default=1000,
@@ -214,9 +213,9 @@ class Release(Section):
     min_marks: int = Field(
         default=200,
         ge=1,
-        description="recall@10 of marked duplicates is compared with the previous release only if each of "
-        "the two releases measured it on at least this number of pairs. If recall@10 falls significantly, "
-        "the release is not published until a person accepts the fall",
+        description="minimum number of measured pairs of marked duplicates. If the new or the previous "
+        "release has fewer, the recall@10 of these pairs is not compared. If it falls significantly, "
+        "the new release is not published until a person accepts the fall",
     )
 
 

@@ -33,8 +33,8 @@ class LakeSettings(Section):
     @field_validator("root")
     @classmethod
     def _check_root(cls, root: str) -> str:
-        """Raises ValueError if the address has credentials: the paths of files, which begin with it, are
-        stored in the lake, in MLflow and in the warehouse."""
+        """Raises ValueError if the address has credentials. The paths of files begin with the address, and
+        they are stored in the lake, in MLflow and in the warehouse."""
         if "://" in root and (("@" in urlsplit(root).netloc) or "?" in root):
             raise ValueError(
                 "the address must have no user, password or parameters. Give credentials as environment "

@@ -38,17 +38,17 @@ class Source(Section):
         default=6,
         ge=0,
         le=24,
-        description="for bases of the kind crawl-time: number of following hour files that are also read, "
-        "because they may contain late events of an hour. GitHub's documentation says that events appear "
-        "with a latency of 30 seconds to 6 hours",
+        description="for bases of the kind crawl-time: number of later hour files that are read in addition "
+        "to the file of an hour, because they may contain late events of this hour. GitHub's documentation "
+        "says that events appear with a latency of 30 seconds to 6 hours",
     )
     recheck_days: int = Field(
         default=7,
         ge=0,
-        description="number of days before the requested days. If one of these days is incomplete, `titler "
-        "extract` checks it again. If the source now has new or changed hour files for it, the day is "
-        "extracted again. On a web server, a check sends 24 to 76 requests per day and base. This setting "
-        "does not apply to BigQuery, which would bill each check",
+        description="number of days just before the first day to extract. If one of these earlier days is "
+        "incomplete, `titler extract` checks it again. If the source now has new or changed hour files for "
+        "it, the day is extracted again. On a web server, a check sends 24 to 76 requests per day and base. "
+        "This setting does not apply to BigQuery, which would bill each check",
     )
 
     @field_validator("hours", mode="before")

@@ -174,10 +174,10 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
     search ends at 8 complete days, or after MAX_MISSING_WEEKS weeks in a row without a day in `history`. If
     at least 3 complete days are found, their medians are returned.
 
-    Otherwise 28 days before `day` are searched. Each one is complete or absent from `history`. If at least
-    7 are complete, their medians are returned. A day that is partial, collapsed or missing is not one of the
-    28: for each such day, the search goes back one more day. So low counts do not become usual, even if the
-    days collapse for weeks.
+    Otherwise the days of all weekdays are searched, from the latest to the earliest. Days that are partial,
+    collapsed or missing are skipped, so low counts do not become usual, even if the days collapse for weeks.
+    The search ends after 28 other days: these are complete or absent from `history`. If at least 7 of them
+    are complete, the medians of the complete days are returned.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:
@@ -212,10 +212,10 @@ def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator
 
 
 def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
-    """Searches MONTH_DAYS days before `day`, and yields the complete ones, latest first.
+    """Searches the days before `day`, and yields the complete ones, latest first.
 
-    A day that is partial, collapsed or missing is not one of the MONTH_DAYS days: for each such day, the
-    search goes back one more day. A day that `history` does not have is one of them.
+    Days that are partial, collapsed or missing are skipped. The search ends after MONTH_DAYS other days:
+    these are complete or absent from `history`.
     """
     remaining = MONTH_DAYS
     while remaining and day > date.min:

@@ -168,8 +168,8 @@ def _delimited_rows(
     about what a backslash means before other characters. Python's reader refuses most of these files: it
     takes the escaped quote as the closing quote, and then finds text instead of a delimiter.
 
-    The other files are detected here. In the first row that has a backslash before a quote, and in all later
-    rows, a quote inside an unquoted field is an error. In earlier rows, such a quote is part of the text.
+    This function detects the other files by a quote inside an unquoted field. Such a quote is an error in
+    the first row that has a backslash before a quote, and in all later rows. In earlier rows, it is text.
     """
     csv.field_size_limit(MAX_FIELD_BYTES)
     lines = _RecordedLines(text)

@@ -114,8 +114,8 @@ class HourChoice:
     def check_preferred(self, hours: Collection[int]) -> None:
         """Raises SourceError if a file of the preferred base was left out and its hour is not in `hours`.
 
-        `hours` are the hours of the day that have data. Before the files are read, these are the hours of
-        which some base has a file. Afterwards, they are the hours with events.
+        `hours` are the hours of the day that have data. If the files have not been read yet, these are the
+        hours of which a base has a file. If the files have been read, these are the hours with events.
         """
         for (rank, number), error in sorted(self._left_out.items(), key=lambda item: item[0]):
             if rank == 0 and number not in hours:
@@ -191,10 +191,10 @@ class HourChoice:
         """Returns one entry for each hour of the day: the file that has the most events of this hour, and the
         number of these events.
 
-        `events` maps the label of each file to the number of events in the file. In a base of the kind
-        `gharchive`, this is the number of events of the file's hour. In a base of the kind `crawl-time`, a
-        file also has events of other hours. For such a base, `crawled` is used instead: it maps the base's
-        name to a dict from each hour to the number of the base's events that are of this hour.
+        `events` maps the label of each file to the number of events in the file. This number is used if the
+        base is of the kind `gharchive`, because a file then has the events of one hour. In a base of the kind
+        `crawl-time`, a file also has events of other hours. So `crawled` is used instead: it maps the base's
+        name to a dict from each hour to the number of events of this hour in the base's files.
         """
         by_hour = {(file.rank, file.number): file for file in self.files}
         hours = []

@@ -65,8 +65,8 @@ def thresholds(text: Text) -> dict[str, Any]:
 
 
 def without_word(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters of a batch without the regular expression that defines what a word is. Earlier
-    versions of Titler did not store it, so without it, the parameters can be compared with theirs."""
+    """Returns the parameters of a batch without the regular expression that defines what a word is. The
+    result can be compared with the parameters from earlier versions of Titler, which lack this expression."""
     return {name: value for name, value in parameters.items() if name != WORD}
 
 

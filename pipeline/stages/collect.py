@@ -162,8 +162,8 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
 
 
 def _earliest_time(clock_time: datetime, collected: Mapping[str, Any] | None) -> datetime:
-    """Returns the time from which the ages of files are computed. It is `clock_time`, but at most
-    GRACE_PERIOD after batches were last removed (the time in `collected`).
+    """Returns the time that is used as the present to compute the ages of files. This is `clock_time` or
+    GRACE_PERIOD after the time that an earlier run stored in `collected`, whichever is earlier.
 
     Without this limit, a clock that was moved forward would make new files look old, and `collect` would
     remove files that a command may still use.
@@ -230,9 +230,9 @@ def _remove_subjects(lake: Lake, removed: Iterable[Pinned], retained: RetainedBa
 def _remove_batches(
     lake: Lake, retained: RetainedBatches, drafts: Mapping[str, datetime], sparing: datetime
 ) -> int:
-    """Removes the batches that have an unused record, or a draft record from before the time `sparing`.
-    Batches in `retained` are not removed, nor those that `_is_spared` accepts. Returns the number of removed
-    batches.
+    """Removes each batch that has a record of the kind UNUSED, or a draft record from before the time
+    `sparing`. Keeps batches in `retained`, and those for which `_is_spared` returns True. Returns the number
+    of removed batches.
 
     `drafts` has the time of each draft record, by the batch's folder (`pipeline.lake.draft_records`).
     """
@@ -363,7 +363,7 @@ def _references(pinned: Pinned) -> tuple[set[str], set[str]]:
 
 def _catalogued_folders(lake: Lake, catalogue: Catalogue) -> set[str]:
     """Returns the folders of all batches in the catalogue of days, and the folders with the malformed lines
-    of these days. The next release may use the batches."""
+    of the days in the catalogue. The next release may use all these folders."""
     folders = {folder for day in catalogue.plan(lake).days for folder in day.folders}
     for page in read_pages(lake, catalogue.manifests.get(ISSUES.name, {}).values(), MANIFEST_PAGE):
         folders.update(filter(None, (manifest.figures.get(QUARANTINE) for manifest in page)))

@@ -251,10 +251,10 @@ def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None =
     """Compares the titles that a model writes for the bodies of a file with the titles in the file.
 
     Returns the title scores, and the model's name as `model`. `name` is the name of the model; None means the
-    champion. The scores include titles that the model would not show because it is unsure of them. If the
-    model has a calibration (it computes the probability that a title is good), the result also has the figure
-    `abstained_unsure`: the share (0 to 1) of bodies for which the model gives no title, for any of the
-    reasons that `Titles` lists.
+    champion. The scores include titles that the model would not give because the probability that they are
+    good is below `abstain_probability`. If the model has a calibration (which computes this probability), the
+    result also has the figure `abstained_unsure`: the share (0 to 1) of bodies for which the model gives no
+    title, for any of the reasons that `Titles` lists.
 
     Raises UsageError if the file cannot be read as issues, if the model was not trained, or if no model is
     champion.

@@ -213,8 +213,8 @@ def _read_day(
 
 
 def _of_files_read(parameters: Mapping[str, Any], choice: HourChoice) -> dict[str, Any]:
-    """Returns the parameters of a batch without the files that could not be downloaded. A later run that can
-    download these files has other parameters than the batch, so it extracts the day again."""
+    """Returns the parameters of a batch without the files that could not be downloaded. If a later run
+    can download these files, its parameters differ from those of the batch. So it extracts the day again."""
     files = [file.identity for file in choice.files]
     return {**parameters, "hours": [file for file in parameters["hours"] if file in files]}
 
@@ -222,8 +222,8 @@ def _of_files_read(parameters: Mapping[str, Any], choice: HourChoice) -> dict[st
 def _keeps_current(choice: HourChoice, parameters: Mapping[str, Any], current: Manifest) -> bool:
     """Returns whether `current` is kept because some files could not be downloaded.
 
-    This is so if the preferred base did not deliver a file. It is also so if `current` was already made from
-    all files that could be downloaded, and its other parameters are those in `parameters`.
+    It is kept if the preferred base did not deliver a file. If only other bases did not, it is kept if it was
+    made from all files that could be downloaded, with the query and the settings that are in `parameters`.
     """
     return 0 in choice.unreachable or (bool(choice.unreachable) and is_made_of(current, choice, parameters))
 

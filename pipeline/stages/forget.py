@@ -329,8 +329,8 @@ def _delete_unfinished(lake: Lake, folders: Sequence[str]) -> int:
 
 
 def _delete_replaced(lake: Lake, replaced: Sequence[Manifest], old_pages: Iterable[str]) -> None:
-    """Deletes the old batches and pages. A batch is deleted before the batches that it was made from, for
-    example titles before issues. Otherwise, after an interruption, the next run may not find the titles."""
+    """Deletes the old batches and pages. A batch is deleted before the batches that it was made from: after
+    an interruption, the next run finds some batches of titles only through their batch of issues."""
     folders = [batch.folder for batch in reversed(replaced)]
     for folder in folders:
         remove_batch(lake, folder)

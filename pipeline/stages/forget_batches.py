@@ -250,8 +250,8 @@ class Rewriting:
 
     def _with_smaller_history(self, batch: Manifest, figures: dict[str, Any]) -> dict[str, Any]:
         """Returns the figures of a batch. If it is a batch of neighbours, the removed issues are subtracted
-        from the numbers of issues that were searched. Otherwise these numbers would differ from the
-        release's own, and the day would seem to have been searched before an earlier day changed."""
+        from the numbers of issues that were searched. Otherwise, these numbers would differ from those of
+        the release, and `titler index` would warn that the neighbours of this day may be outdated."""
         if batch.table not in (SIMILAR_ISSUES.name, DUPLICATE_PAIRS.name):
             return figures
         first = {ALL_ISSUES: "", HISTORY_ISSUES: _first_day(batch.day, batch.parameters.get("months", 0))}
@@ -357,13 +357,13 @@ def close_ranks(rows: pa.Table) -> pa.Table:
 
 
 def _first_day(day: str, months: int) -> str:
-    """Returns the first day that the search of all repositories covers for the issues of `day`."""
+    """Returns the first day of the search of all repositories, which goes back `months` months from `day`."""
     return str(date(1970, 1, 1) + timedelta(microseconds=months_before(day, months)))
 
 
 def _put_manifest(lake: Lake, old: Manifest, new: Manifest) -> None:
-    """Writes a changed manifest. The pointer of its new key is written first. If the command is interrupted
-    before the manifest is written, the next run still finds the old manifest and repeats both steps."""
+    """Writes the changed manifest `new`. If its key has changed, the pointer of the key is replaced first. If
+    the command is interrupted in between, the next run finds the old manifest and repeats both steps."""
     keys = posixpath.join(posixpath.dirname(old.folder), KEYS)
     if old.key != new.key:
         lake.put_json(posixpath.join(keys, f"{new.key}.json"), {"batch_id": new.batch_id})

@@ -122,8 +122,8 @@ class References:
             self.lake.put_json(path, new)
 
     def _with_id_pages(self, value: Any) -> Any:
-        """Returns the content of a document. The catalogue of days lists pages of ids, each with its name,
-        first id and last id. If a page was changed, its entry is replaced by that of the new page."""
+        """Returns the content of a document, with new pages of ids in place of the changed ones. The
+        catalogue of days lists such pages, each with its name, first id and last id."""
         if not isinstance(value, dict) or not isinstance(value.get("ids"), dict):
             return value
         ids = {period: self.id_pages.get(page["page"], page) for period, page in value["ids"].items()}

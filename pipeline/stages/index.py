@@ -175,11 +175,11 @@ def _measured(
 ) -> dict[str, Any]:
     """Returns the figures of the index, such as its recall.
 
-    To measure the recall, only the issues of the last `similar.months` months are searched. A recall that was
-    measured earlier, for this release or for the previous one, is used again if the settings and the segments
-    with an Annoy index have not changed since. Other segments are searched exactly, so they do not lower the
-    recall. The segments of the last period (month or year) may have changed: every nightly run builds them
-    again, and measures the recall of each.
+    To measure the recall, only the issues of the last `similar.months` months are searched. The recall of an
+    earlier measurement, for this or the previous release, is used again if the settings and the segments are
+    the same. This comparison ignores segments without an Annoy index: they are searched exactly, so they do
+    not lower the recall. It also ignores the segments of the last period (month or year), because every
+    nightly run builds them again and measures the recall of each.
     """
     index, months = settings.index, settings.similar.months
     last_period = segments[-1].partition["period"] if segments else ""

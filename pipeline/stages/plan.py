@@ -170,7 +170,7 @@ def _nothing_new(
 ) -> str:
     """Returns why no new release is needed, or an empty string if one is needed. A new release is not needed
     if the current release, or a release that was rolled back, has the same days and the same `facts` (model
-    and settings). A different ordering alone is no reason for a new release."""
+    and settings). The ordering that was learned from duplicate marks is not compared."""
     if current is not None and _is_same(current, facts, update):
         return "" if _replaces_damaged(current, update) else f"nothing is new since release {current.name}"
     for record in published_records(lake, settings):
@@ -182,7 +182,7 @@ def _nothing_new(
 
 
 def _replaces_damaged(release: Pinned, update: CatalogueUpdate) -> bool:
-    """Returns whether a batch of a source day of a release was found damaged, and has been made again."""
+    """Returns whether a batch of one of the release's days was found damaged, and has been made again."""
     if release.day_pages == update.catalogue.days:
         return False
     damaged = damaged_batches(release.lake)

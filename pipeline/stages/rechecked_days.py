@@ -39,8 +39,8 @@ class UnusedExtraction:
     - `made_with`: a fingerprint of the other parameters of the extraction, such as its query.
     - `events_per_hour`: the number of events of each hour (0 to 23) in these files.
     - `still_available`: how much data the source still has, such as "23 of the 24 hours".
-    - `of_rechecks`: whether the record applies only to rechecks of the day. If it does, and the day is
-      requested but not as a recheck, the day is extracted again.
+    - `of_rechecks`: whether the record applies only to rechecks of the day. If it does, any other
+      request extracts the day again.
     """
 
     batch_id: str
@@ -120,7 +120,7 @@ def has_other_files(
 
     `files` are the identities of the hour files that the earlier extraction read, and `figures` are its
     figures. For each hour in which that extraction found too few events, the function first adds the files
-    of all bases (folders or addresses) to `choice`. Then it compares the files.
+    of all bases (folders or addresses) to `choice`. Then it compares `choice` with `files`.
     """
     choice.add_all(needs_another_base(figures.get("events_per_hour") or (), request.usual_per_hour))
     return _has_others(choice, files)

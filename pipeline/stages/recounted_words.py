@@ -82,8 +82,9 @@ def reuse_extracted(
 def _same_but_for_words(
     lake: Lake, partition: Mapping[str, str], parameters: Mapping[str, Any], current: Manifest | None
 ) -> Manifest | None:
-    """Returns a batch that was made from the same data with another definition of a word: the current batch,
-    or the batch of an earlier version of Titler."""
+    """Returns a batch that was made from the same data with another definition of a word, or None. If the
+    current batch was made from the same data, no other batch is considered. Otherwise, the function looks for
+    a batch of an earlier version of Titler."""
     without = without_word(parameters)
     if current is not None and without_word(current.parameters) == without:
         return None if current.parameters == parameters else current

@@ -262,8 +262,8 @@ class TeacherRequest:
             say(f"    teacher {teacher.name}: {judgement}. Its titles are used with the weight {self.weight}")
         else:
             say(
-                f"    teacher {teacher.name}: {judgement}. Its titles are not used, because its score is not "
-                "the highest"
+                f"    teacher {teacher.name}: {judgement}. Its titles are not used, because they do not "
+                "score highest"
             )
         return Lesson(teacher, self.weight, judgement)
 

@@ -91,7 +91,7 @@ def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
 
 
 def _key(day: PinnedDay, vocabularies: Vocabularies) -> BatchKey:
-    """Returns the key of a batch of vectors. `day` describes the batch's day or user's file."""
+    """Returns the key of a batch of vectors. `day` describes the day or user's file that it is made from."""
     folder, digest = day.tokens, day.tokens_digest
     if vocabularies.units == "subwords":
         folder, digest = day.issues, day.issues_digest

@@ -10,8 +10,8 @@ marks:
 - negations, questions and mere possibilities: "isn't a dup of #12", "Duplicate of #12?", "might be a
   duplicate"
 - a statement about an issue other than the commented one: "#12 is a duplicate of this", "#11 duplicates #12"
-- a statement that calls the commented issue a duplicate of itself, or of a pull request or a discussion that
-  is given by its address
+- a statement that calls the commented issue a duplicate of itself
+- a statement such as "duplicate of" with the address (URL) of a pull request or a discussion
 
 "Probably a duplicate" and "looks like a duplicate" are marks. In "duplicate of #1 and #2", only #1 counts.
 The issue that a mark refers to may be newer than the commented issue. Many English wordings are recognised.
@@ -105,11 +105,11 @@ def _unquoted(lines: list[str]) -> Iterator[str]:
 
 
 def _link_target(link: re.Match[str]) -> str:
-    """Returns the text that replaces a Markdown link. If the link leads to an issue, a pull request or a
-    discussion, this is the link's target. Otherwise it is the link's label.
+    """Returns the text that replaces a Markdown link.
 
-    If the label contains a word such as "duplicate", the label is kept, before the target. If it also
-    contains a reference to an issue, the target is left out.
+    If the link does not lead to an issue, a pull request or a discussion, the text is the link's label.
+    Otherwise it is the link's target, unless the label contains a word such as "duplicate". With such a word,
+    it is the label and then the target, or only the label if this also contains a reference to an issue.
     """
     label, target = link[1], link[2]
     if not _REFERENCE.fullmatch(target):

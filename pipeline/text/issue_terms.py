@@ -187,9 +187,9 @@ class _NumberedWords(dict[str, int]):
 
 
 def term_words(title: str | None, body: str | None) -> dict[int, str]:
-    """Maps the hash of each term of an issue to the first word that the term came from.
+    """Maps the hash of each term of an issue to the word that the term came from, in lower case.
 
-    Words of the title come first. The words are in lower case.
+    If several words have the same term, the first one is used. The title is read before the body.
     """
     words: dict[int, str] = {}
     for text, is_title in ((_title_text(title or ""), True), (_body_text(body or ""), False)):

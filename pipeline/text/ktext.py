@@ -145,8 +145,9 @@ _TOP_LEVEL: Final = re.compile(rf"[{_LETTER}]{{2,}}{_AFTER_HOST}", re.IGNORECASE
 class _Hosts:
     """Finds where the URLs in a text end.
 
-    A host name may contain another scheme. For example, `www.a-www.b` has the host names `a-www.b` and `b`,
-    which end at the same position. The last host name is cached, so that its end is not searched for again.
+    A host name may begin inside another one. In `www.a-www.b`, each `www.` is followed by a host name:
+    `a-www.b` and `b`. Both end at the same position. Therefore the host name that was scanned last is
+    cached, so that its end is not searched for again.
     """
 
     def __init__(self, text: str) -> None:

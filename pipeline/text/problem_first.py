@@ -104,10 +104,10 @@ def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
 
 
 def _last_author_line(lines: Sequence[_Line]) -> int:
-    """Returns the index of the last line before the author's signature.
+    """Returns the index of the last line before the author's signature. The caller drops the later lines.
 
     A signature is a name in the line after thanks or regards. If there is no signature, as in many issues,
-    returns the number of lines, which is greater than every index.
+    no line is dropped: returns the number of lines, which is greater than every index.
     """
     filled = (number for number in range(len(lines) - 1, -1, -1) if lines[number][0].strip())
     last, last_but_one = (*islice(filled, 2), -1, -1)[:2]

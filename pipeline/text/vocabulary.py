@@ -49,7 +49,7 @@ class Counts:
 
     `words[i]` occurs `counts[i]` times. Words are in the order of their first appearance. `documents` is the
     number of documents. `first_document_words` is the number of distinct words in the first document. The
-    method `framed` inserts `_end_` into `words` after this number of words.
+    method `framed` needs this number, because the added `_end_` first appears after these words.
     """
 
     words: tuple[str, ...]

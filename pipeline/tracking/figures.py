@@ -74,11 +74,12 @@ def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
 
 
 def duplicates(bins: Sequence[Row]) -> Figure:
-    """Draws the share of pairs of issues that are marked as duplicates, by their predicted probability.
+    """Draws, for each range of the predicted probability, the share of pairs that are marked as duplicates.
 
-    Each row of `bins` describes the pairs whose probability is between `low` and `high`: the share that is
-    `marked`, and the number of `pairs`. The bars and lines are drawn as in `confidence`. The axis of the
-    lower bars is logarithmic: most issues have no duplicate, so low probabilities are far more frequent.
+    Each row of `bins` describes the pairs of issues whose probability is between `low` and `high`. `marked`
+    is the share that somebody marked, and `pairs` is the number of pairs. The bars and lines are drawn as in
+    `confidence`. The axis of the lower bars is logarithmic: most issues have no duplicate, so low
+    probabilities are far more frequent.
     """
     rows = [(row["low"], row["high"], row["marked"], row["pairs"]) for row in bins]
     legend = "pairs of held-out repositories"

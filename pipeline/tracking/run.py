@@ -89,13 +89,13 @@ class Run:
         self._client.log_figure(self.id, figures.confidence(bins), "confidence.png")
 
     def log_reliability_figure(self, curve: Sequence[Row]) -> None:
-        """Logs the artifact reliability.png: how the quality of titles depends on the predicted probability
-        that a title is like its author's."""
+        """Logs the artifact reliability.png: how the quality of titles depends on the probability that a
+        predicted title is close to the author's title."""
         self._client.log_figure(self.id, figures.confidence(curve, "probability"), "reliability.png")
 
     def log_duplicates_figure(self, curve: Sequence[Row]) -> None:
-        """Logs the artifact reliability.png: the share of pairs of issues that are marked as duplicates, by
-        their predicted probability (see `figures.duplicates`)."""
+        """Logs the artifact reliability.png: the share of pairs of issues that are marked as duplicates, for
+        each range of the predicted probability (see `figures.duplicates`)."""
         self._client.log_figure(self.id, figures.duplicates(curve), "reliability.png")
 
     def log_json(self, file: str, value: Row) -> None:

@@ -75,8 +75,8 @@ class SourceFile:
     - `base`: the address or the folder that the file is from.
     - `hours`: the hours of the day (UTC, 0 to 23) whose events are read from the file. An event belongs to
       the hour in which it was created. None means that all events of the file are read.
-    - `is_following`: whether the file is read only because it follows one of `hours`. It may have events of
-      these hours that were crawled later. Its malformed lines are not counted.
+    - `is_following`: whether the file is from an hour that is not one of `hours`, but follows one of them.
+      It is then read only for events of `hours` that were crawled late. Its malformed lines are not counted.
     """
 
     path: Path

@@ -91,9 +91,9 @@ def _own_prose(sql: str) -> dict[str, str]:
 
 
 def _source(query: exp.Expr, name: str) -> pa.Field | None:
-    """Returns the column of a table that a SELECT takes unchanged, under the same name, as its column
-    `name`. Returns None if the SELECT computes or renames the column. If the query is a UNION, examines only
-    its first SELECT."""
+    """If a SELECT takes its column `name` from a table, unchanged and under the same name, returns the
+    table's column. Returns None if the SELECT computes or renames the column. If the query is a UNION,
+    examines only its first SELECT."""
     select = query
     while isinstance(select, exp.SetOperation):
         select = select.this

@@ -125,7 +125,7 @@ def test_each_section_has_short_lines(capsys: pytest.CaptureFixture[str]) -> Non
         "    120 subwords after cleaning; the model reads at most 64",
         "    it crashes",
         "    not read: a log",
-        "candidate titles, computed now with the model of the published title",
+        "candidate titles, computed now with the model named above",
         "    0.900  it crashes",
         "    0.100  (no text)",
         "subwords of the first candidate that are copied from the body",

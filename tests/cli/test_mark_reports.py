@@ -33,15 +33,13 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
     mark_reports.measured({**marked, "suggested": 0})
     mark_reports.measured({**marked, "suggested": 1200, "suggested_marked": 300, "precision": 0.25})
     recall = "recall@1 0.500, recall@5 0.750, recall@10 1.000"
-    pair = (
-        f"    similar issues were compared with 1 pair of issues that somebody marked as duplicates: {recall}"
-    )
+    pair = f"    share of marked duplicates that are listed as similar issues, measured on 1 pair: {recall}"
     assert capsys.readouterr().out.splitlines() == [
         pair,
         pair,
         (
-            "    suggested similar issues in the repositories of these pairs: 1,200; marked as duplicates so "
-            "far: 300 (precision 25%)"
+            "    similar issues that are suggested in the repositories of these pairs: 1,200; of these, "
+            "marked as duplicates so far: 300 (precision 25%)"
         ),
     ]
 
@@ -55,8 +53,8 @@ def test_how_well_similar_issues_agree_with_marks(capsys: pytest.CaptureFixture[
             "it is worse",
             True,
             [
-                "    the new ordering is the same as the ordering in use, which stays in use, although now "
-                "it is not good enough: it is worse",
+                "    the new ordering is the same as the ordering in use. It stays in use, although it is no "
+                "longer good enough: it is worse",
                 "    To use the default ordering instead: titler learn-ordering --default",
             ],
         ),

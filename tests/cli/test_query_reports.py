@@ -25,7 +25,7 @@ def test_the_status_of_a_lake_without_a_release(capsys: pytest.CaptureFixture[st
         "          day         hours  events  malformed  issues  trainable  verdict",
         "          2015-01-01  24/24       9          0       5          3  complete",
         "          2015-01-02  23/24   1,234          0       5          3  partial: 23 of 24 hours found",
-        "model     no model is in use yet, because there is no champion",
+        "model     there is no champion (model in use) yet",
         "release   no release is published yet",
     ]
 

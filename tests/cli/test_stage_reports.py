@@ -78,9 +78,9 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
         (
             1.1,
             [
-                "    the model will never give a title: whatever the minimum confidence, the share of "
-                "good titles is below the setting model.abstain_precision. To get titles, train another "
-                "model with a lower value of this setting"
+                "    the model will never give a title, because no minimum confidence raises the share of "
+                "good titles to the setting model.abstain_precision. To get titles, train another model "
+                "with a lower value of this setting"
             ],
         ),
     ],
@@ -180,8 +180,8 @@ def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> Non
     stage_reports.planned("r", outcome)
     assert printed(capsys) == [
         "plan: release r uses model m and 2 days from 2015-01-01 to 2015-01-03",
-        "    duplicate openings: 2; if several days have an event that opens the same issue, only the "
-        "earliest event is used",
+        "    left out 2 duplicate openings: if several days have an event that opens the same issue, only "
+        "the earliest event is used",
         "    the data of the current release is used for days that are being ingested again: 2015-01-01",
         "    new days that are left out, because they are not cleaned yet: 2015-01-04",
         "    days whose completeness was judged again, because earlier days were added: 2015-01-03",

@@ -431,7 +431,7 @@ def test_one_issue_is_opened_again_on_the_following_day(two_days: Read) -> None:
 
 def test_an_existing_file_for_the_missing_hour_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, days=1, seed=1, issues_per_day=60)
-    with pytest.raises(UsageError, match="the sample leaves out the hour of this file on purpose"):
+    with pytest.raises(UsageError, match="its hour must be missing in the sample"):
         write(tmp_path, days=1, seed=2, issues_per_day=60)
 
 

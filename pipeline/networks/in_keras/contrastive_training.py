@@ -114,7 +114,8 @@ class PairScores(keras.Model):
     def vectors(self, bags: list[KerasTensor], pair: KerasTensor) -> KerasTensor:
         """Returns the vectors (P, size) of P texts, scaled to length 1.
 
-        A text without units (subwords) has a vector of zeros.
+        `bags` are the three arrays of the texts' `Bag`. `pair` has one element per text. A text without units
+        (subwords) has a vector of zeros.
         """
         texts, units, weights = bags
         weighted = self.table(units) * weights[:, None]

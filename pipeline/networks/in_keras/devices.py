@@ -5,7 +5,8 @@ Each device holds all weights and computes a part of every training batch, as Ke
 same result as on one device. Inputs may have different first dimensions: in the variant `copy`, some have one
 row per issue, and others have one row per target. `train_on_batch` and `test_on_batch` are distributed like
 Keras's `fit`. `predict_on_batch` and calls of a model are not distributed. In Keras 3.15, training can
-only be distributed on JAX: PyTorch is not supported, and Keras warns against its prototype for TensorFlow.
+only be distributed on JAX. PyTorch is not supported. For TensorFlow, Keras has only a prototype, and warns
+against using it.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class GruDecoder:
     def begin(self, body: KerasTensor, shortlist: Ids | None) -> tuple[tuple[()], KerasTensor]:
         """Encodes bodies (B, body_length). Returns an empty memory, and initial states (B, hidden_size).
 
-        `shortlist` is not used, because these variants have none.
+        `shortlist` is ignored: these variants compute the probabilities of all tokens.
         """
         return (), self._encoder(body, training=False)
 

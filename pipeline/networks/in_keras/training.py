@@ -111,10 +111,10 @@ def fit(
     """Trains `network` in place. Returns the figures of each epoch of training on titles.
 
     If the variant has contrastive pre-training, the pre-training runs first. It takes `contrast_epochs`
-    epochs on the batches of `contrast`, or on those of `train` if `contrast` is None. Before the first of
-    these epochs, all batches of an epoch with the number 0 are read once, to compute the inverse document
-    frequencies of units (subwords). If `table` (V, size) is given, there is no pre-training: the network uses
-    `table` as its table of embeddings.
+    epochs on the batches of `contrast`, or on those of `train` if `contrast` is None. Before these
+    epochs, the batches of an additional epoch 0 are read without training on them, to compute the inverse
+    document frequencies of units (subwords). If `table` (V, size) is given, there is no pre-training: the
+    network uses `table` as its table of embeddings.
 
     Then the network is trained on titles, with the optimizer of its variant. To save time, some variants cut
     bodies in the first epochs; SHORT_EPOCHS is the share of `epochs` in which they do so. Training stops

@@ -285,9 +285,9 @@ def _best_extensions(base: Floats, scores: Floats, count: int) -> tuple[Floats, 
     Returns three arrays (n, count): the values in descending order, the indices of the hypotheses, and the
     tokens. If there are fewer than `count` results, all of them are returned.
 
-    For speed, the V results of each hypothesis are divided into blocks of BLOCK_SIZE. The maximum of each
-    block is computed. The best results of an issue must be in its `count` blocks with the highest maxima, or
-    among the results that are left over after the last block. Only these results are searched.
+    For speed, the V results of each hypothesis are divided into blocks of BLOCK_SIZE. Results that do not
+    fill a block are left over. The maximum of each block is computed. For each issue, only the `count` blocks
+    with the highest maxima and the left-over results are searched. They must contain the best results.
     """
     issues, hypotheses, vocabulary = scores.shape
     blocks = vocabulary // BLOCK_SIZE

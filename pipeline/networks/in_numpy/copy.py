@@ -341,9 +341,9 @@ def _bidirectional(
 def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
     """Adds up the attention on all positions of a body that have the same unit (subword).
 
-    `attention` (B, k, S) has the attention of k hypotheses on the S positions. `number` (B, S) has a number
-    for each position, which is equal for positions with the same unit. Returns the sums (B k, S): column i
-    has the sum for the unit with the number i.
+    `attention` (B, k, S) has the attention of k hypotheses on the S positions. `number` (B, S) has the
+    number of the unit at each position. Returns the sums (B x k, S): column i has the sum for the unit with
+    the number i.
     """
     issues, hypotheses, positions = attention.shape
     first = np.arange(0, attention.size, positions).reshape(issues, hypotheses, 1)

@@ -120,8 +120,8 @@ class CudnnGruCell:
     ) -> None:
         """If `word_limit` is given, the products with words are computed with 8 bits per number.
 
-        `word_limit` is then the largest absolute number that the vector of a word can have. `state_limit`
-        does the same for states.
+        If `state_limit` is given, so are the products with states. `word_limit` is the largest absolute
+        number that can occur in the vector of a word, and `state_limit` is the largest in a state.
         """
         self.size = len(recurrent)
         gates = 2 * self.size

@@ -34,7 +34,7 @@ class CachedCalls(Protocol):
 
 
 def cached_calls(task: Any, length: int) -> CachedCalls:
-    """Returns an object that calls a network of KerasHub. `length` is the number of tokens in its cache."""
+    """Returns an object that calls a network of KerasHub. The cache holds `length` tokens per row."""
     return (
         T5GemmaCalls(task, length) if type(task).__name__ == "T5GemmaSeq2SeqLM" else BartCalls(task, length)
     )

@@ -111,7 +111,7 @@ class PretrainedNetwork:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The facts, besides shape and variant, that identify the network to which a checkpoint belongs."""
+        """The facts that identify this network in a checkpoint, besides the network's shape and variant."""
         config = json.dumps(self._config(), sort_keys=True, default=str)
         return {"fitting": asdict(self.fitting), "title_network": hashlib.sha256(config.encode()).hexdigest()}
 

@@ -146,8 +146,8 @@ class TitleSearch(BeamSearch):
     (B, T), their lengths (B,) and the mean log probabilities of their tokens (B,)."""
 
     def __init__(self, model: TitleModel, shape: Shape, width: int) -> None:
-        """`shape` has the sizes of the title network: the number of Titler's ids in its vocabulary, and the
-        lengths of bodies and titles in tokens."""
+        """`shape` has the sizes of the title network: the number of ids (Titler's) in its vocabulary, and
+        the lengths of bodies and titles in tokens."""
         decoder = CachedDecoder(model, width, shape.decoder_steps)
         super().__init__(decoder, shape, START, END, width, block_repeats=width > 1)
 

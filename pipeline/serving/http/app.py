@@ -86,7 +86,7 @@ def _add_answers(app: FastAPI, pool: WorkerPool, max_batch: int) -> None:
 
     @app.post("/similar", responses=similar_answers, summary="Similar issues")
     async def similar(form: SimilarForm) -> JSONResponse:
-        """Finds the issues that an issue or a text probably repeats, the most probable first. For an issue,
+        """Finds similar issues for an issue or a text, the most probable duplicate first. For an issue,
         the answer has two lists: similar issues from its own repository, and from all repositories. With
         `repo`, it has only similar issues from this repository. With `everywhere`, or for a text without
         `repo`, it has only similar issues from all repositories."""

@@ -78,8 +78,8 @@ class SimilarForm(Form):
     repo: Annotated[
         str | None,
         Field(
-            description="Search only this repository (OWNER/REPO). If the key since is not given, all issues "
-            "of the repository are searched, whatever their age."
+            description="Search only this repository (OWNER/REPO). All its issues are searched, whatever "
+            "their age, unless a first day is given (key since)."
         ),
     ] = None
     k: Annotated[int, Field(ge=1, le=MAX_NEIGHBOURS, description="Largest number of issues per list.")] = 10

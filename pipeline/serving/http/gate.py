@@ -1,4 +1,4 @@
-"""Checks the token and the limits before every request. Counts and logs every request when it is answered."""
+"""Checks tokens, and limits the size and number of requests. Counts and logs every answered request."""
 
 from __future__ import annotations
 

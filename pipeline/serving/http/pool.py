@@ -158,7 +158,7 @@ class WorkerPool:
             _finish(request, outcome)
 
     def _return(self, worker: Worker, is_usable: bool) -> None:
-        """Takes back a worker that has answered, or that cannot be used any more."""
+        """Frees a worker for other requests. Ends it instead if it is not usable or was replaced."""
         if is_usable and worker in self._workers:
             self._idle.append(worker)
             self._dispatch()

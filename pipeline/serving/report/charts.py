@@ -74,8 +74,8 @@ class DriftLine:
 
 
 def drift_line(figure: Drift) -> DriftLine:
-    """Returns the line of a figure in a chart. A figure that never changes is a line in the middle, and a
-    figure that hardly changes stays near the middle."""
+    """Returns the line of a figure in a chart. The line of a figure that never changes is in the middle of
+    the chart, and the line of a figure that hardly changes stays near the middle."""
     present = [value for value in figure.values if value is not None]
     if figure.earlier is not None:
         present.append(figure.earlier)
@@ -101,8 +101,8 @@ def drift_line(figure: Drift) -> DriftLine:
 
 
 def hour_levels(days: Sequence[SourceDay]) -> list[list[int]]:
-    """Returns the shade of every hour of every day: 1 (few events) to LEVELS. It is 0 if the hour's events
-    were not counted."""
+    """Returns the shade of every hour of every day, from 1 (few events) to LEVELS. The shade is 0 if the
+    events of the hour were not counted."""
     counted = [hour.events for day in days for hour in day.hours if hour.events is not None]
     highest = max(counted, default=0) or 1
     return [

@@ -103,9 +103,9 @@ def figures_of_last_days(
 ) -> list[DayFigures]:
     """Returns the figures of the last days of a release, at most DAYS, in order.
 
-    `rows` reads the rows of the release, and `stored` are figures that are in the lake already. The stored
-    figures of a day are used if the day still has the batches that were measured. Any other day is measured
-    now if it is among the last NEW_DAYS days, and is left out otherwise.
+    `rows` reads the rows of the release, and `stored` are figures that are in the lake already. If the stored
+    figures of a day were measured from the batches that the release has for the day, they are used. Any other
+    day is measured now if it is among the last NEW_DAYS days, and is left out otherwise.
     """
     measured = {(day.day, day.issues_batch, day.titles_batch): day for day in stored}
     issues = release.members[ISSUES.name][-DAYS:]

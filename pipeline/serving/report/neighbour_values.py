@@ -68,8 +68,8 @@ def neighbours(release: Pinned, rows: ReleaseRows, record: Mapping[str, Any]) ->
 
 
 def curve_point(point: Mapping[str, Any]) -> CurvePoint:
-    """Returns a point of the report's reliability curve. `point` is a bin of the curve that
-    `duplicate_calibration.reliability` has computed."""
+    """Returns a point of the report's reliability curve. `point` is a row that
+    `duplicate_calibration.reliability` has returned: one bin of the curve."""
     return CurvePoint(point["probability"], point["marked"], point["pairs"])
 
 

@@ -57,8 +57,8 @@ def _drawn(generator: random.Random, rows: Sequence[int], count: int) -> list[in
 
 
 def _scored(titles: pa.Table, numbers: list[int]) -> Choice:
-    """Returns the rows at the positions `numbers`, each with its ROUGE-L. A row without a title has
-    None instead."""
+    """Returns the rows at the positions `numbers`, each with its ROUGE-L, which is None
+    if the row has no title."""
     rows = titles.take(pa.array(numbers, pa.int64())).to_pylist()
     rouge = rouge_l([row["predicted_title"] for row in rows], [row["title"] for row in rows]).tolist()
     return [(row, None if row["abstained"] else score) for row, score in zip(rows, rouge, strict=True)]

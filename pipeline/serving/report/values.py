@@ -83,7 +83,8 @@ class SourceDay:
 @dataclass(frozen=True)
 class SourceHealth:
     """The source days of a release. `days` are the latest days. `earlier_incomplete_days` is the number of
-    incomplete days before `days`. `earlier_incomplete` has only the latest of these incomplete days."""
+    incomplete days before `days`. `earlier_incomplete` has the latest of these incomplete days, at most
+    `source_days.EARLIER_DAYS`."""
 
     verdicts: tuple[tuple[str, int], ...]
     """number of days of the release per verdict"""
@@ -159,7 +160,8 @@ class SampleGroup:
 
 @dataclass(frozen=True)
 class TitleQuality:
-    """How good the titles of a release's model are. `samples_of` is the day of the samples."""
+    """How good the titles of a release's model are. The samples are titles of the day `samples_of`, which is
+    the last day that has titles."""
 
     held_out_issues: int | None
     scores: tuple[Score, ...]

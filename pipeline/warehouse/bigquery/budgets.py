@@ -88,12 +88,12 @@ class SpendLedger:
         billed_before: int = 0,
     ) -> Reservation:
         """Reserves `count` bytes for the job `job_id`. `billed_before` is the number of bytes that BigQuery
-        has already billed for other jobs of the same source day.
+        has already billed for other jobs of the same source day (a day of GH Archive).
 
         If a budget would be exceeded, reserves nothing and raises BudgetError. The message has the name and
         the value of the budget's setting. The error is an OversizedDayError if the jobs of the source day
-        alone need more than a whole budget. It is a DailyBudgetError if the job must only wait for the budget
-        of the next UTC day.
+        alone need more than a whole budget. It is a DailyBudgetError if today's budget no longer suffices for
+        the job, but the budget of the next UTC day will.
         """
         today = datetime.now(UTC).date()
         reservation = Reservation(job_id, count, 0, self.verb, source_day, release_id, today)

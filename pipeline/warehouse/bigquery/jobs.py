@@ -193,8 +193,8 @@ class Jobs:
     def load_once(self, key: str, action: str, start: Callable[[str], LoadJob]) -> None:
         """Loads rows with a job whose id contains `key`. The function `start` starts a job with a given id.
 
-        If an earlier call has started such a job and the job is still running, waits for it. If it has
-        finished, starts another job, because the caller has already checked that the table lacks the rows.
+        The caller has already checked that the table lacks the rows. If an earlier job with this key is still
+        running, waits for it. If it has finished, it failed or its rows were deleted: starts another job.
         """
         self._run_once(self._job_id(key), action, start, lambda job, was_finished: not was_finished)
 
@@ -305,8 +305,8 @@ class Jobs:
         whether the job had finished before this call. If the job failed or is not usable, the ids `job_id`_1,
         `job_id`_2 and so on are tried in the same way.
 
-        Never raises the error of a job that an earlier call started. If a job that this call started fails,
-        raises its error only if the error is not transient, or if this call has started ATTEMPTS jobs.
+        Raises the error of a job that this call started if the error is not transient, or if this call has
+        started ATTEMPTS jobs. Ignores the error of a job that an earlier call started.
         """
         started = 0
         for number in itertools.count():

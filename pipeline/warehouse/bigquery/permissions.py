@@ -88,7 +88,7 @@ def _run_query(jobs: Jobs) -> str:
 
 def _dataset_attempts(settings: Settings, name: str, subject: str, contents: str) -> list[Attempt]:
     """Returns two checks of the data set `name`: does it exist, and can its `contents` ("tables" or "views")
-    be changed? For both, the second check changes a table, because views need the same permissions."""
+    be changed? Even for views, the second check changes a table, because views need the same permissions."""
     dataset = f"{settings.project}:{name}"
     address = f"{settings.project}.{name}"
     create_dataset = f"Create the data set: bq --location={settings.location} mk --dataset {dataset}"

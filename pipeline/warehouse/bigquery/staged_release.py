@@ -75,10 +75,10 @@ class StagedTables:
         """Does nothing: no reader sees the staging tables, and the next publication overwrites them."""
 
     def _superseded_of_others(self, tables: ReleaseTables) -> pa.Table:
-        """Returns the rows of `superseded_openings_v1` that belong to releases which `tables` does not list.
+        """Returns the rows of `superseded_openings_v1` for the published releases that `tables` lacks.
 
-        Readers see these releases until `make_current`. `tables` does not list them because their files in
-        the lake cannot be read. The publication after this one deletes the rows.
+        `tables` lacks a release if the release's files in the lake cannot be read. Readers see such a release
+        until `make_current`, so this publication keeps its rows. The next publication deletes them.
         """
         published = {row["release_id"] for row in self.warehouse.records(contracts.RELEASES)}
         unlisted_releases = published - set(tables.releases.column("release_id").to_pylist())

@@ -104,8 +104,8 @@ class Tables:
     ) -> list[Batch]:
         """Returns the batches whose rows are missing from the table. Batches without rows are left out.
 
-        The table's number of rows shows whether the published batches are there. The request for this number
-        is free of charge.
+        If the table has at least as many rows as the published batches (`published_rows`) together, assumes
+        that it has all of these batches. The request for the table's number of rows is free of charge.
         """
         surplus = self.row_count(table) - sum(published_rows.values())
         unpublished = [batch for batch in batches if batch.batch_id not in published_rows]
@@ -298,8 +298,8 @@ def _changed_table(name: str, address: str, problem: str) -> WarehouseError:
 
 
 def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
-    """Returns a column's type and mode. Returns the type's name in GoogleSQL, although BigQuery's client may
-    use the name in legacy SQL."""
+    """Returns a column's type and mode. If BigQuery's client uses the type's name in legacy SQL, returns its
+    name in GoogleSQL."""
     standard_names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
     return standard_names.get(field.field_type, field.field_type), field.mode or "NULLABLE"
 

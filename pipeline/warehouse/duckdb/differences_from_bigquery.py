@@ -1,7 +1,7 @@
 """Translates BigQuery's SQL to DuckDB's with sqlglot, and corrects these differences:
 
 - A wildcard table (`githubarchive.day.20*`) becomes the relation `events`, with a column `_TABLE_SUFFIX`.
-- Text may be malformed JSON. For it, BigQuery's JSON functions return NULL; those of DuckDB abort the query.
+- If text is malformed JSON, BigQuery's JSON functions return NULL; those of DuckDB abort the query.
 - For a JSON null, JSON_QUERY and JSON_EXTRACT return SQL NULL; DuckDB's `->` returns the JSON null.
 - JSON_QUERY and JSON_EXTRACT return text; DuckDB's `->` returns JSON. DuckDB's cast of JSON to a number
   ignores the quotes of a string, so `"1"` would become 1.

@@ -96,8 +96,8 @@ class HourReader:
         """Reads hour files. If several files have the same event, it is stored once, from the first of these
         files.
 
-        A file with `is_following` is read only for its late events, so its malformed lines are not listed.
-        Raises SourceError if one of the files is from before 2015.
+        A file with `is_following` is read only for late events of earlier hours, so its malformed lines are
+        not listed. Raises SourceError if one of the files is from before 2015.
         """
         self.connection.execute(statements.EVENTS)
         self.connection.execute(statements.CRAWLED)

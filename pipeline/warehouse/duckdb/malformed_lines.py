@@ -182,8 +182,8 @@ def _is_timeline(event: dict[str, Any]) -> bool:
     """Returns whether an event has the format from before 2015.
 
     An event has this format if `payload.issue` is a number, as in 2011 and early 2012. An event without an
-    id also has this format if `actor` is text or `created_at` is before 2015. In 2011 and early 2012, `actor`
-    could be an object.
+    id also has this format if `actor` is text or `created_at` is before 2015. `actor` alone is not enough:
+    in 2011 and early 2012, it could be an object.
     """
     payload = event.get("payload")
     if isinstance(payload, dict) and type(payload.get("issue")) is int:
@@ -196,7 +196,7 @@ def _begins_with_timeline_event(line: bytes) -> bool:
     """Returns whether the first JSON value of a line is an event of the Timeline API, which GH Archive used
     before 2015.
 
-    A line may have several such events, because no line ends separate them in hour files of 2011 and 2012.
+    A line may have several such events, because hour files of 2011 and 2012 lack line breaks between events.
     """
     try:
         event, _ = json.JSONDecoder().raw_decode(line.decode().lstrip())
