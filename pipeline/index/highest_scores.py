@@ -18,15 +18,15 @@ def highest_scores(
     scores: Scores, count: int, tie: float | Scores, bounds: Scores | None = None
 ) -> tuple[Numbers, Numbers, Scores]:
     """Finds the `count` highest scores of each row, and the scores that are lower than the `count`-th highest
-    by at most `tie`.
+    by at most `tie`. `scores` must have more than `count` columns.
 
     `tie` is one number or one per row. Scores of -inf are left out. If `bounds` (rows,) are given, scores
     that are lower than the bound of their row by more than `tie` are left out, too. Finite bounds make the
-    search faster. A row must have more than `count` scores.
+    search faster.
 
     Returns three arrays. The first two have the row and the column of each score that was found, sorted by
     row and then column. The third (rows,) has the `count`-th highest score of each row. It is -inf if fewer
-    than `count` scores of the row remain.
+    than `count` scores of the row are not left out.
     """
     height, width = scores.shape
     if bounds is None or not np.isfinite(bounds).all():

@@ -64,7 +64,7 @@ class Catalogue:
             # days of earlier versions of Titler have no duplicate marks
             missing = set() if name.endswith(DUPLICATE_MARKS.name) else self.days.keys() - pages.keys()
             if missing or pages.keys() - self.days.keys():
-                raise ValueError(f"the pages of {name} and the pages of days have different periods")
+                raise ValueError(f"the pages of `{name}` and of `days` are not of the same periods")
 
     @classmethod
     def empty(cls) -> Catalogue:

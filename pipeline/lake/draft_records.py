@@ -6,8 +6,8 @@ reads two kinds of records:
 
 - A draft record is written before the first file of a batch. It is deleted when `titler collect` removes the
   batch, or finds that a model or a release that it keeps refers to the batch.
-- An unused record is written before `titler collect` removes the last model or release that refers to a
-  batch. If `titler collect` is then killed, its next run reads the records and removes the batches.
+- A record of the kind UNUSED is written before `titler collect` removes the last model or release that refers
+  to a batch. If `titler collect` is then killed, its next run reads the records and removes the batches.
 
     ROOT/drafts/TABLE,day=2015-01-01,BATCH
     ROOT/unused/TABLE,day=2015-01-01,BATCH
@@ -44,7 +44,7 @@ def recorded_batches(lake: LakeFiles, kind: str) -> dict[str, datetime]:
 
 
 def forget_batches(lake: LakeFiles, kind: str, folders: Iterable[str]) -> None:
-    """Deletes the records of these batches. `kind` is DRAFTS or UNUSED."""
+    """Deletes the records of the batches in `folders`. `kind` says which records: DRAFTS or UNUSED."""
     lake.for_each(lake.delete, [_path(kind, folder) for folder in sorted(folders)])
 
 

@@ -233,7 +233,8 @@ class Rewriting:
         return [issue_id for issue_id in issue_ids if not self.matcher.matches("issue", str(issue_id))]
 
     def renewed(self, batch: Manifest) -> Manifest:
-        """Returns the manifest of a batch that keeps its files, with references to the new batches.
+        """Returns the new manifest of a batch whose own files do not change. Where the manifest refers to a
+        batch that was replaced, the new one refers to the replacement.
 
         Returns `batch` itself if nothing changes, for example because an interrupted command has already
         changed it.

@@ -84,13 +84,13 @@ class DayRequest(NamedTuple):
 def recheck_requests(
     settings: Settings, days: Sequence[date], history: VerdictHistory, failed: Collection[str]
 ) -> list[DayRequest]:
-    """Returns the incomplete days that are checked again. To find them, the function looks at the
-    `source.recheck_days` days that precede the first of `days`.
+    """Returns the incomplete days that are checked again: those among the `source.recheck_days` days before
+    the first of `days`.
 
-    If hour files come from several bases (folders or addresses), the incomplete days among `days` are also
-    checked again: when they were read, the usual numbers of events may not have been known. Days in `failed`
-    are left out, because some of their files could not be downloaded just now. Returns no days if the source
-    is BigQuery.
+    If hour files come from several bases (folders or addresses), an hour with fewer events than usual is also
+    read from the next base. The usual number may have become known only after `days` were read. So the
+    incomplete days among `days` are checked again, too. Days in `failed` are left out, because some of their
+    files could not be downloaded just now. Returns no days if the source is BigQuery.
     """
     if settings.warehouse.kind == "bigquery" or not days:
         return []

@@ -99,8 +99,8 @@ def _check_surroundings(
     lake: Lake, settings: Settings, findings: Findings, releases: Sequence[str]
 ) -> list[str]:
     """Adds to `findings` what is wrong with the warehouse and MLflow. A problem that is already in `findings`
-    is not listed again. Returns a message for each of the two that could not be checked, because the setting
-    with its address is empty."""
+    is not listed again. The warehouse or MLflow cannot be checked if the setting with its address is empty.
+    Returns a message for each that was not checked."""
     unchecked: list[str] = []
     if _has_address(lambda: settings.warehouse_name, "The warehouse", unchecked):
         findings.attempt(lambda: check_warehouse(lake, settings, releases), "the warehouse")
