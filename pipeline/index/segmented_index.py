@@ -29,10 +29,10 @@ from pipeline.index.segment import Segment
 from pipeline.index.segment_search import cosines_with, search, search_exactly
 from pipeline.index.segment_terms import take_terms
 from pipeline.index.similar_lists import (
-    EVERYWHERE_CANDIDATES,
     PreparedRepository,
     QueryBatch,
     compare_in_repository,
+    compared_everywhere,
     lists_everywhere,
     lists_in_repository,
 )
@@ -219,7 +219,7 @@ class SegmentedIndex:
         if not self._has_terms:
             return [None] * len(query_issues)
         vectors = np.stack([query_issue.vector for query_issue in query_issues])
-        hits = self._hits_everywhere(vectors, EVERYWHERE_CANDIDATES * count + 1, None)
+        hits = self._hits_everywhere(vectors, compared_everywhere(count) + 1, None)
         return [hits.of_queries(number, number + 1) for number in range(len(query_issues))]
 
     def similar(
@@ -269,7 +269,7 @@ class SegmentedIndex:
         if search_request.everywhere:
             if hits is None:
                 hits = self._hits_everywhere(
-                    vector, EVERYWHERE_CANDIDATES * search_request.count + 1, search_request.since
+                    vector, compared_everywhere(search_request.count) + 1, search_request.since
                 )
             (listed,) = lists_everywhere(
                 self._segments,

@@ -36,9 +36,17 @@ GROUP_CANDIDATES = 10
 they would take the places of other candidates."""
 EVERYWHERE_CANDIDATES = 3
 """Number of issues of all repositories that are compared with a query, per issue of its list."""
+SHORTEST_COMPARED = 10
+"""For a list of fewer issues than this, as many are compared as for a list of this length. So the shorter
+list is the beginning of the longer one, with the same probabilities."""
 _ITEM_BITS = 40
 """Number of bits for an item in a number that stands for a segment and an item."""
 NOTHING_STORED: Mapping[int, float] = MappingProxyType({})
+
+
+def compared_everywhere(count: int) -> int:
+    """Returns how many issues of all repositories are compared with a query for a list of `count` issues."""
+    return EVERYWHERE_CANDIDATES * max(count, SHORTEST_COMPARED)
 
 
 @dataclass(frozen=True)

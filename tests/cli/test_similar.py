@@ -16,6 +16,17 @@ WHERE list = 'repository' AND issue_url IN (SELECT issue_url FROM similar_issues
 """
 
 
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_a_shorter_list_is_the_beginning_of_the_list_of_ten(shared_settings: Settings, count: int) -> None:
+    lake = Lake(shared_settings.lake.root)
+    issues = sorted({issue for issue, *_ in lakes.query(shared_settings, STORED)})
+    assert len(issues) > 3
+    for issue in issues:
+        query = SimilarQuery(issue, everywhere=True)
+        longer = similar(lake, shared_settings, query, neighbours=10)
+        assert similar(lake, shared_settings, query, neighbours=count) == longer[:count]
+
+
 def test_an_older_issue_of_the_repository_has_the_probability_that_the_view_gives_it(
     shared_settings: Settings,
 ) -> None:
