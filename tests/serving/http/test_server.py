@@ -191,6 +191,9 @@ def test_an_issue_has_its_stored_title_and_neighbours(server: Server) -> None:
     [
         ("/issues/a/b/7", None, 404, "has no issue https://github.com/a/b/issues/7."),
         ("/issues/a/b/x", None, 422, "number: a text was found."),
+        ("/issues/a/b/0", None, 422, "number: the number is too small."),
+        ("/issues/a%20b/c/1", None, 422, "owner: the text is not the name of an account."),
+        ("/issues/a/b%20c/1", None, 422, "repo: the text is not the name of a repository."),
         ("/similar", {"text": BODY, "repo": "a/b"}, 404, "has no issue of the repository a/b."),
         ("/similar", {"address": "a/b#7"}, 404, "has no issue https://github.com/a/b/issues/7."),
         ("/title", {"body": 5}, 422, "body: a number was found."),
