@@ -170,7 +170,7 @@ class TitleAnswer(BaseModel):
 
 
 class SimilarAnswer(BaseModel):
-    """A similar issue, with the keys of `titler similar --json`."""
+    """A similar issue, with the keys of `titler similar --json --all`."""
 
     issue_url: str
     title: str
@@ -190,7 +190,10 @@ class SimilarAnswer(BaseModel):
             "duplicates."
         ),
     ]
-    suggested: bool | None
+    suggested: Annotated[
+        bool | None,
+        Field(description="Whether the probability is high enough to suggest the issue. Null if unknown."),
+    ]
     words_in_common: str | None
     title_overlap: float | None
     age_days: int | None
