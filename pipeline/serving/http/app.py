@@ -162,10 +162,12 @@ def _add_pages(app: FastAPI) -> None:
     """Adds the pages for web browsers: / to try the server, and /docs with the list of paths."""
     try_page = read_page("try.html")
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def try_it() -> Response:
         return page_response(try_page)
 
+    @app.head("/docs", include_in_schema=False)
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         return page_response(paths_page(app.openapi()))

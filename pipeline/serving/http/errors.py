@@ -22,6 +22,19 @@ TYPES = {
     float: "a number",
     type(None): "null",
 }
+EXPECTATIONS = {
+    "date": "a day, such as 2015-01-01",
+    "model": "a JSON object",
+    "int": "a whole number",
+    "bool": "true or false",
+    "too_short": "at least one issue",
+}
+"""What was expected, by the beginning of the type of an error of pydantic."""
+NAMES = {
+    "owner": ("the name of an account", "letters, digits, - and _, with a letter or digit at the beginning"),
+    "repo": ("the name of a repository", "letters, digits, ., - and _"),
+}
+"""For each name in the path of a request: what it names, and the characters that it may have."""
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -76,16 +89,29 @@ def describe(problem: Mapping[str, Any]) -> dict[str, str]:
         return {"error": f"{place}: nothing was found.", "expected": "a value"}
     if kind == "extra_forbidden":
         return {"error": f"{place}: this key is not known.", "expected": "the keys that /docs lists"}
-    expected = str(problem["msg"]).removeprefix("Input should be ")
-    if kind.startswith("date"):
-        expected = "a day, such as 2015-01-01"
-    elif kind.startswith("model"):
-        expected = "a JSON object"
-    elif kind.startswith(("greater_than", "less_than")):
-        expected = f"a number {expected}"
-    elif kind == "too_short":
-        expected = "at least one issue"
-    return {"error": f"{place}: {TYPES.get(type(value), 'another value')} was found.", "expected": expected}
+    if kind == "string_pattern_mismatch" and place in NAMES:
+        name, expected = NAMES[place]
+        return {"error": f"{place}: the text is not {name}.", "expected": expected}
+    return {"error": f"{place}: {_finding(kind, value)}.", "expected": _expectation(kind, problem["msg"])}
+
+
+def _finding(kind: str, value: Any) -> str:
+    """Returns what is wrong with a value. `kind` is the type of the error of pydantic."""
+    if kind.startswith("greater_than"):
+        return "the number is too small"
+    if kind.startswith("less_than") or kind == "int_parsing_size":
+        return "the number is too large"
+    if kind.startswith("date") and isinstance(value, str):
+        return "the text is not a day"
+    return f"{TYPES.get(type(value), 'another value')} was found"
+
+
+def _expectation(kind: str, message: str) -> str:
+    """Returns what was expected instead. `kind` and `message` describe the error of pydantic."""
+    expected = message.removeprefix("Input should be ")
+    if kind.startswith(("greater_than", "less_than")):
+        return f"a number {expected}"
+    return next((text for prefix, text in EXPECTATIONS.items() if kind.startswith(prefix)), expected)
 
 
 def _place(location: Sequence[Any]) -> str:

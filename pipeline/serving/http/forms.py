@@ -82,12 +82,16 @@ class SimilarForm(Form):
             "their age, unless a first day is given (key since)."
         ),
     ] = None
-    k: Annotated[int, Field(ge=1, le=MAX_NEIGHBOURS, description="Largest number of issues per list.")] = 10
+    k: Annotated[
+        int,
+        Field(strict=True, ge=1, le=MAX_NEIGHBOURS, description="Largest number of issues per list."),
+    ] = 10
     everywhere: Annotated[
         bool,
         Field(
+            strict=True,
             description="By default, the answer for an issue has two lists: similar issues from its own "
-            "repository, and similar issues from all repositories. If true, it has only the second list."
+            "repository, and similar issues from all repositories. If true, it has only the second list.",
         ),
     ] = False
     since: Annotated[
@@ -117,8 +121,9 @@ class SimilarForm(Form):
             )
         try:
             is_address = self.query.issue_url is not None
-        except UsageError as error:
-            raise _wrong(error.message, ADDRESS_FORMS) from None
+        except UsageError:
+            name = "text" if self.address is None else "address"
+            raise _wrong(f"The value of {name} is not the address of an issue.", ADDRESS_FORMS) from None
         if self.address is not None and not is_address:
             raise _wrong("The value of address is not the address of an issue.", ADDRESS_FORMS)
         try:
@@ -165,7 +170,7 @@ class TitleAnswer(BaseModel):
 
 
 class SimilarAnswer(BaseModel):
-    """A similar issue, with the keys of `titler similar --json`."""
+    """A similar issue, with the keys of `titler similar --json --all`."""
 
     issue_url: str
     title: str
@@ -185,7 +190,10 @@ class SimilarAnswer(BaseModel):
             "duplicates."
         ),
     ]
-    suggested: bool | None
+    suggested: Annotated[
+        bool | None,
+        Field(description="Whether the probability is high enough to suggest the issue. Null if unknown."),
+    ]
     words_in_common: str | None
     title_overlap: float | None
     age_days: int | None

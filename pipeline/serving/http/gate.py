@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
+from starlette.routing import Match
 
 from pipeline.serving.http.metrics import RequestMetrics
 from pipeline.serving.http.refusals import RefusalError, overloaded
@@ -116,6 +117,8 @@ class Gate:
         # Python does not convert numbers of more than 4,300 digits.
         if size.isdecimal() and (len(size) > MAX_DIGITS or int(size) > self._serve.max_request_bytes):
             raise too_large(self._serve.max_request_bytes)
+        if not _has_route(scope):  # the application answers with the status 404 or 405
+            return
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise RefusalError(
@@ -219,6 +222,11 @@ def _path(scope: Mapping[str, Any]) -> str:
     # A request that was refused at once has no route yet.
     paths = {route.path for route in scope["app"].routes}
     return str(scope["path"]) if scope["path"] in paths else UNKNOWN_PATH
+
+
+def _has_route(scope: MutableMapping[str, Any]) -> bool:
+    """Returns whether the application has a route for the path and the method of a request."""
+    return any(route.matches(scope)[0] == Match.FULL for route in scope["app"].routes)
 
 
 async def _refuse(

@@ -16,6 +16,10 @@ from fastapi.responses import HTMLResponse
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+CODE = re.compile(r"`([^`]+)`")
+REFERENCE = "$ref"
+FORMS = ("parameters", "requestBody", "responses")
+"""The keys of a path in an OpenAPI document that describe its requests and answers."""
 
 
 def read_page(name: str) -> str:
@@ -42,23 +46,38 @@ def _digest(text: str) -> str:
 
 
 def paths_page(openapi: Mapping[str, Any]) -> str:
-    """Returns the page that lists the paths of an OpenAPI document, with the schemas of requests and
-    answers."""
+    """Returns the page that lists the paths of an OpenAPI document. Each has the schemas of its requests and
+    answers, in which references to other schemas are resolved. No schema may refer to itself."""
+    schemas = openapi.get("components", {}).get("schemas", {})
     sections = []
     for path, methods in openapi["paths"].items():
         for method, operation in methods.items():
+            forms = {key: operation[key] for key in FORMS if key in operation}
             sections.append(
                 f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
-                f"<p>{escape(operation.get('description') or operation.get('summary', ''))}</p>"
-                f"<details><summary>Request and answers</summary><pre>{_json(operation)}</pre></details>"
+                f"<p>{_prose(operation.get('description') or operation.get('summary', ''))}</p>"
+                "<details><summary>Request and answers</summary>"
+                f"<pre>{_json(_resolved(forms, schemas))}</pre></details>"
             )
-    schemas = "".join(
-        f"<details><summary><code>{escape(name)}</code></summary><pre>{_json(schema)}</pre></details>"
-        for name, schema in openapi.get("components", {}).get("schemas", {}).items()
-    )
-    content = "".join(sections) + (f"<h2>Schemas</h2>{schemas}" if schemas else "")
-    return read_page("paths.html").replace("<!-- paths -->", content)
+    return read_page("paths.html").replace("<!-- paths -->", "".join(sections))
+
+
+def _prose(text: str) -> str:
+    """Returns a text as HTML. What is in backticks is shown as code."""
+    return CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _json(value: Any) -> str:
     return escape(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _resolved(value: Any, schemas: Mapping[str, Any]) -> Any:
+    """Returns a JSON value in which each reference is replaced by the schema that it names."""
+    if isinstance(value, list):
+        return [_resolved(each, schemas) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if REFERENCE in value:
+        name = value[REFERENCE].rpartition("/")[2]
+        value = {**schemas[name], **{key: each for key, each in value.items() if key != REFERENCE}}
+    return {key: _resolved(each, schemas) for key, each in value.items()}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from pipeline.serving.http.app import OWNER, REPO
 from pipeline.serving.http.errors import describe
 from pipeline.serving.http.forms import SimilarForm, TitleForm, TitleForms
 from pipeline.serving.queries import SimilarQuery
@@ -15,11 +16,11 @@ from pipeline.serving.queries import SimilarQuery
 URL = "https://github.com/owner/repo/issues/12"
 
 
-def refusal(form: Any, value: Any) -> tuple[str, str]:
+def refusal(form: Any, value: Any, *place: str) -> tuple[str, str]:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(form).validate_python(value)
     problem = refused.value.errors()[0]
-    content = describe({**problem, "loc": ("body", *problem["loc"])})  # as FastAPI passes it on
+    content = describe({**problem, "loc": ("body", *place, *problem["loc"])})  # as FastAPI passes it on
     return content["error"], content["expected"]
 
 
@@ -65,7 +66,12 @@ ADDRESS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
         ({"address": "it crashes"}, "The value of address is not the address of an issue.", ADDRESS),
         (
             {"text": "https://github.com/a/b"},
-            "https://github.com/a/b is not the address of an issue.",
+            "The value of text is not the address of an issue.",
+            ADDRESS,
+        ),
+        (
+            {"address": "https://github.com/a/b"},
+            "The value of address is not the address of an issue.",
             ADDRESS,
         ),
         ({"text": "x", "repo": "b"}, "The value of repo is not the name of a repository.", "OWNER/REPO"),
@@ -74,10 +80,17 @@ ADDRESS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
             "The request has both repo and everywhere.",
             "only one of repo and everywhere, because each of them says where to search",
         ),
-        ({"text": "x", "k": 0}, "k: a number was found.", "a number greater than or equal to 1"),
+        ({"text": "x", "k": 0}, "k: the number is too small.", "a number greater than or equal to 1"),
+        ({"text": "x", "k": 101}, "k: the number is too large.", "a number less than or equal to 100"),
+        ({"text": "x", "k": "3"}, "k: a text was found.", "a whole number"),
+        ({"text": "x", "k": 2.5}, "k: a number was found.", "a whole number"),
+        ({"text": "x", "k": True}, "k: true or false was found.", "a whole number"),
+        ({"text": "x", "everywhere": "yes"}, "everywhere: a text was found.", "true or false"),
+        ({"text": "x", "everywhere": 1}, "everywhere: a number was found.", "true or false"),
         ({"text": "x", "since": 0}, "since: a number was found.", "a day, such as 2015-01-01"),
         ({"address": "a/b#" + "9" * 5000}, "The value of address is not the address of an issue.", ADDRESS),
-        ({"text": "x", "since": "now"}, "since: a text was found.", "a day, such as 2015-01-01"),
+        ({"text": "x", "since": "now"}, "since: the text is not a day.", "a day, such as 2015-01-01"),
+        ({"text": "x", "since": "2024-13-02"}, "since: the text is not a day.", "a day, such as 2015-01-01"),
     ],
 )
 def test_a_wrong_request_for_similar_issues_says_what_was_found_and_expected(
@@ -102,3 +115,33 @@ def test_a_wrong_request_for_similar_issues_says_what_was_found_and_expected(
 )
 def test_a_request_for_similar_issues_is_a_query_of_the_command_line(value: Any, query: SimilarQuery) -> None:
     assert SimilarForm.model_validate(value).query == query
+
+
+NUMBER, ACCOUNT = "a whole number", "letters, digits, - and _, with a letter or digit at the beginning"
+
+
+@pytest.mark.parametrize(
+    ("form", "key", "value", "error", "expected"),
+    [
+        (int, "number", "abc", "number: a text was found.", NUMBER),
+        (int, "number", "9" * 5000, "number: the number is too large.", NUMBER),
+        (
+            Annotated[str, Field(pattern=OWNER)],
+            "owner",
+            "a b",
+            "owner: the text is not the name of an account.",
+            ACCOUNT,
+        ),
+        (
+            Annotated[str, Field(pattern=REPO)],
+            "repo",
+            "a b",
+            "repo: the text is not the name of a repository.",
+            "letters, digits, ., - and _",
+        ),
+    ],
+)
+def test_a_wrong_address_in_a_path_says_what_it_may_consist_of(
+    form: Any, key: str, value: str, error: str, expected: str
+) -> None:
+    assert refusal(form, value, key) == (error, expected)

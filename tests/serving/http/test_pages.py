@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html import unescape
 
 import pytest
 
 from pipeline.serving.http.pages import page_response, paths_page, read_page
 
-OPENAPI = {"paths": {"/x": {"get": {"summary": "<b>", "description": "a & b"}}}}
+REFERENCE = {"$ref": "#/components/schemas/Outer"}
+OPENAPI = {
+    "paths": {
+        "/x": {"get": {"summary": "<b>", "description": "a & b"}},
+        "/y": {"post": {"summary": "`k` and `<i>`", "requestBody": REFERENCE}},
+    },
+    "components": {
+        "schemas": {
+            "Outer": {"items": {"$ref": "#/components/schemas/Inner", "description": "one"}},
+            "Inner": {"title": "inner", "description": "any"},
+        }
+    },
+}
 PAGES = {"try": read_page("try.html"), "paths": paths_page(OPENAPI)}
 
 
@@ -39,3 +53,15 @@ def test_the_page_writes_no_text_as_html() -> None:
 def test_descriptions_of_paths_are_escaped() -> None:
     assert "<p>a &amp; b</p>" in PAGES["paths"]
     assert "<b>" not in PAGES["paths"]
+
+
+def test_words_in_backticks_are_shown_as_code() -> None:
+    assert "<p><code>k</code> and <code>&lt;i&gt;</code></p>" in PAGES["paths"]
+
+
+def test_a_schema_stands_where_it_is_used() -> None:
+    _, _, text = PAGES["paths"].partition("/y</code></h2>")
+    (request,) = re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL)
+    assert json.loads(unescape(request))["requestBody"] == {"items": {"title": "inner", "description": "one"}}
+    assert "$ref" not in PAGES["paths"]
+    assert "Schemas" not in PAGES["paths"]

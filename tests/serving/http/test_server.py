@@ -51,21 +51,27 @@ class Server:
         return Lake(self.settings.lake.root)
 
     def request(
-        self, path: str, content: Any = None, headers: Any = BEARER, raw: bytes | None = None
+        self,
+        path: str,
+        content: Any = None,
+        headers: Any = BEARER,
+        raw: bytes | None = None,
+        method: str | None = None,
     ) -> Response:
-        """Sends a GET request, or with a content a POST request. Returns status, JSON value and
-        headers, whose names are in lower case."""
+        """Sends a request with the method GET, or POST if it has a content, or `method`. Returns status, JSON
+        value and headers, whose names are in lower case."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
         sent = raw if content is None else json.dumps(content).encode()
         kind = {} if sent is None else {"Content-Type": "application/json"}
-        connection.request("GET" if sent is None else "POST", path, sent, {**kind, **headers})
+        method = method or ("GET" if sent is None else "POST")
+        connection.request(method, path, sent, {**kind, **headers})
         response = connection.getresponse()
         text = response.read().decode()
         connection.close()
         is_json = response.headers.get_content_type() == "application/json"
         return (
             response.status,
-            json.loads(text) if is_json else text,
+            json.loads(text) if is_json and text else text,
             {name.lower(): value for name, value in response.headers.items()},
         )
 
@@ -191,6 +197,9 @@ def test_an_issue_has_its_stored_title_and_neighbours(server: Server) -> None:
     [
         ("/issues/a/b/7", None, 404, "has no issue https://github.com/a/b/issues/7."),
         ("/issues/a/b/x", None, 422, "number: a text was found."),
+        ("/issues/a/b/0", None, 422, "number: the number is too small."),
+        ("/issues/a%20b/c/1", None, 422, "owner: the text is not the name of an account."),
+        ("/issues/a/b%20c/1", None, 422, "repo: the text is not the name of a repository."),
         ("/similar", {"text": BODY, "repo": "a/b"}, 404, "has no issue of the repository a/b."),
         ("/similar", {"address": "a/b#7"}, 404, "has no issue https://github.com/a/b/issues/7."),
         ("/title", {"body": 5}, 422, "body: a number was found."),
@@ -217,6 +226,19 @@ def test_a_body_that_is_not_json_or_not_declared_as_json_is_refused(server: Serv
     )
     status, content, _ = server.request("/title", raw=b"{}", headers={**BEARER, "Content-Type": "text/plain"})
     assert (status, content["error"]) == (415, "The header Content-Type is text/plain.")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/title", 415), ("/", 405), ("/health", 405), ("/issues/a/b/1", 405), ("/nosuch", 404)],
+)
+def test_only_a_path_that_takes_bodies_needs_a_content_type(server: Server, path: str, status: int) -> None:
+    assert server.request(path, method="POST")[0] == status
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/health", "/ready"])
+def test_head_has_the_status_of_get_and_no_body(server: Server, path: str) -> None:
+    assert server.request(path, method="HEAD")[:2] == (200, "")
 
 
 def test_a_body_without_a_declared_length_is_read_up_to_the_limit(server: Server) -> None:
