@@ -76,7 +76,11 @@ ADDRESS = "https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER"
         ),
         ({"text": "x", "k": 0}, "k: a number was found.", "a number greater than or equal to 1"),
         ({"text": "x", "since": 0}, "since: a number was found.", "a day, such as 2015-01-01"),
-        ({"address": "a/b#" + "9" * 5000}, "The value of address is not the address of an issue.", ADDRESS),
+        (
+            {"address": "a/b#" + "9" * 5000},
+            "a/b#999999999999999999... is not the address of an issue: its number has 5,000 digits.",
+            ADDRESS,
+        ),
         ({"text": "x", "since": "now"}, "since: a text was found.", "a day, such as 2015-01-01"),
     ],
 )
