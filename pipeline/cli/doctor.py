@@ -16,11 +16,12 @@ from importlib import metadata
 
 from pipeline import warehouse
 from pipeline.compute import cluster
-from pipeline.errors import Finding, TitlerError
+from pipeline.errors import Finding, SourceError, TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.printed_text import without_secrets
 from pipeline.settings import Settings, public_address
 from pipeline.source import hour_files
+from pipeline.source.hour_requests import CHECK_HINT
 from pipeline.tracking import open_tracking
 
 PACKAGES = (
@@ -118,15 +119,30 @@ def _check_source(settings: Settings) -> Iterator[Finding]:
         return  # issues come from BigQuery's own tables
     yesterday = date.today() - timedelta(days=1)
     for base in settings.source.bases:
-        day = hour_files.find_hours(base.base, yesterday)
         name = public_address(base.base)
+        try:
+            day = hour_files.find_hours(base.base, yesterday)
+        except SourceError as unreachable:
+            yield Finding("source", False, unreachable.message, _advice_about_source(unreachable, name))
+            continue
         if day.failed:
             error = next(iter(day.failed.values()))
             files = f"{len(day.failed)} of the 24 hour files of {yesterday}"
             message = f"{name} did not say whether it has {files}. {error.message}"
-            yield Finding("source", False, message, error.hint)
+            yield Finding("source", False, message, _advice_about_source(error, name))
         else:
             yield Finding("source", True, f"{name} has {len(day.files)} of the 24 hour files of {yesterday}")
+
+
+def _advice_about_source(error: SourceError, address: str) -> str:
+    """Returns the hint of an error about hour files, or a more exact one in place of the hint to run this
+    command."""
+    if error.hint != CHECK_HINT:
+        return error.hint
+    return (
+        f"Check the address {address} (setting source.hours), and whether this machine can open it: "
+        "network, proxy, permissions."
+    )
 
 
 def _check_compute(settings: Settings) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import date
 from functools import cached_property
@@ -194,6 +195,30 @@ def parse_day(text: str, option: str) -> date:
             f"{option} {text} is in the future; today is {date.today()}.", "Give an earlier day."
         )
     return day
+
+
+def parse_acceptances(release: str, accept: Sequence[str], because: str) -> dict[str, str]:
+    """Returns a dict that maps each value of --accept of `titler publish`, a day or one of ACCEPTED_WORDS, to
+    the reason in `because`. `release` is the name of the release. Raises UsageError if only one of the two
+    options is given, or if a value is neither a day nor one of the words."""
+    from pipeline.releases.audit import ACCEPTED_WORDS
+
+    if bool(accept) != bool(because.strip()):
+        values = accept or ["|".join(("DATE", *ACCEPTED_WORDS))]
+        options = " ".join(f"--accept {value}" for value in values)
+        raise UsageError(
+            "--accept and --because must be given together.",
+            f'Give both: titler publish --release {release} {options} --because "..."',
+        )
+    acceptances = {}
+    for value in accept:
+        try:
+            accepted = value if value in ACCEPTED_WORDS else parse_day(value, "--accept").isoformat()
+        except UsageError as error:
+            words = " or ".join(f"--accept {word}" for word in ACCEPTED_WORDS)
+            raise UsageError(error.message, f"{error.hint}\nTo accept another fault: {words}") from None
+        acceptances[accepted] = because
+    return acceptances
 
 
 def parse_days(day: str | None, first: str | None, last: str | None) -> list[date]:

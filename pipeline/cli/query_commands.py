@@ -35,6 +35,7 @@ from pipeline.cli.similar_options import (
     SameRepository,
     ShowAll,
     Since,
+    check_query,
 )
 from pipeline.errors import ExitCode, TitlerError, UsageError
 from pipeline.lake.forgotten import ForgottenList
@@ -208,12 +209,7 @@ def similar(
     from pipeline.serving import queries, similar_drafts
 
     current, first_day = context(), parse_day(since, "--since") if since else None
-    if (query is None) == (from_file is None) or (from_file and draft_title is not None):
-        raise UsageError(
-            "Give exactly one of these: an issue, a text, or --from-file FILE. Use --title only with a text.",
-            "For one issue or text: titler similar URL|TEXT|-\n"
-            "For each row of a file with titles and bodies: titler similar --from-file FILE",
-        )
+    check_query(query, from_file, draft_title)
     if from_file is not None:
         scope = similar_drafts.SearchScope(repo, same_repo, everywhere, first_day)
         drafts = similar_drafts.similar_of_file(current.lake, current.settings, from_file, scope, neighbours)

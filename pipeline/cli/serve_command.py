@@ -39,6 +39,12 @@ def serve(
         current.settings,
         host,
         port,
-        lambda address: say(f"Titler answers at {address}. A page to try it: {address}/"),
+        lambda address: say(f"Titler answers at {address}. A page to try it: {_page(address)}"),
     )
     say("The server has answered all requests that had begun, and has stopped.")
+
+
+def _page(address: str) -> str:
+    """Returns the address of the server's page on this machine. A browser cannot open 0.0.0.0 and [::], which
+    stand for all addresses of the machine."""
+    return f"{address.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')}/"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from pipeline.errors import UsageError
 
 IssueOrText = Annotated[
     str | None,
@@ -68,3 +71,33 @@ ShowAll = Annotated[
         "--all", help="Also show issues whose probability is below the setting similar.min_probability."
     ),
 ]
+
+
+def check_query(query: str | None, from_file: Path | None, title: str | None) -> None:
+    """Raises UsageError in these cases:
+
+    - Both or neither of `query` (an issue or a text) and `from_file` are given.
+    - `title` is given together with a file or with the address of an issue.
+    - `query` is only a number, which is probably the id of an issue.
+    """
+    has_other_title = title is not None and (from_file is not None or _is_issue(query or ""))
+    if (query is None) == (from_file is None) or has_other_title:
+        raise UsageError(
+            "Give exactly one of these: an issue, a text, or --from-file FILE. Use --title only with a text.",
+            "For one issue or text: titler similar URL|TEXT|-\n"
+            "For each row of a file with titles and bodies: titler similar --from-file FILE",
+        )
+    if title is None and query and query.strip().isdecimal():
+        raise UsageError(
+            f"{query.strip()} is only a number. This command finds an issue by its address, not by its id.",
+            "Give the issue as https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER.\n"
+            f"If the number is the id of an issue, this prints its address: titler explain {query.strip()}",
+        )
+
+
+def _is_issue(text: str) -> bool:
+    from pipeline.serving.addresses import issue_url
+
+    with suppress(UsageError):  # the address of something else, such as a repository
+        return issue_url(text) is not None
+    return False

@@ -27,6 +27,7 @@ from pipeline.cli.options import (
     Variant,
     app,
     context,
+    parse_acceptances,
     parse_day,
     parse_days,
     refuse_options_of_creation,
@@ -35,7 +36,6 @@ from pipeline.cli.options import (
 from pipeline.contracts import TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.pinned import new_id
-from pipeline.releases.audit import ACCEPTED_WORDS
 
 
 @app.command()
@@ -354,16 +354,8 @@ def publish(
 
     Example: titler publish --release 20150104T031200Z
     """
-    if bool(accept) != bool(because.strip()):
-        raise UsageError(
-            "--accept and --because must be given together.",
-            f'Give both: titler publish --release {release} --accept DATE|abstained|recall --because "..."',
-        )
-    accepted = {
-        what if what in ACCEPTED_WORDS else parse_day(what, "--accept").isoformat(): because
-        for what in accept or []
-    }
-    stage_runs.publish(context(), context().release(release), accepted)
+    acceptances = parse_acceptances(release, accept or [], because)
+    stage_runs.publish(context(), context().release(release), acceptances)
 
 
 @app.command()

@@ -153,6 +153,9 @@ def _check_reason(subject: Subject, because: str) -> None:
 
 
 def _print_counted(counted: Counted) -> None:
+    if counted.is_empty:
+        say("forget: nothing would be removed, because nothing in the lake matches")
+        return
     say(f"forget: {count(counted.issues, 'issue')} would be removed")
     rows = [
         (place, f"{number:,}", f"{counted.batches.get(place, 0):,}" if place in counted.batches else "")
@@ -166,11 +169,22 @@ def _print_counted(counted: Counted) -> None:
 
 
 def _print_forgotten(forgetting: Forgetting) -> None:
-    issues = len(forgetting.hashes.get("issue", ()))
+    from pipeline.stages.forget import has_removed
+
+    # A subject that was given by its id has a hash of this id, even if no issue has the id.
+    issues = len(forgetting.hashes.get("issue", ())) if has_removed(forgetting) else 0
     say(
         f"forget: {count(issues, 'issue')} removed. The removal is recorded as {forgetting.id} in "
         "forgotten.json"
     )
+    if not has_removed(forgetting):
+        say_wrapped(
+            f"nothing in the lake matches this {forgetting.kind}. Whatever it names is left out of later "
+            "extractions, even if it was a typing error: there is no command that removes it from the list. "
+            "If it was a typing error, run the command again with the right name. To check a name before: "
+            "--dry-run",
+            4,
+        )
     rows = [(place, f"{number:,}") for place, number in forgetting.removed.items() if number]
     if rows:
         print_table([("place", "left"), ("removed", "right")], rows, 4)

@@ -209,10 +209,9 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         print_json({name: value for name, value in figures.items() if name != "samples"})
         return
     rouge = f"{figures['rouge1']:.2f}/{figures['rouge2']:.2f}/{figures['rougeL']:.2f}"
-    say(
-        f"evaluate: the titles of {count(figures['issues'], 'issue')} have ROUGE-1/2/L {rouge} and BLEU "
-        f"{figures['bleu']:.2f}"
-    )
+    scores = f"ROUGE-1/2/L {rouge} and BLEU {figures['bleu']:.2f}"
+    author = f" by model {figures['model']}" if "model" in figures else ""
+    say(f"evaluate: the titles{author} of {count(figures['issues'], 'issue')} have {scores}")
     say(
         f"    {figures['exact_match']:.1%} of the titles equal the author's title, {figures['distinct']:.1%} "
         f"are distinct, {figures['abstained']:.1%} are empty, and a title has {figures['mean_length']:.1f} "

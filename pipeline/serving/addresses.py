@@ -13,15 +13,17 @@ _END = r"(?:[/?#]\S*)?"
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
-        rf"{_SCHEME}{_WWW}github\.com/{_REPOSITORY}/(?:issues|pull)/(?P<number>\d{{1,18}}){_END}",
-        rf"{_SCHEME}api\.github\.com/repos/{_REPOSITORY}/(?:issues|pulls)/(?P<number>\d{{1,18}}){_END}",
-        rf"{_REPOSITORY}/(?:issues|pull)/(?P<number>\d{{1,18}}){_END}",
-        rf"{_REPOSITORY}#(?P<number>\d{{1,18}}){_END}",
+        rf"{_SCHEME}{_WWW}github\.com/{_REPOSITORY}/(?:issues|pull)/(?P<number>\d+){_END}",
+        rf"{_SCHEME}api\.github\.com/repos/{_REPOSITORY}/(?:issues|pulls)/(?P<number>\d+){_END}",
+        rf"{_REPOSITORY}/(?:issues|pull)/(?P<number>\d+){_END}",
+        rf"{_REPOSITORY}#(?P<number>\d+){_END}",
     )
 )
 """An issue's page, its address in GitHub's API, and two short forms. Issues and pull requests share their
-numbers, and GitHub leads from one form of the address to the other. Python does not convert numbers of more
-than 4,300 digits."""
+numbers, and GitHub leads from one form of the address to the other."""
+_MOST_DIGITS = 18
+"""Largest number of digits in the number of an issue. More digits do not fit into a 64-bit integer."""
+_GITHUB = "https://github.com/"
 _MARKDOWN_LINK = re.compile(r"\[[^\n]*\]\(\s*<?(?P<target>[^\s<>()\[\]]+)>?(?:\s+[\"'][^\n\"']*[\"'])?\s*\)")
 """The target has no brackets, and the title no quotation marks. Otherwise the time for a text with many links
 would grow with the square of its length."""
@@ -42,12 +44,12 @@ def issue_url(text: str) -> str | None:
     query string, fragment and trailing slash.
 
     Returns None if `text` is not an address. Raises UsageError if `text` is the address of something else,
-    such as a repository.
+    such as a repository, or if the number of the issue is too long.
     """
     address = _unwrapped(text)
     for form in _FORMS:
         if match := form.fullmatch(address):
-            return f"https://github.com/{match['repo']}/issues/{int(match['number'])}"
+            return f"{_GITHUB}{match['repo']}/issues/{_number(match)}"
     if not _OTHER_ADDRESS.fullmatch(address):
         return None
     other = re.fullmatch(r"https?://(?P<path>[^\s?#]+)\S*", address, re.IGNORECASE)
@@ -57,6 +59,23 @@ def issue_url(text: str) -> str | None:
         f"{address} is not the address of an issue.",
         "Give the issue as https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER.",
     )
+
+
+def _number(address: re.Match[str]) -> int:
+    """Returns the number of the issue in an address. Raises UsageError if the number is too long."""
+    digits = address["number"]
+    if len(digits) > _MOST_DIGITS:
+        raise UsageError(
+            f"{address['repo']}#{digits[:_MOST_DIGITS]}... is not the address of an issue: its number has "
+            f"{len(digits):,} digits.",
+            f"Check the number. The number of an issue has at most {_MOST_DIGITS} digits.",
+        )
+    return int(digits)
+
+
+def is_on_github(url: str) -> bool:
+    """Returns whether `url`, a result of `issue_url`, is the URL of an issue on GitHub."""
+    return url.startswith(_GITHUB)
 
 
 def repository_name(text: str) -> str:

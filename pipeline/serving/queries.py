@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.contracts import SEGMENTS
 from pipeline.errors import UsageError
 from pipeline.index.earlier_index import EarlierIndex, open_earlier_index
+from pipeline.index.issues_of_release import repository_in_release
 from pipeline.index.queries import Hits
 from pipeline.index.segmented_index import QueryIssue, Search, SegmentedIndex, midnight, open_segments
 from pipeline.lake.batches import Lake
@@ -20,7 +21,7 @@ from pipeline.predictor.loading import load_light_predictor
 from pipeline.predictor.predictor import Model
 from pipeline.releases.current import require_current
 from pipeline.releases.withheld_titles import WITHHELD
-from pipeline.serving.addresses import issue_url, repository_name
+from pipeline.serving.addresses import is_on_github, issue_url, repository_name
 from pipeline.serving.stored_issue import OpenFile, issue_rows, open_files
 from pipeline.settings import Settings
 from pipeline.text.issue_terms import issue_terms, term_words
@@ -194,8 +195,20 @@ def similar(lake: Lake, settings: Settings, query: SimilarQuery, neighbours: int
     - The query is a text without any word of the model's vocabulary.
     """
     opened, url = OpenRelease(require_current(lake), settings), query.issue_url
-    query_issue = opened.index.find(url) if url else text_query(opened, query)
+    query_issue = _issue_with_url(opened, url) if url else text_query(opened, query)
     return similar_to(opened, query, query_issue, neighbours)
+
+
+def _issue_with_url(opened: OpenRelease, url: str) -> QueryIssue:
+    """Returns the issue of an open release with this URL. Raises UsageError if the index does not have it."""
+    if not is_on_github(url) and repository_in_release(opened.release, url) is None:
+        raise UsageError(
+            f"{url} is not an address on github.com, and release {opened.release.name} has no issue with "
+            "this address. Titler finds only issues of github.com.",
+            "Give an issue as https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER.\n"
+            'To search with a text instead: titler similar "TEXT"',
+        )
+    return opened.index.find(url)
 
 
 def candidates_everywhere(

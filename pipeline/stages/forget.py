@@ -103,6 +103,11 @@ class Counted:
     batches: Mapping[str, int]
     issues: int
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the lake has nothing about the subject."""
+        return not any(self.rows.values())
+
 
 def count(lake: Lake, settings: Settings, subject: Subject) -> Counted:
     """Counts the rows, batches and issues that `run` would remove. Changes nothing."""
@@ -189,6 +194,16 @@ def _remove(
     forgetting = replace(forgetting, finished_at=utc_time())
     forgotten.store(lake, forgetting)
     return forgetting
+
+
+def has_removed(forgetting: Forgetting) -> bool:
+    """Returns whether a finished removal has removed anything about its subject. Unfinished work, which is
+    deleted whatever the subject is, does not count."""
+    return any(
+        number
+        for place, number in forgetting.removed.items()
+        if place not in (UNFINISHED_WORK, DAMAGED_BATCHES)
+    )
 
 
 def require_lake(lake: Lake) -> None:

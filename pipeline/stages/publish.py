@@ -126,6 +126,20 @@ def say_what_is_left_out(unreadable: Mapping[str, LakeError], current: Pinned) -
         say(f"    release {name} cannot be read, so the warehouse leaves it out: {error.message}")
 
 
+def _never_published(lake: Lake, settings: Settings, release_id: str) -> UsageError:
+    """Returns the error for the rollback to a release that was never published."""
+    published = ", ".join(row["release_id"] for row in published_records(lake, settings))
+    if not published:
+        return UsageError(
+            f"Release {release_id} was never published. No release is published yet.",
+            "Make and publish a release: titler run --from DATE --to DATE",
+        )
+    return UsageError(
+        f"Release {release_id} was never published. The published releases are: {published}.",
+        "Make one of these releases current: titler rollback RELEASE",
+    )
+
+
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     """Makes an earlier release current again, and returns the record of its publication. All releases that
     were published after it are marked as rolled back.
@@ -140,11 +154,7 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
         refuse_while_forgetting(lake)
         record = release.notes[RECORD]
         if record is None:
-            published = ", ".join(row["release_id"] for row in published_records(lake, settings)) or "none"
-            raise UsageError(
-                f"Release {release_id} was never published. The published releases are: {published}.",
-                "Make one of these releases current: titler rollback RELEASE",
-            )
+            raise _never_published(lake, settings, release_id)
         if reconcile_current(lake, settings) == release_id:
             return dict(record)
         unreadable: dict[str, LakeError] = {}

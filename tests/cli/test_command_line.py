@@ -82,12 +82,19 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
         (["promote", "m", "--because", "x"], "--force and --because must be given together."),
         (["run", "--day", "2015-01-01", "--accept"], "--accept and --because must be given together."),
         (
-            ["publish", "--release", "r", "--accept", "2015-01-01"],
-            "--accept and --because must be given together.",
+            ["publish", "--release", "r", "--accept", "2015-01-01", "--accept", "recall"],
+            "--accept and --because must be given together.\n"
+            "Give both: titler publish --release r --accept 2015-01-01 --accept recall --because ",
+        ),
+        (
+            ["publish", "--release", "r", "--because", "x"],
+            "Give both: titler publish --release r --accept DATE|abstained|recall --because ",
         ),
         (
             ["publish", "--release", "r", "--accept", "titles", "--because", "x"],
-            "--accept titles is not a day.",
+            "--accept titles is not a day.\n"
+            "Write days as YYYY-MM-DD, for example 2015-01-01.\n"
+            "To accept another fault: --accept abstained or --accept recall\n",
         ),
         (["publish", "--release", "r", "--accept", "abstained", "--because", "x"], "No release is named r"),
         (["similar", "x"], "No release is published"),
@@ -96,9 +103,23 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
             ["similar", "x", "--from-file", "drafts.csv"],
             "Give exactly one of these: an issue, a text, or --from-file FILE",
         ),
+        (["similar", "a/b#12", "--title", "x"], "Use --title only with a text."),
+        (["similar", "https://github.com/a/b/issues/12", "--title", "x"], "Use --title only with a text."),
+        (["similar", "#12", "--title", "x"], "No release is published"),
+        (["similar", "404", "--title", "x"], "No release is published"),
+        (
+            ["similar", "73888600341"],
+            "73888600341 is only a number. This command finds an issue by its address, not by its id.\n"
+            "Give the issue as https://github.com/OWNER/REPO/issues/NUMBER or OWNER/REPO#NUMBER.\n"
+            "If the number is the id of an issue, this prints its address: titler explain 73888600341\n",
+        ),
         (["title", "x"], "No release is published"),
         (["title", " "], "The body is empty"),
-        (["rollback", "r"], "Release r was never published"),
+        (
+            ["rollback", "r"],
+            "Release r was never published. No release is published yet.\n"
+            "Make and publish a release: titler run --from DATE --to DATE\n",
+        ),
         (
             ["extract", "--day", "2015-01-01"],
             "is not a folder or does not exist; expected a folder of hour files",

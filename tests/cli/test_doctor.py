@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.cli import doctor
-from pipeline.errors import Finding
+from pipeline.errors import Finding, SourceError
 from pipeline.lake.batches import Lake
 from pipeline.releases.current import current_release_id, require_current
 from pipeline.settings import Alerts, Settings, Source
-from pipeline.source import hour_requests
+from pipeline.source import hour_files, hour_requests
 from tests.support.hour_bases import FailingHandler, serve, write
 
 
@@ -123,4 +123,20 @@ def test_a_source_that_gives_no_answer_about_an_hour_file_is_reported(
     assert not finding.passed
     assert finding.message.startswith(
         f"{address} did not say whether it has 1 of the 24 hour files of {yesterday}. "
+    )
+    assert finding.advice.startswith(f"Check the address {address} (setting source.hours), and whether ")
+
+
+def test_a_source_that_does_not_answer_at_all_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(base: str, day: date) -> None:
+        raise SourceError(f"The hour files at {base} cannot be reached: refused", hour_requests.CHECK_HINT)
+
+    monkeypatch.setattr(hour_files, "find_hours", fail)
+    (finding,) = doctor._check_source(Settings(source=Source(hours="gs://bucket")))
+    assert finding.message == "The hour files at gs://bucket cannot be reached: refused"
+    assert finding.advice == (
+        "Check the address gs://bucket (setting source.hours), and whether this machine can open it: "
+        "network, proxy, permissions."
     )

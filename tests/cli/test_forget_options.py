@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.stage_forget import _check_reason, _subject
+from pipeline.cli.stage_forget import _check_reason, _print_counted, _print_forgotten, _subject
 from pipeline.errors import BudgetError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.forgotten import ForgottenList
-from pipeline.stages.forget import Subject, _withdrawn_on_error, unfinished_on_error
+from pipeline.stages.forget import (
+    SAMPLES,
+    UNFINISHED_WORK,
+    Counted,
+    Subject,
+    _withdrawn_on_error,
+    unfinished_on_error,
+)
 from tests.support.titler_in_process import titler
 
 
@@ -65,4 +72,34 @@ def test_an_error_after_the_first_removal_says_that_the_lake_is_locked() -> None
         "Wait until midnight UTC.\n"
         "The removal has begun and is not finished. Until it is finished, no other command may write to the "
         "lake, and `titler status` says so. To finish it, run the same `titler forget` command again."
+    )
+
+
+@pytest.mark.parametrize(("value", "kind"), [("https://github.com/a/b/issues/1", "address"), ("12", "issue")])
+def test_a_removal_that_matches_nothing_says_so_and_that_its_entry_stays(
+    capsys: pytest.CaptureFixture[str], value: str, kind: str
+) -> None:
+    forgetting = Subject("issue", value).begin(
+        ForgottenList.read(Lake(f"memory://nothing{kind}")), "a request"
+    )
+    assert list(forgetting.hashes) == [kind]
+    _print_forgotten(replace(forgetting, removed={UNFINISHED_WORK: 1, SAMPLES: 0}))
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.startswith("forget: 0 issues removed. The removal is recorded as ")
+    assert "nothing in the lake matches this issue. " in text
+    assert "there is no command that removes it from the list" in text
+
+
+def test_a_removal_that_matches_something_does_not_warn(capsys: pytest.CaptureFixture[str]) -> None:
+    forgetting = Subject("issue", "12").begin(ForgottenList.read(Lake("memory://something")), "a request")
+    _print_forgotten(replace(forgetting, removed={"issues_v1": 1}))
+    text = capsys.readouterr().out
+    assert text.startswith("forget: 1 issue removed. ")
+    assert "nothing in the lake matches" not in text
+
+
+def test_a_dry_run_that_matches_nothing_prints_only_that(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_counted(Counted(rows={}, batches={}, issues=0))
+    assert capsys.readouterr().out == (
+        "forget: nothing would be removed, because nothing in the lake matches\n"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.serving.queries import SimilarQuery, similar
 from pipeline.settings import Settings
@@ -39,3 +40,15 @@ def test_an_older_issue_of_the_repository_has_the_probability_that_the_view_give
         rows = similar(lake, shared_settings, SimilarQuery(issue, same_repo=True), neighbours=100)
         answered = {row["issue_url"]: row["probability"] for row in rows}
         assert {older: answered[older] for older in probabilities} == pytest.approx(probabilities, abs=1e-5)
+
+
+def test_an_unknown_issue_of_another_server_is_refused_and_the_error_says_that_github_is_expected(
+    shared_settings: Settings,
+) -> None:
+    query = SimilarQuery("https://gitlab.com/a/b/issues/1")
+    with pytest.raises(UsageError) as raised:
+        similar(Lake(shared_settings.lake.root), shared_settings, query, neighbours=1)
+    assert raised.value.message.startswith(
+        "https://gitlab.com/a/b/issues/1 is not an address on github.com, "
+    )
+    assert raised.value.hint.startswith("Give an issue as https://github.com/OWNER/REPO/issues/NUMBER or ")

@@ -216,6 +216,15 @@ def test_the_share_without_a_title_and_every_threshold_that_a_title_must_reach(
     assert printed(capsys)[-1].endswith(f"; 25.0% of the issues get no title ({thresholds})")
 
 
+def test_the_scores_of_a_model_on_a_file_name_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = {"rouge1": 12.0, "rouge2": 1.0, "rougeL": 11.0, "bleu": 0.5, "issues": 160, "model": "mine"}
+    titles = {"exact_match": 0.0, "distinct": 0.5, "abstained": 0.0, "mean_length": 5.0}
+    stage_reports.evaluated({**scores, **titles}, as_json=False)
+    assert printed(capsys)[0].startswith(
+        "evaluate: the titles by model mine of 160 issues have ROUGE-1/2/L 12.00"
+    )
+
+
 @pytest.mark.parametrize(("moved", "words"), [(True, "is now"), (False, "was already")])
 def test_the_champion(capsys: pytest.CaptureFixture[str], moved: bool, words: str) -> None:
     stage_reports.promoted({"model": "m", "version": "3", "moved": moved})

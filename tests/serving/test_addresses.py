@@ -115,7 +115,12 @@ def test_a_long_text_with_many_links_is_a_text(link: str) -> None:
     assert issue_url("[" + link * 200_000 + "x") is None
 
 
-def test_a_number_that_is_too_long_is_no_address() -> None:
-    assert issue_url("owner/repo#" + "9" * 5000) is None
-    with pytest.raises(UsageError, match="is not the address of an issue"):
-        issue_url("https://github.com/owner/repo/issues/" + "9" * 5000)
+@pytest.mark.parametrize("prefix", ["owner/repo#", "https://github.com/owner/repo/issues/"])
+def test_an_address_whose_number_is_too_long_is_refused(prefix: str) -> None:
+    assert issue_url(prefix + "9" * 18) == "https://github.com/owner/repo/issues/" + "9" * 18
+    with pytest.raises(UsageError) as raised:
+        issue_url(prefix + "9" * 5000)
+    assert str(raised.value) == (
+        "owner/repo#999999999999999999... is not the address of an issue: its number has 5,000 digits.\n"
+        "Check the number. The number of an issue has at most 18 digits."
+    )
