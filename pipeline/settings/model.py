@@ -48,8 +48,8 @@ class Model(Section):
         ge=0,
         description="initial learning rate. Set to 0 for the network's default: 0.001 for gru and gru_cudnn, "
         "0.006 for copy, 0.0003 for pretrained. Each epoch that does not lower the validation loss halves "
-        'the learning rate. If model.variant is "copy" or "pretrained", the rate also falls linearly in the '
-        "second half of the epochs",
+        'the learning rate. If model.variant is "copy" or "pretrained", the rate also falls linearly, '
+        "from this value to 0 over the epochs",
     )
     batch_tokens: int = Field(
         default=16384,

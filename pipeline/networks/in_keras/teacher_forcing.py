@@ -59,8 +59,8 @@ class TeacherForcing:
     """number of ids that bodies are cut to in the first epochs of training, which makes these epochs cheaper;
     None means that bodies are never cut"""
     decays_linearly: bool = False
-    """whether the learning rate decays linearly over the second half of the epochs; in every variant, the
-    learning rate is also halved after each epoch without a new lowest validation loss"""
+    """whether the learning rate decays linearly to 0 over the epochs; in every variant, the learning rate is
+    also halved after each epoch without a new lowest validation loss"""
 
 
 def over_targets(

@@ -120,9 +120,8 @@ def fit(
     bodies in the first epochs; SHORT_EPOCHS is the share of `epochs` in which they do so. Training stops
     after `epochs` epochs, or after `patience` epochs in a row without a new lowest validation loss. Each
     epoch without a new lowest loss halves the learning rate. In some variants the learning rate also decays
-    linearly over the second half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training
-    Beyond Fixed Training Durations", 3). At the end, the network gets the weights of the epoch with the
-    lowest validation loss.
+    linearly to 0 over `epochs` (Bergsma et al. 2025, "Straight to Zero"). At the end, the network gets the
+    weights of the epoch with the lowest validation loss.
 
     After each epoch of pre-training or training, `on_epoch` is called, and then a checkpoint is written to
     the storage `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
@@ -169,7 +168,9 @@ def _identity(network: Network, task: TeacherForcing, learning_rate: float, seed
     }
     # Nadam is not named, so that checkpoints of older versions, which always used Nadam, stay valid.
     optimizer = {} if task.optimizer is keras.optimizers.Nadam else {"optimizer": task.optimizer.__name__}
-    return identity | optimizer | network.identity
+    # Earlier versions let the rate decay over the second half of the epochs, and did not name the decay.
+    decay = {"decay": "all epochs"} if task.decays_linearly else {}
+    return identity | optimizer | decay | network.identity
 
 
 class _Progress:
@@ -374,9 +375,9 @@ def _scheduled_rate(initial: float, history: History, decay_over: int | None) ->
     """Returns the learning rate of the next epoch.
 
     The rate is `initial`, halved once for each earlier epoch without a new lowest validation loss. If
-    `decay_over` is a number of epochs, the rate also decays linearly towards 0 over the second half of these
-    epochs.
+    `decay_over` is a number of epochs, the rate also decays linearly to 0 over these epochs. An epoch has the
+    rate of its middle.
     """
     halvings = sum(_epochs_without_improvement(history[:epoch]) > 0 for epoch in range(1, len(history) + 1))
-    decay = 1.0 if decay_over is None else min(1.0, 2 * (1 - len(history) / decay_over))
+    decay = 1.0 if decay_over is None else 1 - (len(history) + 0.5) / decay_over
     return float(initial * decay * 0.5**halvings)

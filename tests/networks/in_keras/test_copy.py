@@ -176,13 +176,13 @@ def test_the_network_learns_to_copy_the_unit_after_a_mark(trained: tuple[Network
     assert np.mean((decoded.ids[:, :2] == unseen.titles[:, 1:3]).all(axis=1)) > 0.9
 
 
-def test_the_learning_rate_decays_linearly_over_the_second_half_of_the_epochs(
+def test_the_learning_rate_decays_linearly_over_the_epochs(
     trained: tuple[Network, History],
 ) -> None:
     losses = [epoch.validation_loss for epoch in trained[1]]
     assert losses == sorted(losses, reverse=True)  # otherwise the learning rate would also be halved
     assert [epoch.learning_rate for epoch in trained[1]] == pytest.approx(
-        [0.01, 0.01, 0.01, 0.01, 0.02 / 3, 0.01 / 3]
+        [0.01 * share / 12 for share in (11, 9, 7, 5, 3, 1)]
     )
 
 
