@@ -6,13 +6,12 @@
 | `extract` | reads the day's hours; writes the tables `issues_v1` and `duplicate_marks_v1` and, in the table `source_health_v1`, whether the day is complete. If the source has no readable data for the day, the task fails | about a minute; with BigQuery also one query, whose price `titler cost --day DAY` prints. The query is not billed again if the task is rerun | run `titler doctor`, correct the problem that it names, then clear the task. If the byte budget of the day is spent, the task does not fail: it is deferred, and continues after midnight UTC (in a backfill, at noon). If the end of the log names another budget, raise it. If the source has no readable data for the day, there is no retry, because `wait` has waited for it: clear `extract` when the source has the day. To publish the day as `missing`, run `titler clean --day DAY` |
 | `clean` | writes the table `tokens_v1`; its success starts `titler_refresh` | seconds | clear the task; `extract` does not run again |
 
-A run ingests one UTC day, its logical date. But Airflow shows the run at the time when this day ended: the
-run shown at 2015-01-02 ingests the day 2015-01-01. A manual run without a date ingests yesterday.
+A run ingests one UTC day, its logical date. Airflow shows the run at the end of this day: the run shown at
+2015-01-02 ingests 2015-01-01. A manual run without a date ingests yesterday.
 
 **Backfill:** ingests a range of UTC days, both ends included. `T00Z` means midnight UTC: Airflow reads a date
-without `T00Z` in the time zone of its configuration. If you use Airflow's form, first choose UTC as the time
-zone. To do so, use the clock in Airflow's menu. Dates in another time zone are refused. With BigQuery, look up
-the price first. This is free:
+without `T00Z` in the time zone of its configuration. Before you use Airflow's form, choose UTC with the clock
+in Airflow's menu: the form refuses dates in another time zone. With BigQuery, look up the price first; it is free:
 
     titler cost --from 2015-01-01 --to 2015-01-31
     airflow backfill create --dag-id titler_ingest --from-date 2015-01-01T00Z --to-date 2015-01-31T00Z --max-active-runs 2
@@ -26,9 +25,8 @@ grid, click the task's square, then *Clear*. Airflow has already retried the tas
 settings are wrong, a query is larger than a budget, or the source does not have the day. If single hours are missing or
 lines are malformed, no task fails: `titler status --day DAY` then says `partial`.
 
-**Who is alerted:** the receiver that the setting `alerts.kind` chooses. An alert is sent for each task that
-has failed after its last retry. An alert is also sent for each day that is partial, missing, or collapsed
-(has lost nearly all of its data).
+**Who is alerted:** the receiver that the setting `alerts.kind` chooses. An alert is sent for each task that has failed
+after its last retry, and for each day that is partial, missing, or collapsed (has lost nearly all of its data).
 """
 
 from __future__ import annotations
