@@ -167,7 +167,8 @@ def test_a_check_that_finds_less_is_reported_and_reads_the_files_once(
         capsys.readouterr()
         assert [row["day"] for row in bases.extract(NEXT)] == [NEXT]
         printed = capsys.readouterr().out
-        assert f"The source now has only {still_available}." in printed
+        reason = "because the source has lost data since the extraction"
+        assert f"{reason}. The source now has only {still_available}." in printed
     assert days_read.count(DAY) == 1
     write(bases.archive, DAY, 7, watched(7, 61))
     assert [row["day"] for row in bases.extract(NEXT)] == [DAY, NEXT]
